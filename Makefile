@@ -1,0 +1,46 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+#
+#   make demo                       a sample map in napari, with all layers
+#   make demo MAP=path/to/map.ctf   your own map
+#   make test                       all tests
+#   make lint                       ruff and mypy
+
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+MAP ?=
+DEMO_DIR ?= demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint system clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --upgrade "pip>=25.1"
+	$(PY) -m pip install --quiet -c constraints.txt -e ".[all]" --group dev
+	touch $@
+
+# Libraries that Qt and a virtual display need.
+system:
+	@sh tools/system_libraries.sh
+
+demo: $(STAMP) system
+	sh tools/with_display.sh $(PY) -m napari_ebsdml._napari.demo $(if $(MAP),"$(MAP)") \
+	  --output $(DEMO_DIR)
+
+test: $(STAMP) system
+	OMP_WAIT_POLICY=passive $(PY) -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) $(DEMO_DIR) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,12 @@
+"""Reading and writing EBSD files: one module per format, none of which needs napari or torch."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["frames"],
+    submod_attrs={
+        "_read": ["read", "read_all", "scan_names", "write"],
+        "_registry": ["format_of", "formats", "sniff"],
+    },
+)

@@ -1,0 +1,69 @@
+"""Euler angles of a file to quaternions of a `Scan`, in one compiled pass."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+_Quaternion = tuple[float, float, float, float]
+
+
+@numba.njit(cache=True, nogil=True, parallel=True)
+def quaternions_from_euler(
+    euler: NDArray[np.float64],
+    left: NDArray[np.float64],
+    right: NDArray[np.float64],
+    skip: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Orientations ``left * O(euler) * right`` with w >= 0; 0 where `skip`.
+
+    Parameters
+    ----------
+    euler : (n, 3)
+        Bunge angles phi1, Phi, phi2 in radians.
+    left : (n or 1, 4)
+        Turn of the crystal axes, per point or the same for all.
+    right : (4,)
+        Turn of the specimen axes.
+    skip : (n,) bool
+
+    Notes
+    -----
+    O follows Rowenhorst et al. 2015, doi:10.1088/0965-0393/23/8/083501, with P = -1, as orix.
+    """
+    n = euler.shape[0]
+    out = np.zeros((n, 4))
+    # All points share one row when `left` has only one.
+    stride = np.uint64(left.shape[0] != 1)
+    for i in numba.prange(n):
+        if not skip[i]:
+            _turn(euler[i], left[i * stride], right, out[i])
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _turn(
+    euler: NDArray[np.float64],
+    left: NDArray[np.float64],
+    right: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    sigma, delta = 0.5 * (euler[0] + euler[2]), 0.5 * (euler[0] - euler[2])
+    c, s = np.cos(0.5 * euler[1]), np.sin(0.5 * euler[1])
+    q = (c * np.cos(sigma), -s * np.cos(delta), -s * np.sin(delta), -c * np.sin(sigma))
+    q = _product(q, (right[0], right[1], right[2], right[3]))
+    q = _product((left[0], left[1], left[2], left[3]), q)
+    sign = -1.0 if q[0] < 0 else 1.0
+    for k in range(4):
+        out[k] = sign * q[k]
+
+
+@numba.njit(cache=True, nogil=True)
+def _product(p: _Quaternion, q: _Quaternion) -> _Quaternion:
+    return (
+        p[0] * q[0] - p[1] * q[1] - p[2] * q[2] - p[3] * q[3],
+        p[0] * q[1] + p[1] * q[0] + p[2] * q[3] - p[3] * q[2],
+        p[0] * q[2] - p[1] * q[3] + p[2] * q[0] + p[3] * q[1],
+        p[0] * q[3] + p[1] * q[2] - p[2] * q[1] + p[3] * q[0],
+    )

@@ -1,0 +1,80 @@
+"""Phases of a file's header as an orix `PhaseList`, with a word on those that cannot be right."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_ebsdml.io._raw import RawPhase
+from napari_ebsdml.materials import recognise
+
+if TYPE_CHECKING:
+    from orix.crystal_map import Phase, PhaseList
+
+COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:pink")
+
+
+def phase_list(raw: dict[int, RawPhase]) -> tuple[PhaseList, list[str]]:
+    """Phases by the numbers that the file uses, and warnings."""
+    from orix.crystal_map import PhaseList
+
+    warnings: list[str] = []
+    phases = {
+        number: _phase(phase, color, warnings)
+        for (number, phase), color in zip(sorted(raw.items()), cycle(COLORS), strict=False)
+    }
+    return PhaseList(phases) if phases else PhaseList(), warnings
+
+
+def _phase(raw: RawPhase, color: str, warnings: list[str]) -> Phase:
+    from diffpy.structure import Atom, Lattice, Structure
+    from orix.crystal_map import Phase
+
+    lattice = raw.lattice
+    if lattice is not None:
+        lengths, angles = np.array(lattice[:3]), np.array(lattice[3:])
+        if not (
+            np.isfinite(lattice).all() and (lengths > 0).all()
+            and (angles > 0).all() and (angles < 180).all()
+        ):
+            warnings.append(
+                f"Phase {raw.name!r}: the lattice {tuple(map(float, lattice))} is no lattice; "
+                "it is left out."
+            )
+            lattice = None
+    structure = Structure(
+        title=raw.name,
+        lattice=Lattice(*lattice) if lattice is not None else None,
+        atoms=[Atom(element, xyz, occupancy=occupancy) for element, *xyz, occupancy in raw.atoms],
+    )
+    space_group = raw.space_group if raw.space_group and 1 <= raw.space_group <= 230 else None
+    point_group = raw.point_group or raw.laue
+    phase = Phase(name=raw.name, space_group=space_group, structure=structure, color=color)
+    if space_group is None and point_group is not None:
+        try:
+            phase.point_group = point_group
+        except ValueError:
+            warnings.append(
+                f"Phase {raw.name!r}: no point group {point_group!r} exists; it is left out."
+            )
+    if raw.space_group and space_group is None:
+        warnings.append(f"Phase {raw.name!r}: space group {raw.space_group} does not exist.")
+    if phase.point_group is None:
+        warnings.append(
+            f"Phase {raw.name!r}: the file names no symmetry; orientations of this phase "
+            "are compared without any."
+        )
+    if space_group and raw.laue and phase.point_group.laue.name != raw.laue:
+        warnings.append(
+            f"Phase {raw.name!r}: space group {space_group} has Laue class "
+            f"{phase.point_group.laue.name}, but the file also says {raw.laue}."
+        )
+    material = recognise(raw.name, lattice, raw.formula)
+    if material and space_group and material.space_group != space_group:
+        warnings.append(
+            f"Phase {raw.name!r}: the file says space group {space_group}; {material.name} "
+            f"of this lattice has {material.space_group}."
+        )
+    return phase

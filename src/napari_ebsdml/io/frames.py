@@ -1,0 +1,91 @@
+"""Reference frames: how a vendor's Euler angles relate to the axes of the map.
+
+A `Scan` has x to the right, y down and z into the screen, and crystal axes as orix has them
+(x along a, z along c*). A vendor may use another specimen frame, and another crystal frame
+for hexagonal and trigonal phases. With O the orientation as the file has it, and vectors
+turned by ``v_crystal = O v_specimen``, the orientation in a `Scan` is ``C O S``: S turns the
+map's axes into the vendor's specimen axes, C the vendor's crystal axes into orix's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ReferenceFrame:
+    """A vendor's convention.
+
+    Parameters
+    ----------
+    name
+        Key in `FRAMES`.
+    specimen_turn
+        Unit quaternion w, x, y, z that takes a vector's components in the map frame to those in
+        the vendor's specimen frame (S).
+    hexagonal_x
+        What the crystal x axis of a hexagonal or trigonal phase is parallel to: "a" or "a*".
+    description
+        One sentence for people.
+    """
+
+    name: str
+    specimen_turn: tuple[float, float, float, float]
+    hexagonal_x: str
+    description: str
+
+
+_HALF = float(np.sqrt(0.5))
+
+FRAMES: dict[str, ReferenceFrame] = {
+    frame.name: frame
+    for frame in (
+        ReferenceFrame(
+            "map",
+            (1.0, 0.0, 0.0, 0.0),
+            "a",
+            "Euler angles refer to the map's axes as they stand.",
+        ),
+        ReferenceFrame(
+            "edax",
+            (0.0, _HALF, -_HALF, 0.0),
+            "a",
+            "EDAX: specimen axes turned by 180 degrees about [1 -1 0] against the map "
+            "(A1 up, A2 to the left, A3 out of the screen).",
+        ),
+        ReferenceFrame(
+            "oxford",
+            (1.0, 0.0, 0.0, 0.0),
+            "a*",
+            "Oxford: specimen axes are the map's; hexagonal and trigonal crystals have x along a*.",
+        ),
+    )
+}
+"""Known frames by name."""
+
+
+def multiply(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Hamilton product of quaternions (..., 4), w first."""
+    p, q = np.broadcast_arrays(np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64))
+    pw, px, py, pz = np.moveaxis(p, -1, 0)
+    qw, qx, qy, qz = np.moveaxis(q, -1, 0)
+    return np.stack(
+        (
+            pw * qw - px * qx - py * qy - pz * qz,
+            pw * qx + px * qw + py * qz - pz * qy,
+            pw * qy - px * qz + py * qw + pz * qx,
+            pw * qz + px * qy - py * qx + pz * qw,
+        ),
+        axis=-1,
+    )
+
+
+def crystal_turn(frame: ReferenceFrame) -> NDArray[np.float64]:
+    """Quaternion C of a hexagonal or trigonal phase: the vendor's crystal axes to orix's."""
+    if frame.hexagonal_x == "a*":
+        # a* lies 30 degrees from a towards b.
+        return np.array([np.cos(np.pi / 12), 0.0, 0.0, np.sin(np.pi / 12)])
+    return np.array([1.0, 0.0, 0.0, 0.0])
