@@ -1,0 +1,37 @@
+"""Classes of a Labels layer: their names and colours, as napari takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import cycle
+from typing import Any, NamedTuple
+
+_COLORS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#17becf")
+
+
+class LabelClass(NamedTuple):
+    """One class of a Labels layer: its label, name and colour (name, hex or RGB; None: any)."""
+
+    label: int
+    name: str
+    color: Any = None
+
+
+def class_colormap(classes: Iterable[LabelClass]) -> Any:
+    """`DirectLabelColormap` of classes: 0 transparent, labels without a class grey."""
+    from napari.utils.colormaps import DirectLabelColormap
+
+    spare = cycle(_COLORS)
+    colors: dict[int | None, Any] = {None: "gray", 0: "transparent"}
+    for entry in classes:
+        default = next(spare)
+        if entry.label:
+            colors[int(entry.label)] = entry.color if entry.color is not None else default
+    return DirectLabelColormap(color_dict=colors)
+
+
+def class_features(classes: Sequence[LabelClass], column: str = "class") -> dict[str, list[Any]]:
+    """Features table by which the status bar names the class under the cursor."""
+    named = {int(c.label): c.name for c in classes}
+    named.setdefault(0, "none")
+    return {"index": sorted(named), column: [named[label] for label in sorted(named)]}

@@ -1,0 +1,55 @@
+"""Maps for the tests of the napari plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from orix.crystal_map import Phase, PhaseList
+
+from napari_ebsdml import Scan, Source
+
+MakeScan = Callable[..., Scan]
+
+
+@pytest.fixture
+def make_scan() -> MakeScan:
+    """Two-phase map: austenite left (phase 1), ferrite right (phase 2), top row not indexed."""
+
+    def make(
+        shape: tuple[int, int] = (6, 8),
+        step: tuple[float, float] = (0.5, 0.25),
+        path: Path | None = Path("steel.ang"),
+        seed: int = 0,
+        **changes: object,
+    ) -> Scan:
+        rng = np.random.default_rng(seed)
+        quaternions = rng.normal(size=(*shape, 4))
+        quaternions /= np.linalg.norm(quaternions, axis=-1, keepdims=True)
+        quaternions *= np.sign(quaternions[..., :1])
+        phase_id = np.ones(shape, dtype=np.int32)
+        phase_id[:, shape[1] // 2 :] = 2
+        phase_id[0] = -1
+        quaternions[0] = 0
+        phases = PhaseList(
+            {
+                1: Phase(name="Austenite", space_group=225, color="tab:blue"),
+                2: Phase(name="Ferrite", space_group=229, color="tab:orange"),
+            }
+        )
+        fields: dict[str, object] = {
+            "quaternions": quaternions,
+            "phase_id": phase_id,
+            "phases": phases,
+            "step": step,
+            "prop": {
+                "MAD": rng.uniform(0.2, 1.0, shape),
+                "BC": rng.integers(80, 200, shape).astype(np.uint8),
+            },
+            "source": Source(path=path),
+        }
+        return Scan(**(fields | changes))  # type: ignore[arg-type]
+
+    return make
