@@ -165,7 +165,7 @@ def test_installed_wheel_is_a_plugin_that_finds_its_samples(wheel, tmp_path):
         f"sys.path += {outside!r}\n"
         "import napari_ebsdml\n"
         "from pathlib import Path\n"
-        f"assert Path(napari_ebsdml.__file__).is_relative_to({str(venv)!r}), napari_ebsdml.__file__\n"
+        f"assert Path(napari_ebsdml.__file__).is_relative_to({str(venv)!r})\n"
         "from npe2 import PluginManager\n"
         "manager = PluginManager(); manager.discover()\n"
         "manifest = manager.get_manifest('napari-ebsdml')\n"

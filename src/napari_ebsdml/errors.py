@@ -58,5 +58,9 @@ class MissingDataError(InputError):
     """The scan lacks what a computation needs: a property, orientations, patterns, ..."""
 
 
+class DownloadError(EbsdmlError):
+    """A sample or model could not be fetched, or is not what was expected."""
+
+
 class Cancelled(EbsdmlError):
     """The user cancelled a computation."""

@@ -176,7 +176,9 @@ class Scan:
     @cached_property
     def detector(self) -> EBSDDetector | None:
         """Detector geometry as kikuchipy's `EBSDDetector`, or None when the file has none."""
-        return self.detector_or_maker() if callable(self.detector_or_maker) else self.detector_or_maker
+        return (
+            self.detector_or_maker() if callable(self.detector_or_maker) else self.detector_or_maker
+        )
 
     @cached_property
     def xmap(self) -> CrystalMap:
@@ -184,7 +186,6 @@ class Scan:
         from orix.crystal_map import CrystalMap
         from orix.quaternion import Rotation
 
-        rows, columns = self.shape
         quaternions = self.quaternions.reshape(-1, 4).copy()
         quaternions[~self.is_indexed.ravel()] = (1, 0, 0, 0)
         y, x = np.indices(self.shape, dtype=np.float64)
@@ -201,8 +202,8 @@ class Scan:
     @classmethod
     def from_xmap(cls, xmap: CrystalMap, source: Source | None = None) -> Scan:
         """Make a `Scan` of a two-dimensional orix `CrystalMap` (best match of each point)."""
-        from napari_ebsdml.io.orix_h5 import raw_from_xmap
         from napari_ebsdml.io._assemble import scan_from_raw
+        from napari_ebsdml.io.orix_h5 import raw_from_xmap
 
         scan = scan_from_raw(raw_from_xmap(xmap, Path("memory")))
         return dataclasses.replace(scan, source=source or Source(warnings=scan.source.warnings))

@@ -54,7 +54,11 @@ def test_edax_axes_are_turned_against_the_map():
     from orix.vector import Vector3d
 
     # A1 of EDAX points up the map (-y), A2 to its left (-x), A3 out of the screen.
-    for vendor, on_map in (((1, 0, 0), (0, -1, 0)), ((0, 1, 0), (-1, 0, 0)), ((0, 0, 1), (0, 0, -1))):
+    for vendor, on_map in (
+        ((1, 0, 0), (0, -1, 0)),
+        ((0, 1, 0), (-1, 0, 0)),
+        ((0, 0, 1), (0, 0, -1)),
+    ):
         np.testing.assert_allclose(
             (file * Vector3d(vendor)).data, (ours * Vector3d(on_map)).data, atol=1e-12
         )
@@ -87,13 +91,17 @@ def test_quaternions_take_the_same_turns_as_angles():
         raw = raw_map(frame=frame, phases={1: TITANIUM})
         from_angles = scan_from_raw(raw).quaternions
         quaternions = Rotation.from_euler(raw.euler).data
-        other = scan_from_raw(raw_map(frame=frame, phases={1: TITANIUM}, euler=None, quaternions=quaternions))
+        other = scan_from_raw(
+            raw_map(frame=frame, phases={1: TITANIUM}, euler=None, quaternions=quaternions)
+        )
         dots = np.abs((from_angles * other.quaternions).sum(-1))
         np.testing.assert_allclose(dots, 1, atol=1e-14)
 
 
 def test_own_reference_frame():
-    quarter = ReferenceFrame("mine", (np.sqrt(0.5), 0, 0, np.sqrt(0.5)), "a", "turned by 90 degrees")
+    quarter = ReferenceFrame(
+        "mine", (np.sqrt(0.5), 0, 0, np.sqrt(0.5)), "a", "turned by 90 degrees"
+    )
     raw = raw_map()
     scan = scan_from_raw(raw, ref_frame=quarter)
     assert scan.source.reference_frame == "mine"
@@ -150,7 +158,9 @@ def test_patterns_stay_lazy_and_land_on_their_pixels():
         (start, stop), *_ = block_info[None]["array-location"]
         return np.broadcast_to(np.arange(start, stop)[:, None, None], (stop - start, 5, 6)).copy()
 
-    patterns = da.map_blocks(block, chunks=((7, 5), 5, 6), dtype=np.int64, meta=np.empty((0, 0, 0), int))
+    patterns = da.map_blocks(
+        block, chunks=((7, 5), 5, 6), dtype=np.int64, meta=np.empty((0, 0, 0), int)
+    )
     order = np.random.default_rng(1).permutation(12)
     raw = raw_map()
     raw.x, raw.y = raw.x[order], raw.y[order]

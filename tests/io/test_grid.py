@@ -104,7 +104,7 @@ def test_a_header_step_that_divides_the_true_one_does_not_blow_up_the_grid():
 
 def test_scattered_points_are_refused():
     rng = np.random.default_rng(2)
-    with pytest.raises(GridError, match="grid|no map"):
+    with pytest.raises(GridError, match=r"grid|no map"):
         grid_from_coordinates(FILE, rng.random(617) * 1000, rng.random(617) * 1000)
 
 

@@ -123,9 +123,7 @@ def _count_points(raw: RawMap) -> int:
     return n
 
 
-def _phase_id(
-    raw: RawMap, phases: PhaseList, n: int, warnings: list[str]
-) -> NDArray[np.int32]:
+def _phase_id(raw: RawMap, phases: PhaseList, n: int, warnings: list[str]) -> NDArray[np.int32]:
     """Phase of each point, -1 where it has no usable orientation."""
     if raw.euler is None and raw.quaternions is None:
         return np.full(n, NOT_INDEXED, dtype=np.int32)

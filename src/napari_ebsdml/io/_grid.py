@@ -62,16 +62,15 @@ def raster_grid(
     if step is None or not (np.isfinite(step).all() and min(step) > 0):
         warnings.append("The file gives no step size; 1 um is assumed.")
         step = (1.0, 1.0)
-    point_of_pixel = None
+    point_of_pixel: NDArray[np.intp] | None = None
     if n_points < rows * columns:
         warnings.append(
             f"The header declares {rows} x {columns} cells, the file holds only {n_points} points; "
             "the scan stopped early."
         )
         rows = -(-n_points // columns)
-        point_of_pixel = np.full(rows * columns, -1, dtype=np.intp)
-        point_of_pixel[:n_points] = np.arange(n_points)
-        point_of_pixel = point_of_pixel.reshape(rows, columns)
+        point_of_pixel = np.full((rows, columns), -1, dtype=np.intp)
+        point_of_pixel.flat[:n_points] = np.arange(n_points)
     return Grid((rows, columns), step, point_of_pixel, warnings=warnings)
 
 
@@ -322,7 +321,8 @@ def _resample_hexagonal(path: Path, x: FLOATS, y: FLOATS, dy: float, dx: float) 
         point_of_pixel[i] = np.where(np.abs(x[point] - at_x) < 0.6 * dx, point, -1)
     warnings = [
         f"The hexagonal grid (step {dx:g} um, rows {dy:g} um apart) was resampled to square "
-        f"pixels of {dx:g} um, each showing the nearest point of the nearest row; source.hexagonal keeps the points."
+        f"pixels of {dx:g} um, each showing the nearest point of the nearest "
+        "row; source.hexagonal keeps the points."
     ]
     return Grid((rows, columns), (dx, dx), point_of_pixel, (dy, dx), warnings)
 

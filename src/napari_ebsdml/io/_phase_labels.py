@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import NOT_INDEXED, Scan
+
+if TYPE_CHECKING:
+    from orix.crystal_map import Phase
 
 
 def with_phase_labels(
@@ -48,7 +52,7 @@ def with_phase_labels(
         raise InputError("Labels must be whole numbers, 0 (no class) or more.")
     labels = labels.astype(np.int32)
     names = names or {}
-    phases = {}
+    phases: dict[int, Phase] = {}
     phase_id = np.full(scan.shape, NOT_INDEXED, dtype=np.int32)
     classes = [int(k) for k in np.unique(labels) if k]
     for k in classes:

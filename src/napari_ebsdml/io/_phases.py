@@ -36,8 +36,10 @@ def _phase(raw: RawPhase, color: str, warnings: list[str]) -> Phase:
     if lattice is not None:
         lengths, angles = np.array(lattice[:3]), np.array(lattice[3:])
         if not (
-            np.isfinite(lattice).all() and (lengths > 0).all()
-            and (angles > 0).all() and (angles < 180).all()
+            np.isfinite(lattice).all()
+            and (lengths > 0).all()
+            and (angles > 0).all()
+            and (angles < 180).all()
         ):
             warnings.append(
                 f"Phase {raw.name!r}: the lattice {tuple(map(float, lattice))} is no lattice; "

@@ -154,7 +154,7 @@ def _with_map_beside(raw: RawMap) -> RawMap:
     )
 
 
-class _errors_name_the_file:  # noqa: N801  (used like a function)
+class _errors_name_the_file:
     """Turn whatever a parser stumbles over into a `FileFormatError`."""
 
     def __init__(self, path: Path, fmt: Format) -> None:

@@ -30,7 +30,7 @@ _HEAD = 4096
 @cache
 def formats() -> tuple[Format, ...]:
     """All formats that can be read."""
-    return tuple(import_module(f"napari_ebsdml.io.{module}").FORMAT for module in _MODULES if __import__("importlib.util").util.find_spec(f"napari_ebsdml.io.{module}"))
+    return tuple(import_module(f"napari_ebsdml.io.{module}").FORMAT for module in _MODULES)
 
 
 def sniff(path: Path) -> Format | None:
