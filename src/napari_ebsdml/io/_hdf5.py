@@ -1,0 +1,366 @@
+"""What the HDF5 formats share: typed access with errors that name the dataset, lazy patterns.
+
+Vendors differ in small things: shapes () or (1,) or (n, 1), big-endian numbers, fixed or variable
+strings, blanks around names, letter case. `Node` reads all of these the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml.errors import EbsdmlError, FileFormatError
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+# What h5py raises for damaged files; which one depends on where the damage is.
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    OverflowError,
+    MemoryError,
+    NotImplementedError,
+)
+_CHUNK_BYTES = 8 << 20
+_ROW_BYTES = 64 << 20
+_STORED_CHUNKS = 2048
+
+
+@contextmanager
+def open_h5(path: Path) -> Iterator[Node]:
+    """Open a file for reading; whatever goes wrong inside becomes one `FileFormatError`."""
+    try:
+        file = h5py.File(path, "r")
+    except FileNotFoundError as error:
+        raise FileFormatError(path, "no such file") from error
+    except _DAMAGE as error:
+        raise FileFormatError(
+            path,
+            f"it cannot be opened as HDF5 ({_reason(error)}); the file is truncated, damaged or "
+            "in use by another program. Copy or export it again",
+        ) from error
+    with file:
+        try:
+            yield Node(path, file)
+        except EbsdmlError:
+            raise
+        except _DAMAGE as error:
+            raise FileFormatError(path, f"the file is damaged ({_reason(error)})") from error
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error.args[0] if error.args else error) or type(error).__name__
+    return text.splitlines()[0][:200]
+
+
+class Node:
+    """A group of an open file. Names are found whatever their case and the blanks around them."""
+
+    def __init__(self, path: Path, group: h5py.Group) -> None:
+        self.path = path
+        self.h5 = group
+        self.name = str(group.name)
+        self._keys = {str(key).strip().casefold(): str(key) for key in group}
+
+    @property
+    def keys(self) -> list[str]:
+        """Names as the file spells them."""
+        return list(self._keys.values())
+
+    def error(self, name: str, reason: str) -> FileFormatError:
+        """Error that names the dataset or group `name` below this one."""
+        where = f"{self.name.rstrip('/')}/{name}" if name else self.name
+        return FileFormatError(self.path, reason, where)
+
+    def find(self, name: str) -> h5py.Group | h5py.Dataset | None:
+        """Object at the relative path `name`, or None."""
+        node: Any = self
+        for part in name.split("/"):
+            key = node._keys.get(part.strip().casefold()) if isinstance(node, Node) else None
+            if key is None:
+                return None
+            try:
+                found = node.h5[key]
+            except _DAMAGE as error:
+                raise self.error(name, f"it cannot be read ({_reason(error)})") from error
+            node = Node(self.path, found) if isinstance(found, h5py.Group) else found
+        return node.h5 if isinstance(node, Node) else node
+
+    def maybe_group(self, name: str) -> Node | None:
+        """Group `name`, or None."""
+        found = self.find(name)
+        if found is not None and not isinstance(found, h5py.Group):
+            raise self.error(name, "it is a dataset, not a group")
+        return None if found is None else Node(self.path, found)
+
+    def group(self, name: str) -> Node:
+        """Group `name`, which must be there."""
+        node = self.maybe_group(name)
+        if node is None:
+            raise self.error(name, "the group is missing")
+        return node
+
+    def groups(self) -> list[str]:
+        """Names of the groups in this one, as the file spells them."""
+        return [key for key in self.keys if self.h5.get(key, getclass=True) is h5py.Group]
+
+    def maybe_dataset(self, name: str) -> h5py.Dataset | None:
+        """Dataset `name`, or None."""
+        found = self.find(name)
+        if found is None:
+            return None
+        if not isinstance(found, h5py.Dataset):
+            raise self.error(name, "it is a group, not a dataset")
+        if found.shape is None:
+            raise self.error(name, "the dataset is empty")
+        return found
+
+    def dataset(self, name: str) -> h5py.Dataset:
+        """Dataset `name`, which must be there."""
+        dataset = self.maybe_dataset(name)
+        if dataset is None:
+            raise self.error(name, "the dataset is missing")
+        return dataset
+
+    def maybe_array(self, name: str, n: int | None = None, columns: int = 1) -> NDArray[Any] | None:
+        """As `array`, or None when there is no such dataset."""
+        return None if self.find(name) is None else self.array(name, n, columns)
+
+    def array(self, name: str, n: int | None = None, columns: int = 1) -> NDArray[Any]:
+        """Numbers of `name`, (n,) or (n, columns), in the machine's byte order.
+
+        With `n` given, another number of points is an error.
+        """
+        dataset = self.dataset(name)
+        if dataset.dtype.kind not in "iufb":
+            raise self.error(name, f"it holds {dataset.dtype}, not numbers")
+        shape = dataset.shape
+        tail = () if columns == 1 else (columns,)
+        length = int(shape[0]) if shape else 1
+        if shape[1:] != tail and not (columns == 1 and int(np.prod(shape)) == length):
+            raise self.error(
+                name, f"its shape is {shape}, not {(n if n is not None else 'points', *tail)}"
+            )
+        if n is not None and length != n:
+            raise self.error(name, f"it has {length} points; the map has {n}")
+        return native(self.read(name, dataset)).reshape((length, *tail))
+
+    def read(self, name: str, dataset: h5py.Dataset) -> NDArray[Any]:
+        """Whole content of a dataset."""
+        try:
+            return np.asarray(dataset[()])
+        except _DAMAGE as error:
+            raise self.error(name, f"it cannot be read ({_reason(error)})") from error
+
+    def integers(self, name: str, n: int | None = None) -> NDArray[np.int32]:
+        """Whole numbers of `name`, (n,); -1 where the file has NaN."""
+        values = self.array(name, n)
+        if values.dtype.kind == "f":
+            values = np.where(np.isnan(values), -1, values)
+            if np.any(values != np.rint(values)):
+                raise self.error(name, "it holds numbers that are not whole")
+        limits = np.iinfo(np.int32)
+        if values.size and (values.min() < limits.min or values.max() > limits.max):
+            raise self.error(name, f"it holds {values.min()} to {values.max()}, out of range")
+        return values.astype(np.int32)
+
+    def number(self, name: str, default: float | None = None) -> float | None:
+        """First number of `name`; `default` when it is absent or NaN."""
+        values = self.numbers(name)
+        if values is None or not values.size:
+            return default
+        value = float(values[0])
+        return default if np.isnan(value) else value
+
+    def numbers(self, name: str) -> NDArray[np.float64] | None:
+        """All numbers of a header entry, flat; None when it is absent."""
+        dataset = self.maybe_dataset(name)
+        if dataset is None:
+            return None
+        if dataset.dtype.kind not in "iufb" or dataset.size > 4096:
+            raise self.error(name, f"it holds {dataset.dtype} {dataset.shape}, not a few numbers")
+        return np.asarray(self.read(name, dataset), dtype=np.float64).ravel()
+
+    def count(self, name: str, default: int | None = None) -> int:
+        """A positive whole number; required when `default` is None."""
+        value = self.number(name)
+        if value is None:
+            if default is None:
+                raise self.error(name, "the dataset is missing or holds no number")
+            return default
+        if not np.isfinite(value) or value != int(value) or not 1 <= value < 1 << 31:
+            raise self.error(name, f"it is {value:g}; a whole number of at least 1 is needed")
+        return int(value)
+
+    def text(self, name: str, default: str = "") -> str:
+        """First string of `name`; numbers as they print."""
+        dataset = self.maybe_dataset(name)
+        if dataset is None or not dataset.size or dataset.size > 4096:
+            return default
+        return decode(self.read(name, dataset).ravel()[0])
+
+    def texts(self, name: str) -> list[str]:
+        """All strings of `name`."""
+        dataset = self.maybe_dataset(name)
+        if dataset is None or dataset.size > 1 << 20:
+            return []
+        return [decode(value) for value in self.read(name, dataset).ravel()]
+
+    def attribute(self, name: str, attribute: str) -> str:
+        """Attribute of the object `name` as a string; empty when it is absent."""
+        found = self.find(name)
+        try:
+            value = None if found is None else found.attrs.get(attribute)
+        except _DAMAGE:
+            return ""
+        if value is None or isinstance(value, h5py.Empty) or not np.size(value):
+            return ""
+        return decode(np.ravel(value)[0])
+
+    def per_point(self, n: int, skip: set[str]) -> dict[str, NDArray[Any]]:
+        """Every other dataset with one number per point, by the names in the file."""
+        out: dict[str, NDArray[Any]] = {}
+        skip = {name.casefold() for name in skip}
+        for key in self.keys:
+            found = None if key.strip().casefold() in skip else self.find(key)
+            if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "iufb":
+                continue
+            if found.shape and len(found.shape) <= 2 and found.shape[1:] in ((), (1,)):
+                out[key.strip()] = self.array(key, n)
+        return out
+
+    def header(self, depth: int = 4) -> dict[str, Any]:
+        """Small entries of this group and those below it, as Python values."""
+        out: dict[str, Any] = {}
+        for key in self.keys:
+            try:
+                found = self.h5[key]
+                if isinstance(found, h5py.Group):
+                    if depth:
+                        out[key.strip()] = Node(self.path, found).header(depth - 1)
+                    continue
+                if not isinstance(found, h5py.Dataset) or found.shape is None:
+                    continue
+                if found.size <= 16 and found.dtype.kind in "iufbSO":
+                    values = [
+                        decode(v) if found.dtype.kind in "SO" else v.item()
+                        for v in np.asarray(found[()]).ravel()
+                    ]
+                    out[key.strip()] = values[0] if len(values) == 1 else values
+            except _DAMAGE:
+                # The header only informs; a broken entry must not cost the map.
+                continue
+        return out
+
+
+def native(values: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers in the byte order that numba and torch take."""
+    return np.ascontiguousarray(values.astype(values.dtype.newbyteorder("="), copy=False))
+
+
+def decode(value: Any) -> str:
+    """A string of a file, without padding."""
+    if isinstance(value, bytes):
+        try:
+            value = value.decode("utf-8")
+        except UnicodeDecodeError:
+            value = value.decode("latin-1")
+    return str(value).strip("\x00").strip()
+
+
+def manufacturer(path: Path, head: bytes) -> str:
+    """Lower-case `Manufacturer` of an HDF5 file; empty when there is none. Never raises."""
+    if not head.startswith(SIGNATURE):
+        return ""
+    try:
+        with open_h5(path) as root:
+            return root.text("Manufacturer").casefold()
+    except Exception:
+        return ""
+
+
+def tidy(value: float) -> float:
+    """A single-precision number as a person would write it: 3.5236, not 3.52360010147."""
+    return float(str(np.float32(value)))
+
+
+class LazyDataset:
+    """A dataset that is opened for each read: safe across threads, processes and pickling."""
+
+    def __init__(self, path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.path, self.name, self.shape, self.stored = path, name, shape, dtype
+        self.dtype = dtype.newbyteorder("=")
+        self.ndim = len(shape)
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        try:
+            with h5py.File(self.path, "r") as file:
+                dataset = file[self.name]
+                if dataset.shape != self.shape or dataset.dtype != self.stored:
+                    raise FileFormatError(
+                        self.path,
+                        "the file was changed after it was opened; read it again",
+                        self.name,
+                    )
+                return native(dataset[index])
+        except _DAMAGE as error:
+            raise FileFormatError(
+                self.path, f"patterns cannot be read ({_reason(error)})", self.name
+            ) from error
+
+
+def lazy_patterns(node: Node, name: str, n: int | None, columns: int | None = None) -> da.Array:
+    """Patterns `name`, (n, detector rows, detector columns), read only when asked for.
+
+    Chunks are whole map rows of `columns` patterns, so that the array can be laid out as a map
+    without reading anything twice; parts of a row where a row is too large.
+    """
+    import dask.array as da
+    from dask.base import tokenize
+
+    dataset = node.dataset(name)
+    if dataset.ndim != 3 or dataset.dtype.kind not in "iuf" or 0 in dataset.shape[1:]:
+        raise node.error(
+            name, f"its shape is {dataset.shape} of {dataset.dtype}, not (points, height, width)"
+        )
+    if n is not None and dataset.shape[0] != n:
+        raise node.error(name, f"it has {dataset.shape[0]} patterns; the map has {n} points")
+    size = int(np.prod(dataset.shape[1:])) * dataset.dtype.itemsize
+    stored = dataset.chunks[0] if dataset.chunks else 0
+    fit = max(1, _CHUNK_BYTES // size)
+    if stored:
+        # Each stored chunk costs a look-up, and there may be one per pattern.
+        fit = min(fit, stored * _STORED_CHUNKS)
+    if columns and columns * size <= _ROW_BYTES:
+        length = columns * max(1, fit // columns)
+    elif columns:
+        length = max(k for k in range(1, min(fit, columns) + 1) if columns % k == 0)
+    else:
+        stored = max(stored, 1)
+        length = max(1, fit // stored) * stored
+    source = LazyDataset(Path(node.path), str(dataset.name), dataset.shape, dataset.dtype)
+    return da.from_array(
+        source,
+        chunks=(min(length, max(1, dataset.shape[0])), *dataset.shape[1:]),
+        name=f"patterns-{tokenize(str(node.path), str(dataset.name), length, _stamp(node.path))}",
+        meta=np.empty((0, 0, 0), dtype=source.dtype),
+        fancy=False,
+    )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = Path(path).stat()
+    return stat.st_mtime_ns, stat.st_size

@@ -1,0 +1,185 @@
+"""Crystal maps in orix's own HDF5 layout, read and written.
+
+The file stores Bunge angles in radians (specimen -> crystal) and no reference frame: they are
+taken to refer to the axes of the map. Files written here say so in a group of their own, which
+orix ignores.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml.errors import GridError, WriteError
+from napari_ebsdml.io._h5_access import SIGNATURE, element_symbol, flat_header, group, open_h5
+from napari_ebsdml.io._orix_map import (
+    RESERVED,
+    first_of_each,
+    in_angstrom,
+    raw_from_group,
+    unit_scale,
+)
+from napari_ebsdml.io._raw import Format, RawMap, RawPhase
+from napari_ebsdml.io._row_length import quaternion_channels, repaired
+
+if TYPE_CHECKING:
+    from orix.crystal_map import CrystalMap
+
+    from napari_ebsdml.scan import Scan
+
+_OWN_GROUP = "napari_ebsdml"
+
+
+def sniff(path: Path, head: bytes) -> bool:
+    """Whether the file is an HDF5 file of orix."""
+    if not head.startswith(SIGNATURE):
+        return False
+    try:
+        with h5py.File(path, "r") as file:
+            return "crystal_map" in file and "EBSD" not in file
+    except Exception:
+        return False
+
+
+def read(path: Path, scan_name: str | None = None) -> RawMap:
+    """Read a map.
+
+    Raises
+    ------
+    FileFormatError
+        When a dataset is missing or damaged.
+    GridError
+        When the map has three dimensions.
+    """
+    with open_h5(path) as file:
+        raw = raw_from_group(path, group(path, file, "crystal_map"))
+        raw.header = {**flat_header(file), **raw.header}
+        measured = file.get(f"{_OWN_GROUP}/is_measured")
+        if isinstance(measured, h5py.Dataset) and measured.shape == (len(raw.phase),):  # type: ignore[arg-type]
+            raw.measured = measured[()].astype(np.bool_)
+    return raw
+
+
+def raw_from_xmap(xmap: CrystalMap, path: Path) -> RawMap:
+    """Points of an orix map, those outside `CrystalMap.is_in_data` left out.
+
+    Parameters
+    ----------
+    xmap
+        A map of one or two dimensions; of several rotations per point the first is taken.
+    path
+        Names the map in messages.
+
+    Raises
+    ------
+    GridError
+        When the map is empty.
+    """
+    if xmap.size == 0:
+        raise GridError(path, "the map holds no point")
+    warnings: list[str] = []
+    rotations = xmap.rotations
+    if xmap.rotations_per_point > 1:
+        warnings.append(
+            f"The map holds {xmap.rotations_per_point} orientations per point; the best was taken."
+        )
+        rotations = rotations[:, 0]
+    n = int(xmap.size)
+    scale, unit_warning = unit_scale(str(xmap.scan_unit))
+    zeros = np.zeros(n)
+    prop = {}
+    for name, values in xmap.prop.items():
+        values = np.asarray(values)
+        # orix takes whatever else a file holds for a property, such as a z of one value.
+        if name in RESERVED or values.dtype.kind not in "biuf" or values.shape[:1] != (n,):
+            continue
+        prop[name] = np.array(first_of_each(path, values, n, name))
+    phases = {}
+    for number, phase in xmap.phases:
+        if number < 0:
+            continue
+        phases[number] = RawPhase(
+            name=phase.name or f"phase {number}",
+            space_group=phase.space_group.number if phase.space_group else None,
+            point_group=phase.point_group.name if phase.point_group else None,
+            lattice=in_angstrom(phase.structure.lattice.abcABG(), number, warnings),
+            atoms=[
+                (element_symbol(atom.element), *_three(atom.xyz), float(atom.occupancy))
+                for atom in phase.structure
+            ],
+        )
+    dy, dx = float(xmap.dy), float(xmap.dx)
+    quaternions = np.array(rotations.data, dtype=np.float64).reshape(n, 4)
+    x = zeros if xmap.x is None else np.asarray(xmap.x, dtype=np.float64) * scale
+    y = zeros if xmap.y is None else np.asarray(xmap.y, dtype=np.float64) * scale
+    x, y = repaired(path, x, y, quaternion_channels(quaternions), warnings)
+    return RawMap(
+        path=path,
+        format="orix",
+        frame="map",
+        phases=phases,
+        phase=np.array(xmap.phase_id),
+        not_indexed=np.asarray(xmap.phase_id) == -1,
+        quaternions=quaternions,
+        x=x,
+        y=y,
+        step=((dy or dx) * scale, (dx or dy) * scale) if dx or dy else None,
+        prop=prop,
+        warnings=warnings + unit_warning,
+    )
+
+
+def _three(xyz: NDArray[Any]) -> tuple[float, float, float]:
+    return float(xyz[0]), float(xyz[1]), float(xyz[2])
+
+
+def write(path: Path, scan: Scan) -> None:
+    """Write `scan.xmap` with `orix.io.save`, so that `orix.io.load` reads the same map back.
+
+    Raises
+    ------
+    WriteError
+        When the place cannot be written; an existing file is then left as it was.
+    """
+    from orix import io as orix_io
+
+    # A property of such a name would overwrite orientations, or nest groups.
+    prop = {
+        (f"{name}_" if name in RESERVED else name.replace("/", "_")): values
+        for name, values in scan.prop.items()
+    }
+    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}.h5")
+    try:
+        # Opened here first: h5py's own message for a missing folder or a full disk is obscure.
+        temporary.open("xb").close()
+        orix_io.save(str(temporary), dataclasses.replace(scan, prop=prop).xmap, overwrite=True)
+        with h5py.File(temporary, "r+") as file:
+            own = file.create_group(_OWN_GROUP)
+            own.attrs["reference_frame"] = "Euler angles refer to the map: x right, y down, z in"
+            own.attrs["source"] = scan.source.path.name if scan.source.path else ""
+            own.attrs["warnings"] = "\n".join(scan.source.warnings)[:30_000]
+            if scan.is_measured is not None:
+                own.create_dataset("is_measured", data=scan.is_measured.ravel())
+        temporary.replace(path)
+    except OSError as error:
+        raise WriteError(f"{path} could not be written: {error.strerror or error}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+FORMAT = Format(
+    name="orix",
+    title="orix HDF5 (.h5)",
+    extensions=(".h5", ".hdf5"),
+    sniff=sniff,
+    read=read,
+    write=write,
+)
