@@ -87,13 +87,13 @@ def imports_of(path: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("room", "allowed"),
     [
-        ("io", {"io", "scan", "errors", "materials"}),
-        ("maps", {"maps", "io", "scan", "errors"}),
-        ("samples", {"samples", "maps", "io", "scan", "errors"}),
-        ("learning", {"learning", "maps", "io", "scan", "errors"}),
-        ("dislocations", {"dislocations", "learning", "maps", "io", "scan", "errors", "materials"}),
-        ("segmentation", {"segmentation", "learning", "maps", "io", "scan", "errors"}),
-        ("patterns", {"patterns", "learning", "maps", "io", "scan", "errors", "materials"}),
+        ("io", {"_parallel", "io", "scan", "errors", "materials"}),
+        ("maps", {"_parallel", "maps", "io", "scan", "errors"}),
+        ("samples", {"_parallel", "samples", "maps", "io", "scan", "errors"}),
+        ("learning", {"_parallel", "learning", "maps", "io", "scan", "errors"}),
+        ("dislocations", {"_parallel", "dislocations", "learning", "maps", "io", "scan", "errors", "materials"}),
+        ("segmentation", {"_parallel", "segmentation", "learning", "maps", "io", "scan", "errors"}),
+        ("patterns", {"_parallel", "patterns", "learning", "maps", "io", "scan", "errors", "materials"}),
     ],
 )
 def test_arrows_point_one_way(room, allowed):

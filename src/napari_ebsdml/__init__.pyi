@@ -1,6 +1,7 @@
 from . import samples
 from .errors import (
     Cancelled,
+    DownloadError,
     EbsdmlError,
     FileFormatError,
     GridError,
@@ -10,10 +11,26 @@ from .errors import (
     WriteError,
 )
 from .io import read, read_all, write
+from .maps import (
+    boundary_map,
+    gos,
+    grain_mean_orientation,
+    grain_table,
+    grod,
+    homogenise,
+    ipf_colors,
+    ipf_key,
+    kam,
+    misorientation_map,
+    segment_grains,
+    virtual_backscatter,
+    virtual_backscatter_grid,
+)
 from .scan import Scan, Source
 
 __all__ = [
     "Cancelled",
+    "DownloadError",
     "EbsdmlError",
     "FileFormatError",
     "GridError",
@@ -23,9 +40,22 @@ __all__ = [
     "Source",
     "UnsupportedFormatError",
     "WriteError",
+    "boundary_map",
+    "gos",
+    "grain_mean_orientation",
+    "grain_table",
+    "grod",
+    "homogenise",
+    "ipf_colors",
+    "ipf_key",
+    "kam",
+    "misorientation_map",
     "read",
     "read_all",
     "samples",
+    "segment_grains",
+    "virtual_backscatter",
+    "virtual_backscatter_grid",
     "write",
 ]
 
