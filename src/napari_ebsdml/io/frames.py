@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._quaternions import multiply as multiply
+
 
 @dataclass(frozen=True)
 class ReferenceFrame:
@@ -99,22 +101,6 @@ FRAMES: dict[str, ReferenceFrame] = {
     )
 }
 """Known frames by name."""
-
-
-def multiply(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Hamilton product of quaternions (..., 4), w first."""
-    p, q = np.broadcast_arrays(np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64))
-    pw, px, py, pz = np.moveaxis(p, -1, 0)
-    qw, qx, qy, qz = np.moveaxis(q, -1, 0)
-    return np.stack(
-        (
-            pw * qw - px * qx - py * qy - pz * qz,
-            pw * qx + px * qw + py * qz - pz * qy,
-            pw * qy - px * qz + py * qw + pz * qx,
-            pw * qz + px * qy - py * qx + pz * qw,
-        ),
-        axis=-1,
-    )
 
 
 def crystal_turn(frame: ReferenceFrame) -> NDArray[np.float64]:
