@@ -87,13 +87,51 @@ def imports_of(path: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("room", "allowed"),
     [
-        ("io", {"_parallel", "io", "scan", "errors", "materials"}),
-        ("maps", {"_parallel", "maps", "io", "scan", "errors"}),
-        ("samples", {"_parallel", "samples", "maps", "io", "scan", "errors"}),
-        ("learning", {"_parallel", "learning", "maps", "io", "scan", "errors"}),
-        ("dislocations", {"_parallel", "dislocations", "learning", "maps", "io", "scan", "errors", "materials"}),
-        ("segmentation", {"_parallel", "segmentation", "learning", "maps", "io", "scan", "errors"}),
-        ("patterns", {"_parallel", "patterns", "learning", "maps", "io", "scan", "errors", "materials"}),
+        ("io", {"_parallel", "_quaternions", "io", "scan", "errors", "materials"}),
+        ("maps", {"_parallel", "_quaternions", "maps", "io", "scan", "errors"}),
+        ("samples", {"_parallel", "_quaternions", "samples", "maps", "io", "scan", "errors"}),
+        ("learning", {"_parallel", "_quaternions", "learning", "maps", "io", "scan", "errors"}),
+        (
+            "dislocations",
+            {
+                "_parallel",
+                "_quaternions",
+                "dislocations",
+                "learning",
+                "maps",
+                "io",
+                "scan",
+                "errors",
+                "materials",
+            },
+        ),
+        (
+            "segmentation",
+            {
+                "_parallel",
+                "_quaternions",
+                "segmentation",
+                "learning",
+                "maps",
+                "io",
+                "scan",
+                "errors",
+            },
+        ),
+        (
+            "patterns",
+            {
+                "_parallel",
+                "_quaternions",
+                "patterns",
+                "learning",
+                "maps",
+                "io",
+                "scan",
+                "errors",
+                "materials",
+            },
+        ),
     ],
 )
 def test_arrows_point_one_way(room, allowed):

@@ -1,4 +1,5 @@
 from . import samples
+from .dislocations import GndDensity, gnd_density
 from .errors import (
     Cancelled,
     DownloadError,
@@ -33,6 +34,7 @@ __all__ = [
     "DownloadError",
     "EbsdmlError",
     "FileFormatError",
+    "GndDensity",
     "GridError",
     "InputError",
     "MissingDataError",
@@ -41,6 +43,7 @@ __all__ = [
     "UnsupportedFormatError",
     "WriteError",
     "boundary_map",
+    "gnd_density",
     "gos",
     "grain_mean_orientation",
     "grain_table",

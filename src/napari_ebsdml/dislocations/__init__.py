@@ -1,0 +1,15 @@
+"""Dislocations: lattice curvature, GND density per slip system, total density from a network."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["curvature", "denoise", "gnd", "noise", "slip_systems"],
+    submod_attrs={
+        "curvature": ["lattice_curvature"],
+        "denoise": ["Denoise", "denoise_orientations"],
+        "gnd": ["GndDensity", "fit_slip_systems", "gnd_density", "nye_tensor"],
+        "noise": ["orientation_noise"],
+        "slip_systems": ["SlipFamily", "SlipSystems", "for_lattice", "for_phase", "from_families"],
+    },
+)
