@@ -48,7 +48,8 @@ def test_maps_goes_on_after_a_bad_file(map_file, tmp_path, capsys):
     bad.write_text("# junk\n1 2\n")
     assert run("maps", bad, map_file, "-o", tmp_path / "results") == 1
     assert str(bad) in capsys.readouterr().err.replace("\n", "")
-    (row,) = csv.DictReader((tmp_path / "results" / "summary.csv").open(encoding="utf-8"))
+    text = (tmp_path / "results" / "summary.csv").read_text(encoding="utf-8")
+    (row,) = csv.DictReader(text.splitlines())
     assert row["map"] == "steel"
     assert float(row["mean_gnd_per_m2"]) > 1e12
     with np.load(tmp_path / "results" / "steel.npz") as results:
