@@ -182,7 +182,7 @@ def test_wheel_holds_what_the_source_holds(wheel):
     wanted = {
         path.relative_to(PACKAGE.parent).as_posix()
         for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", ".mypy_cache"} & set(path.parts)
     }
     assert wanted <= packed
 

@@ -58,6 +58,10 @@ class MissingDataError(InputError):
     """The scan lacks what a computation needs: a property, orientations, patterns, ..."""
 
 
+class ModelError(EbsdmlError):
+    """A model file is damaged or missing, or the model does not fit what it is used on."""
+
+
 class DownloadError(EbsdmlError):
     """A sample or model could not be fetched, or is not what was expected."""
 

@@ -96,7 +96,11 @@ def test_oxford_axes_are_right_up_and_out():
     from orix.vector import Vector3d
 
     file, ours = Rotation.from_euler(raw.euler), scan_from_raw(raw).quaternions.reshape(-1, 4)
-    for vendor, on_map in (((1, 0, 0), (1, 0, 0)), ((0, 1, 0), (0, -1, 0)), ((0, 0, 1), (0, 0, -1))):
+    for vendor, on_map in (
+        ((1, 0, 0), (1, 0, 0)),
+        ((0, 1, 0), (0, -1, 0)),
+        ((0, 0, 1), (0, 0, -1)),
+    ):
         np.testing.assert_allclose(
             (file * Vector3d(vendor)).data, (Rotation(ours) * Vector3d(on_map)).data, atol=1e-12
         )

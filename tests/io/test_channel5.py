@@ -51,11 +51,13 @@ def test_orientation_is_bunge_in_radians(tmp_path, values):
 
     scan = load(Project((30, 40), values).write(tmp_path))
     angles = np.column_stack([values[k] for k in ("phi1", "Phi", "phi2")])
-    expected = Rotation.from_euler(angles).data
     got = scan.quaternions.reshape(-1, 4)
     indexed = scan.is_indexed.ravel()
-    overlap = np.abs((expected * got).sum(axis=1))
-    np.testing.assert_allclose(overlap[indexed], 1, atol=1e-12)
+    # Oxford's X, Y and Z on the map: to the right, up, and out of the screen. The file's angles
+    # are in single precision.
+    oxford_on_map = np.diag([1.0, -1.0, -1.0])
+    expected = Rotation.from_euler(angles).to_matrix() @ oxford_on_map
+    np.testing.assert_allclose(Rotation(got[indexed]).to_matrix(), expected[indexed], atol=1e-6)
     assert not got[~indexed].any()
 
 

@@ -140,9 +140,7 @@ def test_real_map_whose_y_is_wrong(shared):
     for a, b in ((q[1:], q[:-1]), (q[:, 1:], q[:, :-1])):
         assert (np.abs((a * b).sum(-1)) > 0.999).mean() > 0.5
     xmap = orix_io.load(str(path))
-    np.testing.assert_allclose(
-        scan_from_raw(raw_from_xmap(xmap, path)).quaternions, q, atol=1e-12
-    )
+    np.testing.assert_allclose(scan_from_raw(raw_from_xmap(xmap, path)).quaternions, q, atol=1e-12)
 
 
 def test_one_row(tmp_path):
@@ -189,6 +187,35 @@ def test_three_dimensions_are_refused(tmp_path):
         read(path, None)
 
 
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_points_that_coincide_without_a_coordinate(tmp_path, name):
+    path = save(tmp_path / "a.h5", make_xmap())
+    with h5py.File(path, "r+") as file:
+        del file[f"crystal_map/data/{name}"]
+    with pytest.raises(FileFormatError, match=f"data/{name}: .* missing"):
+        read(path, None)
+
+
+def test_names_that_differ_in_case_only(tmp_path):
+    xmap = make_xmap()
+    xmap.prop["IQ"] = xmap.prop["iq"] + 1
+    scan = load(save(tmp_path / "a.h5", xmap))
+    np.testing.assert_array_equal(scan.prop["IQ"], scan.prop["iq"] + 1)
+
+
+@pytest.mark.parametrize(("a", "inm"), [(0.35236, True), (1.06, True), (1.0, False), (2.87, False)])
+def test_lattice_in_nanometres(tmp_path, a, inm):
+    """M23C6 has an edge of 1.06 nm; edges of 1 stand for an unknown lattice."""
+    xmap = make_xmap()
+    path = save(tmp_path / "a.h5", xmap)
+    with h5py.File(path, "r+") as file:
+        lattice = file["crystal_map/header/phases/0/structure/lattice/abcABG"]
+        lattice[...] = (a, a, a, 90, 90, 90)
+    scan = load(path)
+    assert scan.phases[0].structure.lattice.a == pytest.approx(10 * a if inm else a)
+    assert any("nanometres" in w for w in scan.source.warnings) == inm
+
+
 @pytest.mark.parametrize(
     "name", ["phi1", "Phi", "phase_id", "../header", "../data", "../header/phases"]
 )
@@ -221,15 +248,20 @@ def test_sniff(tmp_path):
     assert FORMAT.write is write
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory) -> tuple[bytes, Scan]:
+    path = save(tmp_path_factory.mktemp("sound") / "a.h5", make_xmap())
+    return path.read_bytes(), load(path)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_damage_gives_one_error(tmp_path_factory, data):
+def test_damage_gives_one_error(sound, tmp_path_factory, data):
     """Files cut at any byte and files with any dataset gone or replaced."""
-    folder = tmp_path_factory.mktemp("damaged")
-    path = save(folder / "a.h5", make_xmap())
-    good = load(path)
+    content, good = sound
+    path = tmp_path_factory.mktemp("damaged") / "a.h5"
+    path.write_bytes(content)
     if data.draw(st.booleans()):
-        content = path.read_bytes()
         path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
     else:
         with h5py.File(path, "r+") as file:

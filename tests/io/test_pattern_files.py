@@ -134,6 +134,14 @@ def test_up_on_a_hexagonal_grid(tmp_path):
     np.testing.assert_array_equal(scan.patterns[0, 3].compute(), patterns[3])
 
 
+def test_a_damaged_hexagonal_header_costs_no_memory(tmp_path):
+    patterns = make_patterns(12)
+    path = write_up(tmp_path / "a.up1", patterns, grid=(2**32 - 1, 8), hexagonal=True)
+    raw = pattern_files.read(path, None)
+    assert raw.shape == (1, 12)
+    assert any("hexagonal grid of 4294967295 rows" in w for w in raw.warnings)
+
+
 def test_up_cut_off(tmp_path):
     path = write_up(tmp_path / "a.up1", make_patterns(12))
     path.write_bytes(path.read_bytes()[:-5])

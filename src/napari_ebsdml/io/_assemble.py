@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError, GridError, InputError
 from napari_ebsdml.io._grid import Grid, grid_from_coordinates, raster_grid
+from napari_ebsdml.io._lazy_patterns import BIG_ROW
 from napari_ebsdml.io._orient import quaternions_from_euler
 from napari_ebsdml.io._phases import phase_list
 from napari_ebsdml.io._raw import RawMap
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 # Laue classes whose crystal x axis vendors lay differently.
 _HEXAGONAL = {"-3", "-3m", "6/m", "6/mmm"}
-
-# Bytes of one map row of patterns above which the chunks of the file are kept as they are.
-_BIG_ROW = 32 << 20
 
 
 def scan_from_raw(raw: RawMap, ref_frame: str | ReferenceFrame | None = None) -> Scan:
@@ -240,7 +238,7 @@ class _Pixels:
 
         if self.points is None or self.empty is None:
             rows, columns = self.shape
-            if columns * patterns[0].nbytes < _BIG_ROW:
+            if columns * patterns[0].nbytes < BIG_ROW:
                 return patterns.reshape(self.shape + patterns.shape[1:])
             # Reshaping would merge a whole row into one chunk, to be read for a single pattern.
             return da.stack([patterns[i * columns : (i + 1) * columns] for i in range(rows)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_ebsdml.io._h5_access import SIGNATURE
+from napari_ebsdml.io._hdf5 import SIGNATURE
 
 # What each pattern file's own vendor writes is looked for first.
 _FIRST = {".ebsp": (".ctf", ".cpr")}

@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 
 from napari_ebsdml.errors import FileFormatError
+from napari_ebsdml.io._phase_text import oxford_laue
 from napari_ebsdml.io._raw import RawPhase
-
-_LAUE = ("-1", "2/m", "mmm", "4/m", "4/mmm", "-3", "-3m", "6/m", "6/mmm", "m-3", "m-3m")
-LAUE_GROUPS = dict(enumerate(_LAUE, start=1))
-"""CHANNEL5's numbers of the Laue groups."""
 
 # Number in [Fields] -> name and type of the value in a record. Number 9 is never documented but
 # takes one byte.
@@ -140,7 +137,8 @@ def record_type(cpr: Cpr) -> np.dtype[Any]:
         count = len(listed)
     if not 1 <= count <= 200:
         raise FileFormatError(
-            cpr.path, f"[Fields] Count is {count}; a record has at least one field",
+            cpr.path,
+            f"[Fields] Count is {count}; a record has at least one field",
             cpr.line("fields", "count"),
         )
     windows = cpr.integer("edxwindows", "count") or 0
@@ -183,7 +181,8 @@ def phases(cpr: Cpr) -> tuple[dict[int, RawPhase], list[str]]:
         count = sum(name[5:].isdigit() for name in cpr.sections if name.startswith("phase"))
     if not 0 <= count <= 255:
         raise FileFormatError(
-            cpr.path, f"[Phases] Count is {count}; .crc files hold at most 255 phases",
+            cpr.path,
+            f"[Phases] Count is {count}; .crc files hold at most 255 phases",
             cpr.line("phases", "count"),
         )
     found: dict[int, RawPhase] = {}
@@ -201,7 +200,7 @@ def phases(cpr: Cpr) -> tuple[dict[int, RawPhase], list[str]]:
         found[k] = RawPhase(
             name=cpr.text(section, "structurename") or f"phase {k}",
             space_group=cpr.integer(section, "spacegroup") or None,
-            laue=LAUE_GROUPS.get(cpr.integer(section, "lauegroup") or 0),
+            laue=oxford_laue(cpr.integer(section, "lauegroup")),
             lattice=lattice,  # type: ignore[arg-type]
             formula=cpr.text(section, "composition"),
         )

@@ -12,17 +12,15 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
+from napari_ebsdml.io._detector import detector_maker
 from napari_ebsdml.io._lazy_patterns import BinaryPatterns, lazy
 from napari_ebsdml.io._raw import RawMap
-
-if TYPE_CHECKING:
-    from kikuchipy.detectors import EBSDDetector
 
 _LARGEST_VERSION = 50
 _LARGEST_EDGE = 10_000
@@ -119,12 +117,7 @@ def read_ebsp(path: Path) -> RawMap:
         columns_of_map,
     )
 
-    def make() -> EBSDDetector:
-        from kikuchipy.detectors import EBSDDetector
-
-        return EBSDDetector(shape=(rows, columns))
-
-    raw.detector = make
+    raw.detector = detector_maker((rows, columns))
     return raw
 
 
@@ -234,9 +227,7 @@ class _Beam:
                 raise FileFormatError(
                     self.path, "the file was cut off behind a pattern", f"byte {end + len(footer)}"
                 )
-            out[k] = struct.unpack_from("<d", footer, at_x) + struct.unpack_from(
-                "<d", footer, at_y
-            )
+            out[k] = struct.unpack_from("<d", footer, at_x) + struct.unpack_from("<d", footer, at_y)
         if not np.isfinite(out).all():
             return None
         if np.abs(out).max() > _FARTHEST:

@@ -1,4 +1,4 @@
-"""What the HDF5 formats share: typed access with errors that name the dataset, lazy patterns.
+"""Typed access to HDF5 files, with errors that name the dataset.
 
 Vendors differ in small things: shapes () or (1,) or (n, 1), big-endian numbers, fixed or variable
 strings, blanks around names, letter case. `Node` reads all of these the same way.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,13 +17,10 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import EbsdmlError, FileFormatError
 
-if TYPE_CHECKING:
-    import dask.array as da
-
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 # What h5py raises for damaged files; which one depends on where the damage is.
-_DAMAGE = (
+DAMAGE = (
     OSError,
     RuntimeError,
     KeyError,
@@ -33,10 +30,8 @@ _DAMAGE = (
     OverflowError,
     MemoryError,
     NotImplementedError,
+    SystemError,
 )
-_CHUNK_BYTES = 8 << 20
-_ROW_BYTES = 64 << 20
-_STORED_CHUNKS = 2048
 
 
 @contextmanager
@@ -46,10 +41,10 @@ def open_h5(path: Path) -> Iterator[Node]:
         file = h5py.File(path, "r")
     except FileNotFoundError as error:
         raise FileFormatError(path, "no such file") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise FileFormatError(
             path,
-            f"it cannot be opened as HDF5 ({_reason(error)}); the file is truncated, damaged or "
+            f"it cannot be opened as HDF5 ({reason_of(error)}); the file is truncated, damaged or "
             "in use by another program. Copy or export it again",
         ) from error
     with file:
@@ -57,28 +52,37 @@ def open_h5(path: Path) -> Iterator[Node]:
             yield Node(path, file)
         except EbsdmlError:
             raise
-        except _DAMAGE as error:
-            raise FileFormatError(path, f"the file is damaged ({_reason(error)})") from error
+        except MemoryError as error:
+            raise FileFormatError(
+                path, f"there is not enough memory for what it says it holds ({reason_of(error)})"
+            ) from error
+        except DAMAGE as error:
+            raise FileFormatError(path, f"the file is damaged ({reason_of(error)})") from error
 
 
-def _reason(error: BaseException) -> str:
-    text = str(error.args[0] if error.args else error) or type(error).__name__
+def reason_of(error: BaseException) -> str:
+    """What an error of h5py says, in one short line."""
+    # KeyError puts its text in quotes.
+    text = str(error).strip("'\"") or type(error).__name__
     return text.splitlines()[0][:200]
 
 
 class Node:
     """A group of an open file. Names are found whatever their case and the blanks around them."""
 
+    keys: list[str]
+    """Names of what the group holds, as the file spells them."""
+
     def __init__(self, path: Path, group: h5py.Group) -> None:
         self.path = path
         self.h5 = group
         self.name = str(group.name)
-        self._keys = {str(key).strip().casefold(): str(key) for key in group}
+        self.keys = [str(key) for key in group]
+        self._folded = {key.strip().casefold(): key for key in self.keys}
 
-    @property
-    def keys(self) -> list[str]:
-        """Names as the file spells them."""
-        return list(self._keys.values())
+    def _key(self, name: str) -> str | None:
+        """Name as the file spells it; two names may differ in nothing but their case."""
+        return name if name in self.keys else self._folded.get(name.strip().casefold())
 
     def error(self, name: str, reason: str) -> FileFormatError:
         """Error that names the dataset or group `name` below this one."""
@@ -89,13 +93,13 @@ class Node:
         """Object at the relative path `name`, or None."""
         node: Any = self
         for part in name.split("/"):
-            key = node._keys.get(part.strip().casefold()) if isinstance(node, Node) else None
+            key = node._key(part) if isinstance(node, Node) else None
             if key is None:
                 return None
             try:
                 found = node.h5[key]
-            except _DAMAGE as error:
-                raise self.error(name, f"it cannot be read ({_reason(error)})") from error
+            except DAMAGE as error:
+                raise self.error(name, f"it cannot be read ({reason_of(error)})") from error
             node = Node(self.path, found) if isinstance(found, h5py.Group) else found
         return node.h5 if isinstance(node, Node) else node
 
@@ -144,9 +148,7 @@ class Node:
 
         With `n` given, another number of points is an error.
         """
-        dataset = self.dataset(name)
-        if dataset.dtype.kind not in "iufb":
-            raise self.error(name, f"it holds {dataset.dtype}, not numbers")
+        dataset = self._numeric(name)
         shape = dataset.shape
         tail = () if columns == 1 else (columns,)
         length = int(shape[0]) if shape else 1
@@ -158,12 +160,22 @@ class Node:
             raise self.error(name, f"it has {length} points; the map has {n}")
         return native(self.read(name, dataset)).reshape((length, *tail))
 
+    def values(self, name: str) -> NDArray[Any]:
+        """Numbers of `name`, of any shape, in the machine's byte order."""
+        return native(self.read(name, self._numeric(name)))
+
+    def _numeric(self, name: str) -> h5py.Dataset:
+        dataset = self.dataset(name)
+        if dataset.dtype.kind not in "iufb":
+            raise self.error(name, f"it holds {dataset.dtype}, not numbers")
+        return dataset
+
     def read(self, name: str, dataset: h5py.Dataset) -> NDArray[Any]:
         """Whole content of a dataset."""
         try:
             return np.asarray(dataset[()])
-        except _DAMAGE as error:
-            raise self.error(name, f"it cannot be read ({_reason(error)})") from error
+        except DAMAGE as error:
+            raise self.error(name, f"it cannot be read ({reason_of(error)})") from error
 
     def integers(self, name: str, n: int | None = None) -> NDArray[np.int32]:
         """Whole numbers of `name`, (n,); -1 where the file has NaN."""
@@ -193,6 +205,13 @@ class Node:
         if dataset.dtype.kind not in "iufb" or dataset.size > 4096:
             raise self.error(name, f"it holds {dataset.dtype} {dataset.shape}, not a few numbers")
         return np.asarray(self.read(name, dataset), dtype=np.float64).ravel()
+
+    def scalar(self, name: str) -> float:
+        """The one number of `name`, which must be there."""
+        values = self.values(name).ravel()
+        if values.size != 1 or not np.isfinite(values[0]):
+            raise self.error(name, "the dataset is not one finite number")
+        return float(values[0])
 
     def count(self, name: str, default: int | None = None) -> int:
         """A positive whole number; required when `default` is None."""
@@ -224,7 +243,7 @@ class Node:
         found = self.find(name)
         try:
             value = None if found is None else found.attrs.get(attribute)
-        except _DAMAGE:
+        except DAMAGE:
             return ""
         if value is None or isinstance(value, h5py.Empty) or not np.size(value):
             return ""
@@ -260,7 +279,7 @@ class Node:
                         for v in np.asarray(found[()]).ravel()
                     ]
                     out[key.strip()] = values[0] if len(values) == 1 else values
-            except _DAMAGE:
+            except DAMAGE:
                 # The header only informs; a broken entry must not cost the map.
                 continue
         return out
@@ -295,72 +314,3 @@ def manufacturer(path: Path, head: bytes) -> str:
 def tidy(value: float) -> float:
     """A single-precision number as a person would write it: 3.5236, not 3.52360010147."""
     return float(str(np.float32(value)))
-
-
-class LazyDataset:
-    """A dataset that is opened for each read: safe across threads, processes and pickling."""
-
-    def __init__(self, path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.path, self.name, self.shape, self.stored = path, name, shape, dtype
-        self.dtype = dtype.newbyteorder("=")
-        self.ndim = len(shape)
-
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        try:
-            with h5py.File(self.path, "r") as file:
-                dataset = file[self.name]
-                if dataset.shape != self.shape or dataset.dtype != self.stored:
-                    raise FileFormatError(
-                        self.path,
-                        "the file was changed after it was opened; read it again",
-                        self.name,
-                    )
-                return native(dataset[index])
-        except _DAMAGE as error:
-            raise FileFormatError(
-                self.path, f"patterns cannot be read ({_reason(error)})", self.name
-            ) from error
-
-
-def lazy_patterns(node: Node, name: str, n: int | None, columns: int | None = None) -> da.Array:
-    """Patterns `name`, (n, detector rows, detector columns), read only when asked for.
-
-    Chunks are whole map rows of `columns` patterns, so that the array can be laid out as a map
-    without reading anything twice; parts of a row where a row is too large.
-    """
-    import dask.array as da
-    from dask.base import tokenize
-
-    dataset = node.dataset(name)
-    if dataset.ndim != 3 or dataset.dtype.kind not in "iuf" or 0 in dataset.shape[1:]:
-        raise node.error(
-            name, f"its shape is {dataset.shape} of {dataset.dtype}, not (points, height, width)"
-        )
-    if n is not None and dataset.shape[0] != n:
-        raise node.error(name, f"it has {dataset.shape[0]} patterns; the map has {n} points")
-    size = int(np.prod(dataset.shape[1:])) * dataset.dtype.itemsize
-    stored = dataset.chunks[0] if dataset.chunks else 0
-    fit = max(1, _CHUNK_BYTES // size)
-    if stored:
-        # Each stored chunk costs a look-up, and there may be one per pattern.
-        fit = min(fit, stored * _STORED_CHUNKS)
-    if columns and columns * size <= _ROW_BYTES:
-        length = columns * max(1, fit // columns)
-    elif columns:
-        length = max(k for k in range(1, min(fit, columns) + 1) if columns % k == 0)
-    else:
-        stored = max(stored, 1)
-        length = max(1, fit // stored) * stored
-    source = LazyDataset(Path(node.path), str(dataset.name), dataset.shape, dataset.dtype)
-    return da.from_array(
-        source,
-        chunks=(min(length, max(1, dataset.shape[0])), *dataset.shape[1:]),
-        name=f"patterns-{tokenize(str(node.path), str(dataset.name), length, _stamp(node.path))}",
-        meta=np.empty((0, 0, 0), dtype=source.dtype),
-        fancy=False,
-    )
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = Path(path).stat()
-    return stat.st_mtime_ns, stat.st_size

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # A click on a pixel reads one block, so blocks are small; 4 MB is about 1000 patterns of 60 x 60.
 _BLOCK_BYTES = 4 << 20
+# Blocks are whole map rows up to this size; larger rows are cut.
+BIG_ROW = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -43,61 +45,73 @@ class PatternSource(ABC):
     def __getitem__(self, key: Any) -> NDArray[Any]:
         which, *rest = key if isinstance(key, tuple) else (key,)
         points = np.arange(self.shape[0])[which]
+        if points.size == 0:
+            return np.empty((0, *self.shape[1:]), dtype=self.dtype)[(slice(None), *rest)]
         try:
             patterns = self.load(np.atleast_1d(points))
         except FileFormatError:
             raise
         except Exception as error:
             raise FileFormatError(
-                self.path, f"patterns could not be read: {error}", f"pattern {np.min(points) + 1}"
+                self.path, f"patterns could not be read: {error}", self.place(np.atleast_1d(points))
             ) from error
         if np.ndim(points) == 0:
             patterns = patterns[0]
             return patterns[tuple(rest)]
         return patterns[(slice(None), *rest)]
 
+    def place(self, points: NDArray[np.intp]) -> str:
+        """Where these points are in the file, for messages; patterns count from 1."""
+        return f"pattern {int(points.min()) + 1}"
+
     @abstractmethod
     def load(self, points: NDArray[np.intp]) -> NDArray[Any]:
         """Patterns of these points, which follow each other unless somebody indexed oddly."""
 
 
-def lazy(source: PatternSource, columns: int | None = None) -> da.Array:
+def lazy(
+    source: PatternSource,
+    columns: int | None = None,
+    *,
+    multiple_of: int = 1,
+    most: int | None = None,
+    name: str | bool = False,
+) -> da.Array:
     """Dask array (n, detector rows, detector columns) of the patterns of `source`.
 
     Parameters
     ----------
     source
     columns
-        Points in a map row: blocks of whole rows make a map of patterns without copies.
+        Points in a map row: blocks of whole rows make a map of patterns without copies, and equal
+        parts of a row where a row is too large for one block.
+    multiple_of
+        Points that the file stores together; blocks without `columns` hold whole ones.
+    most
+        Points in a block at the most.
+    name
+        Name of the array for dask; by default a random one.
     """
     import dask.array as da
 
     n, sy, sx = source.shape
-    block = max(1, _BLOCK_BYTES // max(1, sy * sx * source.dtype.itemsize))
-    if columns and n % columns == 0:
-        block = max(1, block // columns) * columns
+    size = max(1, sy * sx * source.dtype.itemsize)
+    fit = max(1, min(_BLOCK_BYTES // size, most or n))
+    rows = n // columns if columns and n % columns == 0 else 0
+    chunks: int | tuple[int, ...]
+    if columns and rows and columns * size >= BIG_ROW:
+        parts = np.array_split(np.arange(columns), -(-columns // fit))
+        chunks = tuple(len(part) for part in parts) * rows
+    elif columns and rows:
+        chunks = min(max(1, fit // columns) * columns, n)
+    else:
+        chunks = max(1, min(max(1, fit // multiple_of) * multiple_of, n))
     return da.from_array(
         source,
-        chunks=(min(block, n), sy, sx),
-        name=False,
+        chunks=(chunks, sy, sx),
+        name=name,
         meta=np.empty((0, 0, 0), dtype=source.dtype),
     )
-
-
-@dataclass(frozen=True)
-class H5Patterns(PatternSource):
-    """Dataset of an HDF5 file with one pattern after the other."""
-
-    dataset: str = ""
-
-    def load(self, points: NDArray[np.intp]) -> NDArray[Any]:
-        """Patterns of these points."""
-        import h5py
-
-        with h5py.File(self.path, "r") as file:
-            first, last = int(points.min()), int(points.max())
-            block = np.asarray(file[self.dataset][first : last + 1])
-        return block[points - first]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +133,12 @@ class BinaryPatterns(PatternSource):
         """Patterns of these points."""
         _, sy, sx = self.shape
         size = sy * sx * self.dtype.itemsize
-        at = self.offset + points.astype(np.int64) * size if self.starts is None else self.starts
-        if self.starts is not None:
+        if self.starts is None:
+            at = self.offset + points.astype(np.int64) * size
+        else:
             at = self.starts[points]
-        out = np.empty((len(points), sy, sx), dtype=self.dtype)
+        # mypy does not know that arrays are buffers.
+        out: Any = np.empty((len(points), sy, sx), dtype=self.dtype)
         with self.path.open("rb") as file:
             if self.starts is None and np.all(np.diff(points) == 1):
                 file.seek(int(at[0]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_ebsdml.io._phase_text import in_angstrom
 from napari_ebsdml.io._raw import RawPhase
 from napari_ebsdml.materials import recognise
 
@@ -34,6 +35,7 @@ def _phase(raw: RawPhase, color: str, warnings: list[str]) -> Phase:
 
     lattice = raw.lattice
     if lattice is not None:
+        lattice = in_angstrom(lattice, raw.name, warnings)
         lengths, angles = np.array(lattice[:3]), np.array(lattice[3:])
         if not (
             np.isfinite(lattice).all()

@@ -101,9 +101,7 @@ def euler_channels(
 
 def quaternion_channels(quaternions: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Products of the components of quaternions (n, 4): free of their sign."""
-    return [
-        quaternions[:, i] * quaternions[:, j] for i in range(4) for j in range(i, 4)
-    ]
+    return [quaternions[:, i] * quaternions[:, j] for i in range(4) for j in range(i, 4)]
 
 
 def _autocorrelation(channels: list[NDArray[np.float64]]) -> NDArray[np.float64] | None:

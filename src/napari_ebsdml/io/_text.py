@@ -230,7 +230,7 @@ def _allocate(kinds: list[int], rows: int) -> list[NDArray[Any]]:
 def _run(
     buffer: NDArray[np.uint8], start: int, stop: int, kinds: list[int], comma: bool,
     arrays: list[NDArray[Any]], row: int,
-) -> tuple[int, int, int, int, NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
+) -> tuple[int, int, int | np.int64, int, NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
     """Rows read, error code, its place and column, kinds needed, and where."""
     needed = np.zeros(len(kinds), dtype=np.int64)
     where = np.zeros(len(kinds), dtype=np.int64)
@@ -255,7 +255,7 @@ def _parse_blocks(
         arrays = _allocate(kinds, int(first[-1]))
         outcomes = list(
             pool.map(
-                lambda span, row: _run(buffer, *span, kinds, comma, arrays, int(row)),
+                lambda span, row: _run(buffer, span[0], span[1], kinds, comma, arrays, int(row)),
                 spans,
                 first[:-1],
             )
@@ -340,19 +340,3 @@ def split_header(path: Path, is_data: Callable[[str], bool], most_lines: int = 1
     raise FileFormatError(
         path, "no rows of data follow the header; the file is cut off, or of another format."
     )
-
-
-def note_missing_rows(
-    table: Table, expected: int | None, declared: str, warnings: list[str]
-) -> None:
-    """Add warnings on a file that ends early; `declared` says what the header promises."""
-    if table.cut_line:
-        warnings.append("The file ends within a line, which was left out.")
-    if table.open_line:
-        warnings.append("The last line has no line end: its last value may be cut off.")
-    if expected and expected != table.rows:
-        warnings.append(
-            f"The header declares {declared} = {expected} points, the file holds {table.rows}: "
-            + ("it ends early, or the header is wrong." if table.rows < expected
-               else "the header is wrong.")
-        )  # fmt: skip

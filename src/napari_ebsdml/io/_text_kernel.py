@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -18,9 +20,9 @@ _FULL = 100_000_000_000_000_000
 
 
 @njit(cache=True, nogil=True)
-def count_lines(buffer: NDArray[np.uint8], start: int, stop: int) -> int:
+def count_lines(buffer: NDArray[np.uint8], start: int, stop: int) -> np.int64:
     # A sum over a slice, in few bits, is what the compiler can do many bytes at a time.
-    count = 0
+    count = np.int64(0)
     while start < stop:
         part = np.uint32(0)
         for c in buffer[start : min(stop, start + (1 << 20))]:
@@ -81,7 +83,7 @@ def parse(
     row: int,
     needed: NDArray[np.int64],
     where: NDArray[np.int64],
-) -> tuple[int, int, int, int]:
+) -> tuple[int, int, int | np.int64, int]:
     """Read the lines of [start, stop), each of which has a line end, into rows from `row` on.
 
     `places` has the kind of each column and its row in the array of that kind (0 to 3: u1, i4,
@@ -114,7 +116,8 @@ def parse(
                 p += _ONE
                 c = buffer[p]
             mantissa = np.int64(0)
-            exponent = 0
+            # mypy cannot follow sums of Python's and numpy's whole numbers.
+            exponent: Any = 0
             digits = 0
             d = np.int64(c) - 48
             while 0 <= d <= 9:
@@ -160,7 +163,7 @@ def parse(
                 d = np.int64(c) - 48
                 if not 0 <= d <= 9:
                     return row - first, NOT_A_NUMBER, np.int64(begin), column
-                power = 0
+                power: Any = 0
                 while 0 <= d <= 9:
                     power = min(power * 10 + d, 9999)
                     p += _ONE
@@ -201,7 +204,7 @@ def parse(
                         significant //= 10
                 if significant > 16_777_216 or exponent > 20 or exponent < -30:
                     need = 3
-                value = np.float64(mantissa)
+                value: float = np.float64(mantissa)
                 if special != 0.0:
                     value = special
                 elif mantissa == 0 or exponent == 0:

@@ -10,26 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError
+from napari_ebsdml.io._phase_text import edax_laue, modern_symbol
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 from napari_ebsdml.io._text import (
     FLOAT32,
     FLOAT64,
     INT32,
     count_values,
-    note_missing_rows,
     parse_table,
     split_header,
 )
+from napari_ebsdml.io._text_map import named_columns, note_missing_rows, refuse_angles
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
 
-# EDAX names a Laue class by its proper rotations.
-_LAUE_OF_CODE = {
-    "1": "-1", "2": "2/m", "20": "2/m", "22": "mmm", "4": "4/m", "42": "4/mmm", "3": "-3",
-    "32": "-3m", "6": "6/m", "62": "6/mmm", "23": "m-3", "43": "m-3m",
-}  # fmt: skip
-# Point groups as others write them; those that are also an EDAX code are above.
+# Point groups as others write them; those that are also an EDAX code are left out.
 _LAUE_OF_GROUP = {
     "-1": "-1", "m": "2/m", "2/m": "2/m", "121": "2/m", "222": "mmm", "mm2": "mmm", "mmm": "mmm",
     "-4": "4/m", "4/m": "4/m", "422": "4/mmm", "4mm": "4/mmm", "-42m": "4/mmm", "4/mmm": "4/mmm",
@@ -89,14 +85,13 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     phase_column = names.index("phase")
     kinds[phase_column] = INT32
     table = parse_table(text, kinds, whole={phase_column: "the phase"})
-    if not table.rows:
-        raise FileFormatError(path, "the file holds no complete row of data.")
-    column = dict(zip(names, table.columns, strict=True))
+    column = named_columns(path, table, names)
     euler = np.stack([column[a] for a in _NEEDED[:3]], axis=-1)
     phase = column["phase"]
     not_indexed = _not_indexed(writer, column, euler, phase)
     phase = _number_phases(phase, phases, writer, not_indexed, warnings)
-    _check_radians(path, euler, not_indexed, len(lines))
+    remedy = "; .ang files have radians, convert them from degrees"
+    refuse_angles(path, euler, not_indexed, _FOUR_PI + 1e-3, len(lines), "radians", remedy)
 
     x, y = column["x"], column["y"]
     step = (_number(header, "YSTEP"), _number(header, "XSTEP"))
@@ -179,9 +174,10 @@ def _set_phase(path: Path, line: int, phase: RawPhase, key: str, value: str) -> 
     elif key == "Formula":
         phase.formula = value
     elif key == "Symmetry":
-        phase.laue = _LAUE_OF_CODE.get(value) or _LAUE_OF_GROUP.get(value)
-        if value not in _LAUE_OF_CODE and value in _LAUE_OF_GROUP:
-            phase.point_group = {"m3m": "m-3m", "m3": "m-3", "-3m1": "-3m"}.get(value, value)
+        code = edax_laue(value)
+        phase.laue = code or _LAUE_OF_GROUP.get(value)
+        if code is None and value in _LAUE_OF_GROUP:
+            phase.point_group = modern_symbol(value)
         elif phase.laue is None and value:
             phase.point_group = value
     elif key == "LatticeConstants":
@@ -298,23 +294,6 @@ def _number_phases(
         )
     not_indexed |= phase == 0
     return phase
-
-
-def _check_radians(
-    path: Path, euler: NDArray[np.float64], not_indexed: NDArray[np.bool_], n_header: int
-) -> None:
-    if euler.max() <= _FOUR_PI + 1e-3 and euler.min() >= -_FOUR_PI - 1e-3:
-        return
-    wrong = (np.abs(euler) > _FOUR_PI + 1e-3).any(axis=1) & ~not_indexed
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        angles = ", ".join(f"{angle:g}" for angle in euler[row])
-        raise FileFormatError(
-            path,
-            f"Euler angles {angles} are no angles in radians, which .ang files have "
-            f"({int(wrong.sum())} points); convert them from degrees.",
-            f"line {n_header + row + 1}",
-        )
 
 
 def _declared_size(header: dict[str, Any]) -> tuple[tuple[int, int] | None, int | None]:

@@ -15,17 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.errors import FileFormatError, GridError, InputError, UnsupportedFormatError
-from napari_ebsdml.io._hdf5 import SIGNATURE, Node, lazy_patterns, manufacturer, open_h5, tidy
-from napari_ebsdml.io._hdf5_map import (
-    Placement,
-    check_euler,
-    check_phases,
-    detector_maker,
-    has_repeats,
-    known_frame,
-    step_of,
-)
+from napari_ebsdml.errors import FileFormatError, GridError, UnsupportedFormatError
+from napari_ebsdml.io._detector import detector_of_points
+from napari_ebsdml.io._hdf5 import SIGNATURE, Node, manufacturer, open_h5, tidy
+from napari_ebsdml.io._hdf5_map import check_euler, check_phases, chosen_scan, numbered_phases
+from napari_ebsdml.io._hdf5_patterns import h5_patterns, pattern_shape
+from napari_ebsdml.io._phase_text import known_space_group
+from napari_ebsdml.io._placement import Placement, has_repeats, step_of
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 
 _DATA = "EBSD/Data"
@@ -49,8 +45,6 @@ _NOT_PROPERTIES = {
 }
 # The only coordinate system known so far; its schematic gives the axes above.
 _KNOWN_SYSTEM = 5
-# No crystal has all cell edges shorter than this, in angstrom: then they are nanometres.
-_SHORTEST_CELL = 1.5
 
 
 def _sniff(path: Path, head: bytes) -> bool:
@@ -73,9 +67,7 @@ def _scans(path: Path) -> list[str]:
 def _read(path: Path, scan: str | None = None) -> RawMap:
     with open_h5(path) as root:
         nodes = _scan_nodes(root)
-        if scan is not None and scan not in nodes:
-            raise InputError(f"{path} has no scan {scan!r}; it has {', '.join(nodes)}.")
-        name = scan if scan is not None else next(iter(nodes))
+        name = chosen_scan(path, scan, nodes)
         return _read_scan(path, root, name, nodes[name])
 
 
@@ -91,7 +83,9 @@ def _read_scan(path: Path, root: Node, name: str, node: Node) -> RawMap:
     warnings: list[str] = []
     n, euler = _euler(data)
     placement = _place(path, node, data, header, n, warnings)
-    phases = _phases(header, warnings)
+    phases = numbered_phases(
+        header.maybe_group("Phases"), lambda group, number: _one_phase(group, number, warnings)
+    )
     phase, not_indexed = None, None
     if euler is not None:
         phase, not_indexed = _phase(data, n, euler, phases, warnings)
@@ -99,7 +93,7 @@ def _read_scan(path: Path, root: Node, name: str, node: Node) -> RawMap:
     if data.find(_PATTERNS) is not None:
         assert placement.shape is not None
         columns = placement.shape[1] if placement.x is None else None
-        patterns = lazy_patterns(data, _PATTERNS, n, columns)
+        patterns = h5_patterns(data, _PATTERNS, n, columns)
     return RawMap(
         path=path,
         format=FORMAT.name,
@@ -236,18 +230,7 @@ def _frame(header: Node, warnings: list[str]) -> str:
             f"The file gives coordinate system {number:g}; only {_KNOWN_SYSTEM} is known and "
             "assumed. Compare with the schematic in the file."
         )
-    return known_frame("bruker", "oxford", warnings)
-
-
-def _phases(header: Node, warnings: list[str]) -> dict[int, RawPhase]:
-    group = header.maybe_group("Phases")
-    phases: dict[int, RawPhase] = {}
-    for key in group.keys if group is not None else []:
-        assert group is not None
-        if not re.fullmatch(r"\d{1,6}", key.strip()):
-            raise group.error(key, "phases are numbered; this is no number")
-        phases[int(key)] = _one_phase(group.group(key), int(key), warnings)
-    return phases
+    return "bruker"
 
 
 def _one_phase(node: Node, number: int, warnings: list[str]) -> RawPhase:
@@ -257,18 +240,12 @@ def _one_phase(node: Node, number: int, warnings: list[str]) -> RawPhase:
     if constants is not None:
         if constants.size != 6:
             raise node.error("LatticeConstants", f"it has {constants.size} numbers, not 6")
-        a, b, c, alpha, beta, gamma = (tidy(value) for value in constants)
-        if 0 < max(a, b, c) < _SHORTEST_CELL:
-            warnings.append(
-                f"Phase {name!r}: cell edges {a:g}, {b:g}, {c:g} are taken as nanometres."
-            )
-            a, b, c = (round(10 * edge, 6) for edge in (a, b, c))
-        lattice = (a, b, c, alpha, beta, gamma)
-    space_group = node.number("IT")
+        a, b, c, *angles = map(tidy, constants)
+        lattice = (a, b, c, angles[0], angles[1], angles[2])
     atoms = node.maybe_group("AtomPositions")
     return RawPhase(
         name=name,
-        space_group=int(space_group) if space_group and 1 <= space_group <= 230 else None,
+        space_group=known_space_group(node.number("IT")),
         lattice=lattice,
         atoms=_atoms(atoms) if atoms is not None else [],
         formula=node.text("Formula"),
@@ -292,20 +269,12 @@ def _atoms(group: Node) -> list[tuple[str, float, float, float, float]]:
 def _detector(
     data: Node, header: Node, n: int, patterns: Any, placement: Placement, warnings: list[str]
 ) -> Any:
-    if patterns is not None:
-        pattern_shape = (int(patterns.shape[1]), int(patterns.shape[2]))
-    elif header.number("PatternHeight") and header.number("PatternWidth"):
-        pattern_shape = (header.count("PatternHeight"), header.count("PatternWidth"))
-    else:
-        return None
     centres = [data.maybe_array(name, n) for name in ("PCX", "PCY", "DD")]
     known = [values for values in centres if values is not None]
-    height, full = (
-        header.number("UnClippedPatternHeight"),
-        header.number("DetectorFullHeightMicrons"),
-    )
-    return detector_maker(
-        pattern_shape,
+    height = header.number("UnClippedPatternHeight")
+    full = header.number("DetectorFullHeightMicrons")
+    return detector_of_points(
+        pattern_shape(patterns, header, "PatternHeight", "PatternWidth"),
         np.column_stack(known) if len(known) == 3 else None,
         "bruker",
         placement,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
+from napari_ebsdml.io._phase_text import oxford_laue
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 from napari_ebsdml.io._text import (
     FLOAT32,
@@ -18,18 +19,13 @@ from napari_ebsdml.io._text import (
     UINT8,
     Table,
     count_values,
-    note_missing_rows,
     parse_table,
     split_header,
 )
+from napari_ebsdml.io._text_map import named_columns, note_missing_rows, refuse_angles
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
-
-LAUE_CLASSES = (
-    "-1", "2/m", "mmm", "4/m", "4/mmm", "-3", "-3m", "6/m", "6/mmm", "m-3", "m-3m",
-)  # fmt: skip
-"""Laue classes in the order of the format's numbers, from 1."""
 
 _NEEDED = ("Phase", "X", "Y", "Euler1", "Euler2", "Euler3")
 _KINDS = {"Phase": INT32, "Bands": UINT8, "Error": UINT8, "BC": UINT8, "BS": UINT8}
@@ -88,13 +84,12 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     table = parse_table(
         text, kinds, whole={present.index("Phase"): "the phase"}, decimal_comma=True
     )
-    if not table.rows:
-        raise FileFormatError(path, "the file holds no complete row of data.")
-    column = dict(zip(present, table.columns, strict=True))
+    column = named_columns(path, table, present)
     phase = column["Phase"]
     euler = np.stack([column[name] for name in _NEEDED[3:]], axis=-1)
     not_indexed = phase <= 0
-    _check_degrees(path, euler, not_indexed, len(lines), warnings)
+    refuse_angles(path, euler, not_indexed, 720, len(lines), "degrees")
+    _warn_of_radians(euler, not_indexed, warnings)
     np.deg2rad(euler, out=euler)
 
     cells = (int(header.get("YCells", 0)), int(header.get("XCells", 0)))
@@ -214,12 +209,13 @@ def _parse_phase(path: Path, number: int, line: str, warnings: list[str]) -> Raw
         ) from None
     if match := re.match(r"_mineral\s+'([^']+)'", name):  # ASTAR
         name = match[1]
-    if not 0 < laue <= len(LAUE_CLASSES):
+    laue_class = oxford_laue(laue)
+    if laue_class is None:
         warnings.append(f"Phase {name!r}: there is no Laue group {laue}; it is left out.")
     return RawPhase(
         name,
         space_group=space_group or None,
-        laue=LAUE_CLASSES[laue - 1] if 0 < laue <= len(LAUE_CLASSES) else None,
+        laue=laue_class,
         lattice=(a, b, c, alpha, beta, gamma),
     )
 
@@ -237,25 +233,10 @@ def _writer(lines: list[str]) -> str:
     return "oxford or bruker"
 
 
-def _check_degrees(
-    path: Path,
-    euler: NDArray[np.float64],
-    not_indexed: NDArray[np.bool_],
-    n_header: int,
-    warnings: list[str],
+def _warn_of_radians(
+    euler: NDArray[np.float64], not_indexed: NDArray[np.bool_], warnings: list[str]
 ) -> None:
-    """Refuse what are no angles, and warn of a map that seems to be in radians."""
     largest = np.abs(euler).max(axis=0)
-    if (largest > 720).any():
-        wrong = (np.abs(euler) > 720).any(axis=1) & ~not_indexed
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            angles = ", ".join(f"{angle:g}" for angle in euler[row])
-            raise FileFormatError(
-                path,
-                f"Euler angles {angles} are no angles in degrees ({int(wrong.sum())} points).",
-                f"line {n_header + row + 1}",
-            )
     indexed = int(np.count_nonzero(~not_indexed))
     if indexed >= 100 and (largest < (6.29, 3.15, 6.29)).all() and largest.max() > 1:
         warnings.append(

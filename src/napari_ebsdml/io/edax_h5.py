@@ -17,24 +17,19 @@ ID A1 on the map  A2 on the map
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.errors import FileFormatError, InputError, UnsupportedFormatError
-from napari_ebsdml.io._hdf5 import SIGNATURE, Node, lazy_patterns, manufacturer, open_h5, tidy
-from napari_ebsdml.io._hdf5_map import (
-    check_euler,
-    check_phases,
-    detector_maker,
-    known_frame,
-    modern_symbol,
-    place_points,
-    step_of,
-)
+from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
+from napari_ebsdml.io._detector import detector_of_points
+from napari_ebsdml.io._hdf5 import SIGNATURE, Node, manufacturer, open_h5, tidy
+from napari_ebsdml.io._hdf5_map import check_euler, check_phases, chosen_scan, numbered_phases
+from napari_ebsdml.io._hdf5_patterns import h5_patterns, pattern_shape
+from napari_ebsdml.io._phase_text import bracketed_group, edax_laue, known_space_group
+from napari_ebsdml.io._placement import Placement, place_points, step_of
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 
 # Coordinates of points outside the sample; the exact value is -1111111.
@@ -45,22 +40,6 @@ _NO_SOLUTION = 4 * np.pi
 # Mean angle in degrees between found and expected bands that OIM writes for "no solution".
 _NO_FIT = 180
 
-# TSL's numbers of the Laue classes, as in .ang headers.
-LAUE_CODES = {
-    1: "-1",
-    2: "2/m",
-    20: "2/m",
-    21: "2/m",
-    22: "mmm",
-    4: "4/m",
-    42: "4/mmm",
-    3: "-3",
-    32: "-3m",
-    6: "6/m",
-    62: "6/mmm",
-    23: "m-3",
-    43: "m-3m",
-}
 _FRAME_OF_ID = {1: "edax-1", 2: "edax", 3: "edax-3", 4: "edax-4"}
 _DATA = "EBSD/Data"
 _HEADER = "EBSD/Header"
@@ -111,16 +90,14 @@ def _scans(path: Path) -> list[str]:
 def _read(path: Path, scan: str | None = None) -> RawMap:
     with open_h5(path) as root:
         nodes = _scan_nodes(root)
-        if scan is not None and scan.strip("/") not in nodes:
-            raise InputError(f"{path} has no scan {scan!r}; it has {', '.join(nodes)}.")
-        name = scan.strip("/") if scan is not None else next(iter(nodes))
+        name = chosen_scan(path, scan.strip("/") if scan is not None else None, nodes)
         return _read_scan(path, root, name, nodes[name])
 
 
 def _read_scan(path: Path, root: Node, name: str, node: Node) -> RawMap:
     data, header = node.group(_DATA), node.group(_HEADER)
     warnings: list[str] = []
-    phases = _phases(header)
+    phases = numbered_phases(header.maybe_group("Phase"), _one_phase)
     has_patterns = data.find("Pattern") is not None
     if data.find("Phi1") is None and not has_patterns:
         raise data.error("Phi1", "the dataset is missing: the scan has no orientations")
@@ -168,7 +145,7 @@ def _read_scan(path: Path, root: Node, name: str, node: Node) -> RawMap:
 
     patterns = None
     if has_patterns:
-        patterns = lazy_patterns(data, "Pattern", n, None if hexagonal else shape[1])
+        patterns = h5_patterns(data, "Pattern", n, None if hexagonal else shape[1])
     return RawMap(
         path=path,
         format=FORMAT.name,
@@ -252,31 +229,17 @@ def _frame(header: Node, warnings: list[str]) -> str:
             "the most common one (2) is assumed."
         )
         return "edax"
-    return known_frame(name, "edax", warnings)
-
-
-def _phases(header: Node) -> dict[int, RawPhase]:
-    group = header.maybe_group("Phase")
-    phases: dict[int, RawPhase] = {}
-    for key in group.keys if group is not None else []:
-        assert group is not None
-        node = group.group(key)
-        if not re.fullmatch(r"\d{1,6}", key.strip()):
-            raise group.error(key, "phases are numbered; this is no number")
-        phases[int(key)] = _one_phase(node, int(key))
-    return phases
+    return name
 
 
 def _one_phase(node: Node, number: int) -> RawPhase:
     formula = node.text("Formula")
     lattice = [node.number(f"Lattice Constant {axis}") for axis in _AXES]
-    space_group = node.number("SpaceGroupNumber")
-    code = node.number("Symmetry", node.number("LGsymID"))
     return RawPhase(
         name=node.text("MaterialName") or formula or f"phase {number}",
-        space_group=int(space_group) if space_group and 1 <= space_group <= 230 else None,
+        space_group=known_space_group(node.number("SpaceGroupNumber")),
         point_group=bracketed_group(node.text("Point Group")),
-        laue=LAUE_CODES.get(int(code)) if code is not None else None,
+        laue=edax_laue(node.number("Symmetry", node.number("LGsymID"))),
         lattice=None if None in lattice else _lattice(lattice),
         formula=formula,
     )
@@ -290,25 +253,10 @@ def _lattice(values: list[Any]) -> tuple[float, float, float, float, float, floa
     return a, b, c, alpha, beta, gamma
 
 
-def bracketed_group(text: str) -> str | None:
-    """Point group in a text such as "Cubic (Oh) [m3m]", in today's notation."""
-    match = re.search(r"\[([^\]]+)\]", text)
-    if not match:
-        return None
-    return modern_symbol(match[1])
-
-
-def _detector(header: Node, patterns: Any, placement: Any, warnings: list[str]) -> Any:
-    if patterns is not None:
-        pattern_shape = (int(patterns.shape[1]), int(patterns.shape[2]))
-    elif header.number("Pattern Height") and header.number("Pattern Width"):
-        pattern_shape = (header.count("Pattern Height"), header.count("Pattern Width"))
-    else:
-        # Centres in fractions of an unknown pattern size are of no use.
-        return None
+def _detector(header: Node, patterns: Any, placement: Placement, warnings: list[str]) -> Any:
     centre = [header.number(f"Pattern Center Calibration/{axis}-star") for axis in "xyz"]
-    return detector_maker(
-        pattern_shape,
+    return detector_of_points(
+        pattern_shape(patterns, header, "Pattern Height", "Pattern Width"),
         None if None in centre else np.array(centre, dtype=np.float64),
         "edax",
         placement,

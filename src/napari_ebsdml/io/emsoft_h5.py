@@ -7,31 +7,21 @@ they were made of. EMsoft works in EDAX's frames unless ``eulerconvention`` is "
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
-from napari_ebsdml.io._h5_access import (
-    SIGNATURE,
-    array,
-    element_symbol,
-    flat_header,
-    group,
-    open_h5,
-    scalar,
-    text,
-)
-from napari_ebsdml.io._lazy_patterns import H5Patterns, lazy
+from napari_ebsdml.io._detector import detector_maker, pattern_centres
+from napari_ebsdml.io._hdf5 import SIGNATURE, Node, open_h5
+from napari_ebsdml.io._hdf5_patterns import h5_patterns
+from napari_ebsdml.io._phase_text import bracketed_group, element_symbol
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kikuchipy.detectors import EBSDDetector
 
 # Programs whose files hold neither a map nor patterns of one.
@@ -42,8 +32,7 @@ _OTHER = {
     "MCOpenCL": "a Monte Carlo simulation (EMMCOpenCL), which is no map",
 }
 _PROPERTIES = ("CI", "IQ", "ISM", "OSM", "AvDotProductMap", "RefinedDotProducts", "Fit")
-# "Cubic (Oh) [m3m]": EMsoft's short names of point groups that orix writes otherwise.
-_POINT_GROUPS = {"m3m": "m-3m", "m3": "m-3", "-43m": "-43m", "43m": "-43m"}
+_SIMULATED = "NMLparameters/EBSDNameList"
 
 
 def sniff(path: Path, head: bytes) -> bool:
@@ -51,14 +40,10 @@ def sniff(path: Path, head: bytes) -> bool:
     if not head.startswith(SIGNATURE):
         return False
     try:
-        with h5py.File(path, "r") as file:
-            return "EMheader" in file or "EMEBSD" in _manufacturer(file)
+        with open_h5(path) as root:
+            return root.find("EMheader") is not None or "EMEBSD" in root.text("Manufacturer")
     except Exception:
         return False
-
-
-def _manufacturer(file: h5py.File) -> str:
-    return text(file, "Manufacturer") or text(file, " Manufacturer")
 
 
 def read(path: Path, scan_name: str | None = None) -> RawMap:
@@ -71,13 +56,13 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     FileFormatError
         When a dataset is missing or damaged.
     """
-    with open_h5(path) as file:
-        if "Scan 1/EBSD/Data" in file:
-            return _read_dot_products(path, file)
-        if "EMData/EBSD/EBSDPatterns" in file:
-            return _read_simulated(path, file)
+    with open_h5(path) as root:
+        if root.find("Scan 1/EBSD/Data") is not None:
+            return _read_dot_products(root)
+        if root.find("EMData/EBSD/EBSDPatterns") is not None:
+            return _read_simulated(root)
         for name, what in _OTHER.items():
-            if f"EMData/{name}" in file or f"EMheader/{name}" in file:
+            if any(root.find(f"{group}/{name}") is not None for group in ("EMData", "EMheader")):
                 raise UnsupportedFormatError(path, f"this file of EMsoft is {what}")
         raise FileFormatError(
             path,
@@ -86,37 +71,36 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
         )
 
 
-def _read_dot_products(path: Path, file: h5py.File) -> RawMap:
-    ebsd = group(path, file, "Scan 1/EBSD")
-    data, header = group(path, ebsd, "Data"), group(path, ebsd, "Header")
-    rows, columns = (int(scalar(path, header, name)) for name in ("nRows", "nColumns"))
-    if rows < 1 or columns < 1:
-        raise FileFormatError(path, f"{rows} x {columns} points are no map", header.name)
+def _read_dot_products(root: Node) -> RawMap:
+    ebsd = root.group("Scan 1/EBSD")
+    data, header = ebsd.group("Data"), ebsd.group("Header")
+    rows, columns = header.count("nRows"), header.count("nColumns")
     n = rows * columns
     warnings: list[str] = []
-    if "RefinedEulerAngles" in data:
-        euler = array(path, data, "RefinedEulerAngles").reshape(-1, 3)[:n].astype(np.float64)
+    if data.find("RefinedEulerAngles") is not None:
+        euler = data.values("RefinedEulerAngles")
+        if euler.size % 3 or euler.size < 3 * n:
+            raise data.error(
+                "RefinedEulerAngles", f"its shape is {euler.shape}, which does not fit {n} points"
+            )
+        euler = euler.reshape(-1, 3)[:n].astype(np.float64)
         warnings.append("Refined orientations were taken.")
     else:
-        euler = _best_matches(path, data, n, warnings)
-    if len(euler) != n:
-        raise FileFormatError(path, f"{len(euler)} orientations for {n} points", data.name)
+        euler = _best_matches(data, n, warnings)
     prop = {}
     for name in _PROPERTIES:
-        if name in data and (values := array(path, data, name).ravel()).size >= n:
+        if data.find(name) is not None and (values := data.values(name).ravel()).size >= n:
             prop[name] = values[:n]
-    if "TopDotProductList" in data:
-        values = array(path, data, "TopDotProductList")
+    if data.find("TopDotProductList") is not None:
+        values = data.values("TopDotProductList")
         if values.ndim == 2 and len(values) >= n:
             prop["DotProduct"] = values[:n, 0]
     # EMsoft indexes one phase at a time, and numbers it 0 or 1.
-    phase = _phase_of_header(path, group(path, header, "Phase/1"))
-    _tell_convention(file, "NMLparameters/EBSDIndexingNameListType", warnings)
-    steps = tuple(
-        scalar(path, header, name) if name in header else 0.0 for name in ("Step Y", "Step X")
-    )
+    phase = _phase_of_header(header.group("Phase/1"))
+    _tell_convention(root, "NMLparameters/EBSDIndexingNameListType", warnings)
+    dy, dx = header.number("Step Y", 0.0) or 0.0, header.number("Step X", 0.0) or 0.0
     return RawMap(
-        path=path,
+        path=root.path,
         format="emsoft",
         frame="edax",
         phases={1: phase},
@@ -125,135 +109,119 @@ def _read_dot_products(path: Path, file: h5py.File) -> RawMap:
         euler=euler,
         # "Y Position" of EMsoft's files is wrong: the points are in raster order.
         shape=(rows, columns),
-        step=steps if min(steps) > 0 else None,  # type: ignore[arg-type]
+        step=(dy, dx) if min(dy, dx) > 0 else None,
         prop=prop,
-        header=flat_header(header),
+        header=header.header(depth=0),
         warnings=warnings,
     )
 
 
-def _best_matches(
-    path: Path, data: h5py.Group, n: int, warnings: list[str]
-) -> NDArray[np.float64]:
+def _best_matches(data: Node, n: int, warnings: list[str]) -> NDArray[np.float64]:
     """Orientation of the dictionary pattern that fits each point best."""
-    matches = array(path, data, "TopMatchIndices", "iu")
-    dictionary = array(path, data, "DictionaryEulerAngles").astype(np.float64)
-    if matches.ndim != 2 or len(matches) < n or dictionary.ndim != 2 or dictionary.shape[1] != 3:
-        raise FileFormatError(
-            path,
-            f"shapes {matches.shape} and {dictionary.shape} of TopMatchIndices and "
-            f"DictionaryEulerAngles do not fit {n} points",
-            data.name,
+    matches = data.values("TopMatchIndices")
+    dictionary = data.values("DictionaryEulerAngles").astype(np.float64)
+    if matches.dtype.kind not in "iu" or matches.ndim != 2 or len(matches) < n:
+        raise data.error(
+            "TopMatchIndices", f"{matches.dtype} of shape {matches.shape} does not fit {n} points"
         )
+    if dictionary.ndim != 2 or dictionary.shape[1] != 3:
+        raise data.error("DictionaryEulerAngles", f"its shape is {dictionary.shape}, not (k, 3)")
     # Indices count from 1.
     best = matches[:n, 0].astype(np.int64) - 1
     if best.min() < 0 or best.max() >= len(dictionary):
-        raise FileFormatError(
-            path,
+        raise data.error(
+            "TopMatchIndices",
             f"matches run from {best.min() + 1} to {best.max() + 1}, the dictionary has "
             f"{len(dictionary)}",
-            f"{data.name}/TopMatchIndices",
         )
     warnings.append("Orientations are those of the best match in the dictionary, not refined.")
     # In degrees; a dictionary in radians would stay below 2 pi throughout.
     return np.deg2rad(dictionary[best]) if dictionary.max() > 2 * np.pi + 0.01 else dictionary[best]
 
 
-def _phase_of_header(path: Path, phase: h5py.Group) -> RawPhase:
-    lattice: tuple[float, ...] | None = None
-    names = [f"Lattice Constant {name}" for name in ("a", "b", "c", "alpha", "beta", "gamma")]
+def _phase_of_header(phase: Node) -> RawPhase:
+    axes = ("a", "b", "c", "alpha", "beta", "gamma")
     try:
-        lattice = tuple(float(text(phase, name)) for name in names)
+        a, b, c, alpha, beta, gamma = (float(phase.text(f"Lattice Constant {x}")) for x in axes)
+        lattice = (a, b, c, alpha, beta, gamma)
     except ValueError:
         lattice = None
-    found = re.search(r"\[([^\]]+)\]", text(phase, "Point Group"))
-    point_group = found.group(1) if found else None
-    name = text(phase, "MaterialName") or "phase 1"
+    name = phase.text("MaterialName") or "phase 1"
     return RawPhase(
         name=Path(name.replace("\\", "/")).name.removesuffix(".xtal"),
-        point_group=_POINT_GROUPS.get(point_group or "", point_group),
-        lattice=lattice,  # type: ignore[arg-type]
+        point_group=bracketed_group(phase.text("Point Group")),
+        lattice=lattice,
     )
 
 
-def _read_simulated(path: Path, file: h5py.File) -> RawMap:
-    ebsd = group(path, file, "EMData/EBSD")
-    patterns = ebsd["EBSDPatterns"]
-    place = "/EMData/EBSD/EBSDPatterns"
-    if (
-        not isinstance(patterns, h5py.Dataset) or patterns.ndim != 3 or 0 in patterns.shape
-        or patterns.dtype.kind not in "uif"
-    ):
-        raise FileFormatError(path, "the dataset is no stack of patterns", place)
-    n = patterns.shape[0]
-    euler = array(path, ebsd, "EulerAngles").astype(np.float64)
+def _read_simulated(root: Node) -> RawMap:
+    ebsd = root.group("EMData/EBSD")
+    patterns = h5_patterns(ebsd, "EBSDPatterns", None)
+    n = len(patterns)
+    euler = ebsd.values("EulerAngles").astype(np.float64)
     if euler.shape != (n, 3):
-        raise FileFormatError(
-            path, f"shape {euler.shape} does not fit {n} patterns", "/EMData/EBSD/EulerAngles"
-        )
+        raise ebsd.error("EulerAngles", f"shape {euler.shape} does not fit {n} patterns")
     warnings = ["Simulated patterns have no positions: they stand in one row."]
-    settings = "NMLparameters/EBSDNameList"
-    _tell_convention(file, settings, warnings)
-    name = Path(text(ebsd, "xtalname")).stem or "phase 1"
+    _tell_convention(root, _SIMULATED, warnings)
+    settings = root.maybe_group(_SIMULATED)
+    name = Path(ebsd.text("xtalname")).stem or "phase 1"
     return RawMap(
-        path=path,
+        path=root.path,
         format="emsoft",
         frame="edax",
-        phases={1: _phase_of_crystal(path, group(path, file, "CrystalData"), name)},
+        phases={1: _phase_of_crystal(root.group("CrystalData"), name)},
         phase=np.ones(n, dtype=np.int32),
         not_indexed=np.zeros(n, dtype=np.bool_),
         euler=euler,
         shape=(1, n),
         step=(1.0, 1.0),
-        header=flat_header(file[settings]) if settings in file else {},
+        header=settings.header(depth=0) if settings is not None else {},
         warnings=warnings,
-        patterns=lazy(
-            H5Patterns(
-                path=path.resolve(), shape=patterns.shape, dtype=patterns.dtype, dataset=place
-            )
-        ),
-        detector=_detector(path, file[settings], patterns.shape[1:]) if settings in file else None,
+        patterns=patterns,
+        detector=_detector(settings, patterns.shape[1:], warnings)
+        if settings is not None
+        else None,
     )
 
 
-def _phase_of_crystal(path: Path, crystal: h5py.Group, name: str) -> RawPhase:
+def _phase_of_crystal(crystal: Node, name: str) -> RawPhase:
     """Phase of a CrystalData group; EMsoft has lengths in nm."""
-    values = array(path, crystal, "LatticeParameters").astype(float).ravel()
+    values = crystal.values("LatticeParameters").astype(float).ravel()
     lattice = None
     if values.size == 6:
-        lattice = (*(10 * values[:3]), *values[3:])
+        a, b, c, alpha, beta, gamma = map(float, values)
+        lattice = (10 * a, 10 * b, 10 * c, alpha, beta, gamma)
     atoms = []
-    data = array(path, crystal, "AtomData")
-    for k, number in enumerate(array(path, crystal, "Atomtypes", "iu").ravel()):
+    data = crystal.values("AtomData")
+    for k, number in enumerate(crystal.integers("Atomtypes")):
         if data.ndim == 2 and data.shape[0] >= 4 and k < data.shape[1]:
-            atoms.append((element_symbol(int(number)), *map(float, data[:4, k])))
+            x, y, z, occupancy = map(float, data[:4, k])
+            atoms.append((element_symbol(int(number)), x, y, z, occupancy))
     return RawPhase(
         name=name,
-        space_group=int(scalar(path, crystal, "SpaceGroupNumber")),
+        space_group=int(crystal.scalar("SpaceGroupNumber")),
         lattice=lattice,
-        atoms=atoms,  # type: ignore[arg-type]
+        atoms=atoms,
     )
 
 
 def _detector(
-    path: Path, settings: h5py.Group, shape: tuple[int, int]
+    settings: Node, shape: tuple[int, ...], warnings: list[str]
 ) -> Callable[[], EBSDDetector]:
-    values: dict[str, Any] = {"shape": tuple(shape), "convention": "emsoft"}
-    for key, name in (("binning", "binning"), ("px_size", "delta"), ("tilt", "thetac")):
-        values[key] = scalar(path, settings, name)
-    values["pc"] = tuple(scalar(path, settings, name) for name in ("xpc", "ypc", "L"))
-
-    def make() -> EBSDDetector:
-        from kikuchipy.detectors import EBSDDetector
-
-        return EBSDDetector(**values)
-
-    return make
+    centre = np.array([settings.scalar(name) for name in ("xpc", "ypc", "L")])
+    return detector_maker(
+        shape,
+        pattern_centres(centre, None, None, warnings),
+        "emsoft",
+        binning=settings.scalar("binning"),
+        px_size=settings.scalar("delta"),
+        tilt=settings.scalar("thetac"),
+    )
 
 
-def _tell_convention(file: h5py.File, place: str, warnings: list[str]) -> None:
-    settings = file.get(place)
-    if isinstance(settings, h5py.Group) and text(settings, "eulerconvention").lower() == "hkl":
+def _tell_convention(root: Node, place: str, warnings: list[str]) -> None:
+    settings = root.maybe_group(place)
+    if settings is not None and settings.text("eulerconvention").lower() == "hkl":
         warnings.append(
             "The file says eulerconvention 'hkl'; its angles were read in EDAX's frame. "
             'Read it with ref_frame="oxford" if directions come out turned by 90 degrees.'

@@ -77,7 +77,7 @@ FRAMES: dict[str, ReferenceFrame] = {
             "EDAX coordinate system 4: A1 to the right, A2 up, A3 out of the screen.",
         ),
         # Traces of twin boundaries on real maps tell the axes: in a CHANNEL5 map of nickel those
-        # of {111} twins lie 3 degrees from the planes this way, 44 degrees without the turn.
+        # of {111} twins lie 4 degrees from the planes this way, 43 degrees without the turn.
         ReferenceFrame(
             "oxford",
             (0.0, 1.0, 0.0, 0.0),

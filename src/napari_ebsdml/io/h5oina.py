@@ -16,18 +16,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.errors import FileFormatError, InputError
-from napari_ebsdml.io._hdf5 import SIGNATURE, Node, lazy_patterns, manufacturer, open_h5, tidy
-from napari_ebsdml.io._hdf5_map import (
-    Placement,
-    check_euler,
-    check_phases,
-    detector_maker,
-    known_frame,
-    modern_symbol,
-    place_points,
-    step_of,
-)
+from napari_ebsdml.errors import FileFormatError
+from napari_ebsdml.io._detector import detector_of_points
+from napari_ebsdml.io._hdf5 import SIGNATURE, Node, manufacturer, open_h5, tidy
+from napari_ebsdml.io._hdf5_map import check_euler, check_phases, chosen_scan, numbered_phases
+from napari_ebsdml.io._hdf5_patterns import h5_patterns, pattern_shape
+from napari_ebsdml.io._phase_text import known_space_group, modern_symbol, oxford_laue
+from napari_ebsdml.io._placement import Placement, place_points, step_of
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 
 _NEWEST = 8.0
@@ -45,8 +40,6 @@ _NOT_PROPERTIES = {
     "Detector Distance",
 }
 _NOT_ANALYSED = 0
-# By the number in .ctf and .cpr files; used only when the attribute Symbol is missing.
-_LAUE = ("-1", "2/m", "mmm", "4/m", "4/mmm", "-3", "-3m", "6/m", "6/mmm", "m-3", "m-3m")
 
 
 def _sniff(path: Path, head: bytes) -> bool:
@@ -90,9 +83,7 @@ def _scans(path: Path) -> list[str]:
 def _read(path: Path, scan: str | None = None) -> RawMap:
     with open_h5(path) as root:
         places = _scan_places(root)
-        if scan is not None and scan not in places:
-            raise InputError(f"{path} has no scan {scan!r}; it has {', '.join(places)}.")
-        name = scan if scan is not None else next(iter(places))
+        name = chosen_scan(path, scan, places)
         warnings = _version_warnings(root)
         slice_name, technique = places[name]
         if technique == "EBSD" and f"{slice_name} {_PROCESSED}" in places:
@@ -141,7 +132,7 @@ def _read_scan(
 
     patterns = None
     if patterns_name is not None:
-        patterns = lazy_patterns(measured_data, patterns_name, n, columns)
+        patterns = h5_patterns(measured_data, patterns_name, n, columns)
         if all(measured_data.find(p) is not None for p in _PATTERNS):
             warnings.append("The file also holds unprocessed patterns; processed ones are read.")
     prop = measured_data.per_point(n, _NOT_PROPERTIES)
@@ -242,7 +233,7 @@ def _frame(header: Node, warnings: list[str]) -> str:
         return "oxford"
     turn = abs((np.rad2deg(angle) + 180) % 360 - 180)
     if turn > 179.5:
-        return known_frame("oxford-180", "oxford", warnings)
+        return "oxford-180"
     if turn > 0.5:
         warnings.append(
             f"The scan was turned by {np.rad2deg(angle):.1f} degrees against the specimen axes "
@@ -255,13 +246,7 @@ def _phases(own: Node | None, header: Node) -> dict[int, RawPhase]:
     group = own.maybe_group("Phases") if own is not None else None
     if group is None:
         group = header.maybe_group("Phases")
-    phases: dict[int, RawPhase] = {}
-    for key in group.keys if group is not None else []:
-        assert group is not None
-        if not re.fullmatch(r"\d{1,6}", key.strip()):
-            raise group.error(key, "phases are numbered; this is no number")
-        phases[int(key)] = _one_phase(group.group(key), int(key))
-    return phases
+    return numbered_phases(group, _one_phase)
 
 
 def _one_phase(node: Node, number: int) -> RawPhase:
@@ -276,23 +261,20 @@ def _one_phase(node: Node, number: int) -> RawPhase:
         a, b, c = (tidy(value) for value in lengths)
         alpha, beta, gamma = (round(float(value), 4) for value in angles)
         lattice = (a, b, c, alpha, beta, gamma)
-    space_group = node.number("Space Group")
     return RawPhase(
         name=node.text("Phase Name") or f"phase {number}",
-        space_group=int(space_group) if space_group and 1 <= space_group <= 230 else None,
+        space_group=known_space_group(node.number("Space Group")),
         laue=_laue(node),
         lattice=lattice,
     )
 
 
 def _laue(node: Node) -> str | None:
+    """Laue class by its symbol, an attribute that old files may lack, or else by its number."""
     symbol = node.attribute("Laue Group", "Symbol")
     if symbol:
         return modern_symbol(symbol)
-    number = node.number("Laue Group")
-    if number is not None and 1 <= number <= len(_LAUE):
-        return _LAUE[int(number) - 1]
-    return None
+    return oxford_laue(node.number("Laue Group"))
 
 
 def _element_maps(node: Node, n: int) -> dict[str, NDArray[Any]]:
@@ -318,21 +300,14 @@ def _detector(
     placement: Placement,
     warnings: list[str],
 ) -> Any:
-    if patterns is not None:
-        pattern_shape = (int(patterns.shape[1]), int(patterns.shape[2]))
-    elif header.number("Pattern Height") and header.number("Pattern Width"):
-        pattern_shape = (header.count("Pattern Height"), header.count("Pattern Width"))
-    else:
-        # Centres in fractions of an unknown pattern width are of no use.
-        return None
     centres = []
     for name in ("Pattern Center X", "Pattern Center Y", "Detector Distance"):
         values = own.maybe_array(name, n)
         centres.append(data.maybe_array(name, n) if values is None else values)
     known = [values for values in centres if values is not None]
     tilt = header.numbers("Detector Orientation Euler")
-    return detector_maker(
-        pattern_shape,
+    return detector_of_points(
+        pattern_shape(patterns, header, "Pattern Height", "Pattern Width"),
         np.column_stack(known) if len(known) == 3 else None,
         "oxford",
         placement,

@@ -6,45 +6,41 @@ detector. kikuchipy's sample frame (RD up, TD to the left, ND out of the screen)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from napari_ebsdml.errors import FileFormatError
-from napari_ebsdml.io._h5_access import SIGNATURE, array, flat_header, group, open_h5, scalar, text
-from napari_ebsdml.io._lazy_patterns import H5Patterns, lazy
+from napari_ebsdml.io._detector import detector_maker, pattern_centres
+from napari_ebsdml.io._hdf5 import Node, manufacturer, open_h5
+from napari_ebsdml.io._hdf5_map import chosen_scan
+from napari_ebsdml.io._hdf5_patterns import h5_patterns
 from napari_ebsdml.io._orix_map import raw_from_group
 from napari_ebsdml.io._raw import Format, RawMap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kikuchipy.detectors import EBSDDetector
 
 
 def sniff(path: Path, head: bytes) -> bool:
     """Whether the file is an HDF5 file of kikuchipy."""
-    if not head.startswith(SIGNATURE):
-        return False
-    try:
-        with h5py.File(path, "r") as file:
-            return text(file, "manufacturer").lower() == "kikuchipy"
-    except Exception:
-        return False
+    return manufacturer(path, head) == "kikuchipy"
+
+
+def _scan_names(root: Node) -> list[str]:
+    names = [name for name in root.groups() if root.group(name).find("EBSD") is not None]
+    if not names:
+        raise FileFormatError(root.path, "the file holds no scan (a group with EBSD/Data)")
+    # "Scan 10" comes after "Scan 9".
+    return sorted(names, key=lambda name: (len(name), name))
 
 
 def scans(path: Path) -> list[str]:
     """Names of the scans in the file."""
-    with open_h5(path) as file:
-        names = [
-            name for name, item in file.items() if isinstance(item, h5py.Group) and "EBSD" in item
-        ]
-    if not names:
-        raise FileFormatError(path, "the file holds no scan (a group with EBSD/Data)")
-    # "Scan 10" comes after "Scan 9".
-    return sorted(names, key=lambda name: (len(name), name))
+    with open_h5(path) as root:
+        return _scan_names(root)
 
 
 def read(path: Path, scan_name: str | None = None) -> RawMap:
@@ -54,46 +50,38 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     ------
     FileFormatError
         When a dataset is missing or damaged, or patterns and map disagree.
+    InputError
+        When the file has no such scan.
     """
-    name = scan_name or scans(path)[0]
-    with open_h5(path) as file:
-        ebsd = group(path, group(path, file, name), "EBSD")
-        header, data = group(path, ebsd, "Header"), group(path, ebsd, "Data")
-        rows, columns = (int(scalar(path, header, key)) for key in ("n_rows", "n_columns"))
-        place = f"/{name}/EBSD/Data/patterns"
-        patterns = data.get("patterns")
-        if not isinstance(patterns, h5py.Dataset):
-            raise FileFormatError(path, "the dataset is missing", place)
-        shape = patterns.shape
-        if patterns.ndim != 3 or 0 in shape or patterns.dtype.kind not in "uif":
-            raise FileFormatError(
-                path, f"shape {shape} of {patterns.dtype} is no stack of patterns", place
+    with open_h5(path) as root:
+        name = chosen_scan(path, scan_name, _scan_names(root))
+        ebsd = root.group(name).group("EBSD")
+        header, data = ebsd.group("Header"), ebsd.group("Data")
+        rows, columns = header.count("n_rows"), header.count("n_columns")
+        patterns = h5_patterns(data, "patterns", None, columns)
+        n = rows * columns
+        if len(patterns) != n:
+            raise data.error(
+                "patterns", f"{len(patterns)} patterns do not fill {rows} x {columns} points"
             )
-        if rows < 1 or columns < 1 or rows * columns != shape[0]:
-            raise FileFormatError(
-                path, f"{shape[0]} patterns do not fill {rows} x {columns} points", place
-            )
-        steps = [
-            scalar(path, header, key) if key in header else 0.0 for key in ("step_y", "step_x")
-        ]
         raw = RawMap(path=path, format="kikuchipy", frame="edax", shape=(rows, columns))
-        if "CrystalMap/crystal_map" in ebsd:
-            raw = _with_map(raw, raw_from_group(path, group(path, ebsd, "CrystalMap/crystal_map")))
-        if raw.phase is not None and len(raw.phase) != shape[0]:
-            raise FileFormatError(
-                path, f"{shape[0]} patterns, but the crystal map has {len(raw.phase)} points", place
+        crystal_map = ebsd.maybe_group("CrystalMap/crystal_map")
+        if crystal_map is not None:
+            raw = _with_map(raw, raw_from_group(crystal_map))
+        if raw.phase is not None and len(raw.phase) != n:
+            raise data.error(
+                "patterns", f"{n} patterns, but the crystal map has {len(raw.phase)} points"
             )
-        if min(steps) > 0:
-            raw.step = (steps[0], steps[1])
+        dy, dx = header.number("step_y", 0.0) or 0.0, header.number("step_x", 0.0) or 0.0
+        if min(dy, dx) > 0:
+            raw.step = (dy, dx)
         raw.scan_name = name
-        raw.header = {**flat_header(header), **raw.header}
-        source = H5Patterns(
-            path=path.resolve(), shape=shape, dtype=patterns.dtype, dataset=place
-        )
-        raw.patterns = lazy(source, columns)
-        raw.detector = _detector(path, header, (shape[1], shape[2]), (rows, columns))
-        if "SEM/Header" in file[name]:
-            raw.header |= flat_header(group(path, file[name], "SEM/Header"))
+        raw.header = {**header.header(depth=0), **raw.header}
+        raw.patterns = patterns
+        raw.detector = _detector(header, patterns.shape[1:], (rows, columns), raw.warnings)
+        microscope = root.group(name).maybe_group("SEM/Header")
+        if microscope is not None:
+            raw.header |= microscope.header(depth=0)
     return raw
 
 
@@ -115,10 +103,13 @@ def _with_map(raw: RawMap, crystal_map: RawMap) -> RawMap:
 
 
 def _detector(
-    path: Path, header: h5py.Group, pattern_shape: tuple[int, int], map_shape: tuple[int, int]
+    header: Node,
+    pattern_shape: tuple[int, ...],
+    map_shape: tuple[int, int],
+    warnings: list[str],
 ) -> Callable[[], EBSDDetector]:
     """Maker of the detector, with a pattern centre (Bruker convention) per point or for all."""
-    settings: dict[str, Any] = {"shape": pattern_shape}
+    settings: dict[str, Any] = {}
     for key, name in (
         ("px_size", "detector_pixel_size"),
         ("binning", "binning"),
@@ -127,24 +118,19 @@ def _detector(
         ("twist", "twist_angle"),
         ("sample_tilt", "sample_tilt"),
     ):
-        if name in header:
-            settings[key] = scalar(path, header, name)
+        if header.find(name) is not None:
+            settings[key] = header.scalar(name)
     n = map_shape[0] * map_shape[1]
     names = ("pcx", "pcy", "pcz")
-    if all(name in header for name in names):
-        centres = [array(path, header, name).astype(float).ravel() for name in names]
+    pc = None
+    if all(header.find(name) is not None for name in names):
+        centres = [header.values(name).astype(np.float64).ravel() for name in names]
         sizes = {centre.size for centre in centres}
-        if sizes == {n}:
-            settings["pc"] = np.stack(centres, axis=-1).reshape(*map_shape, 3)
-        elif sizes == {1}:
-            settings["pc"] = np.concatenate(centres)
-
-    def make() -> EBSDDetector:
-        from kikuchipy.detectors import EBSDDetector
-
-        return EBSDDetector(**settings)
-
-    return make
+        if sizes in ({1}, {n}):
+            stacked = np.stack(centres, axis=-1)
+            stacked = stacked[0] if sizes == {1} else stacked
+            pc = pattern_centres(stacked, np.arange(n), map_shape, warnings)
+    return detector_maker(pattern_shape, pc, **settings)
 
 
 FORMAT = Format(

@@ -18,14 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import GridError, WriteError
-from napari_ebsdml.io._h5_access import SIGNATURE, element_symbol, flat_header, group, open_h5
-from napari_ebsdml.io._orix_map import (
-    RESERVED,
-    first_of_each,
-    in_angstrom,
-    raw_from_group,
-    unit_scale,
-)
+from napari_ebsdml.io._hdf5 import SIGNATURE, open_h5
+from napari_ebsdml.io._orix_map import RESERVED, first_of_each, raw_from_group, unit_scale
+from napari_ebsdml.io._phase_text import element_symbol
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 from napari_ebsdml.io._row_length import quaternion_channels, repaired
 
@@ -42,8 +37,8 @@ def sniff(path: Path, head: bytes) -> bool:
     if not head.startswith(SIGNATURE):
         return False
     try:
-        with h5py.File(path, "r") as file:
-            return "crystal_map" in file and "EBSD" not in file
+        with open_h5(path) as root:
+            return root.find("crystal_map") is not None and root.find("EBSD") is None
     except Exception:
         return False
 
@@ -58,12 +53,12 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     GridError
         When the map has three dimensions.
     """
-    with open_h5(path) as file:
-        raw = raw_from_group(path, group(path, file, "crystal_map"))
-        raw.header = {**flat_header(file), **raw.header}
-        measured = file.get(f"{_OWN_GROUP}/is_measured")
-        if isinstance(measured, h5py.Dataset) and measured.shape == (len(raw.phase),):  # type: ignore[arg-type]
-            raw.measured = measured[()].astype(np.bool_)
+    with open_h5(path) as root:
+        raw = raw_from_group(root.group("crystal_map"))
+        raw.header = {**root.header(depth=0), **raw.header}
+        measured = root.find(f"{_OWN_GROUP}/is_measured")
+        if isinstance(measured, h5py.Dataset) and raw.phase is not None:
+            raw.measured = root.array(f"{_OWN_GROUP}/is_measured", len(raw.phase)).astype(np.bool_)
     return raw
 
 
@@ -98,18 +93,20 @@ def raw_from_xmap(xmap: CrystalMap, path: Path) -> RawMap:
     for name, values in xmap.prop.items():
         values = np.asarray(values)
         # orix takes whatever else a file holds for a property, such as a z of one value.
-        if name in RESERVED or values.dtype.kind not in "biuf" or values.shape[:1] != (n,):
+        if name in RESERVED or values.dtype.kind not in "biuf":
             continue
-        prop[name] = np.array(first_of_each(path, values, n, name))
+        if (first := first_of_each(values, n)) is not None:
+            prop[name] = np.array(first)
     phases = {}
     for number, phase in xmap.phases:
         if number < 0:
             continue
+        name = phase.name or f"phase {number}"
         phases[number] = RawPhase(
-            name=phase.name or f"phase {number}",
+            name=name,
             space_group=phase.space_group.number if phase.space_group else None,
             point_group=phase.point_group.name if phase.point_group else None,
-            lattice=in_angstrom(phase.structure.lattice.abcABG(), number, warnings),
+            lattice=phase.structure.lattice.abcABG(),
             atoms=[
                 (element_symbol(atom.element), *_three(atom.xyz), float(atom.occupancy))
                 for atom in phase.structure

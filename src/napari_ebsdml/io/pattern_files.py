@@ -9,19 +9,15 @@ from __future__ import annotations
 import re
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
+from napari_ebsdml.io._detector import detector_maker
 from napari_ebsdml.io._ebsp import read_ebsp, sniff_ebsp
 from napari_ebsdml.io._lazy_patterns import BinaryPatterns, lazy
 from napari_ebsdml.io._raw import Format, RawMap
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kikuchipy.detectors import EBSDDetector
 
 _UP_TYPES: dict[str, np.dtype[Any]] = {".up1": np.dtype("u1"), ".up2": np.dtype("<u2")}
 # No detector has more pixels along an edge.
@@ -111,7 +107,7 @@ def _read_up(path: Path, dtype: np.dtype[Any]) -> RawMap:
         path=path.resolve(), shape=(n, height, width), dtype=dtype, offset=offset
     )
     raw.patterns = lazy(source, raw.shape[1] if raw.shape else None)
-    raw.detector = _maker(shape=(height, width))
+    raw.detector = detector_maker((height, width))
     raw.header = {"version": version, "pattern width": width, "pattern height": height}
     return raw
 
@@ -131,9 +127,9 @@ def _lay_out_up(
         return rows * columns
     # The second row, the fourth ... has one point less or, in some files, one more.
     for odd in (-1, 1):
-        lengths = columns + odd * (np.arange(rows) % 2)
-        n = int(lengths.sum())
+        n = rows * columns + odd * (rows // 2)
         if n == held and raw.step and abs(raw.step[0] / raw.step[1] - np.sqrt(0.75)) < 0.03:
+            lengths = columns + odd * (np.arange(rows) % 2)
             row = np.repeat(np.arange(rows), lengths)
             column = np.arange(n) - np.repeat(np.cumsum(lengths) - lengths, lengths)
             raw.x = (column - 0.5 * odd * (row % 2)) * raw.step[1]
@@ -202,8 +198,8 @@ def _read_nordif(path: Path) -> RawMap:
         shape=(rows, columns),
         step=(step, step) if step and step > 0 else None,
         patterns=lazy(source, columns),
-        detector=_maker(
-            shape=(height, width),
+        detector=detector_maker(
+            (height, width),
             sample_tilt=_number(sections, "microscope", "tilt angle") or 70.0,
             # NORDIF counts the elevation of the camera the other way round.
             tilt=0.0 - (_number(sections, "detector angles", "elevation") or 0.0),
@@ -232,15 +228,6 @@ def _number(sections: dict[str, dict[str, str]], section: str, key: str) -> floa
         return float(found[1].replace(",", ".")) if found else None
     except ValueError:
         return None
-
-
-def _maker(**settings: Any) -> Callable[[], EBSDDetector]:
-    def make() -> EBSDDetector:
-        from kikuchipy.detectors import EBSDDetector
-
-        return EBSDDetector(**settings)
-
-    return make
 
 
 FORMAT = Format(

@@ -9,20 +9,23 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError
+from napari_ebsdml.io._detector import detector_maker
 from napari_ebsdml.io._lazy_patterns import ImagePatterns, lazy
 from napari_ebsdml.io._raw import Format, RawMap
 
-if TYPE_CHECKING:
-    from kikuchipy.detectors import EBSDDetector
-
 _KINDS = {
-    ".png": "png", ".bmp": "bmp", ".tif": "tif", ".tiff": "tif", ".jpg": "jpg", ".jpeg": "jpg"
+    ".png": "png",
+    ".bmp": "bmp",
+    ".tif": "tif",
+    ".tiff": "tif",
+    ".jpg": "jpg",
+    ".jpeg": "jpg",
 }
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"BM", b"II*\x00", b"MM\x00*", b"\xff\xd8\xff")
 
@@ -122,14 +125,7 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     )
     raw.patterns = lazy(source, columns)
     raw.header = {"first image": files[0].name, "images": len(files)}
-    rows, width = first.shape
-
-    def make() -> EBSDDetector:
-        from kikuchipy.detectors import EBSDDetector
-
-        return EBSDDetector(shape=(rows, width))
-
-    raw.detector = make
+    raw.detector = detector_maker(first.shape)
     return raw
 
 

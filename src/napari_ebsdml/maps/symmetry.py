@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml.io._phase_text import LAUE_CLASSES as LAUE_CLASSES
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
 
     CrystalSymmetry: TypeAlias = Phase | Symmetry | str | int
-
-LAUE_CLASSES = ("-1", "2/m", "mmm", "4/m", "4/mmm", "-3", "-3m", "6/m", "6/mmm", "m-3", "m-3m")
-"""Hermann-Mauguin names of the eleven Laue classes."""
 
 
 @dataclass(frozen=True, eq=False)
