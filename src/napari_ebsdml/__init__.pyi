@@ -1,5 +1,11 @@
 from . import samples
-from .dislocations import GndDensity, gnd_density
+from .dislocations import (
+    GndDensity,
+    gnd_density,
+    stress_increment,
+    taylor_stress,
+    total_dislocation_density,
+)
 from .errors import (
     Cancelled,
     DownloadError,
@@ -8,6 +14,7 @@ from .errors import (
     GridError,
     InputError,
     MissingDataError,
+    ModelError,
     UnsupportedFormatError,
     WriteError,
 )
@@ -38,6 +45,7 @@ __all__ = [
     "GridError",
     "InputError",
     "MissingDataError",
+    "ModelError",
     "Scan",
     "Source",
     "UnsupportedFormatError",
@@ -57,6 +65,9 @@ __all__ = [
     "read_all",
     "samples",
     "segment_grains",
+    "stress_increment",
+    "taylor_stress",
+    "total_dislocation_density",
     "virtual_backscatter",
     "virtual_backscatter_grid",
     "write",

@@ -4,12 +4,14 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["curvature", "denoise", "gnd", "noise", "slip_systems"],
+    submodules=["curvature", "denoise", "gnd", "noise", "predict", "slip_systems", "taylor"],
     submod_attrs={
         "curvature": ["lattice_curvature"],
+        "density": ["total_dislocation_density"],
         "denoise": ["Denoise", "denoise_orientations"],
         "gnd": ["GndDensity", "fit_slip_systems", "gnd_density", "nye_tensor"],
         "noise": ["orientation_noise"],
+        "taylor": ["stress_increment", "taylor_stress"],
         "slip_systems": ["SlipFamily", "SlipSystems", "for_lattice", "for_phase", "from_families"],
     },
 )

@@ -127,8 +127,17 @@ def fit_slip_systems(
         kappa = np.ascontiguousarray(tensors[at, :, :columns]).reshape(-1, 3 * columns)
         part = nothing if per_system is None else per_system[at]
         arguments = (
-            kappa, np.ascontiguousarray(turns[at]), burgers, lines, systems.energies, columns,
-            keep_per_system, total[at], energy[at], misfit[at], part,
+            kappa,
+            np.ascontiguousarray(turns[at]),
+            burgers,
+            lines,
+            systems.energies,
+            columns,
+            keep_per_system,
+            total[at],
+            energy[at],
+            misfit[at],
+            part,
         )
         if kind == "l1":
             failed.append(int(fit_l1(*arguments, dual[at])))

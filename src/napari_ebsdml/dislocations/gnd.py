@@ -221,7 +221,12 @@ def gnd_density(
             level = filtering.sigma if filtering.sigma is not None else sigma
             if np.isfinite(level):
                 smooth = denoise_orientations(
-                    turns, inside, level, filtering.radius, filtering.passes, phase,
+                    turns,
+                    inside,
+                    level,
+                    filtering.radius,
+                    filtering.passes,
+                    phase,
                     progress=partial(start, 0.4 * share),
                 )
                 left = remaining_noise(filtering, stencil, sigma, inside)
@@ -230,7 +235,11 @@ def gnd_density(
         at: Any = ... if single else known
 
         fit = fit_slip_systems(
-            kappa[at], smooth[at], part, kind, keep_per_system=keep_per_system,
+            kappa[at],
+            smooth[at],
+            part,
+            kind,
+            keep_per_system=keep_per_system,
             progress=partial(start + 0.4 * share, 0.6 * share),
         )
         total[at], energy[at], misfit[at] = fit.total, fit.energy, fit.misfit
@@ -251,8 +260,18 @@ def gnd_density(
             above[known] = total[known] > pure.high * spread
     report(1.0)
     return GndDensity(
-        total, energy, per_system, systems, columns, curvature, misfit, floor, above, noise,
-        labels, scan,
+        total,
+        energy,
+        per_system,
+        systems,
+        columns,
+        curvature,
+        misfit,
+        floor,
+        above,
+        noise,
+        labels,
+        scan,
         {
             "slip_systems": {scan.phases[i].name: repr(part) for i, part in chosen.items()},
             "norm": kind,

@@ -223,7 +223,17 @@ def _finish(matrix, kappa, basis, inverse, work, x):  # type: ignore[no-untyped-
 
 @njit(cache=True, nogil=True)
 def fit_l1(  # type: ignore[no-untyped-def]
-    kappa, quaternions, burgers, lines, costs, columns, keep, total, energy, misfit, per_system,
+    kappa,
+    quaternions,
+    burgers,
+    lines,
+    costs,
+    columns,
+    keep,
+    total,
+    energy,
+    misfit,
+    per_system,
     dual,
 ):
     """L1 fit of many pixels.

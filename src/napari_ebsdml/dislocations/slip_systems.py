@@ -139,9 +139,14 @@ class SlipSystems:
         """Some of the systems, by index, slice or mask; energies stay as they are."""
         index = np.arange(len(self))[which]
         return SlipSystems(
-            self.burgers[index], self.lines[index], self.normals[index], self.energies[index],
-            self.is_edge[index], tuple(self.labels[i] for i in index),
-            tuple(self.families[i] for i in index), self.name,
+            self.burgers[index],
+            self.lines[index],
+            self.normals[index],
+            self.energies[index],
+            self.is_edge[index],
+            tuple(self.labels[i] for i in index),
+            tuple(self.families[i] for i in index),
+            self.name,
         )
 
     @classmethod

@@ -1,0 +1,328 @@
+"""Training of the dense network, as a function and as a command.
+
+``python -m napari_ebsdml.dislocations.train OUTPUT`` trains, shows its progress, keeps a
+checkpoint beside the output and goes on from it when it is started again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from napari_ebsdml.dislocations.calibrate import calibrate
+from napari_ebsdml.dislocations.lines import simulate_crops
+from napari_ebsdml.dislocations.losses import line_loss, mape
+from napari_ebsdml.dislocations.mixture import Estimates, summarise
+from napari_ebsdml.dislocations.network import LineNetwork, LineOutput, symmetric_output
+from napari_ebsdml.dislocations.training_data import MapBatch, map_batches
+from napari_ebsdml.errors import EbsdmlError, InputError
+from napari_ebsdml.learning.checkpoint import load_checkpoint
+from napari_ebsdml.learning.device import pick_device, seed_all, threads
+from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
+from napari_ebsdml.learning.model_file import ModelCard, save_model
+from napari_ebsdml.learning.prefetch import prefetch
+
+KIND = "dislocation-density"
+_VALIDATION_SEED = 20_260_000
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a network comes out.
+
+    Parameters
+    ----------
+    data
+        ``"varied"`` for use on measurements, ``"paper"`` for the article's distribution.
+    rules
+        Preset of line rules for the maps that do not vary.
+    radius, width, classes
+        See `LineNetwork`.
+    epochs, steps, batch
+        Number of epochs, of batches in each, of maps in each batch.
+    learning_rate
+    seed
+    wrong_scale
+        Part of the maps shown at a wrong scale.
+    """
+
+    data: str = "varied"
+    rules: str = "paper"
+    radius: int = 3
+    width: int = 64
+    classes: int = 9
+    epochs: int = 50
+    steps: int = 750
+    batch: int = 16
+    learning_rate: float = 2e-3
+    seed: int = 0
+    wrong_scale: float = 0.15
+
+    @property
+    def schedule(self) -> Schedule:
+        """Schedule of the training loop."""
+        return Schedule(
+            self.epochs, self.steps, self.learning_rate, warm_up=0.03, weight_decay=1e-4,
+            average=0.999, clip=1.0, monitor="mape", bfloat16=True,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class CropTest:
+    """Fixed crops to judge networks by, balanced over N = 1..5.
+
+    `gnd` is (n, 2, side, side); networks of a smaller window see the middle.
+    """
+
+    gnd: torch.Tensor
+    count: NDArray[np.int32]
+    total: NDArray[np.float32]
+
+
+def crop_test(n: int, rules: str = "paper", seed: int = _VALIDATION_SEED) -> CropTest:
+    """Make `n` crops of 11 x 11 pixels; the seed is far from those of trainings."""
+    crops = simulate_crops(n, rules, seed, side=11)
+    gnd = torch.from_numpy(np.ascontiguousarray(np.moveaxis(crops.gnd, -1, 1)))
+    return CropTest(gnd, crops.count, crops.total)
+
+
+def outputs(
+    network: LineNetwork, test: CropTest, symmetric: bool = False
+) -> Iterator[tuple[slice, LineOutput]]:
+    """Network outputs of a test set, batch by batch."""
+    cut = test.gnd.shape[-1] // 2 - network.radius
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        for start in range(0, len(test.gnd), 2048):
+            part = slice(start, min(start + 2048, len(test.gnd)))
+            gnd = test.gnd[part].to(device)
+            if cut:
+                gnd = gnd[..., cut:-cut, cut:-cut]
+            yield part, symmetric_output(network, gnd) if symmetric else network(gnd)
+
+
+def judge(
+    network: LineNetwork,
+    test: CropTest,
+    symmetric: bool = False,
+    allowed: tuple[int, int] | None = (1, 5),
+    **calibration: Any,
+) -> dict[str, float]:
+    """Figures of a network on a test set.
+
+    Parameters
+    ----------
+    network, test
+    symmetric
+        Average over the 16 equivalent maps.
+    allowed, **calibration
+        See `mixture.summarise`.
+
+    Returns
+    -------
+    dict
+        ``"mape"`` of the median estimate, ``"accuracy"`` of N, ``"bias"`` (mean of the mean
+        estimate over the true mean), ``"cover90"`` (part within the 90 % interval).
+    """
+    parts: list[Estimates] = [
+        summarise(out, 0.9, allowed, **calibration) for _, out in outputs(network, test, symmetric)
+    ]
+
+    def join(name: str) -> NDArray[np.float32]:
+        return np.concatenate([getattr(part, name).ravel() for part in parts])
+
+    within = (join("low") <= test.total) & (test.total <= join("high") * (1 + 1e-6))
+    return {
+        "mape": mape(join("median"), test.total),
+        "accuracy": float(np.mean(join("n_lines") == test.count)),
+        "bias": float(join("mean").mean() / test.total.mean()),
+        "cover90": float(within.mean()),
+    }
+
+
+def train_lines(
+    recipe: Recipe,
+    output: Path | None = None,
+    device: str = "cpu",
+    n_threads: int | None = 1,
+    validation: int = 10_000,
+    resume: bool = True,
+) -> Generator[TrainingEvent, None, LineNetwork]:
+    """Train a dense network on simulated lines.
+
+    Parameters
+    ----------
+    recipe
+    output
+        Model file to write after each epoch that was the best so far; a checkpoint
+        ``NAME.checkpoint`` lies beside it. None: keep nothing.
+    device
+        See `learning.device.pick_device`.
+    n_threads
+        Threads of torch.
+    validation
+        Crops that each epoch is judged by.
+    resume
+        Go on from the checkpoint.
+
+    Yields
+    ------
+    TrainingEvent
+
+    Returns
+    -------
+    LineNetwork
+        The best network, in evaluation mode.
+
+    Raises
+    ------
+    ModelError
+        See `learning.loop.train`.
+    InputError
+        When the recipe is out of range.
+    """
+    if recipe.batch < 16:
+        raise InputError(f"A batch needs at least 16 maps, not {recipe.batch}.")
+    schedule = recipe.schedule
+    where = pick_device(device)
+    seed_all(recipe.seed)
+    network = LineNetwork(recipe.radius, recipe.width, recipe.classes).to(where)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    test = crop_test(validation)
+    r = recipe.radius
+
+    def batches(epoch: int) -> Iterator[MapBatch]:
+        made = map_batches(
+            epoch, recipe.steps, recipe.seed, recipe.data, r, recipe.classes, recipe.batch,
+            recipe.rules, recipe.wrong_scale,
+        )  # fmt: skip
+        return prefetch(made)
+
+    def loss(net: nn.Module, batch: MapBatch) -> dict[str, torch.Tensor]:
+        gnd = batch.gnd.to(where, memory_format=torch.channels_last)
+        count, total, weight = (
+            field[:, r:-r, r:-r].to(where) for field in (batch.count, batch.total, batch.weight)
+        )
+        return line_loss(net(gnd), count, total, weight, batch.scale.to(where))
+
+    def validate(net: nn.Module) -> dict[str, float]:
+        assert isinstance(net, LineNetwork)
+        return judge(net, test)
+
+    checkpoint = None if output is None else output.with_suffix(".checkpoint")
+    started = time.monotonic()
+    finished = False
+    events = train(
+        network, batches, loss, schedule, validate, checkpoint, resume, dataclasses.asdict(recipe)
+    )
+    with threads(n_threads):
+        try:
+            for event in events:
+                if event.kind == "epoch":
+                    _log.info("epoch %d: %s", event.epoch, json.dumps(event.metrics))
+                    if event.is_best and output is not None and checkpoint is not None:
+                        parts, _ = load_checkpoint(checkpoint)
+                        save_model(output, parts["best"], card_of(network, recipe, event.metrics))
+                finished = event.kind == "end"
+                yield event
+        finally:
+            # Closing puts the best weights into the network, also when this is cancelled.
+            events.close()
+            if output is not None:
+                card = card_of(network, recipe, judge(network, test), finished)
+                card.training["seconds"] = round(time.monotonic() - started)  # type: ignore[index]
+                save_model(output, network.state_dict(), card)
+    return network
+
+
+def card_of(
+    network: LineNetwork, recipe: Recipe, metrics: dict[str, float], calibrated: bool = False
+) -> ModelCard:
+    """Model card of a trained network; `calibrated` also fits its calibration, in seconds."""
+    side = 2 * network.radius + 1
+    names = [str(n) for n in range(network.classes - 1)] + [f"{network.classes - 1}+"]
+    unit = "1/(step * plane_thickness)"
+    figures = {f"validation {name}": value for name, value in metrics.items()}
+    # The loss counts maps of a wrong scale four times.
+    wrong = 2 * max(recipe.wrong_scale, 1e-3)
+    parts = np.array([wrong, max(1 - recipe.wrong_scale, 1e-3), wrong])
+    extra: dict[str, object] = {"scale_prior": (parts / parts.sum()).tolist()}
+    if calibrated:
+        found = calibrate(network, recipe.data, recipe.seed)
+        extra |= {
+            "temperature": found.temperature,
+            "spread": found.spread,
+            "prior": list(found.prior),
+            "largest_gnd": found.largest_gnd,
+        }
+        figures["held-out cover90"] = found.cover_after
+        figures["held-out cover90 before calibration"] = found.cover_before
+    return ModelCard(
+        kind=KIND,
+        network="LineNetwork",
+        settings=network.settings,
+        inputs={
+            "gnd_x": {"unit": unit, "meaning": "GND component along map columns"},
+            "gnd_y": {"unit": unit, "meaning": "GND component along map rows"},
+            "window": {"pixels": side},
+        },
+        classes=tuple(names),
+        training={"recipe": dataclasses.asdict(recipe), "data": "simulated lines"},
+        metrics=figures,
+        extra=extra,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line of the training."""
+    parser = argparse.ArgumentParser(
+        prog="python -m napari_ebsdml.dislocations.train",
+        description="Train the network for total dislocation density.",
+    )
+    parser.add_argument("output", type=Path, help="model file to write (.safetensors)")
+    for field in dataclasses.fields(Recipe):
+        kind = type(field.default)
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}", type=kind, default=field.default,
+            help=f"default {field.default}",
+        )  # fmt: skip
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--validation", type=int, default=10_000, help="crops to judge by")
+    parser.add_argument("--fresh", action="store_true", help="ignore an old checkpoint")
+    given = vars(parser.parse_args(arguments))
+    recipe = Recipe(**{field.name: given[field.name] for field in dataclasses.fields(Recipe)})
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        for event in train_lines(
+            recipe,
+            given["output"],
+            given["device"],
+            given["threads"],
+            given["validation"],
+            not given["fresh"],
+        ):
+            if event.kind == "epoch":
+                losses = ", ".join(f"{name} {value:.4f}" for name, value in event.losses.items())
+                _log.info("%5.1f %% done, losses %s", 100 * event.fraction, losses)
+    except EbsdmlError as error:
+        _log.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

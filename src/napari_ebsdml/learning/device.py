@@ -1,0 +1,70 @@
+"""Where and how torch computes: device, threads, seeds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from napari_ebsdml.errors import InputError
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Device by name; ``"auto"`` takes a GPU where there is one.
+
+    Raises
+    ------
+    InputError
+        When torch does not know the device or this machine has none of its kind.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"Device {name!r} cannot be used: {reason} Try 'auto' or 'cpu'.") from None
+    return device
+
+
+@contextmanager
+def threads(number: int | None) -> Iterator[None]:
+    """Let torch use `number` threads inside the block; None leaves the number as it is.
+
+    Raises
+    ------
+    InputError
+        When `number` is less than 1.
+    """
+    before = torch.get_num_threads()
+    if number is not None:
+        if number < 1:
+            raise InputError(f"The number of threads must be at least 1, not {number}.")
+        torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def seed_all(seed: int) -> None:
+    """Seed Python's, numpy's and torch's generators.
+
+    Raises
+    ------
+    InputError
+        When the seed is not in 0 .. 2^32 - 1.
+    """
+    if not 0 <= seed < 2**32:
+        raise InputError(f"The seed must lie in 0..{2**32 - 1}, not {seed}.")
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - libraries that still use the global generator
+    torch.manual_seed(seed)

@@ -1,0 +1,309 @@
+"""The training loop: a generator of plain event objects.
+
+The command line turns events into a progress bar, a widget into a live plot. Closing the
+generator cancels the training; the network then holds the best weights so far.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from napari_ebsdml.errors import InputError, ModelError
+from napari_ebsdml.learning.checkpoint import (
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+
+Batch = Any
+Losses = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingEvent:
+    """What happened in a training, as plain numbers.
+
+    Attributes
+    ----------
+    kind
+        ``"step"`` within an epoch, ``"epoch"`` after each, ``"end"`` once at the end.
+    epoch, epochs
+        Epochs finished, and planned in all.
+    fraction
+        Part of the training that is done, 0..1.
+    losses
+        Mean of each loss since the epoch began; ``"loss"`` is the sum that is minimised.
+    metrics
+        Figures of `validate` (empty for ``"step"``).
+    learning_rate
+    is_best
+        Whether this epoch's metrics are the best so far.
+    best_epoch
+        Epoch of the best metrics; 0 before the first.
+    reason
+        For ``"end"``: ``"finished"`` or ``"early stop"``.
+    """
+
+    kind: Literal["step", "epoch", "end"]
+    epoch: int
+    epochs: int
+    fraction: float
+    losses: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    learning_rate: float = 0.0
+    is_best: bool = False
+    best_epoch: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Parameters
+    ----------
+    epochs, steps
+        Number of epochs, and of batches in each.
+    learning_rate
+        Highest learning rate: it rises linearly over `warm_up` (a part of the training) and
+        falls to zero along a cosine. ``warm_up=None`` keeps it constant.
+    weight_decay
+        Decoupled weight decay (AdamW, arXiv:1711.05101).
+    average
+        Decay per step of the moving average of the weights, which is what is validated and
+        kept; 0: none.
+    clip
+        Largest norm of the gradient; 0: any.
+    patience
+        Stop after so many epochs without improvement; 0: never.
+    monitor
+        Metric that decides what is best; the smallest is best unless `largest`.
+    report_every
+        Steps between two ``"step"`` events.
+    bfloat16
+        Compute in bfloat16 where torch deems it safe.
+    """
+
+    epochs: int
+    steps: int
+    learning_rate: float = 1e-3
+    warm_up: float | None = 0.05
+    weight_decay: float = 0.0
+    average: float = 0.0
+    clip: float = 0.0
+    patience: int = 0
+    monitor: str = "loss"
+    largest: bool = False
+    report_every: int = 20
+    bfloat16: bool = False
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.steps < 1 or self.report_every < 1:
+            raise InputError("A schedule needs at least one epoch, one step, and report_every 1.")
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+            raise InputError(f"learning_rate must be positive, not {self.learning_rate}.")
+        if not 0 <= self.average < 1:
+            raise InputError(f"average must lie in 0..1, not {self.average}.")
+        if self.warm_up is not None and not 0 <= self.warm_up < 1:
+            raise InputError(f"warm_up must lie in 0..1, not {self.warm_up}.")
+
+    def rate(self, step: int) -> float:
+        """Learning rate of step `step`, counted over all epochs."""
+        if self.warm_up is None:
+            return self.learning_rate
+        total = self.epochs * self.steps
+        warm = self.warm_up * total
+        if step < warm:
+            return self.learning_rate * (step + 1) / (warm + 1)
+        done = (step - warm) / max(total - warm, 1)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def _copy(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def _blend(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point():
+            average[name].lerp_(tensor, 1 - decay)
+        else:
+            average[name].copy_(tensor)
+
+
+def train(
+    network: nn.Module,
+    batches: Callable[[int], Iterable[Batch]],
+    loss: Callable[[nn.Module, Batch], Losses],
+    schedule: Schedule,
+    validate: Callable[[nn.Module], Mapping[str, float]] | None = None,
+    checkpoint: Path | None = None,
+    resume: bool = True,
+    recipe: Any = None,
+) -> Generator[TrainingEvent, None, None]:
+    """Train a network; yield an event now and then.
+
+    Parameters
+    ----------
+    network
+        Trained in place; at the end, also when the generator is closed early, it holds the
+        best weights and is in evaluation mode. Closed before its first epoch ends it holds
+        the weights that it came with.
+    batches
+        Called with the epoch's number (from 0) and gives at least `schedule.steps` batches.
+        Make them depend on that number and a seed alone, so that a resumed training sees
+        the same data.
+    loss
+        Named losses of one batch; their sum is minimised.
+    schedule
+    validate
+        Metrics of the network, called after each epoch in evaluation mode without gradients.
+        Default: none; the mean training loss is monitored.
+    checkpoint
+        File that is rewritten after each epoch.
+    resume
+        Go on from `checkpoint` where it exists.
+    recipe
+        JSON-able description of the training; a checkpoint of another recipe is refused.
+
+    Yields
+    ------
+    TrainingEvent
+
+    Raises
+    ------
+    ModelError
+        When the loss is no longer finite, or the checkpoint is damaged or of another training.
+    InputError
+        When the monitored metric is missing or an epoch has no batch.
+    """
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+    )
+    best = _copy(network)
+    average = _copy(network) if schedule.average else None
+    sign = -1.0 if schedule.largest else 1.0
+    best_value, best_epoch, start, stale = math.inf, 0, 0, 0
+    identity = {"recipe": recipe, "schedule": dataclasses.asdict(schedule)}
+    if checkpoint is not None and resume and checkpoint.exists():
+        parts, info = load_checkpoint(checkpoint)
+        if info.get("identity") != identity:
+            raise ModelError(
+                f"{checkpoint}: the checkpoint belongs to a training with another recipe. "
+                "Use its recipe, another file, or start anew."
+            )
+        try:
+            network.load_state_dict(parts["network"])
+        except (KeyError, RuntimeError):
+            raise ModelError(f"{checkpoint}: the checkpoint is of another network.") from None
+        restore_optimizer(optimizer, parts["optimizer"])
+        best = parts["best"]
+        average = parts["average"] if schedule.average else None
+        best_value = math.inf if info["best_value"] is None else info["best_value"]
+        best_epoch, start, stale = info["best_epoch"], info["epoch"], info["stale"]
+    device = next(network.parameters()).device
+    best = {name: tensor.to(device) for name, tensor in best.items()}
+    if average is not None:
+        average = {name: tensor.to(device) for name, tensor in average.items()}
+    total = schedule.epochs * schedule.steps
+    step = start * schedule.steps
+    last: TrainingEvent | None = None
+    reason = "finished"
+    try:
+        for epoch in range(start, schedule.epochs):
+            if schedule.patience and stale >= schedule.patience:
+                reason = "early stop"
+                break
+            network.train()
+            sums: dict[str, float] = {}
+            done = 0
+            for batch in batches(epoch):
+                for group in optimizer.param_groups:
+                    group["lr"] = schedule.rate(step)
+                with torch.autocast(device.type, torch.bfloat16, enabled=schedule.bfloat16):
+                    losses = loss(network, batch)
+                whole = torch.stack([value.float() for value in losses.values()]).sum()
+                value = whole.item()
+                if not math.isfinite(value):
+                    raise ModelError(
+                        f"The loss became {value} in epoch {epoch + 1}, step {done + 1}. "
+                        "Lower the learning rate or look for bad values in the training data."
+                    )
+                optimizer.zero_grad(set_to_none=True)
+                whole.backward()  # type: ignore[no-untyped-call]
+                if schedule.clip:
+                    nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
+                optimizer.step()
+                if average is not None:
+                    # A long memory would keep the random start for too long.
+                    _blend(average, network, min(schedule.average, (1 + step) / (10 + step)))
+                step += 1
+                done += 1
+                sums["loss"] = sums.get("loss", 0.0) + value
+                for name, part in losses.items():
+                    if name != "loss":
+                        sums[name] = sums.get(name, 0.0) + part.item()
+                if done == schedule.steps:
+                    break
+                if done % schedule.report_every == 0:
+                    yield TrainingEvent(
+                        "step", epoch, schedule.epochs, step / total,
+                        {name: part / done for name, part in sums.items()}, {},
+                        schedule.rate(step), False, best_epoch,
+                    )  # fmt: skip
+            if not done:
+                raise InputError("An epoch had no batch: there is no training data.")
+            step = (epoch + 1) * schedule.steps
+            means = {name: part / done for name, part in sums.items()}
+            trained = _copy(network)
+            if average is not None:
+                network.load_state_dict(average)
+            network.eval()
+            with torch.no_grad():
+                metrics = dict(validate(network)) if validate is not None else {}
+            figures = {**means, **metrics}
+            if schedule.monitor not in figures:
+                raise InputError(
+                    f"No metric {schedule.monitor!r} to monitor; there are {', '.join(figures)}."
+                )
+            better = sign * figures[schedule.monitor] < best_value
+            if better:
+                best_value, best_epoch, stale = sign * figures[schedule.monitor], epoch + 1, 0
+                best = _copy(network)
+            else:
+                stale += 1
+            network.load_state_dict(trained)
+            if checkpoint is not None:
+                parts = {
+                    "network": trained, "best": best, "average": average or {},
+                    "optimizer": optimizer_tensors(optimizer),
+                }  # fmt: skip
+                info = {
+                    "identity": identity, "epoch": epoch + 1, "stale": stale,
+                    "best_value": best_value if math.isfinite(best_value) else None,
+                    "best_epoch": best_epoch, "metrics": metrics,
+                }  # fmt: skip
+                save_checkpoint(checkpoint, parts, info)
+            last = TrainingEvent(
+                "epoch", epoch + 1, schedule.epochs, step / total, means, metrics,
+                schedule.rate(step), better, best_epoch,
+            )  # fmt: skip
+            yield last
+        if schedule.patience and stale >= schedule.patience:
+            reason = "early stop"
+    finally:
+        network.load_state_dict(best)
+        network.eval()
+    yield TrainingEvent(
+        "end", last.epoch if last else start, schedule.epochs, 1.0,
+        last.losses if last else {}, last.metrics if last else {}, 0.0, False, best_epoch, reason,
+    )  # fmt: skip

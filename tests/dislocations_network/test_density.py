@@ -1,0 +1,160 @@
+"""From the GND densities of slip systems to planes in the map, and to the total."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from napari_ebsdml.dislocations.density import system_planes, total_dislocation_density
+from napari_ebsdml.dislocations.lines import simulate_maps, unit_density
+from napari_ebsdml.dislocations.predict import predict_planes
+from napari_ebsdml.dislocations.slip_systems import for_lattice
+from napari_ebsdml.errors import InputError, MissingDataError
+
+STEP, DEPTH = 0.5, 0.02
+UNIT = unit_density(STEP, DEPTH)
+
+
+def quaternion(axis, degrees):
+    half = np.radians(degrees) / 2
+    axis = np.asarray(axis, float) / np.linalg.norm(axis)
+    return np.array([np.cos(half), *(np.sin(half) * axis)])
+
+
+def turn(q, v):
+    """Rotate a vector by a quaternion, from the definition q v q*."""
+    w, u = q[0], q[1:]
+    return v + 2 * np.cross(u, np.cross(u, v) + w * v)
+
+
+def made_up(per_system, q, systems=None, step=STEP):
+    """What gnd_density gives, as far as the total needs it; `q` is specimen -> crystal."""
+    systems = systems or for_lattice("fcc", 3.6)
+    rows, columns = per_system.shape[:2]
+    scan = SimpleNamespace(quaternions=np.broadcast_to(q, (rows, columns, 4)), step=(step, step))
+    return SimpleNamespace(
+        per_system=per_system.astype(np.float32), systems=systems, scan=scan,
+        system_columns={0: slice(0, len(systems))}, grains=np.ones((rows, columns), int),
+    )  # fmt: skip
+
+
+def basal(systems, k):
+    """Specimen -> crystal rotation that lays the plane of edge system k onto the map."""
+    n = systems.normals[k]
+    axis, angle = np.cross([0, 0, 1.0], n), np.degrees(np.arccos(n[2]))
+    return quaternion(axis, angle)
+
+
+def test_plane_parallel_to_the_map(model_file):
+    systems = for_lattice("fcc", 3.6)
+    q = basal(systems, 0)
+    back = q * [1, -1, -1, -1]
+    # A dislocation field given in the map, expressed in edge and screw of system 0.
+    maps = simulate_maps(1, "exact", seed=5)
+    vector = np.concatenate([maps.gnd[0] * UNIT, np.zeros((21, 21, 1))], axis=-1)
+    b = systems.burgers[0] / np.linalg.norm(systems.burgers[0])
+    screw = next(k for k in np.flatnonzero(~systems.is_edge) if abs(systems.lines[k] @ b) > 0.999)
+    per_system = np.zeros((21, 21, len(systems)))
+    for k in (0, screw):
+        per_system[..., k] = vector @ turn(back, systems.lines[k])
+    planes = system_planes(made_up(per_system, q))
+    assert planes.tilt[0] == pytest.approx(0, abs=0.05)
+    # Screws go to the planes whose edges are near: here nearly all to system 0.
+    edge_only = np.abs(per_system[..., 0]) > 0
+    assert edge_only.any()
+    np.testing.assert_allclose(planes.gnd[0], maps.gnd[0] * UNIT, atol=1e-4 * UNIT)
+    assert np.abs(planes.gnd[1:]).max() < 1e-6 * UNIT
+    total = total_dislocation_density(
+        made_up(per_system, q), model_file, plane_thickness=DEPTH, symmetric=True
+    )
+    alone = predict_planes(maps.gnd * UNIT, STEP, DEPTH, model_file)
+    np.testing.assert_allclose(total.mean, alone.mean[0], rtol=1e-3, atol=1e-4 * UNIT)
+    np.testing.assert_array_equal(total.n_lines, alone.n_lines[0])
+    np.testing.assert_array_equal(total.valid, alone.valid[0])
+    assert np.nanmax(total.tilt) < 0.1
+
+
+def test_tilted_planes_keep_the_length_of_vectors():
+    rng = np.random.default_rng(3)
+    systems = for_lattice("bcc", 2.87)
+    per_system = rng.normal(size=(4, 5, len(systems))) * 1e13
+    q = quaternion([1, 2, 3], 40)
+    planes = system_planes(made_up(per_system, q, systems))
+    assert planes.gnd.shape == (48, 4, 5, 2)
+    back = q * [1, -1, -1, -1]
+    total_screw = np.zeros((4, 5, len(systems)))
+    for k in range(48):
+        normal = turn(back, systems.normals[k])
+        assert planes.tilt[k] == pytest.approx(np.degrees(np.arccos(abs(normal[2]))), abs=1e-3)
+        size = np.hypot(planes.gnd[k, ..., 0], planes.gnd[k, ..., 1])
+        screw = np.sqrt(np.maximum(size.astype(float) ** 2 - per_system[..., k] ** 2, 0))
+        owner = next(
+            s for s in range(48, len(systems))
+            if abs(systems.lines[s] @ systems.burgers[k]) > 0.999 * systems.burgers_lengths[k]
+        )  # fmt: skip
+        total_screw[..., owner] += screw
+    # The shares of a screw add up to the whole of it.
+    np.testing.assert_allclose(total_screw[..., 48:], np.abs(per_system[..., 48:]), rtol=2e-2)
+
+
+def test_sum_over_planes_and_bounds(model_file):
+    rng = np.random.default_rng(4)
+    systems = for_lattice("fcc", 3.6)
+    per_system = np.where(rng.random((21, 21, 18)) < 0.3, rng.normal(size=(21, 21, 18)), 0) * UNIT
+    per_system[10, 10] = np.nan
+    gnd = made_up(per_system, quaternion([1, 1, 0], 25), systems)
+    total = total_dislocation_density(gnd, model_file, plane_thickness=DEPTH)
+    known = np.isfinite(total.mean)
+    assert known.sum() == 440
+    assert total.n_lines[10, 10] == -1
+    assert not total.valid[7:14, 7:14].any()
+    assert not total.in_range[10, 10]
+    np.testing.assert_allclose(total.mean[known], total.planes.mean.sum(0)[known], rtol=1e-5)
+    assert (total.mean[known] >= total.gnd[known] * 0.9999).all()
+    assert (total.interval[known][:, 0] <= total.interval[known][:, 1]).all()
+    assert np.isfinite(total.article_average()[0]) or total.article_average()[1] == 0
+    assert total.crops("paper").shape == (12, 21, 21)
+    assert "valid pixels" in repr(total)
+
+
+def test_windows_lie_in_one_grain(model_file):
+    gnd = made_up(np.zeros((15, 25, 18)), quaternion([1, 0, 0], 10))
+    gnd.grains[:, 12:] = 2
+    valid = total_dislocation_density(gnd, model_file).valid
+    assert valid[3:-3, 3:9].all()
+    assert not valid[:, 9:15].any()
+    assert valid[3:-3, 15:22].all()
+    assert valid.sum() == 9 * 13
+
+
+def test_no_gnd_no_dislocations(model_file):
+    gnd = made_up(np.zeros((15, 15, 18)), quaternion([1, 0, 0], 10))
+    total = total_dislocation_density(gnd, model_file)
+    for name in ("mean", "median", "std", "interval", "n_lines"):
+        assert not getattr(total, name).any(), name
+    assert total.in_range.all()
+    value, number = total.article_average()
+    assert np.isnan(value)
+    assert number == 0
+    # The article's criterion picks exactly such empty windows.
+    assert total.article_average("paper")[1] == 12 * 81
+
+
+def test_errors(model_file):
+    gnd = made_up(np.zeros((15, 15, 18)), quaternion([1, 0, 0], 10))
+    gnd.per_system = None
+    with pytest.raises(MissingDataError, match="keep_per_system"):
+        total_dislocation_density(gnd, model_file)
+    with pytest.raises(InputError, match="result of gnd_density"):
+        total_dislocation_density(np.zeros((3, 3)), model_file)
+    systems = for_lattice("fcc", 3.6)
+    screws = systems.select(~systems.is_edge)
+    gnd = made_up(np.zeros((15, 15, len(screws))), quaternion([1, 0, 0], 10), screws)
+    with pytest.raises(InputError, match="edge"):
+        total_dislocation_density(gnd, model_file)
+    gnd = made_up(np.zeros((15, 15, 18)), quaternion([1, 0, 0], 10))
+    gnd.scan.step = (1.0, 0.5)
+    with pytest.raises(InputError, match="square"):
+        total_dislocation_density(gnd, model_file)

@@ -1,0 +1,122 @@
+"""Training on simulated lines: data, resume, command line, calibration."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_ebsdml.dislocations.calibrate import calibrate
+from napari_ebsdml.dislocations.lines import simulate_maps
+from napari_ebsdml.dislocations.model import DislocationModel
+from napari_ebsdml.dislocations.network import LineNetwork
+from napari_ebsdml.dislocations.predict import predict_planes
+from napari_ebsdml.dislocations.train import Recipe, crop_test, judge, main, train_lines
+from napari_ebsdml.dislocations.training_data import map_batches, paper_weight, uniform_table
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.learning.model_file import read_card
+
+TINY = Recipe(data="paper", width=16, epochs=2, steps=120, learning_rate=1e-2, wrong_scale=0.1)
+
+
+def same(a, b):
+    return all(
+        torch.equal(x, y)
+        for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
+
+
+def test_training_beats_the_gnd_alone(tmp_path):
+    output = tmp_path / "net.safetensors"
+    events = list(train_lines(TINY, output, validation=2000))
+    assert [event.epoch for event in events if event.kind == "epoch"] == [1, 2]
+    model = DislocationModel.load(output)
+    test = crop_test(2000)
+    found = judge(model.network, test)
+    size = test.gnd[:, :, 5, 5].norm(dim=1).numpy()
+    assert found["mape"] < 0.95 * np.mean(1 - size / test.total)
+    assert found["accuracy"] > 0.3
+    assert found["bias"] == pytest.approx(1, abs=0.15)
+    # The file holds the same network: fused and plain give the same figures.
+    assert found["mape"] == pytest.approx(model.card.metrics["validation mape"], rel=1e-3)
+    card = read_card(output)
+    assert card.training["recipe"]["seed"] == 0
+    assert 0.3 < card.extra["temperature"] < 3
+    assert card.metrics["held-out cover90"] == pytest.approx(0.9, abs=0.02)
+    maps = simulate_maps(1, "exact", seed=3)
+    assert predict_planes(maps.gnd, 1, 1e12, output, symmetric=False).mean.shape == (1, 21, 21)
+
+
+def test_resumed_training_is_the_same(tmp_path):
+    recipe = Recipe(data="varied", width=8, epochs=2, steps=4, batch=16)
+    whole = tmp_path / "whole.safetensors"
+    list(train_lines(recipe, whole, validation=500))
+    parts = tmp_path / "parts.safetensors"
+    events = train_lines(recipe, parts, validation=500)
+    for event in events:
+        if event.kind == "epoch":
+            break
+    events.close()
+    assert read_card(parts).metrics
+    list(train_lines(recipe, parts, validation=500))
+    a, b = DislocationModel.load(whole), DislocationModel.load(parts)
+    assert same(a.network, b.network)
+
+
+def test_command(tmp_path, caplog):
+    output = tmp_path / "net.safetensors"
+    arguments = [str(output), "--data", "paper", "--width", "8", "--epochs", "1", "--steps", "2",
+                 "--batch", "16", "--device", "cpu", "--validation", "300"]  # fmt: skip
+    assert main(arguments) == 0
+    assert read_card(output, "dislocation-density").settings["width"] == 8
+    assert main([*arguments, "--seed", "5"]) == 1
+    assert "another recipe" in caplog.text
+    assert main([*arguments, "--seed", "5", "--fresh"]) == 0
+    with pytest.raises(InputError, match="batch"):
+        next(train_lines(Recipe(batch=2)))
+
+
+def test_batches_depend_on_their_number_alone():
+    def batch(epoch, step, **changes):
+        return list(map_batches(epoch, 3, seed=4, batch=16, **changes))[step]
+
+    for data in ("paper", "varied"):
+        a, b = batch(1, 2, data=data), batch(1, 2, data=data)
+        assert torch.equal(a.gnd, b.gnd)
+        assert a.gnd.shape == (16, 2, 21, 21)
+        assert not torch.equal(a.gnd, batch(2, 2, data=data).gnd)
+        assert not torch.equal(a.gnd, batch(1, 1, data=data).gnd)
+    with pytest.raises(InputError, match="'x'"):
+        batch(0, 0, data="x")
+
+
+def test_wrong_scale_is_labelled():
+    right = next(map_batches(0, 1, 4, "paper", batch=64, wrong_scale=0.0))
+    wrong = next(map_batches(0, 1, 4, "paper", batch=64, wrong_scale=1.0))
+    size = wrong.gnd.norm(dim=1).sum(dim=(1, 2)) / right.gnd.norm(dim=1).sum(dim=(1, 2))
+    assert (right.scale == 1).all()
+    assert set(wrong.scale.tolist()) == {0, 2}
+    assert (size[wrong.scale == 0] < 0.72).all()
+    assert (size[wrong.scale == 2] > 1.39).all()
+    assert torch.equal(right.total, wrong.total)
+
+
+def test_weights_balance_the_numbers():
+    maps = simulate_maps(300, "paper", seed=6)
+    weight = paper_weight(maps.count, 3)
+    inner = (slice(None), slice(3, -3), slice(3, -3))
+    mass = np.bincount(maps.count[inner].ravel(), weight[inner].ravel(), minlength=8)
+    assert mass[0] == 0
+    np.testing.assert_allclose(mass[1:6], mass[1], rtol=1e-3)
+    assert not mass[6:].any()
+    table = uniform_table(9)
+    assert max(table) == 4
+    assert table[0] < table[1] < table[2] < table[3]
+
+
+def test_calibration_mends_a_wrong_spread():
+    torch.manual_seed(0)
+    network = LineNetwork(3, 8).eval()
+    before = calibrate(network, "paper", 0, batches=8, samples=2000)
+    assert before.cover_after == pytest.approx(0.9, abs=0.03)
+    assert before.largest_gnd > 1
