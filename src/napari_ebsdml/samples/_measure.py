@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_ebsdml._parallel import over_rows
+
 from ._austenite import Canvas
 from ._fields import scattered_points, smooth_field
 from ._growth import Nuclei, grow
@@ -174,14 +176,30 @@ def _quality(
     return quality * (0.28 + 0.72 * purity), purity
 
 
-@nb.njit(cache=True, nogil=True, parallel=True)
 def _purity(label: Ints, orientation: Floats, spread_x: float, spread_y: float) -> Floats:
     """Part of the signal at each pixel that comes from the pixel's own crystal."""
+    purity = np.empty(label.shape)
+    over_rows(
+        lambda first, end: _purity_rows(label, orientation, spread_x, spread_y, first, end, purity),
+        label.shape,
+    )
+    return purity
+
+
+@nb.njit(cache=True, nogil=True)
+def _purity_rows(
+    label: Ints,
+    orientation: Floats,
+    spread_x: float,
+    spread_y: float,
+    first: int,
+    end: int,
+    purity: Floats,
+) -> None:
     rows, columns = label.shape
     ry, rx = min(12, int(np.ceil(2.5 * spread_y))), min(12, int(np.ceil(2.5 * spread_x)))
     same_lattice = np.cos(np.deg2rad(4.0) / 2)
-    purity = np.empty((rows, columns))
-    for r in nb.prange(rows):
+    for r in range(first, end):
         for c in range(columns):
             own, total, me = 0.0, 0.0, label[r, c]
             for i in range(max(0, r - ry), min(rows, r + ry + 1)):
@@ -202,7 +220,6 @@ def _purity(label: Ints, orientation: Floats, spread_x: float, spread_y: float) 
                         ):
                             own += weight
             purity[r, c] = own / total
-    return purity
 
 
 def _damage(
