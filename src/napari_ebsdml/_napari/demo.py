@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 Step = Callable[["napari.Viewer", Scan], None]
 
+_PLUGIN = "napari-ebsdml"
+_PATIENCE_S = 300
 DEFAULT_FOLDER = Path("demo")
 _SCREEN = "-screen 0 1600x1000x24"
 _WINDOW = (1600, 1000)
@@ -35,7 +38,29 @@ def show_scale_bar(viewer: napari.Viewer, scan: Scan) -> None:
     viewer.reset_view()
 
 
-STEPS: list[Step] = [show_scale_bar]
+def show_maps(viewer: napari.Viewer, scan: Scan) -> None:
+    """The dock "EBSD maps" at work: the maps that its settings name."""
+    _compute(viewer, "EBSD maps")
+
+
+def show_gnd(viewer: napari.Viewer, scan: Scan) -> None:
+    """The dock "GND density" at work."""
+    _compute(viewer, "GND density")
+
+
+def _compute(viewer: napari.Viewer, name: str) -> None:
+    """Open a dock, press its button and let the window live until the work is done."""
+    from qtpy.QtWidgets import QApplication
+
+    _, widget = viewer.window.add_plugin_dock_widget(_PLUGIN, name, tabify=True)
+    widget.compute()
+    end = time.monotonic() + _PATIENCE_S
+    while widget.tasks.running and time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+STEPS: list[Step] = [show_gnd, show_maps, show_scale_bar]
 """What the demo does after opening the map, in this order."""
 
 

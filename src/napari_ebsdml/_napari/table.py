@@ -1,0 +1,159 @@
+"""A table to look at, copy and save."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QFileDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_ebsdml.errors import InputError, WriteError
+
+Columns = Mapping[str, Sequence[Any]]
+
+_FEW = 4
+"""Up to so many columns share the width; more of them scroll."""
+
+
+class DataTable(QWidget):
+    """Columns of numbers and texts, with buttons for the clipboard and a CSV file."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = _Model()
+        self.view = QTableView()
+        self.view.setModel(self._model)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.ContiguousSelection)
+        self.view.verticalHeader().setVisible(False)
+        self.view.verticalHeader().setDefaultSectionSize(22)
+        self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.view.horizontalHeader().setDefaultAlignment(
+            Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        )
+        self.view.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.copy_button = QPushButton("Copy")
+        self.copy_button.setToolTip("Copy the table to the clipboard, separated by tabs")
+        self.copy_button.clicked.connect(self.copy)
+        self.save_button = QPushButton("Save CSV …")
+        self.save_button.clicked.connect(self._ask_and_save)
+        self.buttons = QHBoxLayout()
+        self.buttons.addWidget(self.copy_button)
+        self.buttons.addWidget(self.save_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 0)
+        layout.addWidget(self.view)
+        layout.addLayout(self.buttons)
+
+    def set_columns(self, columns: Columns) -> None:
+        """Show columns of equal length.
+
+        Raises
+        ------
+        InputError
+            When their lengths differ.
+        """
+        lengths = {name: len(values) for name, values in columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise InputError(f"The columns of a table must be of one length, not {lengths}.")
+        self._model.set_columns(columns)
+        header = self.view.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        if len(columns) <= _FEW:
+            for column in range(1, len(columns)):
+                header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
+
+    def rows(self) -> list[list[Any]]:
+        """Header and rows, with numbers as they are (not rounded)."""
+        names, values = self._model.names, self._model.values
+        return [list(names), *(list(row) for row in zip(*values, strict=True))]
+
+    def to_text(self, delimiter: str = "\t") -> str:
+        """The table as text, one row a line."""
+        text = io.StringIO()
+        csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(self.rows())
+        return text.getvalue()
+
+    def copy(self) -> None:
+        """Put the table on the clipboard, separated by tabs."""
+        QApplication.clipboard().setText(self.to_text())
+
+    def save(self, path: str | Path) -> None:
+        """Write the table as CSV.
+
+        Raises
+        ------
+        WriteError
+            When the file cannot be written.
+        """
+        try:
+            Path(path).write_text(self.to_text(","), encoding="utf-8")
+        except OSError as error:
+            raise WriteError(f"{path}: the table could not be saved: {error.strerror}.") from None
+
+    def _ask_and_save(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save table", "", "CSV (*.csv)")
+        if not path:
+            return
+        try:
+            self.save(path if Path(path).suffix else f"{path}.csv")
+        except WriteError as error:
+            from napari.utils.notifications import show_error
+
+            show_error(str(error))
+
+
+class _Model(QAbstractTableModel):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.values: list[list[Any]] = []
+
+    def set_columns(self, columns: Columns) -> None:
+        self.beginResetModel()
+        self.names = list(columns)
+        self.values = [np.asarray(v, dtype=object).tolist() for v in columns.values()]
+        self.endResetModel()
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        return len(self.values[0]) if self.values else 0
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:
+        return len(self.names)
+
+    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
+        roles = (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole)
+        if role in roles and orientation == Qt.Orientation.Horizontal:
+            return self.names[section]
+        return None
+
+    def data(self, index: QModelIndex, role: int = 0) -> Any:
+        value = self.values[index.column()][index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return shown(value)
+        if role == Qt.ItemDataRole.TextAlignmentRole and not isinstance(value, str):
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return None
+
+
+def shown(value: Any) -> str:
+    """A value as a table shows it: four significant digits, nothing for NaN."""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float | np.floating):
+        return "" if np.isnan(value) else f"{value:.4g}"
+    return str(value)

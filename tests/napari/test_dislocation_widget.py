@@ -1,0 +1,325 @@
+"""The widget "Dislocation density" in a real napari window, and the averages that it shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
+from orix.crystal_map import Phase
+from qtpy.QtWidgets import QApplication
+
+from napari_ebsdml import InputError, Scan, Source
+from napari_ebsdml._napari.dislocation_form import MODEL_FIELDS
+from napari_ebsdml._napari.dislocation_layers import GOOD, GUESS, OUTSIDE, UNKNOWN, validity
+from napari_ebsdml._napari.dislocation_widget import DislocationWidget, compute_density
+from napari_ebsdml._napari.fields import Number
+from napari_ebsdml._napari.gnd_layers import RESULT
+from napari_ebsdml._napari.gnd_widget import GndWidget
+from napari_ebsdml._napari.map_layers import map_layers
+from napari_ebsdml.dislocations.averages import (
+    density_averages,
+    density_increments,
+    material_of_phase,
+    standard_error,
+)
+from napari_ebsdml.dislocations.density import (
+    INFORMATION_DEPTH,
+    TotalDensity,
+    total_dislocation_density,
+)
+from napari_ebsdml.dislocations.gnd import gnd_density
+from napari_ebsdml.dislocations.network import LineNetwork
+from napari_ebsdml.dislocations.taylor import taylor_stress
+from napari_ebsdml.dislocations.train import Recipe, card_of
+from napari_ebsdml.learning.model_file import save_model
+from napari_ebsdml.samples import deformed
+
+PLUGIN = "napari-ebsdml"
+
+
+def bent(curvature: float = 0.5, name: str = "bent") -> Scan:
+    """Ferrite bent about y, with some noise; the last columns are not indexed."""
+    scan, *_ = deformed.bent_crystal((18, 20), curvature, step=0.5, noise=0.1, seed=3)
+    hole = np.zeros(scan.shape, bool)
+    hole[:, -2:] = True
+    return dataclasses.replace(scan.without(hole), source=Source(path=Path(f"{name}.ang")))
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random network in a file."""
+    torch.manual_seed(1)
+    network = LineNetwork(3, 8).eval()
+    path = tmp_path_factory.mktemp("model") / "random.safetensors"
+    save_model(path, network.state_dict(), card_of(network, Recipe(width=8), {"mape": 1.0}))
+    return path
+
+
+@pytest.fixture
+def viewer(plugin_settings: None, npe2pm: Any, make_napari_viewer: Callable[..., Any]) -> Any:
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
+    notification_manager.records.clear()
+    return make_napari_viewer()
+
+
+def add(viewer: Any, scan: Scan) -> None:
+    for data, options, kind in map_layers(scan):
+        getattr(viewer, f"add_{kind}")(data, **options)
+
+
+def dock(viewer: Any, model: Path) -> DislocationWidget:
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Dislocation density")
+    assert isinstance(widget, DislocationWidget)
+    widget.model_form.set_model(model)
+    return widget
+
+
+def compute(widget: Any, qtbot: Any, expect: str = "done") -> None:
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000) as over:
+        widget.compute()
+    assert over.args == [expect], widget.tasks.status.text()
+
+
+def layer(viewer: Any, part: str) -> Any:
+    return next(one for one in viewer.layers if part in one.name)
+
+
+def total_of(in_range: Any, valid: Any, mean: Any, std: Any) -> Any:
+    """What `density_averages` reads of a `TotalDensity`."""
+    return SimpleNamespace(mean=mean, std=std, gnd=mean / 2, in_range=in_range, valid=valid)
+
+
+def test_layers_hide_what_is_out_of_range(viewer: Any, qtbot: Any, model_file: Path) -> None:
+    scan = bent()
+    add(viewer, scan)
+    widget = dock(viewer, model_file)
+    assert [widget.source.itemData(n) for n in range(widget.source.count())] == [False]
+    assert not widget.gnd_form.isHidden()
+    assert widget.taylor_form.materials == {scan.phases.ids[0]: "alpha-iron"}
+    widget.model_form.fields.set_values({"plane_thickness": 50.0})
+    compute(widget, qtbot)
+
+    expected = total_dislocation_density(gnd_density(scan), model_file, plane_thickness=0.05)
+    inside = expected.in_range
+    assert np.isfinite(expected.mean).any()
+    shown = layer(viewer, "· total dislocation density")
+    np.testing.assert_array_equal(np.isfinite(shown.data), inside & np.isfinite(expected.mean))
+    labels = layer(viewer, "validity")
+    np.testing.assert_array_equal(labels.data, validity(expected))
+    assert (labels.data[:, -2:] == UNKNOWN).all()
+    assert (labels.data[np.isfinite(expected.mean) & ~inside] == OUTSIDE).all()
+    assert "total dislocation density" in viewer.layers.selection.active.name
+    assert shown.metadata["ebsdml"]["model"].endswith("random.safetensors")
+    assert shown.metadata["ebsdml"]["settings"]["plane_thickness"] == 0.05
+
+    # Extrapolations appear on demand, and are said to be such.
+    count = len(viewer.layers)
+    widget.model_form.extrapolate.setChecked(True)
+    assert len(viewer.layers) == count
+    shown = layer(viewer, "· total dislocation density")
+    np.testing.assert_allclose(
+        10.0 ** shown.data[np.isfinite(expected.mean)],
+        np.maximum(expected.mean, 1e9)[np.isfinite(expected.mean)], rtol=1e-4,
+    )  # fmt: skip
+    assert "include extrapolations" in widget.message.text()
+    lines = layer(viewer, "number of dislocation lines").data
+    np.testing.assert_array_equal(lines[lines >= 0], expected.n_lines[expected.n_lines >= 0])
+    low, high = expected.interval[..., 0], expected.interval[..., 1]
+    ratio = layer(viewer, "high / low").data
+    np.testing.assert_allclose(ratio[low > 0], (high / np.where(low > 0, low, 1))[low > 0], 1e-4)
+
+    # The table is what the package computes, and goes to the clipboard unrounded.
+    table = density_averages(
+        expected, gnd_density(scan), "phase", {scan.phases.ids[0]: "alpha-iron"},
+        window=7, extrapolate=True,
+    )  # fmt: skip
+    widget.phase_table.copy()
+    head, row = (line.split("\t") for line in QApplication.clipboard().text().splitlines())
+    assert head == list(table)
+    stress = float(row[head.index("Taylor stress [MPa]")])
+    assert stress == pytest.approx(table["Taylor stress [MPa]"][0])
+    used = expected.valid.ravel()
+    assert stress == pytest.approx(taylor_stress(float(expected.mean.ravel()[used].mean())))
+    # Another metal changes the stress at once, without a new computation.
+    box = widget.taylor_form.boxes[scan.phases.ids[0]]
+    box.setCurrentIndex(box.findData("copper"))
+    assert widget.phase_table.rows()[1][head.index("Taylor stress [MPa]")] != stress
+    box.setCurrentIndex(0)
+    assert np.isnan(widget.phase_table.rows()[1][head.index("Taylor stress [MPa]")])
+
+
+def test_uses_a_gnd_density_that_is_there(
+    viewer: Any, qtbot: Any, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = bent()
+    add(viewer, scan)
+    widget = dock(viewer, model_file)
+    gnd_widget = GndWidget(viewer)
+    qtbot.addWidget(gnd_widget)
+    gnd_widget.settings_form.fields.set_values({"norm": "l2"})
+    compute(gnd_widget, qtbot)
+    assert widget.source.currentData() is True
+    assert widget.gnd_form.isHidden()
+    compute(widget, qtbot)
+    assert widget.result is not None
+    assert widget.result.gnd is gnd_widget.result
+    assert layer(viewer, "· total").metadata["ebsdml"]["settings"]["gnd"]["norm"] == "l2"
+    # Without that layer it is computed anew.
+    viewer.layers.remove(layer(viewer, "GND density ["))
+    assert widget.source.currentData() is False
+    assert not widget.gnd_form.isHidden()
+    # The result leaves with its layer.
+    viewer.layers.remove(layer(viewer, "· total"))
+    assert widget.result is None
+    assert widget.tabs.isHidden()
+
+
+def test_rise_between_two_scans(viewer: Any, qtbot: Any, model_file: Path) -> None:
+    before, after = bent(0.1, "before"), bent(1.0, "after")
+    add(viewer, before)
+    add(viewer, after)
+    widget = dock(viewer, model_file)
+    widget.model_form.extrapolate.setChecked(True)
+    for scan in (before, after):
+        widget.chooser.scan = scan
+        compute(widget, qtbot)
+    assert widget.other.currentData() is before
+    head, row = widget.increment_table.rows()
+    found = dict(zip(head, row, strict=True))
+    means = {
+        scan: layer(viewer, f"{scan.name} · total").metadata[RESULT].total
+        for scan in (before, after)
+    }
+    first, second = (float(t.mean[t.valid].mean(dtype=float)) for t in means.values())
+    assert found["rise [1/m²]"] == pytest.approx(second - first, rel=1e-4)
+    rise = taylor_stress(second) - taylor_stress(first)
+    assert found["rise of stress [MPa]"] == pytest.approx(rise, rel=1e-4)
+    widget.chooser.scan = before
+    assert widget.other.currentData() is after
+
+
+def test_errors_are_one_sentence(viewer: Any, qtbot: Any, model_file: Path) -> None:
+    add(viewer, dataclasses.replace(bent(), step=(0.5, 0.8)))
+    widget = dock(viewer, model_file)
+    compute(widget, qtbot, "failed")
+    assert "square pixels" in widget.tasks.status.text()
+    widget.model_form.set_model(model_file.with_name("missing.safetensors"))
+    compute(widget, qtbot, "failed")
+    assert "missing.json: no such file" in widget.tasks.status.text()
+
+
+def test_form_offers_the_default_thickness_without_loading_torch() -> None:
+    (thickness,) = [field for field in MODEL_FIELDS if field.name == "plane_thickness"]
+    assert isinstance(thickness, Number)
+    assert thickness.default == pytest.approx(1000 * INFORMATION_DEPTH)
+    code = (
+        "import sys, napari_ebsdml._napari.dislocation_widget as w; "
+        "assert 'torch' not in sys.modules, 'torch'; assert w.DislocationWidget"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
+
+
+def test_progress_covers_both_steps(model_file: Path) -> None:
+    seen: list[float] = []
+    arguments = {"slip_systems": dict.fromkeys([bent().phases.ids[0]], "auto")}
+    result = compute_density(bent(), None, arguments, {"model": model_file}, seen.append)
+    assert isinstance(result.total, TotalDensity)
+    assert result.window == 7
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+    assert any(0 < value < 0.3 for value in seen)
+
+
+def test_validity_has_four_kinds() -> None:
+    total: Any = SimpleNamespace(
+        mean=np.array([[np.nan, 1.0, 1.0, 1.0]]),
+        valid=np.array([[False, True, True, False]]),
+        in_range=np.array([[False, True, False, True]]),
+    )
+    assert validity(total).tolist() == [[UNKNOWN, GOOD, OUTSIDE, GUESS]]
+
+
+def test_averages_count_only_what_is_known() -> None:
+    scan = bent()
+    gnd = gnd_density(scan)
+    rng = np.random.default_rng(0)
+    mean = rng.gamma(4.0, 1e14, scan.shape)
+    mean[:, -2:] = np.nan
+    valid = np.zeros(scan.shape, bool)
+    valid[3:15, 3:15] = True
+    in_range = np.ones(scan.shape, bool)
+    in_range[3:15, 12:] = False
+    std = np.full(scan.shape, 2e14)
+    table = density_averages(total_of(in_range, valid, mean, std), gnd, "phase")
+    used = mean[3:15, 3:12]
+    assert table["mean density [1/m²]"] == [pytest.approx(used.mean())]
+    assert table["pixels"] == [18 * 18]
+    assert table["used [%]"] == [pytest.approx(100 * used.size / 324)]
+    assert np.isnan(table["Taylor stress [MPa]"]).all()
+    wide = density_averages(total_of(in_range, valid, mean, std), gnd, extrapolate=True)
+    assert wide["mean density [1/m²]"] == [pytest.approx(mean[valid].mean())]
+
+    # Fewer pixels than one window hold no average.
+    valid[:] = False
+    valid[3:9, 3:11] = True  # 48 pixels
+    few = density_averages(total_of(in_range, valid, mean, std), gnd, "grain")
+    assert np.isnan(few["mean density [1/m²]"]).all()
+    assert list(few)[:2] == ["grain", "phase"]
+    with pytest.raises(InputError, match="'phase' or 'grain'"):
+        density_averages(total_of(in_range, valid, mean, std), gnd, "pixel")
+
+
+def test_standard_error_is_the_scatter_of_averages() -> None:
+    # Maps of independent blocks of 7 x 7 equal pixels: the averages of many such maps scatter
+    # by the standard error that one of them tells.
+    rng = np.random.default_rng(1)
+    blocks = rng.normal(5.0, 2.0, (400, 64))
+    truth = blocks + rng.normal(0.0, 1.5, blocks.shape)
+    scatter = truth.mean(axis=1).std()
+    told = [standard_error(np.repeat(b, 49), np.full(64 * 49, 1.5), 7) for b in blocks]
+    assert np.mean(told) == pytest.approx(scatter, rel=0.1)
+    assert np.isnan(standard_error(np.empty(0), np.empty(0)))
+
+
+def test_stress_error_follows_the_density_error() -> None:
+    scan = bent()
+    mean = np.full(scan.shape, 4e14)
+    mean[:, -2:] = np.nan
+    std = np.full(scan.shape, 4e13)
+    everywhere = np.isfinite(mean)
+    table = density_averages(
+        total_of(everywhere, everywhere, mean, std), gnd_density(scan), "phase",
+        {scan.phases.ids[0]: "alpha-iron"}, friction=50.0,
+    )  # fmt: skip
+    error = table["± density [1/m²]"][0]
+    assert error == pytest.approx(4e13 / np.sqrt(324 / 49), rel=1e-6)
+    stress, stress_error = table["Taylor stress [MPa]"][0], table["± stress [MPa]"][0]
+    assert stress == pytest.approx(taylor_stress(4e14, friction=50.0))
+    numeric = (taylor_stress(4e14 + error / 100) - taylor_stress(4e14 - error / 100)) * 50
+    assert stress_error == pytest.approx(numeric, rel=1e-3)
+    with pytest.raises(InputError, match="no phase in common"):
+        density_increments(table, {**table, "phase": ["other"]}, {})
+
+
+def test_metal_of_a_phase(make_scan: Callable[..., Scan]) -> None:
+    from diffpy.structure import Lattice, Structure
+
+    def phase(name: str, a: float, group: int) -> Phase:
+        structure = Structure(lattice=Lattice(a, a, a, 90, 90, 90))
+        return Phase(name=name, space_group=group, structure=structure)
+
+    assert material_of_phase(phase("Ni-superalloy", 3.57, 225)) == "nickel"
+    assert material_of_phase(phase("Iron (Alpha)", 2.87, 229)) == "alpha-iron"
+    assert material_of_phase(phase("iron fcc", 3.6, 225)) == "austenite"
+    assert material_of_phase(phase("Ferrite", 2.87, 229)) == "alpha-iron"
+    assert material_of_phase(phase("Silicon", 5.43, 227)) is None

@@ -1,0 +1,237 @@
+"""The widget "GND density" in a real napari window."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
+from orix.crystal_map import Phase, PhaseList
+from qtpy.QtWidgets import QApplication
+
+from napari_ebsdml import Scan, Source
+from napari_ebsdml._napari import gnd_widget
+from napari_ebsdml._napari.gnd_form import GND_FIELDS, LEAVE_OUT
+from napari_ebsdml._napari.gnd_layers import RESULT, further_layers, log_limits
+from napari_ebsdml._napari.gnd_widget import GndWidget, pretty
+from napari_ebsdml._napari.map_layers import map_layers
+from napari_ebsdml._napari.settings import remembered
+from napari_ebsdml.dislocations.averages import gnd_averages
+from napari_ebsdml.dislocations.gnd import gnd_density
+from napari_ebsdml.samples import deformed
+
+PLUGIN = "napari-ebsdml"
+
+
+def bent(noise: float = 0.15, name: str = "bent") -> Scan:
+    """Iron bent by 0.5 degrees a um about y, with some noise."""
+    scan, *_ = deformed.bent_crystal((20, 24), 0.5, step=0.5, noise=noise, seed=3)
+    return dataclasses.replace(scan, source=Source(path=Path(f"{name}.ang")))
+
+
+@pytest.fixture
+def viewer(plugin_settings: None, npe2pm: Any, make_napari_viewer: Callable[..., Any]) -> Any:
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
+    notification_manager.records.clear()
+    return make_napari_viewer()
+
+
+def add(viewer: Any, scan: Scan) -> None:
+    for data, options, kind in map_layers(scan):
+        getattr(viewer, f"add_{kind}")(data, **options)
+
+
+def dock(viewer: Any) -> GndWidget:
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "GND density")
+    assert isinstance(widget, GndWidget)
+    return widget
+
+
+def compute(widget: GndWidget, qtbot: Any, expect: str = "done") -> None:
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000) as over:
+        widget.compute()
+    assert over.args == [expect], widget.tasks.status.text()
+
+
+def layer(viewer: Any, part: str) -> Any:
+    return next(one for one in viewer.layers if part in one.name)
+
+
+def test_density_noise_grains_and_systems(viewer: Any, qtbot: Any, tmp_path: Path) -> None:
+    scan = bent()
+    add(viewer, scan)
+    widget = dock(viewer)
+    assert [box.currentText() for box in widget.settings_form.choices.values()] == ["auto: bcc"]
+    compute(widget, qtbot)
+
+    expected = gnd_density(scan)
+    shown = layer(viewer, "GND density")
+    np.testing.assert_allclose(10.0**shown.data, expected.total, rtol=1e-5)
+    assert shown.name == "bent · GND density [log10 1/m²]"
+    low, high = shown.contrast_limits
+    # Nearly all of the map lies within the colours, which span at least a decade.
+    assert np.mean((shown.data > low - 1e-6) & (shown.data < high + 1e-6)) > 0.95
+    assert high - low >= 1
+    mask = layer(viewer, "below noise")
+    np.testing.assert_array_equal(mask.data == 0, expected.above_noise)
+    assert 0 < expected.above_noise.mean() < 1
+    # 0.5 degrees a um by the shortest Burgers vector, 2.48 A: at least 3.5e13 1/m^2.
+    assert np.nanmedian(expected.total) > np.radians(0.5) * 1e16 / 2.48
+
+    # Noise in words, as the package has it, with signs for people.
+    assert widget.message.text().endswith(pretty(expected.noise_sentence))
+    assert "µm hides anything below" in widget.message.text()
+
+    # The table is that of the package; the clipboard and the file get it unrounded.
+    averages = gnd_averages(expected)
+    widget.grain_table.copy()
+    lines = QApplication.clipboard().text().splitlines()
+    assert lines[0].split("\t") == list(averages)
+    assert float(lines[1].split("\t")[3]) == pytest.approx(averages["mean GND [1/m²]"][0])
+    widget.grain_table.save(tmp_path / "grains.csv")
+    assert len((tmp_path / "grains.csv").read_text("utf-8").splitlines()) == len(lines)
+
+    # Slip systems and curvature on demand.
+    assert expected.per_system is not None
+    for key, data in (
+        ("s3", expected.per_system[..., 3]),
+        ("k10", expected.curvature[..., 1, 0]),
+        ("a21", None),
+        ("a22", expected.nye[..., 2, 2]),
+        ("floor", np.log10(expected.noise_floor)),
+    ):
+        index = widget.more.findData(key)
+        assert (index >= 0) == (data is not None)
+        if data is None:
+            continue
+        widget.more.setCurrentIndex(index)
+        widget.add_button.click()
+        newest = viewer.layers[-1]
+        np.testing.assert_allclose(newest.data, data, rtol=2e-5, atol=1e-9)
+        assert newest.metadata["ebsdml"]["scan"] is scan
+    assert set(further_layers(expected)) >= {f"s{n}" for n in range(len(expected.systems))}
+    signed = layer(viewer, "κ₂₁")
+    assert signed.contrast_limits[0] == -signed.contrast_limits[1]
+
+    # Computing again with other settings replaces the layer and is remembered.
+    count = len(viewer.layers)
+    widget.settings_form.fields.set_values({"norm": "l2", "denoise": True, "radius": 3})
+    compute(widget, qtbot)
+    assert len(viewer.layers) == count
+    assert layer(viewer, "GND density [").metadata["ebsdml"]["settings"]["norm"] == "l2"
+    stored = remembered("gnd")
+    assert set(stored) == {field.name for field in GND_FIELDS}
+    assert (stored["norm"], stored["radius"]) == ("l2", 3)
+
+
+def test_histogram_counts_every_pixel_and_follows_the_layer(viewer: Any, qtbot: Any) -> None:
+    add(viewer, bent())
+    widget = dock(viewer)
+    compute(widget, qtbot)
+    assert widget.result is not None
+    axes, bar = widget.histogram._figure.axes
+    stairs = [patch for patch in axes.patches if hasattr(patch, "get_data")]
+    assert len(stairs) == 2
+    counted = stairs[-1].get_data().values.sum()
+    assert counted == np.isfinite(widget.result.total).sum()
+    assert axes.get_xscale() == "log"
+    # The line stands at the noise floor.
+    assert axes.lines[0].get_xdata()[0] == pytest.approx(np.nanmedian(widget.result.noise_floor))
+    shown = layer(viewer, "GND density [")
+    before = bar.collections[0].get_array().copy()
+    shown.contrast_limits = (shown.contrast_limits[0], shown.contrast_limits[1] - 0.5)
+    after = widget.histogram._figure.axes[1].collections[0].get_array()
+    assert not np.array_equal(before, after)
+    # The layer gone, so is what was said of it.
+    viewer.layers.remove(shown)
+    assert widget.result is None
+    assert widget.tabs.isHidden()
+
+
+def test_result_stays_with_its_scan(viewer: Any, qtbot: Any) -> None:
+    first, second = bent(name="first"), bent(0.3, name="second")
+    add(viewer, first)
+    add(viewer, second)
+    widget = dock(viewer)
+    widget.chooser.scan = first
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000):
+        widget.compute()
+        widget.chooser.scan = second
+    assert layer(viewer, "first · GND density").metadata[RESULT].scan is first
+    assert widget.result is None
+    widget.chooser.scan = first
+    assert widget.result is not None
+    assert widget.result.scan is first
+    # A widget that is opened later finds it.
+    again = GndWidget(viewer)
+    qtbot.addWidget(again)
+    again.chooser.scan = first
+    assert again.result is widget.result
+
+
+def test_phases_without_known_slip_systems(viewer: Any, qtbot: Any) -> None:
+    scan = bent()
+    half = np.zeros(scan.shape, np.int32)
+    half[:, 12:] = 1
+    odd = Phase(name="Cementite", space_group=62)
+    scan = dataclasses.replace(
+        scan, phase_id=half, phases=PhaseList({0: scan.phases[scan.phases.ids[0]], 1: odd})
+    )
+    add(viewer, scan)
+    widget = dock(viewer)
+    boxes = widget.settings_form.choices
+    assert boxes[1].currentData() == LEAVE_OUT
+    assert "space group 62" in boxes[1].toolTip()
+    compute(widget, qtbot)
+    data = layer(viewer, "GND density [").data
+    assert np.isfinite(data[:, :11]).all()
+    assert np.isnan(data[:, 12:]).all()
+
+    # Lattice parameters are missing: one sentence that tells what to do.
+    boxes[1].setCurrentIndex(boxes[1].findData("fcc"))
+    compute(widget, qtbot, "failed")
+    assert "'Cementite' has no lattice parameters" in widget.tasks.status.text()
+    for box in boxes.values():
+        box.setCurrentIndex(box.findData(LEAVE_OUT))
+    compute(widget, qtbot, "failed")
+    assert "Every phase of bent is left out" in widget.tasks.status.text()
+
+
+def test_cancel(viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, ended = threading.Event(), threading.Event()
+
+    def slow(scan: Scan, arguments: Any, progress: Callable[[float], None]) -> None:
+        started.set()
+        try:
+            for n in range(3000):
+                progress(n / 3000)
+                ended.wait(0.01)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(gnd_widget, "compute_gnd", slow)
+    add(viewer, bent())
+    widget = dock(viewer)
+    count = len(viewer.layers)
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=5000) as over:
+        widget.compute()
+        qtbot.waitUntil(started.is_set)
+        widget.tasks.cancel_button.click()
+    assert over.args == ["cancelled"]
+    assert ended.wait(2)
+    assert len(viewer.layers) == count
+    assert widget.tasks.run_button.isEnabled()
+
+
+def test_limits_of_maps_without_density() -> None:
+    assert log_limits(np.zeros((3, 3))) == (12.0, 16.0)
+    assert log_limits(np.full((3, 3), np.nan)) == (12.0, 16.0)
+    low, high = log_limits(np.full((3, 3), 1e14))
+    assert low <= 14 <= high
+    assert high - low == pytest.approx(1)

@@ -1,0 +1,271 @@
+"""What all widgets share: scan chooser, jobs in worker threads, remembered settings."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
+from qtpy.QtWidgets import QApplication
+from superqt.utils import WorkerBase
+
+from napari_ebsdml import InputError, Scan
+from napari_ebsdml._napari.layers import layers_of
+from napari_ebsdml._napari.map_layers import map_layers
+from napari_ebsdml._napari.scan_widget import ScanWidget
+from napari_ebsdml._napari.settings import remember, remembered
+from napari_ebsdml._napari.workers import thread_count
+
+PLUGIN = "napari-ebsdml"
+
+
+@pytest.fixture
+def scan(make_scan: Callable[..., Scan]) -> Scan:
+    return make_scan()
+
+
+@pytest.fixture
+def model() -> ViewerModel:
+    """The layers and the rest of a viewer without its window, which takes a second to make."""
+    notification_manager.records.clear()
+    return ViewerModel()
+
+
+@pytest.fixture
+def widget(qtbot: Any, model: ViewerModel, scan: Scan) -> Iterator[ScanWidget]:
+    _open(model, scan)
+    widget = ScanWidget(model)
+    qtbot.addWidget(widget)
+    widget.show()
+    yield widget
+    widget.tasks.stop()
+    WorkerBase.await_workers(5000)
+    QApplication.processEvents()
+
+
+def _open(viewer: Any, scan: Scan) -> None:
+    for data, options, kind in map_layers(scan):
+        getattr(viewer, f"add_{kind}")(data, **options)
+
+
+def _finish(qtbot: Any, widget: ScanWidget, how: str = "done") -> None:
+    if widget.tasks.running:
+        with qtbot.waitSignal(widget.tasks.stopped, timeout=20_000) as stopped:
+            pass
+        assert stopped.args == [how], widget.tasks.status.text()
+
+
+def test_errors_of_the_package_are_one_clear_message(
+    qtbot: Any, widget: ScanWidget, scan: Scan
+) -> None:
+    def work() -> None:
+        raise InputError("The threshold must be positive, not -1.")
+
+    widget.run(scan, work)
+    assert widget.tasks.running
+    assert not widget.tasks.run_button.isEnabled()
+    _finish(qtbot, widget, "failed")
+    assert widget.tasks.status.text() == "The threshold must be positive, not -1."
+    assert widget.tasks.run_button.isEnabled()
+    assert not widget.tasks.cancel_button.isEnabled()
+    assert notification_manager.records == []
+    # Where nobody sees the status line the message is a notification.
+    widget.hide()
+    widget.run(scan, work)
+    _finish(qtbot, widget, "failed")
+    (record,) = notification_manager.records
+    assert record.message == "The threshold must be positive, not -1."
+
+
+def test_unexpected_errors_are_notifications_with_a_traceback(
+    qtbot: Any, widget: ScanWidget, scan: Scan
+) -> None:
+    widget.run(scan, lambda: 1 / 0, label="Dividing")
+    _finish(qtbot, widget, "failed")
+    assert "unexpected ZeroDivisionError" in widget.tasks.status.text()
+    (record,) = notification_manager.records
+    assert "ZeroDivisionError" in record.as_text()
+    # An error in what is done with the result counts as well.
+    widget.run(scan, lambda: 1, on_result=lambda value: [].index(value))
+    _finish(qtbot, widget, "failed")
+    assert len(notification_manager.records) == 2
+    assert widget.tasks.run_button.isEnabled()
+
+
+def test_cancel(qtbot: Any, widget: ScanWidget, scan: Scan) -> None:
+    ended = threading.Event()
+
+    def work(progress: Callable[[float], None]) -> None:
+        try:
+            for step in range(10_000):
+                progress(step / 10_000)
+                time.sleep(0.005)
+        finally:
+            ended.set()
+
+    told = []
+    widget.run(scan, work, on_cancel=lambda: told.append(True), on_result=told.append)
+    qtbot.waitUntil(lambda: widget.tasks.progress_bar.value() > 0, timeout=3000)
+    started = time.perf_counter()
+    widget.tasks.cancel_button.click()
+    assert "Cancelling" in widget.tasks.status.text()
+    _finish(qtbot, widget, "cancelled")
+    assert time.perf_counter() - started < 1
+    assert ended.is_set()
+    assert told == [True]
+    assert widget.tasks.status.text().startswith("Cancelled after ")
+
+
+def test_cancel_does_not_wait_for_a_step_without_reports(
+    qtbot: Any, widget: ScanWidget, scan: Scan
+) -> None:
+    release = threading.Event()
+    results: list[Any] = []
+    widget.run(scan, lambda: release.wait(10), on_result=results.append)
+    started = time.perf_counter()
+    widget.tasks.cancel()
+    _finish(qtbot, widget, "cancelled")
+    assert time.perf_counter() - started < 1.5
+    # The next job may start; what the first one still says is nobody's business.
+    widget.run(scan, lambda: "second", on_result=results.append)
+    release.set()
+    _finish(qtbot, widget)
+    qtbot.wait(50)
+    assert results == ["second"]
+
+
+def test_generators_give_events_and_are_closed_in_the_worker(
+    qtbot: Any, widget: ScanWidget, scan: Scan
+) -> None:
+    closed_in: list[Any] = []
+
+    def train() -> Iterator[Any]:
+        try:
+            for epoch in range(1000):
+                yield "Training"
+                yield SimpleNamespace(epoch=epoch, fraction=epoch / 10)
+                time.sleep(0.01)
+        finally:
+            closed_in.append(threading.current_thread())
+
+    events: list[Any] = []
+    done = []
+    widget.run(
+        scan, train, on_event=events.append, on_cancel=lambda: done.append(list(closed_in)),
+        patient=True, uses_torch=True,
+    )  # fmt: skip
+    qtbot.waitUntil(lambda: len(events) >= 4, timeout=10_000)
+    qtbot.waitUntil(lambda: widget.tasks.progress_bar.value() > 0, timeout=3000)
+    assert [event.epoch for event in events[:4]] == [0, 1, 2, 3]
+    widget.tasks.cancel()
+    _finish(qtbot, widget, "cancelled")
+    # `on_cancel` comes after the generator has cleaned up.
+    assert done == [closed_in]
+    assert closed_in[0] is not threading.main_thread()
+
+
+def test_threads_are_set_where_the_work_is_done(
+    qtbot: Any, widget: ScanWidget, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert thread_count() == 1
+    before = torch.get_num_threads()
+    seen: list[int] = []
+    widget.run(scan, torch.get_num_threads, on_result=seen.append, uses_torch=True)
+    _finish(qtbot, widget)
+    assert seen == [1]
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("what", ["dock", "window"])
+def test_closing_the_dock_or_the_window_stops_the_worker(
+    qtbot: Any, make_napari_viewer: Callable[..., Any], scan: Scan, what: str
+) -> None:
+    viewer = make_napari_viewer()
+    _open(viewer, scan)
+    widget = ScanWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    ended = threading.Event()
+    results: list[Any] = []
+    widget.run(scan, _until_stopped, ended, on_result=results.append)
+    qtbot.waitUntil(lambda: widget.tasks.progress_bar.maximum() > 0, timeout=3000)
+    if what == "dock":
+        viewer.window.remove_dock_widget(widget)
+        assert not widget.tasks.running
+    else:
+        viewer.close()
+    assert ended.wait(2)
+    WorkerBase.await_workers(5000)
+    QApplication.processEvents()
+    assert results == []
+
+
+def _until_stopped(ended: threading.Event, progress: Callable[[float], None]) -> None:
+    try:
+        for step in range(10_000):
+            progress(step / 10_000)
+            time.sleep(0.005)
+    finally:
+        ended.set()
+
+
+def test_results_are_dropped_when_the_scan_is_gone(
+    qtbot: Any, model: ViewerModel, widget: ScanWidget, scan: Scan
+) -> None:
+    ended = threading.Event()
+    results: list[Any] = []
+    widget.run(scan, _until_stopped, ended, on_result=results.append)
+    qtbot.waitUntil(lambda: widget.tasks.progress_bar.maximum() > 0, timeout=3000)
+    stops: list[str] = []
+    widget.tasks.stopped.connect(stops.append)
+    for layer in layers_of(model, scan):
+        model.layers.remove(layer)
+    assert stops == ["dropped"]
+    assert ended.wait(2)
+    assert [r.message for r in notification_manager.records] == [
+        "The layers of steel were removed, so the computation was stopped."
+    ]
+    assert results == []
+    assert widget.scan is None
+    assert not widget.tasks.run_button.isEnabled()
+    assert "Open an EBSD map first" in widget.info.text()
+
+
+def test_chooser_follows_the_layers(model: ViewerModel, widget: ScanWidget, scan: Scan) -> None:
+    again = scan.crop(slice(0, 3))
+    _open(model, again)
+    chooser = widget.chooser
+    assert [chooser.itemText(i) for i in range(2)] == ["steel (1)", "steel (2)"]
+    chooser.scan = again
+    layers_of(model, again)[0].name = "upper half"
+    assert [chooser.itemText(i) for i in range(2)] == ["steel", "upper half"]
+    assert widget.scan is again
+    assert "8 × 3 pixels" in widget.info.text()
+    for layer in layers_of(model, scan):
+        model.layers.remove(layer)
+    assert chooser.scans == [again]
+    assert widget.scan is again
+    model.add_image(scan.get("BC"))
+    assert chooser.count() == 1
+
+
+def test_settings_without_the_plugin_and_with_bad_values(
+    plugin_settings: None, npe2pm: Any
+) -> None:
+    assert remembered("maps") == {}
+    remember("maps", {"kam_order": 3})
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
+    assert remembered("maps")["kam_order"] == 1
+    notification_manager.records.clear()
+    remember("maps", {"kam_order": 1000})
+    assert len(notification_manager.records) == 1
+    assert remembered("maps")["kam_order"] == 1
+    assert remembered("no such section") == {}
