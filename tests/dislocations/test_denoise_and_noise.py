@@ -88,8 +88,12 @@ def test_noise_goes_and_gradient_stays():
     group = Rotation.create_group("O")
     error = np.min(
         [
-            angle((Rotation.from_quat(out.reshape(-1, 4), scalar_first=True) * s)
-                  .as_quat(scalar_first=True).reshape(out.shape), truth)
+            angle(
+                (Rotation.from_quat(out.reshape(-1, 4), scalar_first=True) * s)
+                .as_quat(scalar_first=True)
+                .reshape(out.shape),
+                truth,
+            )
             for s in group
         ],
         axis=0,

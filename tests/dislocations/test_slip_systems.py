@@ -38,8 +38,12 @@ def test_hcp_families_by_known_geometry():
     systems = ss.for_lattice("hcp", 3.2, 5.2)
     counts = {name: systems.families.count(name) for name in dict.fromkeys(systems.families)}
     assert counts == {
-        "basal": 3, "prismatic": 3, "pyramidal <a>": 6, "pyramidal I <c+a>": 12,
-        "pyramidal II <c+a>": 6, "screw": 9,
+        "basal": 3,
+        "prismatic": 3,
+        "pyramidal <a>": 6,
+        "pyramidal I <c+a>": 12,
+        "pyramidal II <c+a>": 6,
+        "screw": 9,
     }
     tilt = np.degrees(np.arccos(np.abs(systems.normals[:, 2])))
     ratio = 5.2 / 3.2

@@ -313,6 +313,8 @@ def test_nothing_open_and_everything_removed(
     assert widget.pattern is None
     assert MARKER not in model.layers
     assert widget.details.text() == ""
+    # A map that is closed does not stay in memory for its last patterns.
+    assert not widget.panel.feed._cache._patterns
     with pytest.raises(InputError, match="No layer"):
         widget.show_pixel(scan, 0, 0)
 

@@ -104,6 +104,10 @@ class PatternFeed(QObject):
             job.quit()
             self._shown = max(self._shown, job.number)
 
+    def keep_only(self, scans: list[Scan]) -> None:
+        """Let go of what is remembered of other scans, so that closed maps free their memory."""
+        self._cache.keep_only(scans)
+
     def _start(self) -> None:
         if self._wanted is None or len(self._running) >= _AT_ONCE:
             return
@@ -158,8 +162,7 @@ class _Cache:
                 self._patterns.popitem(last=False)
         return pattern
 
-    def forget(self, scans: list[Scan]) -> None:
-        """Keep patterns of these scans only."""
+    def keep_only(self, scans: list[Scan]) -> None:
         with self._lock:
             for key in [key for key in self._patterns if key[0] not in scans]:
                 del self._patterns[key]

@@ -215,6 +215,7 @@ class PatternViewer(ScanWidget):
         self.picker.stepped.connect(self._step)
         self.picker.section_changed.connect(self._go_to_section)
         self.chooser.scans_changed.connect(self._prefer_patterns)
+        self.chooser.scans_changed.connect(lambda: self.panel.feed.keep_only(self.chooser.scans))
 
     def _describe(self, *_: Any) -> None:
         if self._pixel is not None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from napari_ebsdml.scan import Scan
 
-_BLOCK_BYTES = 1 << 26
+# Summing makes float64 of a band: eight times this in memory for 8-bit patterns.
+_BLOCK_BYTES = 1 << 24
 
 
 def virtual_backscatter(
