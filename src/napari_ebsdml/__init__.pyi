@@ -35,6 +35,7 @@ from .maps import (
     virtual_backscatter_grid,
 )
 from .scan import Scan, Source
+from .segmentation import Segmenter
 
 __all__ = [
     "Cancelled",
@@ -47,6 +48,7 @@ __all__ = [
     "MissingDataError",
     "ModelError",
     "Scan",
+    "Segmenter",
     "Source",
     "UnsupportedFormatError",
     "WriteError",

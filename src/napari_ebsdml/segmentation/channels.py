@@ -1,0 +1,317 @@
+"""Input channels of the networks, computed from a `Scan`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml.maps.boundaries import BoundaryKind, boundary_map
+from napari_ebsdml.maps.grain_properties import grain_table, grod
+from napari_ebsdml.maps.grains import segment_grains
+from napari_ebsdml.maps.homogenise import variants_and_means
+from napari_ebsdml.maps.ipf import ipf_colors
+from napari_ebsdml.maps.kam import kam
+from napari_ebsdml.maps.symmetry import PhaseTable, laue_class, phase_table
+from napari_ebsdml.segmentation.local import LOCAL_NAMES, local_misorientation
+
+if TYPE_CHECKING:
+    from napari_ebsdml._parallel import Progress
+    from napari_ebsdml.scan import Scan
+
+GRAIN_THRESHOLD = 3.0
+"""Degrees; boundary of the grains that channels refer to."""
+
+GRAIN_MEAN = "@grain"
+"""``"BC@grain"`` is the mean of BC over each grain."""
+
+_UNITS = {"BC": "grey level", "BS": "grey level", "MAD": "degree", "IQ": "grey level", "CI": "1"}
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One input plane.
+
+    Attributes
+    ----------
+    name
+    unit
+    role
+        What augmentation and normalisation do with it: ``"measured"`` (brightness of the
+        detector: standardised, brightness and contrast vary), ``"derived"`` (of orientations:
+        standardised), ``"quaternion"`` and ``"flag"`` (taken as they are).
+    """
+
+    name: str
+    unit: str
+    role: str
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelStack:
+    """All input planes of one scan.
+
+    Attributes
+    ----------
+    values : (planes, rows, columns) float32
+        Not standardised; 0 where there is no value.
+    planes
+        What each plane is.
+    grains : (rows, columns) int32
+        Grains that the planes refer to, 0 where not indexed; None when none refers to grains.
+    variants : (8, grains + 1, 4) float32 or None
+        Symmetry operation that brings each grain back to the fundamental zone after each of
+        the eight turns of the map (see `augment`); None without quaternions.
+    """
+
+    values: NDArray[np.float32]
+    planes: tuple[Plane, ...]
+    grains: NDArray[np.int32] | None = None
+    variants: NDArray[np.float32] | None = None
+
+
+class _Maps:
+    """What several channels need, computed once."""
+
+    def __init__(self, scan: Scan) -> None:
+        self.scan = scan
+
+    @functools.cached_property
+    def grains(self) -> NDArray[np.int32]:
+        return segment_grains(self.scan, GRAIN_THRESHOLD)
+
+    @functools.cached_property
+    def table(self) -> dict[str, NDArray[Any]]:
+        return grain_table(self.scan, self.grains, properties=())
+
+    @functools.cached_property
+    def kam(self) -> NDArray[np.float64]:
+        return kam(self.scan)
+
+    @functools.cached_property
+    def phases(self) -> PhaseTable:
+        return phase_table(self.scan)
+
+    @functools.cached_property
+    def homogenised(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        return variants_and_means(self.scan, self.grains, self.phases)
+
+    def of_grains(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Map of a column of the grain table; 0 where not indexed."""
+        column = np.zeros(int(self.grains.max()) + 1)
+        column[self.table["id"]] = values
+        return column[self.grains]
+
+
+def _kam(m: _Maps) -> Any:
+    return m.kam
+
+
+def _grod(m: _Maps) -> Any:
+    return grod(m.scan, m.grains)
+
+
+def _gos(m: _Maps) -> Any:
+    return m.of_grains(m.table["gos"])
+
+
+def _size(m: _Maps) -> Any:
+    return m.of_grains(np.log10(m.table["equivalent_diameter"]))
+
+
+def _width(m: _Maps) -> Any:
+    # Twice area over perimeter: the width of a long lath, a quarter of a disc's diameter x 2.
+    return m.of_grains(np.log10(2 * m.table["area"] / np.maximum(m.table["perimeter"], 1e-9)))
+
+
+def _ipf(m: _Maps) -> Any:
+    return np.moveaxis(np.nan_to_num(ipf_colors(m.scan), nan=0.0), -1, 0)
+
+
+def _boundary(m: _Maps) -> Any:
+    kinds = boundary_map(m.scan)
+    return np.stack([kinds == kind for kind in BoundaryKind if kind > 0])
+
+
+def _quaternions(m: _Maps) -> Any:
+    return np.moveaxis(m.homogenised[0], -1, 0)
+
+
+def _indexed(m: _Maps) -> Any:
+    return m.scan.is_indexed
+
+
+_D = "derived"
+_Maker = Callable[[_Maps], Any]
+_COMPUTED: dict[str, tuple[_Maker, tuple[Plane, ...]]] = {
+    "KAM": (_kam, (Plane("KAM", "degree", _D),)),
+    "GROD": (_grod, (Plane("GROD", "degree", _D),)),
+    "GOS": (_gos, (Plane("GOS", "degree", _D),)),
+    "GrainSize": (_size, (Plane("grain size", "log10 um", _D),)),
+    "GrainWidth": (_width, (Plane("grain width", "log10 um", _D),)),
+    "IPF": (_ipf, tuple(Plane(f"IPF-Z {c}", "1", "flag") for c in ("red", "green", "blue"))),
+    "Boundary": (
+        _boundary,
+        tuple(Plane(f"boundary {k.name.lower()}", "1", "flag") for k in BoundaryKind if k > 0),
+    ),
+    "Quaternions": (
+        _quaternions,
+        tuple(Plane(f"quaternion {c}", "1", "quaternion") for c in "wxyz"),
+    ),
+    "Local": (
+        lambda m: local_misorientation(m.scan),
+        tuple(Plane(n, "degree" if n.startswith("orient") else "1", _D) for n in LOCAL_NAMES),
+    ),
+    "Indexed": (_indexed, (Plane("indexed", "1", "flag"),)),
+}  # fmt: skip
+
+COMPUTED_CHANNELS = tuple(_COMPUTED)
+"""Channels that are computed from orientations; any other name is a property of the scan."""
+
+ORIENTATION_CHANNELS = ("KAM", "Local", "GROD", "GOS", "GrainSize", "GrainWidth")
+"""Orientations in a form that no symmetry changes: what to use instead of quaternions."""
+
+
+def channel_names(channels: Sequence[str]) -> tuple[str, ...]:
+    """Names as the package spells them, without repeats, ``"Indexed"`` added at the end.
+
+    Raises
+    ------
+    InputError
+        When `channels` is empty or no sequence of names.
+    """
+    if isinstance(channels, str):
+        channels = (channels,)
+    known = {name.casefold(): name for name in COMPUTED_CHANNELS}
+    names: list[str] = []
+    for name in channels:
+        if not isinstance(name, str) or not name.strip():
+            raise InputError(f"A channel is a name such as 'BC' or 'KAM', not {name!r}.")
+        base, at, rest = name.strip().partition("@")
+        if at and f"@{rest.casefold()}" != GRAIN_MEAN:
+            raise InputError(f"Channel {name!r}: only '{GRAIN_MEAN}' can follow a property's name.")
+        spelled = known.get(base.casefold(), base) + (GRAIN_MEAN if at else "")
+        if spelled.casefold() not in {n.casefold() for n in names}:
+            names.append(spelled)
+    if not names:
+        raise InputError("Give at least one channel, for example channels=('BC', 'KAM').")
+    return (*(n for n in names if n != "Indexed"), "Indexed")
+
+
+def with_property(scan: Scan, name: str, values: ArrayLike) -> Scan:
+    """The scan with one more property, which can then be a channel (GND density, for example).
+
+    Raises
+    ------
+    InputError
+        When `values` does not have the shape of the map.
+    """
+    return dataclasses.replace(scan, prop={**scan.prop, name: np.asarray(values)})
+
+
+def default_channels(scan: Scan) -> tuple[str, ...]:
+    """Channels that suit most maps: pattern quality, its grain mean, and orientations."""
+    have = {name.casefold(): name for name in scan.prop}
+    quality = [have[n] for n in ("bs", "bc", "iq") if n in have]
+    quality = [q for q in quality if np.ptp(scan.prop[q]) > 0][:2]
+    if not scan.quaternions.any():
+        return tuple(quality)
+    return (*quality, *(q + GRAIN_MEAN for q in quality[:1]), *ORIENTATION_CHANNELS)
+
+
+def _property(m: _Maps, name: str) -> tuple[Any, Plane]:
+    if name.endswith(GRAIN_MEAN):
+        base = name.removesuffix(GRAIN_MEAN)
+        values, plane = _property(m, base) if base not in _COMPUTED else (
+            _COMPUTED[base][0](m), _COMPUTED[base][1][0]
+        )  # fmt: skip
+        if np.ndim(values) != 2:
+            raise InputError(f"Channel {name!r}: {base} has several planes, which have no mean.")
+        values = np.asarray(values, dtype=np.float64)
+        use = np.isfinite(values) & (m.grains > 0)
+        length = int(m.grains.max()) + 1
+        count = np.bincount(m.grains[use], minlength=length)
+        total = np.bincount(m.grains[use], weights=values[use], minlength=length)
+        mean = total / np.maximum(count, 1)
+        return np.where(m.grains > 0, mean[m.grains], values), dataclasses.replace(plane, name=name)
+    try:
+        values = m.scan.get(name)
+    except MissingDataError as error:
+        raise MissingDataError(
+            f"{str(error).rstrip('.')}. Channels that can be computed: "
+            f"{', '.join(COMPUTED_CHANNELS)}."
+        ) from None
+    if values.dtype.kind not in "buif":
+        raise InputError(f"Property {name!r} holds {values.dtype}, which is not a number.")
+    return values, Plane(name, _UNITS.get(name.upper(), ""), "measured")
+
+
+def compute_channels(
+    scan: Scan, channels: Sequence[str], progress: Progress = None, turns: bool = False
+) -> ChannelStack:
+    """Compute the input planes of a scan.
+
+    Parameters
+    ----------
+    scan
+        Map.
+    channels
+        Names: of `COMPUTED_CHANNELS`, of a property of the scan, or either with ``"@grain"``
+        for its mean over each grain (3 degrees). ``"Indexed"`` is always added.
+    progress
+        Called with the fraction done; may raise to cancel.
+    turns
+        Also prepare `ChannelStack.variants`, which augmentation needs.
+
+    Raises
+    ------
+    InputError
+        When a name cannot be used.
+    MissingDataError
+        When the scan lacks a property, or orientations that a channel needs.
+    """
+    names = channel_names(channels)
+    shared = _Maps(scan)
+    arrays: list[NDArray[np.float32]] = []
+    planes: list[Plane] = []
+    for number, name in enumerate(names):
+        if name in _COMPUTED:
+            if name != "Indexed" and not scan.quaternions.any():
+                raise MissingDataError(
+                    f"Channel {name!r} needs orientations; {scan.name} has none."
+                )
+            maker, described = _COMPUTED[name]
+            values = np.asarray(maker(shared), dtype=np.float32)
+            planes.extend(described)
+        else:
+            found, plane = _property(shared, name)
+            values = np.asarray(found, dtype=np.float32)
+            planes.append(plane)
+        arrays.append(values if values.ndim == 3 else values[None])
+        if progress is not None:
+            progress((number + 1) / len(names))
+    variants = None
+    if turns and "Quaternions" in names:
+        from napari_ebsdml.segmentation.augment import turn_variants
+
+        variants = turn_variants(shared.homogenised[1], shared.homogenised[2], shared.phases)
+    grains = shared.grains if "grains" in vars(shared) else None
+    return ChannelStack(np.concatenate(arrays), tuple(planes), grains, variants)
+
+
+def laue_classes(scan: Scan) -> tuple[str, ...]:
+    """Laue classes of the phases that occur; those without a point group are left out."""
+    used = {int(i) for i in np.unique(scan.phase_id)} - {-1}
+    found = set()
+    for i in sorted(used):
+        try:
+            found.add(laue_class(scan.phases[i]))
+        except InputError:
+            continue
+    return tuple(sorted(found))

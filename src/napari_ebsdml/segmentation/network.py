@@ -1,0 +1,156 @@
+"""U-Nets for maps of any size."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_ebsdml.errors import InputError
+
+
+@dataclass(frozen=True)
+class UNetSettings:
+    """Sizes of a U-Net.
+
+    Parameters
+    ----------
+    depth
+        Number of times that the map is halved; the number of convolution steps is twice that
+        plus one.
+    filters
+        Filters at full resolution.
+    most_filters
+        They double with each halving up to this number.
+    dropout
+        Part of the filters' outputs that is dropped between two convolutions, in training.
+    normalise
+        Batch normalisation after each convolution.
+    """
+
+    depth: int = 3
+    filters: int = 16
+    most_filters: int = 64
+    dropout: float = 0.1
+    normalise: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.depth <= 6 or self.filters < 1 or self.most_filters < self.filters:
+            raise InputError(
+                f"A U-Net needs depth 1..6 and 1 <= filters <= most_filters, not {self}."
+            )
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout must lie in 0..1, not {self.dropout}.")
+
+    @classmethod
+    def paper(cls, steps: int = 7) -> UNetSettings:
+        """The network of the article: 3, 5 or 7 steps of two convolutions, 32 filters at the top.
+
+        Raises
+        ------
+        InputError
+            When `steps` is another number.
+        """
+        if steps not in (3, 5, 7):
+            raise InputError(f"The article's network has 3, 5 or 7 steps, not {steps}.")
+        return cls((steps - 1) // 2, 32, 256, 0.2, False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The sizes as plain values."""
+        return asdict(self)
+
+
+class _Step(nn.Sequential):
+    """Two 3 x 3 convolutions with dropout between."""
+
+    def __init__(self, inputs: int, outputs: int, settings: UNetSettings) -> None:
+        parts: list[nn.Module] = []
+        for number in range(2):
+            parts.append(
+                nn.Conv2d(inputs if number == 0 else outputs, outputs, 3, padding=1,
+                          bias=not settings.normalise)
+            )  # fmt: skip
+            if settings.normalise:
+                parts.append(nn.BatchNorm2d(outputs))
+            parts.append(nn.ReLU(inplace=True))
+            if number == 0:
+                parts.append(nn.Dropout(settings.dropout))
+        super().__init__(*parts)
+
+
+class UNet(nn.Module):
+    """U-Net: input planes (n, channels, rows, columns) -> logits (n, classes, rows, columns).
+
+    Rows and columns may be any number; inside, the map is padded with zeros below and to the
+    right to a multiple of `align`.
+
+    Notes
+    -----
+    O. Ronneberger et al., arXiv:1505.04597; with `UNetSettings.paper` as in T. Martinez
+    Ostormujof et al. (2021), https://hal.univ-lorraine.fr/hal-03450484, section 3.4.
+    """
+
+    def __init__(self, channels: int, classes: int, settings: UNetSettings | None = None) -> None:
+        super().__init__()
+        self.settings = settings = settings or UNetSettings()
+        if channels < 1 or classes < 2:
+            raise InputError(
+                f"A network needs at least 1 channel and 2 classes, not {channels} and {classes}."
+            )
+        self.channels, self.classes = channels, classes
+        sizes = [
+            min(settings.filters << level, settings.most_filters)
+            for level in range(settings.depth + 1)
+        ]
+        self.down = nn.ModuleList(
+            _Step(channels if level == 0 else sizes[level - 1], size, settings)
+            for level, size in enumerate(sizes)
+        )
+        self.up = nn.ModuleList(
+            _Step(sizes[level + 1] + sizes[level], sizes[level], settings)
+            for level in range(settings.depth)
+        )
+        self.head = nn.Conv2d(sizes[0], classes, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and module is not self.head:
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    @property
+    def align(self) -> int:
+        """Sides are padded to a multiple of this; tiles must begin at one."""
+        return 1 << self.settings.depth
+
+    @property
+    def halo(self) -> int:
+        """How many pixels away an input can change an output."""
+        sight = 0
+        for level in range(self.settings.depth):
+            # Two convolutions on the way down and two on the way up at each level.
+            sight += 4 << level
+        sight += 2 << self.settings.depth
+        # A pooled cell looks at whole cells: up to one cell, less a pixel, further.
+        return sight + self.align - 1
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of a batch of images."""
+        rows, columns = image.shape[-2:]
+        below, right = -rows % self.align, -columns % self.align
+        x = functional.pad(image, (0, right, 0, below)) if below or right else image
+        kept: list[Tensor] = []
+        for level, step in enumerate(self.down):
+            if level:
+                x = functional.max_pool2d(x, 2)
+            x = step(x)
+            kept.append(x)
+        x = kept.pop()
+        for step in reversed(self.up):
+            x = functional.interpolate(x, scale_factor=2, mode="nearest")
+            x = step(torch.cat((kept.pop(), x), dim=1))
+        return self.head(x)[..., :rows, :columns]

@@ -1,0 +1,104 @@
+"""Networks on whole maps, tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from napari_ebsdml.errors import MissingDataError, ModelError
+from napari_ebsdml.learning.tiling import tiled
+from napari_ebsdml.segmentation.augment import TURNS, turn_crop, turn_map
+from napari_ebsdml.segmentation.channels import compute_channels
+from napari_ebsdml.segmentation.data import TrainingMap
+from napari_ebsdml.segmentation.network import UNet
+
+if TYPE_CHECKING:
+    from napari_ebsdml.scan import Scan
+    from napari_ebsdml.segmentation.segmenter import Segmenter
+
+TILE = 384
+"""Side of a tile in pixels: some 100 MB of memory with the default network."""
+
+
+def network_logits(
+    network: nn.Module, image: NDArray[np.float32], device: torch.device
+) -> NDArray[np.float32]:
+    """Outputs (classes, rows, columns) of one image (planes, rows, columns), in one piece."""
+    with torch.inference_mode():
+        batch = torch.from_numpy(np.ascontiguousarray(image))[None].to(device)
+        return network(batch.contiguous(memory_format=torch.channels_last))[0].float().cpu().numpy()
+
+
+def predict_logits(
+    network: UNet,
+    image: NDArray[np.float32],
+    device: torch.device,
+    tile: int = TILE,
+    progress: Callable[[float], None] | None = None,
+) -> NDArray[np.float32]:
+    """Outputs of a whole map, equal to those in one piece to rounding.
+
+    Parameters
+    ----------
+    network
+    image : (planes, rows, columns)
+    device
+    tile
+        Side of a tile, overlap included, in pixels.
+    progress
+        Called with the fraction done; may raise to cancel.
+    """
+    network.eval()
+
+    def whole(piece: NDArray[Any]) -> NDArray[Any]:
+        return network_logits(network, piece, device)
+
+    return tiled(whole, image, max(tile, 3 * network.halo), network.halo, network.align, progress)
+
+
+def softmax(logits: NDArray[Any], axis: int = -1) -> NDArray[Any]:
+    """Probabilities of logits."""
+    e = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def predict_probability(
+    model: Segmenter, scan: Scan, turns: int, tile: int, device: torch.device,
+    progress: Callable[[float], None] | None,
+) -> NDArray[np.float32]:  # fmt: skip
+    """Probabilities (rows, columns, classes); see `Segmenter.predict`."""
+
+    def report(part: float) -> None:
+        if progress is not None:
+            progress(part)
+
+    try:
+        stack = compute_channels(scan, model.channels, lambda f: report(0.3 * f), turns=turns > 1)
+    except MissingDataError as error:
+        raise ModelError(
+            f"The model needs the channels {', '.join(model.channels)}: {error}"
+        ) from None
+    image = model.normaliser(stack)
+    slot = TrainingMap(image, np.empty(scan.shape, np.int8), stack).quaternion_planes
+    network = model.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    total: NDArray[np.float32] | None = None
+
+    def part_done(turn: int) -> Callable[[float], None]:
+        return lambda f: report(0.3 + 0.7 * (turn + f) / turns)
+
+    for turn in range(turns):
+        turned = turn_crop(image, turn, slot, stack.variants, stack.grains)
+        logits = predict_logits(network, turned, device, tile, part_done(turn))
+        probability = softmax(logits / model.temperature, axis=0)
+        # Back: a mirror undoes itself, quarter turns go the other way round.
+        quarters, mirror, _ = TURNS[turn]
+        probability = np.rot90(probability, -quarters, axes=(-2, -1))
+        probability = turn_map(probability, 4) if mirror else probability
+        total = probability if total is None else total + probability
+    assert total is not None
+    return np.ascontiguousarray(np.moveaxis(total / turns, 0, -1), dtype=np.float32)

@@ -1,0 +1,173 @@
+"""What a segmentation gives: labels, probabilities, uncertainty, phase fractions."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.maps.grains import check_labels, segment_grains
+
+if TYPE_CHECKING:
+    from napari_ebsdml.scan import Scan
+    from napari_ebsdml.segmentation.data import Classes
+
+_FIELDS = 6
+
+
+@dataclass(frozen=True)
+class PhaseFraction:
+    """Area fraction of a class.
+
+    Attributes
+    ----------
+    name, value
+        Name and label value of the class.
+    fraction
+        Part of the classified pixels with this label.
+    expected
+        Mean of the class's probability: the fraction if probabilities are right.
+    low, high
+        95 % interval; see `SegmentationResult.fractions`.
+    """
+
+    name: str
+    value: int
+    fraction: float
+    expected: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationResult:
+    """Segmentation of one scan.
+
+    Attributes
+    ----------
+    labels : (rows, columns) uint8
+        Value of the most likely class; 0 where left out.
+    probability : (rows, columns, classes) float32
+        Calibrated on held-out blocks where there were any; NaN where left out.
+    classes
+        Values, names and colours, in the order of `probability`.
+    warnings
+        Sentences on how the scan differs from the training data.
+    """
+
+    labels: NDArray[np.uint8]
+    probability: NDArray[np.float32]
+    classes: Classes
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def uncertainty(self) -> NDArray[np.float32]:
+        """Chance that the label is wrong: one less the probability of its class; NaN left out."""
+        return np.asarray(1 - self.probability.max(axis=-1), dtype=np.float32)
+
+    def fractions(self) -> list[PhaseFraction]:
+        """Phase fractions with 95 % intervals.
+
+        The map is cut into 6 x 6 fields. The spread between them gives the error of the mean
+        (how well this map stands for the material), as in the manual count of ASTM E562; it is
+        added to the span between the fraction of labels and the expected fraction (how sure
+        the labels are).
+        """
+        there = self.labels > 0
+        rows, columns = self.labels.shape
+        down, across = min(_FIELDS, rows), min(_FIELDS, columns)
+        field = (np.arange(rows) * down // rows)[:, None] * across + (
+            np.arange(columns) * across // columns
+        )
+        number = np.bincount(field[there], minlength=down * across)
+        used = number > 0
+        out = []
+        for i, (value, name) in enumerate(
+            zip(self.classes.values, self.classes.names, strict=True)
+        ):
+            if not there.any():
+                out.append(PhaseFraction(name, value, *(float("nan"),) * 4))
+                continue
+            here = self.labels[there] == value
+            fraction = float(here.mean())
+            expected = float(self.probability[..., i][there].mean(dtype=np.float64))
+            each = np.bincount(field[there], weights=here, minlength=down * across)
+            part = each[used] / number[used]
+            weight = number[used] / number.sum()
+            # Error of a weighted mean: sum w^2 (f - mean)^2, with Bessel's correction.
+            n = len(part)
+            error = np.sqrt((weight**2 * (part - fraction) ** 2).sum() * n / max(n - 1, 1))
+            half = 1.96 * float(error)
+            low = max(0.0, min(fraction, expected) - half)
+            high = min(1.0, max(fraction, expected) + half)
+            out.append(PhaseFraction(name, value, fraction, expected, low, high))
+        return out
+
+    def grain_vote(
+        self, scan: Scan, grains: NDArray[np.integer] | None = None, threshold: float = 3.0
+    ) -> SegmentationResult:
+        """One class per grain: that of the highest mean probability over the grain.
+
+        Parameters
+        ----------
+        scan
+            The scan that was segmented.
+        grains : (rows, columns) int, optional
+            Grain labels; pixels of grain 0 keep theirs. Default: `segment_grains`.
+        threshold
+            Degrees, for the default grains.
+
+        Raises
+        ------
+        InputError
+            When the scan or the grains have another shape.
+        MissingDataError
+            When the scan has no orientations.
+        """
+        if scan.shape != self.labels.shape:
+            raise InputError(f"The scan has shape {scan.shape}, the result {self.labels.shape}.")
+        ids = segment_grains(scan, threshold) if grains is None else check_labels(scan, grains)
+        use = (ids > 0) & (self.labels > 0)
+        length = int(ids.max()) + 1
+        count = np.maximum(np.bincount(ids[use], minlength=length), 1)
+        probability = self.probability.copy()
+        for i in range(len(self.classes)):
+            plane = probability[..., i]
+            mean = np.bincount(ids[use], weights=plane[use], minlength=length) / count
+            plane[use] = mean[ids[use]]
+        return dataclasses.replace(
+            self, labels=labels_of(probability, self.classes), probability=probability
+        )
+
+
+def labels_of(probability: NDArray[np.float32], classes: Classes) -> NDArray[np.uint8]:
+    """Values of the most likely classes; 0 where probabilities are NaN."""
+    values = np.array(classes.values, dtype=np.uint8 if max(classes.values) < 256 else np.int32)
+    best = np.nan_to_num(probability, nan=-1.0).argmax(axis=-1)
+    return np.where(np.isnan(probability[..., 0]), 0, values[best]).astype(values.dtype)
+
+
+def result_of(
+    probability: NDArray[np.float32],
+    scan: Scan,
+    classes: Classes,
+    not_indexed: str,
+    grain_vote: bool,
+    grain_threshold: float,
+    warnings: tuple[str, ...] = (),
+) -> SegmentationResult:
+    """Result of probabilities (rows, columns, classes), with the wishes of `predict` applied."""
+    if not_indexed == "leave_out":
+        probability[~scan.is_indexed] = np.nan
+    result = SegmentationResult(labels_of(probability, classes), probability, classes, warnings)
+    return result.grain_vote(scan, threshold=grain_threshold) if grain_vote else result
+
+
+def check_not_indexed(not_indexed: str) -> None:
+    """Check the argument that says what becomes of pixels that are not indexed."""
+    if not_indexed not in ("classify", "leave_out"):
+        raise InputError(f"not_indexed must be 'classify' or 'leave_out', not {not_indexed!r}.")

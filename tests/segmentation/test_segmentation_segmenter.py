@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from segmentation_data import stroke_labels
+
+from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml.learning.model_file import ModelError
+from napari_ebsdml.segmentation import ModelWarning, Segmenter, evaluate, with_property
+
+
+def test_learns_and_carries_over_to_another_map(model, other_steel):
+    result = model.predict(other_steel.scan, n_threads=2)
+    assert evaluate(result.labels, other_steel.truth).accuracy > 0.85
+    assert result.labels.shape == other_steel.scan.shape
+    assert result.probability.shape == (*other_steel.scan.shape, 2)
+    np.testing.assert_allclose(result.probability.sum(-1), 1, atol=1e-5)
+    np.testing.assert_allclose(result.uncertainty, 1 - result.probability.max(-1), atol=1e-6)
+    wrong = result.labels != other_steel.truth
+    assert result.uncertainty[wrong].mean() > 3 * result.uncertainty[~wrong].mean()
+    assert set(np.unique(result.labels)) == {1, 2}
+    assert result.classes.names == ("ferrite", "martensite")
+
+
+def test_metrics_are_of_held_out_blocks(model):
+    assert model.metrics["accuracy"] > 0.85
+    assert 0 <= model.metrics["calibration_error"] < 0.2
+    total = np.sum(model.metrics["confusion"])
+    assert total == model.metrics["pixels"]
+    assert len(model.record["curve"]) == 3
+    assert model.record["data"][0]["shape"] == [96, 120]
+
+
+def test_same_seed_same_model(steel, quick, model):
+    again = Segmenter.train([(steel.scan, stroke_labels(steel.truth, 0.1))], ("BS", "KAM"), **quick)
+    a, b = (m.predict(steel.scan).probability for m in (model, again))
+    np.testing.assert_allclose(a, b, atol=2e-3)
+    other = Segmenter.train(
+        [(steel.scan, stroke_labels(steel.truth, 0.1))], ("BS", "KAM"), **quick | {"seed": 1}
+    )
+    assert np.abs(other.predict(steel.scan).probability - a).max() > 0.01
+
+
+def test_save_and_load(model, other_steel, tmp_path):
+    card = model.save(tmp_path / "dp.safetensors")
+    content = json.loads((tmp_path / "dp.json").read_text())
+    assert content["classes"] == ["ferrite", "martensite"]
+    assert list(content["inputs"]) == ["BS", "KAM", "indexed"]
+    assert content["inputs"]["KAM"]["unit"] == "degree"
+    assert content["step"] == [0.1, 0.2]
+    assert len(content["training"]["data_sha256"]) == 64
+    assert card.package_version
+    loaded = Segmenter.load(tmp_path / "dp")
+    want, got = model.predict(other_steel.scan), loaded.predict(other_steel.scan)
+    np.testing.assert_array_equal(got.probability, want.probability)
+    assert got.classes == want.classes
+    content["extra"].pop("temperature")
+    (tmp_path / "dp.json").write_text(json.dumps(content))
+    with pytest.raises(ModelError, match="temperature"):
+        Segmenter.load(tmp_path / "dp")
+
+
+def test_a_scan_that_does_not_fit(model, other_steel):
+    scan = other_steel.scan
+    bare = dataclasses.replace(scan, prop={"BC": scan.get("BC")})
+    with pytest.raises(ModelError, match=r"BS, KAM.*no property 'BS'"):
+        model.predict(bare)
+    with pytest.warns(ModelWarning, match="step is 0.5 um"):
+        result = model.predict(dataclasses.replace(scan, step=(0.5, 0.5)))
+    assert len(result.warnings) == 1
+    from orix.crystal_map import Phase, PhaseList
+
+    magnesium = PhaseList(ids=[1], phases=[Phase("Mg", point_group="6/mmm")])
+    with pytest.warns(ModelWarning, match="6/mmm"):
+        model.predict(dataclasses.replace(scan, phases=magnesium))
+
+
+def test_events_previews_and_cancel(steel, quick):
+    labels = stroke_labels(steel.truth, 0.1)
+    training = Segmenter.training(
+        [(steel.scan, labels)], ("BS",), preview=steel.scan, preview_every=2,
+        **quick | {"epochs": 50},
+    )  # fmt: skip
+    kinds, fractions = [], []
+    for event in training:
+        kinds.append(event.kind)
+        fractions.append(event.fraction)
+        if event.kind == "epoch":
+            assert event.losses["loss"] > 0
+            assert 0 < event.metrics["accuracy"] <= 1
+            assert (event.preview is not None) == (event.epoch in (1, 2))
+        if event.epoch == 2 and event.kind == "epoch":
+            assert training.segmenter is None
+            assert event.preview.labels.shape == steel.scan.shape
+            training.close()
+            break
+    assert kinds[0] == "start"
+    assert "step" in kinds
+    assert fractions == sorted(fractions)
+    assert training.segmenter is not None
+    result = training.segmenter.predict(steel.scan)
+    assert evaluate(result.labels, steel.truth).accuracy > 0.6
+    assert [e.kind for e in training.events] == ["start", "epoch", "epoch"]
+
+
+def test_closed_before_the_first_epoch_gives_no_model(steel, quick):
+    training = Segmenter.training([(steel.scan, steel.truth)], ("BS",), **quick)
+    next(training)
+    training.close()
+    assert training.segmenter is None
+
+
+def test_time_limit(steel, quick):
+    training = Segmenter.training(
+        [(steel.scan, steel.truth)], ("BS",), **quick | {"epochs": 500, "seconds": 0.01}
+    )
+    events = list(training)
+    assert events[-1].kind == "end"
+    assert events[-1].reason == "time"
+    assert training.segmenter is not None
+
+
+def test_train_more_learns_what_is_new(model, other_steel):
+    # The new map is measured at another camera setting, so the old model fails on it.
+    scan = with_property(other_steel.scan, "BS", 255.0 - other_steel.scan.get("BS"))
+    scan = with_property(scan, "KAM", np.zeros(scan.shape))
+    labels = stroke_labels(other_steel.truth, 0.2)
+    before = evaluate(model.predict(scan).labels, other_steel.truth).accuracy
+    more = model.train_more(
+        [(scan, labels)], epochs=6, steps=10, batch=4, crop=48, learning_rate=4e-3, n_threads=2
+    )
+    after = evaluate(more.predict(scan).labels, other_steel.truth).accuracy
+    assert after > before + 0.1
+    assert more.record["before"]["data_sha256"] == model.record["data_sha256"]
+    assert evaluate(model.predict(scan).labels, other_steel.truth).accuracy == before
+    with pytest.raises(InputError, match="none of the classes"):
+        model.train_more([(scan, labels * 5)])
+
+
+def test_three_classes_and_two_maps_of_different_size(steel, other_steel, quick):
+    def three(sample):
+        labels = sample.truth.astype(np.uint16) * 10
+        labels[:, :30] = 500
+        return labels
+
+    bright = [
+        with_property(
+            s.scan, "BS", np.where(np.arange(s.scan.shape[1]) < 30, 400, s.scan.get("BS"))
+        )
+        for s in (steel, other_steel)
+    ]
+    model = Segmenter.train(
+        [(bright[0], three(steel)), (bright[1], three(other_steel))], ("BS",), **quick
+    )
+    result = model.predict(bright[1])
+    assert model.classes.values == (10, 20, 500)
+    assert evaluate(result.labels, three(other_steel)).accuracy > 0.85
+    assert result.labels.max() == 500
+
+
+def test_not_indexed_turns_and_vote(model, other_steel):
+    scan = other_steel.scan
+    left = model.predict(scan, not_indexed="leave_out")
+    assert not left.labels[~scan.is_indexed].any()
+    assert np.isnan(left.uncertainty[~scan.is_indexed]).all()
+    assert (left.labels[scan.is_indexed] > 0).all()
+    voted = model.predict(scan, grain_vote=True)
+    from napari_ebsdml.maps import segment_grains
+
+    grains = segment_grains(scan, 3.0)
+    for grain in np.unique(grains[grains > 0])[:40]:
+        assert len(np.unique(voted.labels[grains == grain])) == 1
+    turned = model.predict(scan, turns=8)
+    plain = model.predict(scan)
+    assert np.mean(turned.labels == plain.labels) > 0.9
+    np.testing.assert_allclose(turned.probability.sum(-1), 1, atol=1e-5)
+    with pytest.raises(InputError, match="not_indexed"):
+        model.predict(scan, not_indexed="drop")
+
+
+def test_progress_can_cancel(model, other_steel):
+    class StopError(Exception):
+        pass
+
+    def stop(part):
+        if part > 0.3:
+            raise StopError
+
+    with pytest.raises(StopError):
+        model.predict(other_steel.scan, progress=stop)
+
+
+def test_bad_training_data(steel):
+    scan, truth = steel.scan, steel.truth
+    for items, message in (
+        ([], "at least one pair"),
+        ([(scan, truth[1:])], "shape"),
+        ([(scan, truth.astype(float))], "whole numbers"),
+        ([(scan, np.zeros_like(truth))], "no class"),
+        ([(scan, np.ones_like(truth))], "two classes"),
+        ([scan], "pairs"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Segmenter.train(items, ("BS",))
+    with pytest.raises(InputError, match="Unknown training setting"):
+        Segmenter.train([(scan, truth)], ("BS",), epoch=3)
+    with pytest.raises(MissingDataError, match="IQ"):
+        Segmenter.train([(scan, truth)], ("IQ",))
