@@ -2,8 +2,8 @@
 
 Maps of a quarter of the article's area (428 x 570 pixels), two of each steel for training and
 three for scoring. One JSON file per set of inputs: a set that is done is skipped, so the script
-can be stopped and started again. Takes 2 to 4 minutes per set on two free cores with the default
-network, and an hour with ``--network paper``.
+can be stopped and started again. Takes 1 to 3 minutes per set with ``--epochs 12`` and the default
+network on two busy cores; ``--network paper`` takes some three times as long.
 
     python benchmarks/segmentation_paper.py OUTPUT_FOLDER [--only BS KAM] [--network paper]
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from napari_ebsdml.errors import FileFormatError
@@ -49,6 +49,8 @@ def test_values_are_those_of_float(tmp_path, rows):
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=20))
+@example([3_125_000_000])
+@example([-2_500_000_000, 1])
 def test_a_column_gets_a_type_that_holds_its_values(tmp_path, values):
     result = table(tmp_path, "".join(f"{v}\n" for v in values), [UINT8])
     np.testing.assert_array_equal(result.columns[0].astype(np.float64), values)

@@ -187,17 +187,18 @@ def parse(
                         whole = mantissa // _INT_POWERS[-exponent]
                 elif exponent > 0 and mantissa != 0:
                     if exponent > 9 or mantissa > 2_147_483_647:
-                        need = 2
+                        need = 3
                     else:
                         whole = mantissa * _INT_POWERS[exponent]
                 if need == 0:
                     if negative:
                         whole = -whole
+                    # float32 would round it.
                     if whole > 2_147_483_647 or whole < -2_147_483_647:
-                        need = 2
+                        need = 3
                     elif whole < 0 or whole > 255:
                         need = 1
-            if kind >= 2 or need == 2:
+            if kind >= 2 or need >= 2:
                 significant = mantissa
                 if significant > 16_777_216:
                     while significant % 10 == 0:
