@@ -34,6 +34,7 @@ from .maps import (
     virtual_backscatter,
     virtual_backscatter_grid,
 )
+from .patterns import SpaceGroupClassifier
 from .scan import Scan, Source
 from .segmentation import Segmenter
 
@@ -50,6 +51,7 @@ __all__ = [
     "Scan",
     "Segmenter",
     "Source",
+    "SpaceGroupClassifier",
     "UnsupportedFormatError",
     "WriteError",
     "boundary_map",

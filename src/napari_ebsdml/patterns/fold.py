@@ -1,0 +1,277 @@
+"""Patterns to the crystal frame: background removal, folding, averaging, refinement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+
+from napari_ebsdml._parallel import available_cores
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.patterns import _kernels
+from napari_ebsdml.patterns.geometry import Geometry, matrices, to_kikuchipy
+from napari_ebsdml.patterns.triangle import COARSE, n_nodes, solid_angles
+
+_CHUNK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """Patterns folded into the fundamental triangle of m-3m.
+
+    Attributes
+    ----------
+    sums, weights : (n, 2, nodes) float32 arrays
+        Sum of the flattened intensity and number of pixels at each node, apart for the even and
+        the odd permutations of the axes. Sums add up: those of a grain are the sum of its pixels'.
+    steps
+        Steps of the triangle's side.
+    """
+
+    sums: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    steps: int = COARSE
+
+    def __len__(self) -> int:
+        return len(self.sums)
+
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """Average intensity (n, nodes); 0 where no pixel fell."""
+        return _ratio(self.sums.sum(axis=1), self.weights.sum(axis=1))
+
+    @property
+    def count(self) -> NDArray[np.float32]:
+        """Pixels at each node, (n, nodes)."""
+        return self.weights.sum(axis=1)
+
+    @property
+    def sharpness(self) -> NDArray[np.float64]:
+        """Standard deviation of the average over the triangle, (n,)."""
+        area = solid_angles(self.steps) * (self.count > 0)
+        total = np.maximum(area.sum(axis=1), 1e-9)
+        mean = self.mean.astype(np.float64)
+        centre = (area * mean).sum(axis=1) / total
+        return np.sqrt((area * (mean - centre[:, None]) ** 2).sum(axis=1) / total)
+
+    @property
+    def agreement(self) -> NDArray[np.float64]:
+        """Correlation of the two parts over the nodes that both have, (n,).
+
+        A crystal of Laue group m-3m agrees with its mirror image up to noise; another, or a wrong
+        orientation, does not.
+        """
+        one, two = (_ratio(self.sums[:, k], self.weights[:, k]) for k in (0, 1))
+        weight = np.sqrt(self.weights[:, 0] * self.weights[:, 1]).astype(np.float64)
+        total = np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
+        one = one - (weight * one).sum(axis=1, keepdims=True) / total
+        two = two - (weight * two).sum(axis=1, keepdims=True) / total
+        power = (weight * one**2).sum(axis=1) * (weight * two**2).sum(axis=1)
+        return (weight * one * two).sum(axis=1) / np.sqrt(np.maximum(power, 1e-12))
+
+    def grouped(self, labels: NDArray[np.intp], number: int) -> Folded:
+        """Sums over groups: `labels` (n,) in 0..number - 1, negative ones left out."""
+        sums = np.zeros((number, *self.sums.shape[1:]), np.float32)
+        weights = np.zeros_like(sums)
+        good = labels >= 0
+        np.add.at(sums, labels[good], self.sums[good])
+        np.add.at(weights, labels[good], self.weights[good])
+        return Folded(sums, weights, self.steps)
+
+
+def _ratio(sums: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.where(weights > 0.05, sums / np.maximum(weights, 0.05), 0).astype(np.float32)
+
+
+def find_mask(patterns: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Pixels that carry signal: False outside a circular mask.
+
+    A mask shows as one value in all four corners of all patterns; only pixels that keep that
+    value in every pattern, outside the middle of the screen, count as masked.
+    """
+    rows, columns = patterns.shape[-2:]
+    stack = patterns.reshape(-1, rows, columns)[:64]
+    everywhere = np.ones((rows, columns), dtype=bool)
+    corner = stack[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    if not (corner == corner[0, 0]).all():
+        return everywhere
+    same = (stack == corner[0, 0]).all(axis=0)
+    y, x = np.indices((rows, columns))
+    far = ((2 * y + 1) / rows - 1) ** 2 + ((2 * x + 1) / columns - 1) ** 2 > 0.6
+    masked = same & far
+    # A few saturated or dead corner pixels are no mask, nor is a pattern without any signal.
+    return ~masked if masked.mean() > 0.02 and same.mean() < 0.6 else everywhere
+
+
+def _polynomials(valid: NDArray[np.bool_], degree: int = 6) -> NDArray[np.float32]:
+    """Orthonormal polynomials over the valid pixels, (pixels, terms); 0 elsewhere."""
+    rows, columns = valid.shape
+    y = np.polynomial.legendre.legvander(np.linspace(-1, 1, rows), degree)
+    x = np.polynomial.legendre.legvander(np.linspace(-1, 1, columns), degree)
+    terms = [np.outer(y[:, i], x[:, j]) for i in range(degree + 1) for j in range(degree + 1 - i)]
+    table = np.stack([term.ravel() * valid.ravel() for term in terms], axis=1)
+    return np.linalg.qr(table)[0].astype(np.float32)
+
+
+def fold_patterns(
+    patterns: NDArray[np.generic],
+    quaternions: ArrayLike,
+    geometry: Geometry,
+    mask: NDArray[np.bool_] | None = None,
+    steps: int = COARSE,
+    threads: int | None = None,
+) -> Folded:
+    """Fold patterns into the fundamental triangle.
+
+    Parameters
+    ----------
+    patterns : (n, rows, columns) array
+    quaternions : (n, 4) array
+        Specimen -> crystal as in `Scan`.
+    geometry
+        With one pattern centre or one per pattern.
+    mask : (rows, columns) bool array, optional
+        Pixels that carry signal. Default: `find_mask`.
+    steps
+        Steps of the triangle's side.
+    threads
+        Default: all cores that the process may use.
+
+    Raises
+    ------
+    InputError
+        When shapes do not fit each other.
+    """
+    q = np.asarray(quaternions, dtype=np.float64)
+    n = len(patterns)
+    if patterns.ndim != 3 or q.shape != (n, 4):
+        raise InputError(
+            f"Need patterns (n, rows, columns) and quaternions (n, 4), not {patterns.shape} and "
+            f"{q.shape}."
+        )
+    if patterns.dtype.kind not in "uif":
+        raise InputError(f"Patterns must be numbers, not {patterns.dtype}.")
+    if geometry.shape != patterns.shape[1:]:
+        raise InputError(f"Patterns are {patterns.shape[1:]}, the geometry {geometry.shape}.")
+    if len(geometry.bounds) not in (1, n):
+        raise InputError(f"There are {len(geometry.bounds)} pattern centres for {n} patterns.")
+    valid = find_mask(patterns) if mask is None else np.asarray(mask, dtype=bool)
+    if valid.shape != patterns.shape[1:]:
+        raise InputError(f"The mask has shape {valid.shape}, not {patterns.shape[1:]}.")
+    rows, columns = geometry.shape
+    turns = matrices(to_kikuchipy(q)) @ geometry.to_sample
+    radius = max(2, round(min(rows, columns) / 8))
+    norm = valid.astype(np.float32)
+    _kernels.blur(norm, radius, np.empty_like(norm), np.empty((columns, rows), np.float32))
+    norm = np.maximum(norm, 1.0)
+    inside = valid.ravel()
+    smooth = _polynomials(valid)
+    sums = np.zeros((n, 2, n_nodes(steps)), np.float32)
+    weights = np.zeros_like(sums)
+
+    def work(start: int) -> None:
+        part = slice(start, start + _CHUNK)
+        raw = np.array(patterns[part], dtype=np.float32, order="C")
+        if not np.isfinite(raw).all():
+            raw = np.nan_to_num(raw, nan=0.0, posinf=0.0, neginf=0.0)
+        lines = raw.reshape(len(raw), -1)
+        lines -= lines[:, inside].mean(axis=1, keepdims=True) if inside.any() else 0.0
+        # Raw patterns carry bands of one per cent on a hill that a blur alone leaves traces of.
+        lines -= (lines @ smooth) @ smooth.T
+        flat = np.empty_like(raw)
+        _kernels.flatten(raw, valid, norm, radius, flat)
+        bounds = geometry.bounds if len(geometry.bounds) == 1 else geometry.bounds[part]
+        _kernels.fold(
+            flat, valid, np.ascontiguousarray(turns[part]), np.ascontiguousarray(bounds), steps,
+            sums[part], weights[part],
+        )  # fmt: skip
+
+    starts = range(0, n, _CHUNK)
+    workers = min(len(starts), threads or available_cores())
+    if workers <= 1:
+        for start in starts:
+            work(start)
+    else:
+        with ThreadPoolExecutor(workers, thread_name_prefix="ebsdml-fold") as pool:
+            list(pool.map(work, starts))
+    return Folded(sums, weights, steps)
+
+
+def refine_geometry(
+    patterns: NDArray[np.generic],
+    quaternions: ArrayLike,
+    geometry: Geometry,
+    shift: float = 0.03,
+    tilt: float = 6.0,
+    rounds: int = 4,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[Geometry, dict[str, float]]:
+    """Move the pattern centre and tilt the camera until the folded average is sharpest.
+
+    Parameters
+    ----------
+    patterns, quaternions, geometry
+        As for `fold_patterns`; some tens of patterns of several grains are enough.
+    shift, tilt
+        First step of the search: parts of the detector's height, and degrees.
+    rounds
+        The step is halved in each.
+    progress
+        Called with the part done.
+
+    Returns
+    -------
+    geometry
+        The refined one.
+    found
+        dx, dy, dz (parts of the height), tilt (degrees), and sharpness before and after.
+    """
+    mask = find_mask(patterns)
+
+    def score(at: NDArray[np.float64]) -> float:
+        trial = geometry.moved(*at[:3]).tilted(at[3])
+        folded = fold_patterns(patterns, quaternions, trial, mask)
+        one = Folded(folded.sums.sum(axis=0)[None], folded.weights.sum(axis=0)[None], COARSE)
+        return float(one.sharpness[0])
+
+    best = np.zeros(4)
+    first = value = score(best)
+    step = np.array([shift, shift, shift, tilt])
+    for turn in range(rounds):
+        for _ in range(3):
+            before = value
+            for axis in (3, 0, 1, 2):
+                for sign in (1, -1):
+                    trial = best.copy()
+                    trial[axis] += sign * step[axis]
+                    if (
+                        geometry.bounds.size
+                        and 1 / (geometry.bounds[0, 3] - geometry.bounds[0, 2]) + trial[2] <= 0.1
+                    ):
+                        continue
+                    found = score(trial)
+                    if found > value:
+                        best, value = trial, found
+            if value == before:
+                break
+        step = step / 2
+        if progress is not None:
+            progress(0.6 * (turn + 1) / rounds)
+    # Tilt and centre pull the same bands: the last part of the way goes along no axis.
+    simplex = best + np.concatenate([np.zeros((1, 4)), np.diag(np.array([1, 1, 1, 1]) * 4 * step)])
+    found_best = minimize(
+        lambda at: -score(at), best, method="Nelder-Mead",
+        options={"initial_simplex": simplex, "maxfev": 120, "xatol": 2e-4, "fatol": 1e-4},
+    )  # fmt: skip
+    if -found_best.fun > value:
+        best, value = found_best.x, float(-found_best.fun)
+    if progress is not None:
+        progress(1.0)
+    names = ("dx", "dy", "dz", "tilt")
+    report = {name: float(x) for name, x in zip(names, best, strict=True)}
+    report |= {"sharpness_before": first, "sharpness_after": value}
+    return geometry.moved(*best[:3]).tilted(best[3]), report

@@ -1,0 +1,235 @@
+"""Train the crystal-frame networks on simulated patterns.
+
+``python -m napari_ebsdml.patterns.train OUT --work FOLDER`` makes the shipped model from the
+master patterns that ``python -m napari_ebsdml.patterns.library`` left in the folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.learning.calibration import fit_temperature
+from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
+from napari_ebsdml.patterns.fold import Folded
+from napari_ebsdml.patterns.library import Library
+from napari_ebsdml.patterns.network import FoldedNetwork, features
+from napari_ebsdml.patterns.synthetic import Reality, batches, folded_batch
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Attributes
+    ----------
+    patterns
+        Simulated patterns of each crystal.
+    members
+        Networks in the ensemble, with different starts and order of data.
+    epochs
+    batch
+    learning_rate
+    validation
+        Part of the crystals that is held out to choose the best epoch and the temperature.
+    seed
+    reality
+    """
+
+    patterns: int = 80
+    members: int = 3
+    epochs: int = 5
+    batch: int = 256
+    learning_rate: float = 2e-3
+    validation: float = 0.12
+    seed: int = 0
+    reality: Reality = field(default_factory=Reality)
+
+
+def joint_classes(library: Library) -> tuple[tuple[str, int], ...]:
+    """All pairs of lattice family and space group in a library, sorted."""
+    pairs = zip(library.families, library.space_groups.tolist(), strict=True)
+    return tuple(sorted(set(pairs), key=lambda pair: (pair[1], pair[0])))
+
+
+def join(parts: list[Folded]) -> Folded:
+    """Several sets of folded patterns as one."""
+    return Folded(
+        np.concatenate([p.sums for p in parts]), np.concatenate([p.weights for p in parts])
+    )
+
+
+def simulate_features(
+    library: Library, patterns: int, reality: Reality, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Features of simulated patterns and the crystal of each: (n, nodes), (n,).
+
+    A sixth of them are averages over two to six orientations of a crystal, as maps give.
+    """
+    found, crystals = [], []
+    for number, which in batches(len(library), patterns, 512, seed):
+        rng = np.random.default_rng([seed, 1, number])
+        if number % 6 == 5:
+            which = np.sort(which)
+            groups = np.unique(which, return_inverse=True)[1] * 2 + rng.integers(0, 2, len(which))
+            labels = np.unique(groups, return_inverse=True)[1]
+            folded = folded_batch(library.masters, which, [seed, 2, number], reality)
+            folded = folded.grouped(labels, int(labels.max()) + 1)
+            which = which[np.unique(labels, return_index=True)[1]]
+        else:
+            folded = folded_batch(library.masters, which, [seed, 2, number], reality)
+        found.append(features(folded))
+        crystals.append(which)
+    return np.concatenate(found), np.concatenate(crystals)
+
+
+def hold_out(library: Library, part: float, seed: int) -> NDArray[np.bool_]:
+    """Crystals for validation: some of the invented ones of every joint class."""
+    rng = np.random.default_rng([seed, 3])
+    held = np.zeros(len(library), dtype=bool)
+    for family, group in joint_classes(library):
+        mine = np.array([f == family for f in library.families]) & (library.space_groups == group)
+        mine &= ~library.is_real
+        places = np.flatnonzero(mine)
+        held[rng.permutation(places)[: round(part * len(places))]] = True
+    return held
+
+
+def train_networks(
+    library: Library, recipe: Recipe, shuffle_noise: float = 0.15
+) -> Generator[TrainingEvent, None, tuple[list[FoldedNetwork], float, dict[str, float]]]:
+    """Train an ensemble; yields events, returns the networks, the temperature and figures.
+
+    Raises
+    ------
+    InputError
+        When the library is too small to hold crystals out.
+    """
+    classes = joint_classes(library)
+    held = hold_out(library, recipe.validation, recipe.seed)
+    if held.sum() < 2 or len(classes) < 2:
+        raise InputError(
+            f"{len(library)} crystals of {len(classes)} classes are too few to train on and hold "
+            "some out; simulate more (python -m napari_ebsdml.patterns.library)."
+        )
+    target = np.array(
+        [
+            classes.index((family, int(group)))
+            for family, group in zip(library.families, library.space_groups, strict=True)
+        ]
+    )
+    known, target_of = library.take(~held), target[~held]
+    other, other_target = library.take(held), target[held]
+    x_held, c_held = simulate_features(other, max(20, recipe.patterns // 4), recipe.reality, 99)
+    y_held = torch.from_numpy(other_target[c_held])
+    x_held_t = torch.from_numpy(x_held)
+    x, crystals = simulate_features(known, recipe.patterns, recipe.reality, recipe.seed)
+    y = target_of[crystals]
+    counts = np.maximum(np.bincount(target_of, minlength=len(classes)), 1)
+    weight = torch.from_numpy((counts**-0.5 / (counts**-0.5).mean()).astype(np.float32))
+    networks: list[FoldedNetwork] = []
+    for member in range(recipe.members):
+        torch.manual_seed(recipe.seed * 100 + member)
+        network = FoldedNetwork(len(classes))
+        network.start_from(x[::3])
+        yield from train(
+            network, _feed(x, y, recipe, member, shuffle_noise), _loss(weight),
+            Schedule(
+                recipe.epochs, max(1, len(x) // recipe.batch), recipe.learning_rate,
+                weight_decay=0.05, average=0.995, monitor="accuracy", largest=True,
+                clip=1.0,
+            ),
+            _validation(x_held_t, y_held),
+        )  # fmt: skip
+        networks.append(network)
+    logits = ensemble_logits(networks, x_held)
+    temperature = fit_temperature(logits, y_held.numpy())
+    right = logits.argmax(axis=1) == y_held.numpy()
+    return networks, temperature, {"held_out_joint_accuracy": float(right.mean())}
+
+
+def ensemble_logits(
+    networks: list[FoldedNetwork], x: NDArray[np.float32], chunk: int = 4096
+) -> NDArray[np.float32]:
+    """Mean logits of the networks, (n, classes)."""
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(x), chunk):
+            piece = torch.from_numpy(x[start : start + chunk])
+            parts.append(torch.stack([net(piece) for net in networks]).mean(dim=0).numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+
+
+def _feed(
+    x: NDArray[np.float32], y: NDArray[np.intp], recipe: Recipe, member: int, noise: float
+) -> Callable[[int], Iterator[tuple[Tensor, Tensor]]]:
+    def give(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        rng = np.random.default_rng([recipe.seed, member, epoch])
+        order = rng.permutation(len(x))
+        for start in range(0, len(x) - 1, recipe.batch):
+            index = order[start : start + recipe.batch]
+            piece = x[index]
+            grain = rng.standard_normal(piece.shape, np.float32)
+            size = noise * rng.random((len(piece), 1), np.float32)
+            yield torch.from_numpy(piece + size * grain * (piece != 0)), torch.from_numpy(y[index])
+
+    return give
+
+
+def _loss(weight: Tensor) -> Callable[[nn.Module, tuple[Tensor, Tensor]], dict[str, Tensor]]:
+    def loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        value = nn.functional.cross_entropy(
+            network(batch[0]), batch[1], weight, label_smoothing=0.03
+        )
+        return {"cross entropy": value}
+
+    return loss
+
+
+def _validation(x: Tensor, y: Tensor) -> Callable[[nn.Module], dict[str, float]]:
+    def validate(network: nn.Module) -> dict[str, float]:
+        logits = network(x)
+        right = (logits.argmax(dim=1) == y).float().mean()
+        return {
+            "validation": float(nn.functional.cross_entropy(logits, y)),
+            "accuracy": float(right),
+        }
+
+    return validate
+
+
+def main() -> None:
+    """Train the shipped model."""
+    import argparse
+    from pathlib import Path
+
+    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+    from napari_ebsdml.patterns.library import collect
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--work", type=Path, required=True, help="folder of master patterns")
+    parser.add_argument("--patterns", type=int, default=Recipe.patterns)
+    parser.add_argument("--epochs", type=int, default=Recipe.epochs)
+    parser.add_argument("--members", type=int, default=Recipe.members)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    spheres = [np.load(options.work / f"{name}.npy") for name in ("Zr", "Co", "rutile", "TiB2")]
+
+    def tell(event: TrainingEvent) -> None:
+        if event.kind == "epoch":
+            print(event.epoch, event.metrics, flush=True)  # noqa: T201 - a command's progress
+
+    recipe = Recipe(options.patterns, options.members, options.epochs)
+    made = SpaceGroupClassifier.train(collect(options.work), recipe, np.stack(spheres), tell)
+    made.save(options.out)
+
+
+if __name__ == "__main__":
+    main()

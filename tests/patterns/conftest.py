@@ -1,0 +1,36 @@
+"""A small library and a model trained on it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from band_crystals import BCC, DIAMOND, FCC, bands
+
+from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns.library import Library
+from napari_ebsdml.patterns.train import Recipe
+
+
+@pytest.fixture(scope="session")
+def library() -> Library:
+    """Thirty crystals of three kinds with sizes of their own; the first of each is "real"."""
+    rng = np.random.default_rng(0)
+    kinds = (("fcc", 225, FCC, 3.6), ("bcc", 229, BCC, 2.9), ("diamond", 227, DIAMOND, 5.4))
+    names, families, groups, masters = [], [], [], []
+    for family, group, planes, a in kinds:
+        for k in range(10):
+            jitter = {hkl: s * rng.uniform(0.8, 1.2) for hkl, s in planes.items()}
+            names.append(family if k == 0 else f"{family} #{k}")
+            families.append(family)
+            groups.append(group)
+            masters.append(bands(a * (1.0 if k == 0 else rng.uniform(0.93, 1.07)), jitter))
+    return Library(
+        tuple(names), tuple(families), np.array(groups), np.full(30, 20.0), np.stack(masters)
+    )
+
+
+@pytest.fixture(scope="session")
+def model(library: Library) -> SpaceGroupClassifier:
+    """Trained in some seconds."""
+    recipe = Recipe(patterns=24, members=1, epochs=6, batch=64, validation=0.2)
+    return SpaceGroupClassifier.train(library, recipe)

@@ -1,0 +1,56 @@
+"""Measured patterns with the shipped model."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import dask.array as da
+import h5py
+import numpy as np
+import pytest
+
+from napari_ebsdml import read
+from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns.geometry import from_kikuchipy
+
+
+@pytest.fixture(scope="module")
+def shipped() -> SpaceGroupClassifier:
+    return SpaceGroupClassifier.load("default")
+
+
+def test_nickel_is_face_centred(shipped):
+    import kikuchipy
+
+    signal = kikuchipy.data.nickel_ebsd_small()
+    q = from_kikuchipy(signal.xmap.rotations.data).reshape(3, 3, 4)
+    result = shipped.predict(signal.data, q, signal.detector)
+    assert (result.family == "fcc").all()
+    # Ni3Al's and Fe3Ni's patterns are nearly those of nickel: at the least it says so.
+    for group, other in zip(result.space_group.flat, result.ambiguous_with.flat, strict=True):
+        assert group == 225 or 225 in other
+    assert result.is_known.mean() > 0.7
+
+
+def test_steel_is_body_centred(shipped, shared):
+    from kikuchipy.detectors import EBSDDetector
+
+    scan = read(shared / "patterns" / "dual_phase_steel.ang").crop(slice(0, 15))
+    with h5py.File(shared / "patterns" / "dual_phase_steel_rows00-14.h5") as file:
+        patterns = da.from_array(file["patterns"][()], chunks=(5, 29, 60, 60))
+    scan = dataclasses.replace(scan, patterns=patterns)
+    camera = EBSDDetector(
+        shape=(60, 60), pc=(0.5017, 0.7189, 0.5342), convention="tsl", sample_tilt=70, tilt=5
+    )
+    result = shipped.predict_scan(scan, detector=camera)
+    asked = result.space_group > 0
+    assert (result.space_group[asked] == 229).mean() > 0.9
+    whole = shipped.predict_scan(scan, by="map", detector=camera)
+    assert (whole.space_group[asked] == 229).all()
+    assert whole.is_known[asked].all()
+    tilted_wrong = EBSDDetector(
+        shape=(60, 60), pc=(0.5017, 0.7189, 0.5342), convention="tsl", sample_tilt=70, tilt=-15
+    )
+    lost = shipped.predict_scan(scan, detector=tilted_wrong)
+    assert lost.is_known[asked].mean() < 0.2
+    assert np.isfinite(lost.probability).all()
