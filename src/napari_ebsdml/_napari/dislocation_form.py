@@ -30,7 +30,7 @@ THICKNESS_NM = 20.0
 MODEL_FIELDS: tuple[Field, ...] = (
     Choice(
         "model", "Model", "default",
-        (("default", "default, 7 × 7 px"), ("wide", "wide, 11 × 11 px"), (_FILE, "from a file …")),
+        (("default", "default, 7 × 7 px"), (_FILE, "from a file …")),
         "The network that tells how many dislocations hide behind a GND map",
     ),
     Number(

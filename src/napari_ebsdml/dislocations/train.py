@@ -243,7 +243,7 @@ def train_lines(
             events.close()
             if output is not None:
                 card = card_of(network, recipe, judge(network, test), finished)
-                card.training["seconds"] = round(time.monotonic() - started)  # type: ignore[index]
+                card.training["seconds of the last run"] = round(time.monotonic() - started)  # type: ignore[index]
                 save_model(output, network.state_dict(), card)
     return network
 
