@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -209,7 +208,4 @@ def write(
     try:
         fmt.write(path, scan)
     except OSError as error:
-        # HDF5 buries the system's word in a long line of its own.
-        buried = re.search(r"error message = '([^']+)'", str(error))
-        reason = error.strerror or (buried[1] if buried else error)
-        raise WriteError(f"{path} could not be written: {reason}.") from error
+        raise WriteError(f"{path} could not be written: {error.strerror or error}.") from error

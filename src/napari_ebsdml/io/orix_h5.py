@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,7 +167,10 @@ def write(path: Path, scan: Scan) -> None:
                 own.create_dataset("is_measured", data=scan.is_measured.ravel())
         temporary.replace(path)
     except OSError as error:
-        raise WriteError(f"{path} could not be written: {error.strerror or error}.") from error
+        # HDF5 buries the system's word in a long line of its own.
+        buried = re.search(r"error message = '([^']+)'", str(error))
+        reason = error.strerror or (buried[1] if buried else error)
+        raise WriteError(f"{path} could not be written: {reason}.") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
