@@ -169,7 +169,7 @@ def write(path: Path, scan: Scan) -> None:
     except OSError as error:
         # HDF5 buries the system's word in a long line of its own.
         buried = re.search(r"error message = '([^']+)'", str(error))
-        reason = error.strerror or (buried[1] if buried else error)
+        reason = buried[1] if buried else error.strerror or error
         raise WriteError(f"{path} could not be written: {reason}.") from error
     finally:
         with contextlib.suppress(OSError):
