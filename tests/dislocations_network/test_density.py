@@ -7,9 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from napari_ebsdml.dislocations.density import system_planes, total_dislocation_density
+from napari_ebsdml.dislocations.density import total_dislocation_density
 from napari_ebsdml.dislocations.lines import simulate_maps, unit_density
+from napari_ebsdml.dislocations.lines_presets import line_rules
+from napari_ebsdml.dislocations.model import DislocationModel
 from napari_ebsdml.dislocations.predict import predict_planes
+from napari_ebsdml.dislocations.slip_planes import system_planes
 from napari_ebsdml.dislocations.slip_systems import for_lattice
 from napari_ebsdml.errors import InputError, MissingDataError
 
@@ -117,6 +120,112 @@ def test_sum_over_planes_and_bounds(model_file):
     assert np.isfinite(total.article_average()[0]) or total.article_average()[1] == 0
     assert total.crops("paper").shape == (12, 21, 21)
     assert "valid pixels" in repr(total)
+
+
+def two_planes(part, scale=1.0):
+    """Lines in the plane of system 0, which lies in the map; scattered GND in other planes.
+
+    `part` is what the scattered GND is of the whole, on average.
+    """
+    systems = for_lattice("fcc", 3.6)
+    q = basal(systems, 0)
+    back = q * [1, -1, -1, -1]
+    rules = line_rules("exact").replace(pixels=40, lines=(40, 40))
+    field = simulate_maps(1, rules, seed=8).gnd[0]
+    vector = scale * UNIT * np.concatenate([field, np.zeros((40, 40, 1))], axis=-1)
+    b = systems.burgers[0] / np.linalg.norm(systems.burgers[0])
+    screw = next(k for k in np.flatnonzero(~systems.is_edge) if abs(systems.lines[k] @ b) > 0.999)
+    per_system = np.zeros((40, 40, len(systems)))
+    for k in (0, screw):
+        per_system[..., k] = vector @ turn(back, systems.lines[k])
+    lines = np.hypot(vector[..., 0], vector[..., 1])
+    other = next(
+        k for k in range(12)
+        if abs(systems.burgers[k] @ b) < 0.999 * systems.burgers_lengths[k]
+    )  # fmt: skip
+    random = np.random.default_rng(1)
+    per_system[..., other] = (
+        random.choice([-1, 1], (40, 40)) * part / (1 - part) * lines * random.uniform(0.9, 1.1)
+    )
+    return made_up(per_system, q, systems)
+
+
+INNER = (slice(3, -3), slice(3, -3))
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return DislocationModel.load("default")
+
+
+def test_a_little_gnd_that_cannot_be_judged_does_no_harm(shipped):
+    whole = total_dislocation_density(two_planes(0.0), shipped, plane_thickness=DEPTH)
+    assert whole.in_range[INNER].mean() > 0.95
+    faint = total_dislocation_density(two_planes(0.05), shipped, plane_thickness=DEPTH)
+    k = np.flatnonzero(np.nansum(faint.planes.magnitude, axis=(1, 2)) > 0)[-1]
+    foreign = (faint.planes.magnitude[k] > 0) & ~faint.planes.in_range[k]
+    assert foreign[INNER].mean() > 0.5
+    assert faint.in_range[INNER].mean() > 0.9
+    # It counts as measured, not as the network extrapolates.
+    at = foreign & faint.in_range
+    rest = np.delete(faint.planes.mean, k, axis=0).sum(axis=0)
+    np.testing.assert_allclose(
+        faint.mean[at], (rest + faint.planes.magnitude[k])[at], rtol=1e-3, atol=1e-4 * UNIT
+    )
+    much = total_dislocation_density(two_planes(0.15), shipped, plane_thickness=DEPTH)
+    some = much.gnd > 0
+    assert much.in_range[INNER][some[INNER]].mean() < 0.2
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_wrong_scale_is_found_in_maps(shipped, factor):
+    total = total_dislocation_density(two_planes(0.05, factor), shipped, plane_thickness=DEPTH)
+    some = total.gnd > 0
+    assert total.in_range[INNER][some[INNER]].mean() < 0.1
+
+
+def test_noise_floor(model_file):
+    rng = np.random.default_rng(4)
+    systems = for_lattice("fcc", 3.6)
+    per_system = np.where(rng.random((21, 21, 18)) < 0.3, rng.normal(size=(21, 21, 18)), 0) * UNIT
+    per_system[:8] = 0
+    per_system[15, 15] = np.nan
+    gnd = made_up(per_system, quaternion([1, 1, 0], 25), systems)
+    blind = total_dislocation_density(gnd, model_file, plane_thickness=DEPTH)
+    gnd.noise_floor = np.where(np.isnan(per_system[..., 0]), np.nan, 2 * UNIT)
+    gnd.above_noise = np.nansum(np.abs(per_system), axis=-1) > 3 * UNIT
+    same = total_dislocation_density(gnd, model_file, plane_thickness=DEPTH, noise=False)
+    np.testing.assert_array_equal(same.interval, blind.interval)
+    assert same.above_noise.sum() == 440
+    total = total_dislocation_density(gnd, model_file, plane_thickness=DEPTH)
+    low, high = np.moveaxis(total.interval, -1, 0)
+    assert np.isnan(low[15, 15])
+    # No GND: zero, and honestly anything up to the noise floor.
+    assert not total.mean[:8].any()
+    assert not low[:8].any()
+    np.testing.assert_allclose(high[:8], 2 * UNIT)
+    assert total.in_range[:8].all()
+    known = np.isfinite(total.mean)
+    quiet = known & ~gnd.above_noise
+    assert (quiet & (total.gnd > 0)).any()
+    assert not low[quiet].any()
+    assert (high[known] >= total.mean[known]).all()
+    assert (high[known] - low[known] >= (blind.interval[..., 1] - blind.interval[..., 0])[known]
+            ).mean() > 0.6  # fmt: skip
+    np.testing.assert_array_equal(total.above_noise, gnd.above_noise & known)
+    # What lies below the floor is no reason to call a pixel out of range.
+    outside = np.where(total.planes.in_range, 0, np.nan_to_num(total.planes.magnitude)).sum(axis=0)
+    assert total.in_range[known & (outside < 1.99 * UNIT)].all()
+    assert not total.in_range[outside > np.maximum(2.01 * UNIT, 0.101 * total.gnd)].any()
+
+
+def test_progress_covers_everything(model_file):
+    gnd = made_up(np.full((15, 15, 18), UNIT), quaternion([1, 0, 0], 10))
+    done = []
+    total_dislocation_density(gnd, model_file, progress=done.append)
+    assert done == sorted(done)
+    assert done[0] == 0
+    assert done[-1] == 1
 
 
 def test_windows_lie_in_one_grain(model_file):

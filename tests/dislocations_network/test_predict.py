@@ -105,15 +105,20 @@ def test_progress_and_cancelling(maps, model_file, monkeypatch):
     from napari_ebsdml.dislocations import predict
 
     monkeypatch.setattr(predict, "_PIXELS_IN_GROUP", 441)
+    monkeypatch.setattr(predict, "_TILE", 11)
     done = []
-    predict_planes(maps.gnd, STEP, THICKNESS, model_file, symmetric=False, progress=done.append)
-    assert done == [0.25, 0.5, 0.75, 1.0]
+    gnd = maps.gnd * UNIT
+    predict_planes(gnd, STEP, THICKNESS, model_file, symmetric=False, progress=done.append)
+    assert done == sorted(done)
+    assert done[-1] == 1.0
+    # Within a plane too: a single large plane must be cancellable.
+    assert len(set(done)) >= 4 * 4
 
     def stop(fraction):
         raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        predict_planes(maps.gnd, STEP, THICKNESS, model_file, progress=stop)
+        predict_planes(gnd, STEP, THICKNESS, model_file, progress=stop)
 
 
 def test_errors(maps, model_file, tmp_path):
@@ -138,10 +143,53 @@ def test_errors(maps, model_file, tmp_path):
         predict_planes(good, 1, 0.02, model_file, level=1)
     with pytest.raises(InputError, match="n_range"):
         predict_planes(good, 1, 0.02, model_file, n_range=(1, 99))
+    for noise in (-1.0, np.inf, np.zeros((3, 2)), "loud"):
+        with pytest.raises(InputError, match="noise"):
+            predict_planes(good, 1, 0.02, model_file, noise=noise)
     with pytest.raises(InputError, match="No model 'nonsense'"):
         predict_planes(good, 1, 0.02, "nonsense")
     with pytest.raises(ModelError, match="no such file"):
         predict_planes(good, 1, 0.02, tmp_path / "none.safetensors")
+
+
+def test_noise_empties_and_widens(maps, model_file):
+    gnd, sigma = maps.gnd * UNIT, 0.05 * UNIT
+    size = np.hypot(gnd[..., 0], gnd[..., 1])
+    quiet = size < 3 * sigma
+    assert (quiet & (size > 0)).any()
+    emptied = np.where(quiet[..., None], 0, gnd)
+    blind = predict_planes(emptied, STEP, THICKNESS, model_file, symmetric=False)
+    out = predict_planes(gnd, STEP, THICKNESS, model_file, symmetric=False, noise=sigma)
+    for name in ("mean", "median", "n_lines", "in_range", "valid"):
+        np.testing.assert_array_equal(getattr(out, name), getattr(blind, name), err_msg=name)
+    np.testing.assert_allclose(out.magnitude, size, rtol=1e-5)
+    np.testing.assert_allclose(out.std, np.hypot(blind.std, sigma), rtol=1e-5)
+    low, high = np.moveaxis(out.interval, -1, 0)
+    assert not low[quiet].any()
+    assert not out.mean[quiet].any()
+    reach = 1.6449 * sigma
+    np.testing.assert_allclose(high[quiet], (size + reach)[quiet], rtol=1e-3)
+    np.testing.assert_allclose(
+        low[~quiet], np.maximum(blind.interval[..., 0] - reach, 0)[~quiet], rtol=1e-3,
+        atol=1e-4 * UNIT,
+    )  # fmt: skip
+    assert (high >= blind.interval[..., 1]).all()
+    # An array per pixel does the same; where noise is not known, nothing is added.
+    each = np.full(gnd.shape[1:3], sigma)
+    each[3, 4] = np.nan
+    part = predict_planes(gnd, STEP, THICKNESS, model_file, symmetric=False, noise=each)
+    alone = predict_planes(
+        np.where((quiet & np.isfinite(each))[..., None], 0, gnd), STEP, THICKNESS, model_file,
+        symmetric=False,
+    )  # fmt: skip
+    np.testing.assert_allclose(part.interval[:, 3, 4], alone.interval[:, 3, 4], rtol=1e-6)
+    np.testing.assert_array_equal(part.interval[:, 12:], out.interval[:, 12:])
+    # No GND measured, but some may be there.
+    nothing = predict_planes(np.zeros((1, 9, 9, 2)), STEP, THICKNESS, model_file, noise=sigma)
+    assert not nothing.mean.any()
+    assert not nothing.interval[..., 0].any()
+    np.testing.assert_allclose(nothing.interval[..., 1], reach, rtol=1e-3)
+    assert nothing.in_range.all()
 
 
 def test_bad_models(model_file, tmp_path):
@@ -235,6 +283,33 @@ def test_shipped_finds_a_wrong_scale(shipped, fresh_maps, factor):
     assert thick.in_range[at][some].mean() < 0.1
     right = predict_planes(gnd, STEP, THICKNESS, shipped, symmetric=False)
     assert right.in_range[at][some].mean() > 0.9
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.1])
+def test_known_noise(shipped, fresh_maps, noise):
+    at = inner(shipped)
+    random = np.random.default_rng(5).standard_normal(fresh_maps.gnd.shape)
+    gnd = (fresh_maps.gnd + noise * random) * UNIT
+    true = fresh_maps.total[at] * UNIT
+
+    def ask(factor=1.0, told=True):
+        return predict_planes(factor * gnd, STEP, THICKNESS, shipped, symmetric=False,
+                              noise=factor * noise * UNIT if told else None)  # fmt: skip
+
+    def cover(out):
+        low, high = np.moveaxis(out.interval[at], -1, 0)
+        return ((low <= true * 1.0001) & (true <= high * 1.0001)).mean()
+
+    right = ask()
+    assert cover(ask(told=False)) < 0.7
+    assert 0.88 < cover(right) < 0.98
+    # The average is unbiased, and the scale is judged as without noise.
+    assert right.mean[at].mean() == pytest.approx(true.mean(), rel=0.06)
+    assert right.in_range[at].mean() > 0.9
+    for factor in (0.5, 2.0):
+        wrong = ask(factor)
+        some = wrong.mean[at] > 0
+        assert wrong.in_range[at][some].mean() < 0.1
 
 
 def test_shipped_card(shipped):

@@ -20,7 +20,18 @@ from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import InputError, Scan, Source
 from napari_ebsdml._napari.dislocation_form import MODEL_FIELDS
-from napari_ebsdml._napari.dislocation_layers import GOOD, GUESS, OUTSIDE, UNKNOWN, validity
+from napari_ebsdml._napari.dislocation_layers import (
+    GOOD,
+    GUESS,
+    OUTSIDE,
+    QUIET,
+    UNKNOWN,
+    VALIDITY_CLASSES,
+    DensityResult,
+    gnd_in_range,
+    in_short,
+    validity,
+)
 from napari_ebsdml._napari.dislocation_widget import DislocationWidget, compute_density
 from napari_ebsdml._napari.fields import Number
 from napari_ebsdml._napari.gnd_layers import RESULT
@@ -118,6 +129,8 @@ def test_layers_hide_what_is_out_of_range(viewer: Any, qtbot: Any, model_file: P
     np.testing.assert_array_equal(labels.data, validity(expected))
     assert (labels.data[:, -2:] == UNKNOWN).all()
     assert (labels.data[np.isfinite(expected.mean) & ~inside] == OUTSIDE).all()
+    noisy = inside & expected.valid & ~expected.above_noise
+    assert (labels.data[noisy] == QUIET).all()
     assert "total dislocation density" in viewer.layers.selection.active.name
     assert shown.metadata["ebsdml"]["model"].endswith("random.safetensors")
     assert shown.metadata["ebsdml"]["settings"]["plane_thickness"] == 0.05
@@ -134,9 +147,10 @@ def test_layers_hide_what_is_out_of_range(viewer: Any, qtbot: Any, model_file: P
     assert "include extrapolations" in widget.message.text()
     lines = layer(viewer, "number of dislocation lines").data
     np.testing.assert_array_equal(lines[lines >= 0], expected.n_lines[expected.n_lines >= 0])
-    low, high = expected.interval[..., 0], expected.interval[..., 1]
-    ratio = layer(viewer, "high / low").data
-    np.testing.assert_allclose(ratio[low > 0], (high / np.where(low > 0, low, 1))[low > 0], 1e-4)
+    width = expected.interval[..., 1] - expected.interval[..., 0]
+    shown = layer(viewer, "width of the 90 % interval").data
+    known = np.isfinite(expected.mean)
+    np.testing.assert_allclose(10.0 ** shown[known], np.maximum(width, 1e9)[known], rtol=1e-4)
 
     # The table is what the package computes, and goes to the clipboard unrounded.
     table = density_averages(
@@ -144,18 +158,22 @@ def test_layers_hide_what_is_out_of_range(viewer: Any, qtbot: Any, model_file: P
         window=7, extrapolate=True,
     )  # fmt: skip
     widget.phase_table.copy()
-    head, row = (line.split("\t") for line in QApplication.clipboard().text().splitlines())
-    assert head == list(table)
-    stress = float(row[head.index("Taylor stress [MPa]")])
+    lines = [line.split("\t") for line in QApplication.clipboard().text().splitlines()]
+    assert lines[0] == ["", "Iron bcc"]
+    assert [line[0] for line in lines[1:]] == [title for title in table if title != "phase"]
+    at = [line[0] for line in lines].index("Taylor stress [MPa]")
+    stress = float(lines[at][1])
     assert stress == pytest.approx(table["Taylor stress [MPa]"][0])
     used = expected.valid.ravel()
     assert stress == pytest.approx(taylor_stress(float(expected.mean.ravel()[used].mean())))
     # Another metal changes the stress at once, without a new computation.
     box = widget.taylor_form.boxes[scan.phases.ids[0]]
     box.setCurrentIndex(box.findData("copper"))
-    assert widget.phase_table.rows()[1][head.index("Taylor stress [MPa]")] != stress
+    assert widget.phase_table.rows()[at][1] != stress
+    assert "0.3 for copper" in widget.taylor_form.note.text()
     box.setCurrentIndex(0)
-    assert np.isnan(widget.phase_table.rows()[1][head.index("Taylor stress [MPa]")])
+    assert np.isnan(widget.phase_table.rows()[at][1])
+    assert widget.taylor_form.note.isHidden()
 
 
 def test_uses_a_gnd_density_that_is_there(
@@ -194,8 +212,7 @@ def test_rise_between_two_scans(viewer: Any, qtbot: Any, model_file: Path) -> No
         widget.chooser.scan = scan
         compute(widget, qtbot)
     assert widget.other.currentData() is before
-    head, row = widget.increment_table.rows()
-    found = dict(zip(head, row, strict=True))
+    found = dict(widget.increment_table.rows()[1:])
     means = {
         scan: layer(viewer, f"{scan.name} · total").metadata[RESULT].total
         for scan in (before, after)
@@ -240,13 +257,32 @@ def test_progress_covers_both_steps(model_file: Path) -> None:
     assert any(0 < value < 0.3 for value in seen)
 
 
-def test_validity_has_four_kinds() -> None:
+def test_validity_has_five_kinds() -> None:
     total: Any = SimpleNamespace(
-        mean=np.array([[np.nan, 1.0, 1.0, 1.0]]),
-        valid=np.array([[False, True, True, False]]),
-        in_range=np.array([[False, True, False, True]]),
+        mean=np.array([[np.nan, 1.0, 1.0, 1.0, 1.0, 1.0]]),
+        valid=np.array([[False, True, True, False, True, False]]),
+        in_range=np.array([[False, True, False, True, True, True]]),
+        above_noise=np.array([[False, True, False, True, False, False]]),
     )
-    assert validity(total).tolist() == [[UNKNOWN, GOOD, OUTSIDE, GUESS]]
+    assert validity(total).tolist() == [[UNKNOWN, GOOD, OUTSIDE, GUESS, QUIET, GUESS]]
+    assert [entry.label for entry in VALIDITY_CLASSES] == list(range(5))
+
+
+def test_message_tells_why_there_is_no_average() -> None:
+    valid = np.array([[True, True, True, False]])
+    total: Any = SimpleNamespace(
+        gnd=np.array([[1.0, 2.0, 5.0, np.nan]]),
+        mean=np.array([[2.0, 4.0, 9.0, np.nan]]),
+        valid=valid,
+        in_range=np.array([[True, True, False, False]]),
+        above_noise=valid,
+    )
+    assert gnd_in_range(total) == pytest.approx(3 / 8)
+    gnd: Any = SimpleNamespace(orientation_noise={0: 0.1})
+    assert "carry 38 % of the GND" in in_short(DensityResult(total, gnd, "x", 7))
+    assert "carry" not in in_short(DensityResult(total, gnd, "x", 7), extrapolate=True)
+    total.in_range[:] = True
+    assert "carry" not in in_short(DensityResult(total, gnd, "x", 7))
 
 
 def test_averages_count_only_what_is_known() -> None:
@@ -266,7 +302,16 @@ def test_averages_count_only_what_is_known() -> None:
     assert table["pixels"] == [18 * 18]
     assert table["used [%]"] == [pytest.approx(100 * used.size / 324)]
     assert np.isnan(table["Taylor stress [MPa]"]).all()
+    bound = mean / 2  # as total_of has it
+    assert table["GND used [%]"] == [pytest.approx(100 * bound[3:15, 3:12].sum()
+                                                   / bound[3:15, 3:15].sum())]  # fmt: skip
+    # Pixels in range that carry little of the GND do not stand for the rest.
+    heavy = np.where(in_range, mean, 20 * mean)
+    poor = density_averages(total_of(in_range, valid, heavy, std), gnd, "phase")
+    assert poor["GND used [%]"][0] < 50
+    assert np.isnan(poor["mean density [1/m²]"]).all()
     wide = density_averages(total_of(in_range, valid, mean, std), gnd, extrapolate=True)
+    assert wide["GND used [%]"] == [pytest.approx(100)]
     assert wide["mean density [1/m²]"] == [pytest.approx(mean[valid].mean())]
 
     # Fewer pixels than one window hold no average.

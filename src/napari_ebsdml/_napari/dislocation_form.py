@@ -20,12 +20,10 @@ from napari_ebsdml._napari.fields import Choice, Field, Flag, Form, Number
 from napari_ebsdml._napari.gnd_form import narrow, phases_in
 from napari_ebsdml.dislocations.averages import material_of_phase
 from napari_ebsdml.dislocations.taylor import MATERIALS, taylor_material
+from napari_ebsdml.dislocations.uncertainty import INFORMATION_DEPTH
 from napari_ebsdml.scan import Scan
 
 _FILE = "file"
-
-THICKNESS_NM = 20.0
-"""`density.INFORMATION_DEPTH` in nm; not imported, because torch takes seconds to load."""
 
 MODEL_FIELDS: tuple[Field, ...] = (
     Choice(
@@ -34,7 +32,7 @@ MODEL_FIELDS: tuple[Field, ...] = (
         "The network that tells how many dislocations hide behind a GND map",
     ),
     Number(
-        "plane_thickness", "Plane thickness", THICKNESS_NM, 0.1, 10_000, "nm", 1, 5.0,
+        "plane_thickness", "Plane thickness", 1000 * INFORMATION_DEPTH, 0.1, 10_000, "nm", 1, 5.0,
         "Thickness of the layer whose lines a pixel shows: the depth that patterns come from, "
         "about 20 nm. One line across a pixel is 1 / (step × thickness), so that it sets the "
         "scale of the answer; no value of it is rigorous.",
@@ -127,6 +125,9 @@ class TaylorForm(QWidget):
         layout.addWidget(QLabel("<b>Taylor stress</b>"))
         layout.addLayout(self._rows)
         layout.addWidget(self.fields)
+        self.note = QLabel()
+        self.note.setWordWrap(True)
+        layout.addWidget(self.note)
 
     def show_scan(self, scan: Scan | None) -> None:
         """Offer the metals for the scan's phases; the phase's own where it is known."""
@@ -161,6 +162,14 @@ class TaylorForm(QWidget):
         self.changed.emit()
 
     def _tips(self) -> None:
+        assumed = {
+            name: taylor_material(name).alpha
+            for name in self.materials.values()
+            if "alpha" in taylor_material(name).assumed
+        }
+        values = " and ".join(f"{value:g} for {name}" for name, value in assumed.items())
+        self.note.setText(f"α is assumed: {values}. The stress goes with it." if values else "")
+        self.note.setVisible(bool(values))
         for box in self.boxes.values():
             name = box.currentData()
             if name is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
@@ -198,22 +197,25 @@ class DislocationWidget(ScanWidget):
             self.message.setText(_NOTHING)
             self.histogram.clear()
             return
-        total = self.result.total
-        good = total.valid & total.in_range
-        outside = np.isfinite(total.mean) & ~total.in_range
+        mean, worth = self.result.total.mean, layers.validity(self.result.total)
         self.message.setText(layers.in_short(self.result, self._all))
         self.meaning.setText(layers.in_words(self.result))
         self.histogram.follow(layer)
-        parts = {"estimate": total.mean[good], "guess": total.mean[~good & total.in_range]}
-        if outside.any():
-            parts["out of range"] = total.mean[outside]
+        parts = {
+            name: mean[worth == kind]
+            for name, kind in (
+                ("guess", layers.GUESS), ("estimate", layers.GOOD),
+                ("noise", layers.QUIET), ("out of range", layers.OUTSIDE),
+            )
+            if (worth == kind).any()
+        }  # fmt: skip
         self.histogram.show_values("mean dislocation density [1/m²]", parts)
         self._fill_tables()
 
     def _fill_tables(self) -> None:
         if self.result is None:
             return
-        self.phase_table.set_columns(self._averages(self.result, "phase"))
+        self.phase_table.set_columns(upright(self._averages(self.result, "phase")))
         self.grain_table.set_columns(self._averages(self.result, "grain"))
         self._fill_increment()
 
@@ -266,7 +268,7 @@ class DislocationWidget(ScanWidget):
             self.increment_note.setText(str(error))
             return
         self.increment_note.setText(f"Rise from {before.name} to {scan.name}")
-        self.increment_table.set_columns(rise)
+        self.increment_table.set_columns(upright(rise))
 
     def _source_chosen(self, index: int = 0) -> None:
         self.gnd_form.setVisible(not self.source.currentData())
@@ -289,6 +291,15 @@ class DislocationWidget(ScanWidget):
         self.meaning.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.meaning.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         return page(self.meaning)
+
+
+def upright(table: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """A table with one column a phase in place of one row: a dock is narrow, its titles long."""
+    titles = [title for title in table if title != "phase"]
+    columns: dict[str, list[Any]] = {"": titles}
+    for n, name in enumerate(table["phase"]):
+        columns[name if name not in columns else f"{name} ({n})"] = [table[t][n] for t in titles]
+    return columns
 
 
 def total_layer_of(viewer: ViewerModel, scan: Scan) -> Layer | None:

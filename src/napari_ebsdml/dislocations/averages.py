@@ -27,6 +27,8 @@ Table = dict[str, list[Any]]
 """Column title -> values."""
 
 _EVERYTHING = "whole map"
+REPRESENTATIVE = 0.5
+"""Least part of the GND that the pixels of an average must carry."""
 
 
 def gnd_averages(gnd: GndDensity, by: str = "grain") -> Table:
@@ -113,8 +115,9 @@ def density_averages(
 ) -> Table:
     """Total dislocation density and Taylor stress of every phase or grain.
 
-    Only pixels that are valid and within the model's range count. A phase or grain with fewer
-    of them than one window has gets no average: NaN.
+    Only pixels that are valid and within the model's range count. A phase or grain gets no
+    average (NaN) where they are fewer than one window has, or carry less than half of the GND of
+    all its valid pixels: those in range are then the emptier ones, and do not stand for the rest.
 
     Parameters
     ----------
@@ -138,7 +141,8 @@ def density_averages(
     dict of column -> list
         Phase; with "grain" also its label; mean total density with its standard error in 1/m^2;
         Taylor stress with its standard error in MPa; mean of the GND, the lower bound, in the
-        same pixels; pixels with an estimate, and the part of them that is used in %.
+        same pixels; the parts in % that are used of the pixels with an estimate, and of the GND
+        in the valid ones; pixels with an estimate.
 
     Raises
     ------
@@ -148,7 +152,8 @@ def density_averages(
     known = np.isfinite(density.mean)
     groups, names = _groups(gnd.scan, gnd.grains, known, by)
     table = _names(names, by)
-    usable = (density.valid & (density.in_range | extrapolate)).ravel()
+    valid = density.valid.ravel()
+    usable = valid & (density.in_range.ravel() | extrapolate)
     mean, std, bound = (
         np.asarray(a, np.float64).ravel() for a in (density.mean, density.std, density.gnd)
     )
@@ -156,8 +161,11 @@ def density_averages(
     for index, (phase, *_) in zip(groups, names, strict=True):
         used = index[usable[index]]
         share = 100 * used.size / index.size if index.size else np.nan
-        average = error = lower = np.nan
-        if used.size >= window**2:
+        average = error = lower = part = np.nan
+        if valid[index].any():
+            whole = bound[index[valid[index]]].sum()
+            part = 100.0 * bound[used].sum() / whole if whole > 0 else 100.0
+        if used.size >= window**2 and part >= 100 * REPRESENTATIVE:
             average, lower = float(mean[used].mean()), float(bound[used].mean())
             error = standard_error(mean[used], std[used], window)
         material = (materials or {}).get(phase)
@@ -166,10 +174,10 @@ def density_averages(
             stress = taylor_stress(average, material, friction)
             # d(sqrt rho) = d(rho) / (2 sqrt rho); friction is taken as exact.
             stress_error = (stress - friction) * error / (2 * average) if average > 0 else np.nan
-        rows.append((average, error, stress, stress_error, lower, share, int(index.size)))
+        rows.append((average, error, stress, stress_error, lower, share, part, int(index.size)))
     titles = (
         "mean density [1/m²]", "± density [1/m²]", "Taylor stress [MPa]", "± stress [MPa]",
-        "GND bound [1/m²]", "used [%]", "pixels",
+        "GND bound [1/m²]", "used [%]", "GND used [%]", "pixels",
     )  # fmt: skip
     return {**table, **{title: [row[n] for row in rows] for n, title in enumerate(titles)}}
 

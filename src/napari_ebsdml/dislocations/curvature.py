@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from napari_ebsdml._parallel import over_rows
+from napari_ebsdml._parallel import Progress, over_rows
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.symmetry import laue_operators, safe_cosine
 
@@ -29,6 +29,7 @@ def lattice_curvature(
     step: tuple[float, float],
     stencil: str = "full",
     point_group: Any = "m-3m",
+    progress: Progress = None,
 ) -> NDArray[np.float64]:
     """Lattice curvature tensor of every pixel.
 
@@ -47,6 +48,8 @@ def lattice_curvature(
         left or upper one in the last column or row.
     point_group
         Whose proper rotations bring a neighbour next to the pixel: what `laue_operators` takes.
+    progress
+        Called with the fraction done; what it raises ends the computation.
 
     Returns
     -------
@@ -64,7 +67,7 @@ def lattice_curvature(
     Pantleon, Scripta Materialia 58 (2008) 994, doi 10.1016/j.scriptamat.2008.01.050.
     """
     operators = laue_operators(point_group)
-    curvature, _ = curvature_and_gain(quaternions, grain_ids, step, stencil, operators)
+    curvature, _ = curvature_and_gain(quaternions, grain_ids, step, stencil, operators, progress)
     return curvature
 
 
@@ -74,6 +77,7 @@ def curvature_and_gain(
     step: tuple[float, float],
     stencil: str,
     operators: NDArray[np.float64],
+    progress: Progress = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Curvature as in `lattice_curvature`, and how much noise it takes over.
 
@@ -110,7 +114,7 @@ def curvature_and_gain(
     def work(first: int, end: int) -> None:
         kernel(quaternions, labels, operators, limit, dy, dx, first, end, curvature, gain)
 
-    over_rows(work, (rows, columns))
+    over_rows(work, (rows, columns), progress)
     return curvature, gain
 
 

@@ -227,10 +227,16 @@ def gnd_density(
                     filtering.radius,
                     filtering.passes,
                     phase,
-                    progress=partial(start, 0.4 * share),
+                    progress=partial(start, 0.3 * share),
                 )
-                left = remaining_noise(filtering, stencil, sigma, inside)
-        kappa, gain = curvature_and_gain(smooth, inside, scan.step, stencil, laue_operators(phase))
+                left = remaining_noise(
+                    filtering, stencil, sigma, inside,
+                    progress=partial(start + 0.3 * share, 0.05 * share),
+                )  # fmt: skip
+        kappa, gain = curvature_and_gain(
+            smooth, inside, scan.step, stencil, laue_operators(phase),
+            partial(start + 0.35 * share, 0.05 * share),
+        )  # fmt: skip
         known = np.isfinite(gain)
         at: Any = ... if single else known
 

@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from napari_ebsdml._parallel import Progress
 from napari_ebsdml.dislocations.curvature import _usable, curvature_and_gain, rotation_vector
 from napari_ebsdml.dislocations.denoise import Denoise, denoise_orientations
 from napari_ebsdml.dislocations.fit import fit_slip_systems
@@ -154,7 +155,12 @@ def noise_level(
 
 
 def remaining_noise(
-    settings: Denoise, stencil: str, sigma: float, grain_ids: NDArray[Any], seed: int = 0
+    settings: Denoise,
+    stencil: str,
+    sigma: float,
+    grain_ids: NDArray[Any],
+    seed: int = 0,
+    progress: Progress = None,
 ) -> NDArray[np.float64]:
     """Curvature noise after denoising as a share of that before, in every pixel.
 
@@ -173,6 +179,8 @@ def remaining_noise(
         0 for none.
     seed
         Of the random numbers.
+    progress
+        Called with the fraction done; what it raises ends the measurement.
 
     Returns
     -------
@@ -190,7 +198,8 @@ def remaining_noise(
     most = (2 * reach + 1) ** 2
     counts = _same_grain(window, reach)
     number, summed = np.zeros(most + 1), np.zeros(most + 1)
-    for _ in range(min(64, -(-(1 << 16) // window.size))):
+    rounds = min(64, -(-(1 << 16) // window.size))
+    for turn in range(rounds):
         half = np.radians(sigma) / 2 * random.standard_normal((*window.shape, 3))
         q = np.concatenate((np.ones((*window.shape, 1)), half), axis=2)
         q /= np.linalg.norm(q, axis=2, keepdims=True)
@@ -203,6 +212,8 @@ def remaining_noise(
         share /= (np.radians(sigma) * gain[known]) ** 2
         number += np.bincount(counts[known], minlength=most + 1)
         summed += np.bincount(counts[known], share, minlength=most + 1)
+        if progress is not None:
+            progress((turn + 1) / rounds)
     # A count that hardly occurs borrows from those close to it.
     at = np.arange(most + 1)
     weight = np.exp(-np.abs(at[:, None] - at) / 1.0) / (1 + number[:, None]) + np.eye(most + 1)

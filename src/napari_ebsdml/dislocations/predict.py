@@ -16,12 +16,16 @@ from napari_ebsdml.dislocations.lines import unit_density
 from napari_ebsdml.dislocations.mixture import summarise
 from napari_ebsdml.dislocations.model import DislocationModel
 from napari_ebsdml.dislocations.network import symmetric_output
+from napari_ebsdml.dislocations.uncertainty import add_noise, noise_reach
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.tiling import tiles
 
 NOTHING = 1e-6
 """|GND| below this part of one line across a pixel is none at all."""
+NOISE_LIMIT = 3.0
+"""Vectors of pure noise are longer than so many standard deviations of a component in 1.1 %."""
 _SEEN = 1e-3
+_FAINT = 0.2
 _POOL = 21
 _MARGIN = 0.3
 # Small enough for the activations of a tile to stay in the processor's cache.
@@ -45,7 +49,8 @@ class PlanePrediction:
     std
         Standard deviation of the density in 1/m^2.
     interval : (planes, rows, columns, 2)
-        Ends of the central interval that holds `level` of the probability, 1/m^2.
+        Ends of the central interval that holds `level` of the probability, 1/m^2. Noise that
+        was told is in it: the low end may then lie below |GND|.
     n_lines
         Most probable number of dislocation lines in the pixel; -1 where the GND is not known.
         The largest number that the network knows stands for itself and more.
@@ -56,7 +61,7 @@ class PlanePrediction:
         Whether the network's whole window lies on the map and is known. Elsewhere missing
         pixels count as empty, and estimates are guesses.
     magnitude
-        |GND| in 1/m^2, a lower bound of every estimate.
+        |GND| in 1/m^2, a lower bound of mean and median where noise does not explain it.
     unit
         Density of one line straight across a pixel, 1 / (step x plane thickness), in 1/m^2.
     level
@@ -94,6 +99,7 @@ def predict_planes(
     symmetric: bool = True,
     level: float = 0.9,
     n_range: tuple[int, int] | None = None,
+    noise: ArrayLike | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> PlanePrediction:
     """Total dislocation density and number of lines from GND maps of single slip planes.
@@ -119,6 +125,12 @@ def predict_planes(
     n_range
         Fewest and most lines in a pixel, where this is known, all taken as equally frequent;
         e.g. (1, 5) for the article's crops.
+    noise
+        Standard deviation of the noise in each component of the GND in 1/m^2, where it is known:
+        a number, or an array that broadcasts to (planes, rows, columns). Pixels with |GND| below
+        3 times this count as empty, which keeps averages unbiased and the check of scale sharp:
+        their mean, median and N are 0, their interval runs from 0 to what may be behind the
+        noise. Elsewhere noise widens `std` and `interval`.
     progress
         Called with the part that is done, 0..1; an exception from it cancels.
 
@@ -150,6 +162,8 @@ def predict_planes(
     planes, rows, columns, _ = fields.shape
     shape = (planes, rows, columns)
     known = np.asarray(np.isfinite(fields).all(axis=-1))
+    spread = None if noise is None else _noise(noise, shape)
+    quiet = np.zeros(shape, bool)
     found = {name: np.zeros(shape, np.float32) for name in ("mean", "median", "std")}
     interval = np.zeros((*shape, 2), np.float32)
     n_lines = np.zeros(shape, np.int32)
@@ -164,16 +178,28 @@ def predict_planes(
         x = np.ascontiguousarray(np.moveaxis(inside, -1, 1), np.float32)
         size = np.hypot(x[:, 0], x[:, 1])
         magnitude[part] = size * unit
+        if spread is not None:
+            quiet[part] = magnitude[part] < NOISE_LIMIT * spread[part]
+            size = np.where(quiet[part], 0, size)
         x *= (size >= NOTHING)[:, None]
         scale = np.zeros((x.shape[0], 3, rows, columns), np.float32)
-        _fill(loaded, x, part, symmetric, level, n_range, found, interval, n_lines, scale)
+
+        def report(done: float, part: slice = part) -> None:
+            if progress is not None:
+                progress((part.start + done * (part.stop - part.start)) / planes)
+
+        _fill(loaded, x, part, symmetric, level, n_range, found, interval, n_lines, scale, report)
         in_range[part] = _right_scale(scale, size, loaded.scale_prior)
         in_range[part] &= (size <= loaded.largest) & (n_lines[part] < most)
-        if progress is not None:
-            progress(part.stop / planes)
     for array in (*found.values(), interval):
         array *= np.float32(unit) if unit < 1e37 else unit
         array[~known] = np.nan
+    if spread is not None:
+        interval = add_noise(interval, found["mean"], spread, level).astype(np.float32)
+        interval[quiet, 0] = 0
+        interval[quiet, 1] = (magnitude + noise_reach(spread, level))[quiet]
+        found["std"] = np.hypot(found["std"], spread).astype(np.float32)
+        interval[~known] = found["std"][~known] = np.nan
     magnitude[~known] = np.nan
     n_lines[~known] = -1
     in_range &= known
@@ -181,6 +207,19 @@ def predict_planes(
         found["mean"], found["median"], found["std"], interval, n_lines, in_range, valid,
         magnitude, unit, level, loaded.name,
     )  # fmt: skip
+
+
+def _noise(noise: ArrayLike, shape: tuple[int, int, int]) -> NDArray[np.float64]:
+    """Noise of every pixel; NaN, where it is not known, counts as none."""
+    try:
+        array = np.broadcast_to(np.asarray(noise, np.float64), shape)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"noise must be a number or an array that fits (planes, rows, columns) {shape}."
+        ) from None
+    if np.nanmin(array, initial=0) < 0 or np.isinf(array).any():
+        raise InputError("noise is a standard deviation in 1/m^2: finite and not negative.")
+    return np.nan_to_num(array)
 
 
 def _fill(
@@ -194,11 +233,13 @@ def _fill(
     interval: NDArray[np.float32],
     n_lines: NDArray[np.int32],
     scale: NDArray[np.float32],
+    report: Callable[[float], None],
 ) -> None:
     """Run the network on a group of planes, tile by tile; empty tiles stay zero."""
     network, r = loaded.network, loaded.network.radius
     padded = np.pad(x, ((0, 0), (0, 0), (r, r), (r, r)))
-    for tile in tiles((x.shape[2], x.shape[3]), _TILE, 0):
+    parts = list(tiles((x.shape[2], x.shape[3]), _TILE, 0))
+    for number, tile in enumerate(parts):
         at_rows, at_columns = tile.read
         piece = padded[
             :, :, at_rows.start : at_rows.stop + 2 * r, at_columns.start : at_columns.stop + 2 * r
@@ -206,6 +247,7 @@ def _fill(
         full = np.flatnonzero(x[:, :, at_rows, at_columns].any(axis=(1, 2, 3)))
         step = max(1, _PIXELS_AT_ONCE // (piece.shape[2] * piece.shape[3]))
         for begin in range(0, len(full), step):
+            report((number + begin / len(full)) / len(parts))
             some = full[begin : begin + step]
             tensor = torch.from_numpy(np.ascontiguousarray(piece[some]))
             tensor = tensor.to(memory_format=torch.channels_last)
@@ -220,6 +262,7 @@ def _fill(
                 interval[(*where, end)] = values
             n_lines[where] = result.n_lines
             scale[some, :, at_rows, at_columns] = judged
+    report(1.0)
 
 
 def _right_scale(
@@ -227,8 +270,9 @@ def _right_scale(
 ) -> NDArray[np.bool_]:
     """Whether dislocation lines fit the scale, from the evidence of the surroundings."""
     window = (1, _POOL, _POOL)
-    # Pixels on lines tell more than those that hold mere noise.
-    weight = np.square(np.clip(size, 0, 2))
+    # Pixels on lines tell more than those that hold mere noise; the latter still tell something
+    # where there is nothing else.
+    weight = np.square(np.clip(size - _FAINT, 0, 2)) + 1e-3 * np.square(np.minimum(size, 2))
 
     def pooled(values: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(uniform_filter(values, window, mode="constant"))

@@ -30,6 +30,8 @@ class TaylorMaterial:
         M of a polycrystal; depends on texture, so give your own where it is known.
     source
         Where the constants come from.
+    assumed
+        Names of the constants that are usual values, not measured ones of this metal.
     """
 
     alpha: float
@@ -37,6 +39,7 @@ class TaylorMaterial:
     burgers: float
     taylor_factor: float
     source: str
+    assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("alpha", "shear_modulus", "burgers", "taylor_factor"):
@@ -50,32 +53,52 @@ class TaylorMaterial:
         return self.taylor_factor * self.alpha * self.shear_modulus * 1e3 * self.burgers * 1e-10
 
 
-_FROST = "mu, b: Frost and Ashby, Deformation-Mechanism Maps (1982), 300 K; "
+_FROST = "mu, b: Frost and Ashby, Deformation-Mechanism Maps (1982), Tables 4.1 and 5.1, 300 K; "
 _FCC = (
     _FROST
-    + "alpha: Mecking and Kocks, doi:10.1016/0001-6160(81)90112-7; M: Taylor (1938), random texture"
+    + "M: Taylor (1938), random texture, {111}<110>; alpha is ASSUMED: 0.3 is usual for fcc, "
+    "0.2 to 0.5 are reported"
 )
 _BCC = (
-    _FROST + "alpha: as alpha-iron, Kassner (2004); M: Rosenberg and Piehler (1971), pencil glide"
+    _FROST
+    + "M: Rosenberg and Piehler (1971), random texture, pencil glide; alpha is ASSUMED: that "
+    "of alpha-iron"
 )
+
+
+def _like(mu: float, b: float, fcc: bool) -> TaylorMaterial:
+    """A metal with the M of its lattice and an assumed alpha."""
+    if fcc:
+        return TaylorMaterial(0.3, mu, b, 3.06, _FCC, ("alpha",))
+    return TaylorMaterial(0.23, mu, b, 2.73, _BCC, ("alpha",))
+
 
 MATERIALS: Mapping[str, TaylorMaterial] = MappingProxyType(
     {
         "alpha-iron": TaylorMaterial(
-            0.23, 82.0, 2.482, 2.86, "Zhang and Ngan, doi:10.1016/j.ijplas.2018.11.008, Section 4"
+            0.23,
+            82.0,
+            2.482,
+            2.86,
+            "Zhang and Ngan, doi:10.1016/j.ijplas.2018.11.008, Section 4 (alpha from Kassner, "
+            "doi:10.1016/j.actamat.2003.08.019; M of their specimens)",
         ),
-        "austenite": TaylorMaterial(0.3, 81.0, 2.58, 3.06, _FCC),
-        "nickel": TaylorMaterial(0.3, 78.9, 2.49, 3.06, _FCC),
-        "copper": TaylorMaterial(0.3, 42.1, 2.56, 3.06, _FCC),
-        "aluminium": TaylorMaterial(0.3, 25.4, 2.86, 3.06, _FCC),
-        "silver": TaylorMaterial(0.3, 26.4, 2.86, 3.06, _FCC),
-        "tungsten": TaylorMaterial(0.23, 160.0, 2.74, 2.73, _BCC),
-        "molybdenum": TaylorMaterial(0.23, 134.0, 2.73, 2.73, _BCC),
-        "tantalum": TaylorMaterial(0.23, 61.2, 2.86, 2.73, _BCC),
-        "niobium": TaylorMaterial(0.23, 44.3, 2.86, 2.73, _BCC),
+        "austenite": _like(81.0, 2.58, True),
+        "nickel": _like(78.9, 2.49, True),
+        "copper": _like(42.1, 2.56, True),
+        "aluminium": _like(25.4, 2.86, True),
+        "silver": _like(26.4, 2.86, True),
+        "tungsten": _like(160.0, 2.74, False),
+        "molybdenum": _like(134.0, 2.73, False),
+        "tantalum": _like(61.2, 2.86, False),
+        "niobium": _like(44.3, 2.86, False),
     }
 )
-"""Constants by metal. Only cubic metals: a random hexagonal polycrystal has no single M."""
+"""Constants by metal. Only cubic metals: a random hexagonal polycrystal has no single M.
+
+The article's constants are those of alpha-iron. For every other metal `alpha` is assumed (see
+`TaylorMaterial.assumed`), which alone makes its stress uncertain by some 30 %: give your own.
+"""
 
 _OTHER_NAMES = {
     "iron": "alpha-iron", "ferrite": "alpha-iron", "alpha-fe": "alpha-iron", "fe": "alpha-iron",
