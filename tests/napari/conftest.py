@@ -14,6 +14,14 @@ from napari_ebsdml import Scan, Source
 MakeScan = Callable[..., Scan]
 
 
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of the plugin's own data, instead of the user's."""
+    folder = tmp_path / "user-data"
+    monkeypatch.setenv("EBSDML_DATA_DIR", str(folder))
+    return folder
+
+
 @pytest.fixture
 def make_scan() -> MakeScan:
     """Two-phase map: austenite left (phase 1), ferrite right (phase 2), top row not indexed."""

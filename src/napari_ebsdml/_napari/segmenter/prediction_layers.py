@@ -1,0 +1,104 @@
+"""Layers that show what a segmenter says of a scan."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_ebsdml._napari.classes import LabelClass
+from napari_ebsdml._napari.layers import add_result, info_of, layers_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from napari_ebsdml._napari.segmenter.state import SegmenterState
+    from napari_ebsdml.scan import Scan
+    from napari_ebsdml.segmentation import SegmentationResult
+
+SEGMENTATION = "segmentation"
+UNCERTAINTY = "uncertainty"
+OPACITY = 0.45
+
+
+def show_prediction(
+    state: SegmenterState,
+    scan: Scan,
+    result: SegmentationResult,
+    raw: SegmentationResult | None = None,
+    model: str = "U-Net",
+) -> dict[str, Layer]:
+    """Show a prediction in the layers of its scan, below its strokes, and tell the state.
+
+    The layers are refreshed in place where they are there. What is selected stays so: the user
+    may be painting. A scan that is no longer in the viewer gets nothing.
+
+    Parameters
+    ----------
+    state, scan, result
+    raw
+        The result before the grain vote.
+    model
+        Name for the layers' metadata.
+    """
+    viewer = state.viewer
+    if not layers_of(viewer, scan):
+        return {}
+    chosen = set(viewer.layers.selection)
+    active = viewer.layers.selection.active
+    before = set(viewer.layers)
+    colours = dict(zip(result.classes.values, result.classes.colours, strict=True))
+    colours.update({v: c for v, c in state.colours.items() if v in colours})
+    names = dict(zip(result.classes.values, result.classes.names, strict=True))
+    names.update({v: n for v, n in state.names.items() if v in names})
+    classes = [LabelClass(0, "none", "transparent")]
+    classes += [LabelClass(v, names[v], colours[v]) for v in result.classes.values]
+    settings = asdict(state.options)
+    labels = add_result(
+        viewer, scan, result.labels, SEGMENTATION, kind="segmentation", classes=classes,
+        settings=settings, model=model, replace=True, opacity=OPACITY,
+    )  # fmt: skip
+    uncertainty = add_result(
+        viewer, scan, result.uncertainty, UNCERTAINTY, settings=settings, model=model,
+        replace=True, visible=False, colormap="magma",
+        contrast_limits=(0.0, 1 - 1 / max(len(result.classes), 2)), opacity=0.8,
+    )  # fmt: skip
+    shown = {"labels": labels, "uncertainty": uncertainty}
+    new = [layer for layer in (labels, uncertainty) if layer not in before]
+    if labels in new:
+        hide_colours(viewer, scan)
+    for layer in new:
+        _below_strokes(state, scan, layer)
+    if new and active is not None:
+        viewer.layers.selection = chosen
+        viewer.layers.selection.active = active
+    state.set_prediction(scan, result, shown, raw)
+    return shown
+
+
+def hide_colours(viewer: ViewerModel, scan: Scan) -> None:
+    """Hide colour images of a scan where a grey one shows below: on colours, those of classes
+    cannot be told.
+    """
+    grey = False
+    for layer in layers_of(viewer, scan):
+        info = info_of(layer)
+        kind = info["kind"] if info is not None else ""
+        if kind == "rgb" and grey:
+            layer.visible = False
+        grey = grey or (kind == "image" and bool(layer.visible))
+
+
+def _below_strokes(state: SegmenterState, scan: Scan, layer: Layer) -> None:
+    layers = state.viewer.layers
+    strokes = [layers.index(p.layer) for p in state.pairs_of(scan) if p.layer in layers]
+    if strokes and min(strokes) < layers.index(layer):
+        layers.move(layers.index(layer), min(strokes))
+
+
+def agreement(labels: np.ndarray, strokes: np.ndarray) -> float:
+    """Part of the painted pixels that a result gives their class; NaN when there are none."""
+    painted = strokes > 0
+    return float((labels[painted] == strokes[painted]).mean()) if painted.any() else float("nan")

@@ -1,0 +1,217 @@
+"""Step 4 of the segmenter: phase fractions, and how the result is shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_ebsdml._napari.fields import Choice, Field, Flag, Form, Number
+from napari_ebsdml._napari.segmenter.background import Background
+from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
+from napari_ebsdml._napari.segmenter.state import PredictOptions, SegmenterState
+from napari_ebsdml._napari.segmenter.training_run import Predicted, predict, vote
+from napari_ebsdml._napari.table import DataTable
+from napari_ebsdml._napari.workers import Outcome
+from napari_ebsdml.scan import Scan
+
+RESULT_FIELDS: tuple[Field, ...] = (
+    Flag(
+        "grain_vote", "One class per grain", False,
+        "Each grain gets the class of the highest mean probability",
+    ),
+    Number(
+        "grain_threshold", "Grains end at", 3.0, 0.5, 60.0, "°", 1, 0.5,
+        "Misorientation at which a grain ends, for the vote",
+        shown=lambda values: bool(values["grain_vote"]),
+    ),
+    Choice(
+        "not_indexed", "Pixels not indexed", "classify",
+        (("classify", "classify, too"), ("leave_out", "leave out")),
+        "The network reads the pattern quality there, but no orientation",
+    ),
+    Flag(
+        "average", "Average eight turns of the map", False,
+        "A little better, and eight times slower",
+    ),
+)  # fmt: skip
+_NOTHING = "Train a model, or load one below: the whole map then gets its classes here."
+_TABLE_ROWS = 5
+
+
+class ResultPanel(QWidget):
+    """Phase fractions of the chosen map, what to show, and how to predict.
+
+    Signals
+    -------
+    described : str
+        The result in a few words, for the heading.
+    """
+
+    described = Signal(str)
+
+    def __init__(self, state: SegmenterState) -> None:
+        super().__init__()
+        self._state = state
+        self._background = Background(self)
+        self._fractions: dict[Any, list[Any]] = {}
+        self._watched: list[Any] = []
+        self.note = QLabel(_NOTHING)
+        self.note.setWordWrap(True)
+        self.show_labels = QCheckBox("Segmentation")
+        self.show_uncertainty = QCheckBox("Uncertainty")
+        self.show_uncertainty.setToolTip("Chance that the class is wrong, by the model")
+        self.table = DataTable()
+        self.fields = Form(RESULT_FIELDS)
+        self.button = QPushButton("Segment this map")
+        self.button.setToolTip("Apply the present model to the map chosen on top of the dock")
+        shown = QHBoxLayout()
+        shown.addWidget(QLabel("Show"))
+        shown.addWidget(self.show_labels)
+        shown.addWidget(self.show_uncertainty)
+        shown.addStretch(1)
+        self._shown = QWidget()
+        shown.setContentsMargins(0, 0, 0, 0)
+        self._shown.setLayout(shown)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        for part in (self.note, self._shown, self.table, self.fields, self.button):
+            layout.addWidget(part)
+        self.show_labels.toggled.connect(lambda on: self._set_visible("labels", on))
+        self.show_uncertainty.toggled.connect(lambda on: self._set_visible("uncertainty", on))
+        self.fields.changed.connect(self._options_changed)
+        self.button.clicked.connect(self.segment)
+        state.prediction_changed.connect(self._prediction_changed)
+        state.model_changed.connect(self._refresh)
+        state.busy_changed.connect(self._refresh)
+        state.classes_changed.connect(self._fill)
+        state.widget.chooser.scan_changed.connect(self._refresh)
+        state.viewer.layers.events.removed.connect(self._refresh)
+        self._options_changed()
+        self._refresh()
+
+    def segment(self) -> None:
+        """Apply the present model to the chosen map."""
+        scan, model = self._state.scan, self._state.segmenter
+        if scan is None or model is None or self._state.busy:
+            return
+        self._state.run(
+            scan, predict, model, scan, self._state.prepared(scan), self._state.options,
+            label=f"Segmenting {scan.name}", uses_torch=True, on_result=self.show_result,
+        )  # fmt: skip
+
+    def show_result(self, found: Predicted) -> None:
+        """Show a prediction in its layers and in the table."""
+        self._fractions[found.shown] = found.fractions
+        show_prediction(self._state, found.scan, found.shown, found.raw)
+        shown = set(self._state.predictions.values())
+        self._fractions = {r: f for r, f in self._fractions.items() if r in shown}
+
+    def stop(self) -> None:
+        """Let go of the viewer."""
+        self._background.stop()
+        self._watch({})
+        self._state.viewer.layers.events.removed.disconnect(self._refresh)
+
+    def _options_changed(self) -> None:
+        values = self.fields.values()
+        before = self._state.options
+        options = PredictOptions(
+            values["grain_vote"], values["grain_threshold"], values["not_indexed"],
+            8 if values["average"] else 1,
+        )  # fmt: skip
+        self._state.options = options
+        without = replace(before, grain_vote=options.grain_vote)
+        if replace(without, grain_threshold=options.grain_threshold) != options:
+            # Other probabilities: the model has to be asked again.
+            self._refresh()
+        elif options != before and not self._state.busy:
+            self._vote_again()
+        elif options != before:
+            self._refresh()
+
+    def _vote_again(self) -> None:
+        scan = self._state.scan
+        raw = self._state.raw_prediction(scan) if scan is not None else None
+        if scan is not None and raw is not None:
+            self._state.run(
+                scan, vote, scan, raw, self._state.options,
+                label="One class per grain", on_result=self.show_result,
+            )  # fmt: skip
+
+    def _prediction_changed(self, scan: Scan) -> None:
+        if scan is self._state.scan:
+            self._refresh()
+
+    def _refresh(self, event: Any = None) -> None:
+        scan, model = self._state.scan, self._state.segmenter
+        result = self._state.predictions.get(scan) if scan is not None else None
+        layers = self._state.prediction_layers(scan) if scan is not None else {}
+        self._watch(layers)
+        there = result is not None and bool(layers)
+        self.button.setEnabled(model is not None and scan is not None and not self._state.busy)
+        self._shown.setVisible(there)
+        self.table.setVisible(there)
+        for name, box in (("labels", self.show_labels), ("uncertainty", self.show_uncertainty)):
+            box.blockSignals(True)
+            box.setEnabled(name in layers)
+            box.setChecked(name in layers and bool(layers[name].visible))
+            box.blockSignals(False)
+        if not there:
+            ready = "Press the button to segment this map." if model is not None else _NOTHING
+            self.note.setText(ready)
+            self.described.emit("")
+        else:
+            assert result is not None
+            self.note.setText("\n".join(result.warnings))
+            self._fill()
+        self.note.setVisible(bool(self.note.text()))
+
+    def _watch(self, layers: dict[str, Any]) -> None:
+        """Follow the eye of the layers in napari's list."""
+        for layer in self._watched:
+            layer.events.visible.disconnect(self._refresh)
+        self._watched = list(layers.values())
+        for layer in self._watched:
+            layer.events.visible.connect(self._refresh)
+
+    def _set_visible(self, name: str, visible: bool) -> None:
+        scan = self._state.scan
+        layer = self._state.prediction_layers(scan).get(name) if scan is not None else None
+        if layer is not None:
+            layer.visible = visible
+
+    def _fill(self) -> None:
+        scan = self._state.scan
+        result = self._state.predictions.get(scan) if scan is not None else None
+        if result is None:
+            return
+        if result not in self._fractions:
+            # A result from elsewhere: counting takes too long for the GUI's thread.
+            self._background.start(
+                result.fractions, then=lambda outcome: self._counted(result, outcome)
+            )
+            return
+        names = self._state.names
+        rows = self._fractions[result]
+        self.table.set_columns(
+            {
+                "class": [names.get(f.value, f.name) for f in rows],
+                "area [%]": [100 * f.fraction for f in rows],
+                "95 % from": [100 * f.low for f in rows],
+                "to": [100 * f.high for f in rows],
+            }
+        )
+        height = min(len(rows), _TABLE_ROWS) * 22 + 34
+        self.table.view.setFixedHeight(height)
+        self.described.emit(
+            ", ".join(f"{names.get(f.value, f.name)} {100 * f.fraction:.1f} %" for f in rows[:3])
+        )
+
+    def _counted(self, result: Any, outcome: Outcome) -> None:
+        if outcome.error is None:
+            self._fractions[result] = outcome.value
+            self._fill()

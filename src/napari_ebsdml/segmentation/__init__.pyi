@@ -1,0 +1,38 @@
+from .baselines import ForestSegmenter, GrainThresholdSegmenter
+from .channels import (
+    COMPUTED_CHANNELS,
+    ORIENTATION_CHANNELS,
+    compute_channels,
+    default_channels,
+    with_property,
+)
+from .data import Classes
+from .evaluation import Evaluation, evaluate
+from .network import UNet, UNetSettings
+from .result import PhaseFraction, SegmentationResult
+from .segmenter import ModelWarning, Segmenter
+from .settings import TrainingSettings
+from .training import SegmentationEvent
+from .under_way import Training
+
+__all__ = [
+    "COMPUTED_CHANNELS",
+    "ORIENTATION_CHANNELS",
+    "Classes",
+    "Evaluation",
+    "ForestSegmenter",
+    "GrainThresholdSegmenter",
+    "ModelWarning",
+    "PhaseFraction",
+    "SegmentationEvent",
+    "SegmentationResult",
+    "Segmenter",
+    "Training",
+    "TrainingSettings",
+    "UNet",
+    "UNetSettings",
+    "compute_channels",
+    "default_channels",
+    "evaluate",
+    "with_property",
+]

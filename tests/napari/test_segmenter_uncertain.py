@@ -1,0 +1,121 @@
+"""Going from one uncertain place to the next, brush in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from qtpy.QtCore import Qt
+from segmenter_panels import make_state, predict, steel, strokes
+
+from napari_ebsdml._napari.layers import layers_of
+from napari_ebsdml._napari.segmenter.uncertain import UncertainPanel
+
+
+@pytest.fixture
+def panel(qtbot: Any) -> UncertainPanel:
+    state = make_state(ViewerModel(), 3, 4)
+    qtbot.addWidget(state.widget)
+    state.widget.chooser.scan = steel(3).scan
+    panel = UncertainPanel(state)
+    state.widget.form.addWidget(panel)
+    return panel
+
+
+def strokes_layer(panel: Any) -> Any:
+    return panel._state.pairs[0].layer
+
+
+def test_nothing_to_go_to_before_a_prediction(panel: Any) -> None:
+    assert not panel.next_button.isEnabled()
+    assert not panel.go_next()
+    assert "Train first" in panel.message.text()
+
+
+def test_next_place_is_in_view_and_ready_to_paint(panel: Any) -> None:
+    result = predict(panel._state)
+    viewer = panel._state.viewer
+    home = layers_of(viewer, steel(3).scan)[0]
+    home.translate = (100.0, 50.0)
+    assert panel.go_next()
+    place = panel.places[0]
+    layer = strokes_layer(panel)
+    assert viewer.layers.selection.active is layer
+    assert layer.mode == "paint"
+    assert 3 <= layer.brush_size <= 15
+    step = steel(3).scan.step
+    center = viewer.scene.camera.center[-2:]
+    assert center == pytest.approx((100 + place.row * step[0], 50 + place.column * step[1]))
+    # So many pixels of the map fit into the canvas.
+    shown = min(viewer.canvas.size) / viewer.scene.camera.zoom / step[0]
+    assert 40 < shown < 200
+    assert panel.message.text().startswith(f"<b>1 of {len(panel.places)}</b>")
+    chance = 100 * float(result.probability[place.row, place.column, 0])
+    assert f"ferrite {chance:.0f} %" in panel.message.text()
+    assert strokes()[place.row, place.column] == 0
+
+
+def test_painted_places_are_passed_over_and_back_works(panel: Any) -> None:
+    predict(panel._state)
+    assert panel.go_next()
+    assert len(panel.places) > 3
+    second, third = panel.places[1:3]
+    strokes_layer(panel).data_setitem((np.array([second.row]), np.array([second.column])), 1)
+    assert panel.go_next()
+    assert panel.message.text().startswith("<b>3 of")
+    assert panel._state.viewer.scene.camera.center[-2] == pytest.approx(
+        third.row * steel(3).scan.step[0]
+    )
+    assert panel.back_button.isEnabled()
+    assert panel.go_back()
+    assert panel.message.text().startswith("<b>2 of")
+    while panel.go_next():
+        pass
+    assert "Every uncertain place" in panel.message.text()
+    # A new prediction asks anew, and leaves out what was painted.
+    predict(panel._state)
+    assert panel.go_next()
+    assert all((p.row, p.column) != (second.row, second.column) for p in panel.places)
+
+
+def test_layer_of_the_scan(panel: Any) -> None:
+    state = panel._state
+    predict(state, 4)
+    assert not panel.next_button.isEnabled()
+    state.widget.chooser.scan = steel(4).scan
+    assert panel.next_button.isEnabled()
+    assert panel.go_next()
+    assert state.viewer.layers.selection.active is state.pairs[1].layer
+    # Without an annotation layer it says what to do.
+    state.pairs = state.pairs[:1]
+    assert not panel.go_next()
+    assert "annotation layer" in panel.message.text()
+
+
+def test_shortcut_works_from_the_canvas(make_napari_viewer: Callable[..., Any], qtbot: Any) -> None:
+    viewer = make_napari_viewer(show=True)
+    state = make_state(viewer, 3)
+    panel = UncertainPanel(state)
+    state.widget.form.addWidget(panel)
+    viewer.window.add_dock_widget(state.widget)
+    predict(state)
+    window = viewer.window._qt_window
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow, timeout=5000)
+    canvas = viewer.window._qt_viewer.canvas.native
+    qtbot.keyClick(canvas, Qt.Key.Key_J, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: panel.message.text().startswith("<b>1 of"), timeout=5000)
+
+
+def test_uncertainty_is_shown_on_demand(panel: Any) -> None:
+    assert not panel.show_button.isEnabled()
+    predict(panel._state)
+    layer = panel._state.prediction_layers(steel(3).scan)["uncertainty"]
+    assert not layer.visible
+    panel.show_button.click()
+    assert layer.visible
+    panel.show_button.click()
+    assert not layer.visible
