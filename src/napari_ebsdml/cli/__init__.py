@@ -1,0 +1,9 @@
+"""`ebsdml` on the command line: for many maps, or machines without a screen.
+
+One module per job; each adds its commands to the app when it is imported.
+"""
+
+from napari_ebsdml.cli import density, files, maps, segment, spacegroups
+from napari_ebsdml.cli._app import app, main
+
+__all__ = ["app", "density", "files", "main", "maps", "segment", "spacegroups"]

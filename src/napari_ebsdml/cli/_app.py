@@ -1,0 +1,197 @@
+"""What all commands share: the app, the consoles, many maps one after the other, tables."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from napari_ebsdml.errors import EbsdmlError, WriteError
+
+if TYPE_CHECKING:
+    from napari_ebsdml.scan import Scan
+
+app = typer.Typer(
+    help="EBSD maps from any vendor's file, and what machine learning makes of them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+Frame = Annotated[
+    str | None,
+    typer.Option(help="Frame of the Euler angles instead of the vendor's: edax, oxford, map."),
+]
+Files = Annotated[list[Path], typer.Argument(help="Maps.")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")]
+Row = dict[str, object]
+Work = Callable[["Scan", Path, Callable[[float], None]], list[Row]]
+
+
+def say(text: str) -> None:
+    """A line of result."""
+    out.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """A line to be careful about."""
+    err.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def complain(error: object) -> None:
+    """A line on what went wrong."""
+    err.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for results.
+
+    Raises
+    ------
+    WriteError
+        When that is not possible.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"{path}: {error.strerror}.") from None
+
+
+def over_maps(
+    files: Sequence[Path], output: Path, frame: str | None, label: str, work: Work, table: str
+) -> None:
+    """Do something with every map of many files; one that fails is told and the others go on.
+
+    Parameters
+    ----------
+    files, frame
+        As for `read_all`.
+    output
+        Folder for the results; is made.
+    label
+        For the progress bar.
+    work
+        Gets a scan, the path of its results without extension (no two scans have the same), and
+        a callable for its progress; returns rows for the table.
+    table
+        Name of the CSV file with all rows.
+
+    Raises
+    ------
+    typer.Exit
+        With code 1 after all maps when one of them failed.
+    WriteError
+        When the folder or the table cannot be written.
+    """
+    import napari_ebsdml as ebsdml
+
+    make_folder(output)
+    rows: list[Row] = []
+    failed = False
+    used: Counter[str] = Counter()
+    with _bar() as bar:
+        task = bar.add_task(label, total=len(files))
+        for number, path in enumerate(files):
+            try:
+                scans = ebsdml.read_all(path, ref_frame=frame)
+            except EbsdmlError as error:
+                complain(error)
+                failed = True
+                scans = []
+            for at, scan in enumerate(scans):
+                name = re.sub(r"[^\w.-]+", "_", scan.name)
+                used[name] += 1
+                name += f"-{used[name]}" if used[name] > 1 else ""
+
+                def progress(part: float, done: float = number + at / len(scans),
+                             share: float = 1 / len(scans)) -> None:  # fmt: skip
+                    bar.update(task, completed=done + share * part)
+
+                try:
+                    rows += [{"map": name, **row} for row in work(scan, output / name, progress)]
+                except EbsdmlError as error:
+                    text = str(error)
+                    complain(text if scan.name in text else f"{scan.name}: {text}")
+                    failed = True
+            bar.update(task, completed=number + 1)
+    if rows:
+        write_table(output / table, rows)
+        say(f"{output / table}: {len({row['map'] for row in rows})} maps")
+    if failed:
+        raise typer.Exit(1)
+
+
+def write_table(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows as CSV; a row may lack columns.
+
+    Raises
+    ------
+    WriteError
+        When the file cannot be written.
+    """
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        raise WriteError(f"{path}: {error.strerror}.") from None
+
+
+def write_arrays(path: Path, **arrays: Any) -> None:
+    """Write arrays as ``path.npz``.
+
+    Raises
+    ------
+    WriteError
+        When the file cannot be written.
+    """
+    import numpy as np
+
+    target = path.with_name(f"{path.name}.npz")
+    try:
+        np.savez_compressed(target, **arrays)
+    except OSError as error:
+        raise WriteError(f"{target}: {error.strerror}.") from None
+
+
+def write_image(path: Path, labels: Any) -> None:
+    """Write labels as an image whose grey levels are the labels.
+
+    Raises
+    ------
+    WriteError
+        When the file cannot be written.
+    """
+    import numpy as np
+    import tifffile  # comes with scikit-image
+
+    # A map of three columns is no colour image.
+    kind = np.uint8 if labels.max(initial=0) < 256 else np.uint16
+    try:
+        tifffile.imwrite(path, labels.astype(kind), photometric="minisblack")
+    except OSError as error:
+        raise WriteError(f"{path}: {error.strerror or error}.") from None
+
+
+def _bar() -> Any:
+    from rich.progress import Progress
+
+    return Progress(console=err)
+
+
+def main() -> None:
+    """Run the command line; the package's own errors become one line and exit code 1."""
+    try:
+        app()
+    except EbsdmlError as error:
+        complain(error)
+        raise SystemExit(1) from None

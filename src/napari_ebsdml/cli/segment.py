@@ -1,0 +1,299 @@
+"""`ebsdml segment train | predict | evaluate`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_ebsdml.cli._app import (
+    Files,
+    Frame,
+    Output,
+    Row,
+    app,
+    err,
+    make_folder,
+    over_maps,
+    say,
+    warn,
+    write_arrays,
+    write_image,
+    write_table,
+)
+from napari_ebsdml.cli._labels import PHASES, assignments, pairs_of, phase_names, read_labels
+from napari_ebsdml.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_ebsdml.scan import Scan
+    from napari_ebsdml.segmentation import SegmentationResult, Segmenter
+
+segment = typer.Typer(help="Train a U-Net from strokes, and segment maps.", no_args_is_help=True)
+app.add_typer(segment, name="segment")
+
+Pairs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="MAP LABELS [MAP LABELS ...]",
+        help="Each map, then its labels: .npy, .npz or an image (0: unlabelled), or the word "
+        "'phases' for the phases of the map itself.",
+    ),
+]
+Model = Annotated[Path, typer.Argument(help="Model file (.safetensors).")]
+Vote = Annotated[bool, typer.Option("--grain-vote", help="One class for each grain.")]
+Threshold = Annotated[float, typer.Option(help="Grain boundary angle in degrees, for the vote.")]
+LeaveOut = Annotated[bool, typer.Option("--leave-out", help="Leave pixels not indexed out.")]
+Turns = Annotated[int, typer.Option(help="Mean over so many turns of the map, 1 to 8.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda ...")]
+
+
+@segment.command()
+def train(
+    pairs: Pairs,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Model file to write.")],
+    channels: Annotated[
+        str | None, typer.Option(help="Input channels, for example BC,KAM. Default: what suits.")
+    ] = None,
+    name: Annotated[
+        list[str] | None, typer.Option("--class", help="Name of a label: 1=ferrite. Repeatable.")
+    ] = None,
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Model to train on; its channels are kept.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Most epochs.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Steps of the U-Net.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+    held_out: Annotated[
+        float | None, typer.Option(help="Part of the labels to check with.")
+    ] = None,
+    seed: Annotated[int, typer.Option()] = 0,
+    device: Device = "auto",
+    frame: Frame = None,
+) -> None:
+    """Train a U-Net on maps with labels.
+
+    Writes NAME.safetensors and the model card NAME.json. Ctrl-C ends the training early and keeps
+    the best model so far.
+    """
+    import napari_ebsdml as ebsdml
+    from napari_ebsdml.segmentation import UNetSettings
+
+    items: list[tuple[Scan, Any]] = []
+    names: dict[int, str] = {}
+    for path, labels in pairs_of(pairs):
+        scan = ebsdml.read(path, ref_frame=frame)
+        items.append((scan, read_labels(labels, scan)))
+        if str(labels) == PHASES:
+            names |= phase_names(scan)
+    names |= assignments(name or [], "--class")
+    settings: dict[str, Any] = {"epochs": epochs, "seconds": seconds, "held_out": held_out}
+    settings = {key: value for key, value in settings.items() if value is not None}
+    if start is not None:
+        if channels is not None or depth is not None or names:
+            raise InputError("--from keeps channels, depth and classes: leave those options out.")
+        model = ebsdml.Segmenter.load(start)
+        training = model.more_training(items, seed=seed, device=device, **settings)
+    else:
+        if depth is not None:
+            settings["network"] = UNetSettings(depth=depth)
+        wanted = None if channels is None else [c for c in channels.split(",") if c.strip()]
+        training = ebsdml.Segmenter.training(
+            items, wanted, classes=names or None, seed=seed, device=device, **settings
+        )
+    _follow(training)
+    trained = training.segmenter
+    if trained is None:
+        raise InputError("The training was ended before its first epoch: there is no model.")
+    trained.save(output)
+    say(f"{output.with_suffix('.safetensors')}: {_in_short(trained)}")
+
+
+def _follow(training: Any) -> None:
+    """Show the progress of a training until it ends or the user ends it."""
+    from rich.progress import Progress
+
+    with Progress(console=err) as bar:
+        task = bar.add_task("preparing channels", total=1.0)
+        try:
+            for event in training:
+                text = f"epoch {event.epoch} of {event.epochs}"
+                if event.losses:
+                    text += f", loss {event.losses['loss']:.3f}"
+                if event.metrics:
+                    text += f", held-out accuracy {100 * event.metrics['accuracy']:.1f} %"
+                if event.kind != "step":
+                    bar.update(task, completed=event.fraction, description=text)
+                else:
+                    bar.update(task, completed=event.fraction)
+        except KeyboardInterrupt:
+            warn("Ended early: the best model so far is kept.")
+        finally:
+            training.close()
+
+
+@segment.command()
+def predict(
+    model: Model,
+    files: Files,
+    output: Output = Path(),
+    grain_vote: Vote = False,
+    threshold: Threshold = 3.0,
+    leave_out: LeaveOut = False,
+    turns: Turns = 1,
+    probability: Annotated[bool, typer.Option("--probability", help="Save it, too.")] = False,
+    phases: Annotated[
+        str | None,
+        typer.Option(help="Also write each map with its classes as phases: ang, ctf or h5."),
+    ] = None,
+    device: Device = "auto",
+    frame: Frame = None,
+) -> None:
+    """Segment many maps with a model.
+
+    Each map becomes NAME-segmentation.tif (label values) and NAME-segmentation.npz (labels,
+    uncertainty, values, names, step in um); fractions.csv has the phase fractions with 95 %
+    intervals. A map that fails is told and the others go on.
+    """
+    import napari_ebsdml as ebsdml
+
+    if phases is not None and phases not in ("ang", "ctf", "h5"):
+        raise InputError(f"--phases must be ang, ctf or h5, not {phases!r}.")
+    loaded = ebsdml.Segmenter.load(model)
+
+    def work(scan: Scan, path: Path, progress: Callable[[float], None]) -> list[Row]:
+        import numpy as np
+
+        result = _predict(
+            loaded, scan, grain_vote=grain_vote, grain_threshold=threshold, turns=turns,
+            not_indexed="leave_out" if leave_out else "classify", device=device, progress=progress,
+        )  # fmt: skip
+        stem = path.with_name(f"{path.name}-segmentation")
+        arrays: dict[str, Any] = {
+            "labels": result.labels, "uncertainty": result.uncertainty,
+            "values": np.array(result.classes.values), "names": np.array(result.classes.names),
+            "step": np.array(scan.step),
+        }  # fmt: skip
+        if probability:
+            arrays["probability"] = result.probability
+        write_arrays(stem, **arrays)
+        write_image(stem.with_name(f"{stem.name}.tif"), result.labels)
+        if phases is not None:
+            names = dict(zip(result.classes.values, result.classes.names, strict=True))
+            target = stem.with_name(f"{stem.name}.{phases}")
+            ebsdml.write(target, scan, phase_labels=result.labels, phase_names=names)
+        return [
+            {
+                "class": f.name, "value": f.value, "fraction": f.fraction, "low": f.low,
+                "high": f.high, "expected": f.expected, "remark": " ".join(result.warnings),
+            }
+            for f in result.fractions()
+        ]  # fmt: skip
+
+    over_maps(files, output, frame, "segmenting", work, "fractions.csv")
+
+
+@segment.command()
+def evaluate(
+    model: Model,
+    pairs: Pairs,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for tables and pictures.")
+    ] = None,
+    value: Annotated[
+        list[str] | None,
+        typer.Option(help="What a label of the truth means: 10=ferrite. Repeatable."),
+    ] = None,
+    grain_vote: Vote = False,
+    threshold: Threshold = 3.0,
+    leave_out: LeaveOut = False,
+    turns: Turns = 1,
+    device: Device = "auto",
+    frame: Frame = None,
+) -> None:
+    """Compare what a model says about maps with the truth.
+
+    Prints a table for each map. With -o, NAME-evaluation.csv, NAME-confusion.png and, over all
+    maps, evaluation.csv are written.
+    """
+    import numpy as np
+
+    import napari_ebsdml as ebsdml
+    from napari_ebsdml.segmentation import evaluate as compare
+    from napari_ebsdml.segmentation.confusion_picture import save_confusion
+
+    loaded = ebsdml.Segmenter.load(model)
+    classes = dict(zip(loaded.classes.values, loaded.classes.names, strict=True))
+    meaning = {
+        v: _class_value(text, classes) for v, text in assignments(value or [], "--value").items()
+    }
+    if output is not None:
+        make_folder(output)
+    rows: list[Row] = []
+    for path, truth in pairs_of(pairs):
+        scan = ebsdml.read(path, ref_frame=frame)
+        labels = read_labels(truth, scan)
+        if meaning:
+            labels = np.select([labels == v for v in meaning], list(meaning.values()), 0)
+        elif str(truth) == PHASES:
+            labels = _by_name(labels, phase_names(scan), classes)
+        strange = sorted(set(np.unique(labels).tolist()) - {0} - set(classes))
+        if strange:
+            raise InputError(
+                f"{truth}: label {strange[0]} is no class of the model "
+                f"({', '.join(f'{v}={n}' for v, n in classes.items())}). Say what it means with "
+                f"--value {strange[0]}=CLASS."
+            )
+        result = _predict(
+            loaded, scan, grain_vote=grain_vote, grain_threshold=threshold, turns=turns,
+            not_indexed="leave_out" if leave_out else "classify", device=device,
+        )  # fmt: skip
+        found = compare(result.labels, labels, classes)
+        say(f"{scan.name}\n{found.table()}")
+        rows += [{"map": scan.name, "accuracy": found.accuracy, **row} for row in found.rows()]
+        if output is not None:
+            found.to_csv(output / f"{scan.name}-evaluation.csv")
+            save_confusion(found, output / f"{scan.name}-confusion.png")
+    if output is not None:
+        write_table(output / "evaluation.csv", rows)
+
+
+def _class_value(text: str, classes: dict[int, str]) -> int:
+    """Value of a class given by name or number."""
+    for number, own in classes.items():
+        if text.casefold() in (own.casefold(), str(number)):
+            return number
+    raise InputError(f"The model has no class {text!r}; it has {', '.join(classes.values())}.")
+
+
+def _by_name(labels: Any, names: dict[int, str], classes: dict[int, str]) -> Any:
+    """Labels of phases as those of the classes of the same names; where there are none, as is."""
+    import numpy as np
+
+    own = {name.casefold(): number for number, name in classes.items()}
+    if not any(name.casefold() in own for name in names.values()):
+        return labels
+    out = np.zeros_like(labels)
+    for number, name in names.items():
+        out[labels == number] = own.get(name.casefold(), 0)
+    return out
+
+
+def _predict(model: Segmenter, scan: Scan, **options: Any) -> SegmentationResult:
+    with warnings.catch_warnings():
+        # They are in the result as well, and told from there.
+        warnings.simplefilter("ignore")
+        result = model.predict(scan, **options)
+    for text in result.warnings:
+        warn(f"{scan.name}: {text}")
+    return result
+
+
+def _in_short(model: Segmenter) -> str:
+    text = f"{', '.join(model.classes.names)} from {', '.join(model.channels)}"
+    if model.metrics:
+        pixels = model.metrics["pixels"]
+        text += f"; {100 * model.metrics['accuracy']:.1f} % right of {pixels} held-out pixels"
+    return text
