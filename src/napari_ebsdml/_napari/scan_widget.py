@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 _WIDTH = 320
+_BORDER = 2
+"""napari's style sheet leaves so many pixels between a scroll area and its content."""
 
 _NO_SCAN = "Open an EBSD map first: File > Open File(s), or drop it on the canvas."
 
@@ -156,4 +158,5 @@ class _VerticalScroll(QScrollArea):
         return QSize(self.widget().minimumSizeHint().width() + bar, 120)
 
     def sizeHint(self) -> QSize:
-        return QSize(self.minimumSizeHint().width(), self.widget().sizeHint().height())
+        height = self.widget().sizeHint().height() + _BORDER
+        return QSize(self.minimumSizeHint().width(), height)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -77,6 +78,10 @@ class DataTable(QWidget):
             for column in range(1, len(columns)):
                 header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
 
+    def set_swatches(self, colors: Sequence[str]) -> None:
+        """Put a patch of colour before the first value of each row; "transparent": none."""
+        self._model.set_swatches(colors)
+
     def rows(self) -> list[list[Any]]:
         """Header and rows, with numbers as they are (not rounded)."""
         names, values = self._model.names, self._model.values
@@ -122,11 +127,18 @@ class _Model(QAbstractTableModel):
         super().__init__()
         self.names: list[str] = []
         self.values: list[list[Any]] = []
+        self._swatches: list[QColor | None] = []
 
     def set_columns(self, columns: Columns) -> None:
         self.beginResetModel()
         self.names = list(columns)
         self.values = [np.asarray(v, dtype=object).tolist() for v in columns.values()]
+        self._swatches = []
+        self.endResetModel()
+
+    def set_swatches(self, colors: Sequence[str]) -> None:
+        self.beginResetModel()
+        self._swatches = [None if c == "transparent" else QColor(c) for c in colors]
         self.endResetModel()
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
@@ -145,6 +157,8 @@ class _Model(QAbstractTableModel):
         value = self.values[index.column()][index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
             return shown(value)
+        if role == Qt.ItemDataRole.DecorationRole and index.column() == 0:
+            return self._swatches[index.row()] if index.row() < len(self._swatches) else None
         if role == Qt.ItemDataRole.TextAlignmentRole and not isinstance(value, str):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None

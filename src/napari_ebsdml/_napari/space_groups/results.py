@@ -1,0 +1,85 @@
+"""Answers as layers of a map, and back again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ebsdml._napari.layers import info_of, layers_of
+from napari_ebsdml._napari.space_groups.looks import AGREEMENT_CLASSES, UNKNOWN_CLASSES
+from napari_ebsdml._napari.space_groups.work import Classified
+from napari_ebsdml.patterns.compare import agreement
+from napari_ebsdml.scan import Scan
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_ebsdml._napari.scan_widget import ScanWidget
+
+RESULT = "ebsdml_space_groups"
+"""Key of `Layer.metadata` for the answers that a layer was made of."""
+
+GROUP, CONFIDENCE, UNKNOWN, AGREEMENT = (
+    "space group", "space-group probability", "unknown patterns", "agreement",
+)  # fmt: skip
+
+
+def results_of(viewer: ViewerModel, scan: Scan | None) -> list[Classified]:
+    """Answers that layers of a map show, those that were added last at the end."""
+    if scan is None:
+        return []
+    found = (layer.metadata.get(RESULT) for layer in layers_of(viewer, scan))
+    return [one for one in found if isinstance(one, Classified)]
+
+
+def layers_to_add(one: Classified) -> list[dict[str, Any]]:
+    """Arguments of `ScanWidget.add_result` for one model's answers, bottom to top."""
+    result = one.result
+    asked = result.space_group > 0
+    common = {"settings": one.settings, "model": one.name}
+    return [
+        {
+            "data": np.where(asked, result.probability, np.nan).astype(np.float32),
+            "quantity": f"{one.name}: {CONFIDENCE}",
+            "colormap": "viridis", "contrast_limits": (0.0, 1.0), "visible": False, **common,
+        },
+        {
+            "data": (asked & ~result.is_known).astype(np.int32),
+            "quantity": f"{one.name}: {UNKNOWN}", "kind": "labels", "classes": UNKNOWN_CLASSES,
+            "visible": False, **common,
+        },
+        {
+            "data": one.labels, "quantity": f"{one.name}: {GROUP}", "kind": "labels",
+            "classes": one.classes, "opacity": 1.0, **common,
+        },
+    ]  # fmt: skip
+
+
+def agreement_layer(one: Classified, two: Classified) -> dict[str, Any]:
+    """Arguments of `ScanWidget.add_result` for the map of agreement of two models."""
+    return {
+        "data": agreement(one.answers, two.answers),
+        "quantity": f"{one.name} and {two.name}: {AGREEMENT}", "kind": "labels",
+        "classes": AGREEMENT_CLASSES, "visible": False, "opacity": 1.0,
+        "settings": {"models": [one.name, two.name]},
+    }  # fmt: skip
+
+
+def add(widget: ScanWidget, scan: Scan, arguments: dict[str, Any], one: Classified | None) -> Any:
+    """Add or replace one layer; the label layer carries the answers that it was made of."""
+    options = dict(arguments)
+    data, quantity = options.pop("data"), options.pop("quantity")
+    layer = widget.add_result(scan, data, quantity, **options)
+    if one is not None and quantity.endswith(f": {GROUP}"):
+        layer.metadata[RESULT] = one
+        show_alone(widget.viewer, scan, layer)
+    return layer
+
+
+def show_alone(viewer: ViewerModel, scan: Scan, layer: Any) -> None:
+    """Show one layer on the quality image of its map: what else lies on it would hide it."""
+    for other in layers_of(viewer, scan)[1:]:
+        if info_of(other) is not None:
+            other.visible = other is layer
+    layer.visible = True

@@ -1,0 +1,109 @@
+"""Trainings for worker threads; no Qt here."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_ebsdml._napari.space_groups.models import ModelEntry, needs_orientations
+from napari_ebsdml._napari.space_groups.work import Camera, camera_of
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.scan import Scan
+
+FINE_TUNE, SMALL, XCEPTION, IMAGENET = "fine-tune", "small", "xception", "imagenet"
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What to train, and on what.
+
+    Attributes
+    ----------
+    kind
+        `FINE_TUNE` the given model, or a new raw-pattern network: `SMALL`, `XCEPTION`, or
+        Xception from `IMAGENET` weights.
+    scans
+        Maps whose phases are known, with the geometry of each.
+    entry
+        Model to fine-tune.
+    weights
+        File with ImageNet weights.
+    patterns, validation
+        Patterns of each class to train on and to watch the training with, at most.
+    epochs, seed
+    """
+
+    kind: str
+    scans: tuple[tuple[Scan, Camera], ...]
+    entry: ModelEntry | None = None
+    weights: Path | None = None
+    patterns: int = 400
+    validation: int = 100
+    epochs: int = 20
+    seed: int = 0
+
+
+class Trainee:
+    """Holds the model that a training leaves behind, also when it is cancelled."""
+
+    def __init__(self) -> None:
+        self.classifier: Any = None
+
+
+def run_training(plan: TrainingPlan, left: Trainee) -> Generator[Any, None, Any]:
+    """Train; yields texts and events, returns the classifier.
+
+    Closing it cancels; `left` then has the best model so far, or None.
+    """
+    if not plan.scans:
+        raise InputError("Choose at least one map whose phases are known.")
+    if plan.kind == FINE_TUNE:
+        assert plan.entry is not None
+        yield f"Loading {plan.entry.name}"
+        model = plan.entry.load()
+        if needs_orientations(model):
+            return (yield from _fine_tune_crystal(plan, model, left))
+        return (yield from _raw(plan, left, model))
+    return (yield from _raw(plan, left, None))
+
+
+def _fine_tune_crystal(plan: TrainingPlan, model: Any, left: Trainee) -> Generator[Any, None, Any]:
+    from napari_ebsdml.patterns.fine_tune import FineTuneRecipe, FineTuning
+
+    recipe = FineTuneRecipe(
+        patterns=plan.patterns, epochs=plan.epochs, seed=plan.seed,
+        validation=plan.validation / (plan.patterns + plan.validation),
+    )  # fmt: skip
+    pairs = [(scan, camera_of(scan, camera)) for scan, camera in plan.scans]
+    tuning = FineTuning(model, pairs, recipe)
+    events = tuning.events()
+    try:
+        yield from events
+    finally:
+        events.close()
+        left.classifier = tuning.classifier
+    return left.classifier
+
+
+def _raw(plan: TrainingPlan, left: Trainee, model: Any) -> Generator[Any, None, Any]:
+    from napari_ebsdml.patterns.raw import RawClassifier, RawRecipe, from_scans
+
+    yield "Reading labelled patterns"
+    scans: Sequence[Scan] = [scan for scan, _ in plan.scans]
+    data = from_scans(scans, plan.patterns + plan.validation, plan.seed)
+    split = data.split(plan.patterns, plan.validation, plan.seed)
+    start: Any = model if model is not None else plan.weights if plan.kind == IMAGENET else None
+    network: Any = model.members[0].name if model is not None else plan.kind
+    recipe = RawRecipe(
+        network="small" if network == SMALL else "xception", epochs=plan.epochs, seed=plan.seed
+    )
+    yield "Training"
+    training = RawClassifier.training(split.train, split.validation, recipe, start)
+    try:
+        yield from training
+    finally:
+        training.close()
+        left.classifier = training.classifier
+    return left.classifier

@@ -1,0 +1,355 @@
+"""Widget "Space groups": names the space group of every Kikuchi pattern of a map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QLabel,
+    QMainWindow,
+    QSizePolicy,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_ebsdml._napari.layers import layers_of
+from napari_ebsdml._napari.scan_widget import ScanWidget
+from napari_ebsdml._napari.settings import remember, remembered
+from napari_ebsdml._napari.space_groups import results, work
+from napari_ebsdml._napari.space_groups.compare_panel import ComparePanel
+from napari_ebsdml._napari.space_groups.form import ClassifyForm
+from napari_ebsdml._napari.space_groups.looks import tally_colors, tally_columns
+from napari_ebsdml._napari.space_groups.model_panel import ModelPanel
+from napari_ebsdml._napari.space_groups.models import ModelEntry, store_of
+from napari_ebsdml._napari.space_groups.pixel_panel import PixelPanel
+from napari_ebsdml._napari.space_groups.train_panel import TrainPanel
+from napari_ebsdml._napari.space_groups.work import Camera, Classified
+from napari_ebsdml._napari.table import DataTable
+from napari_ebsdml.patterns.compare import answers_of, right_share
+from napari_ebsdml.scan import Scan
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_ebsdml._napari.pattern_viewer import PatternViewer
+
+SECTION = "space_groups"
+"""Where napari keeps the settings of this widget."""
+
+_PLUGIN, _VIEWER = "napari-ebsdml", "Pattern viewer"
+_SIDE_BY_SIDE = 1400
+_TABS_HEIGHT = 300
+_NOTHING = (
+    "Every pattern of the map gets a space group, or “unknown”. Choose a model and press Classify."
+)
+
+
+class SpaceGroupWidget(ScanWidget):
+    """Classifies patterns, explains and compares answers, trains models.
+
+    Attributes
+    ----------
+    store : ModelStore
+        Of the viewer.
+    classify_form : ClassifyForm
+    tally : DataTable
+    pixel_panel : PixelPanel
+    compare_panel : ComparePanel
+    train_panel : TrainPanel
+    model_panel : ModelPanel
+    """
+
+    _ready = False
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer, "Classify")
+        self._window = getattr(napari_viewer, "window", None)
+        self._cameras: WeakKeyDictionary[Scan, Camera] = WeakKeyDictionary()
+        self._to_add: list[Callable[[], object]] = []
+        self._last: tuple[Scan | None, list[Classified], list[str]] | None = None
+        self._adding = QTimer(self)
+        self._adding.setSingleShot(True)
+        self._adding.setInterval(0)
+        self._adding.timeout.connect(self._add_next)
+        self.store = store_of(self.viewer)
+        self.classify_form = ClassifyForm(self.store)
+        self.classify_form.fields.set_values(remembered(SECTION))
+        self.hint = QLabel()
+        self.hint.setWordWrap(True)
+        self.form.addWidget(self.classify_form)
+        self.form.addStretch(1)
+        layout = self.layout()
+        assert isinstance(layout, QVBoxLayout)
+        layout.insertWidget(layout.indexOf(self.tasks), self.hint)
+
+        self.message = QLabel(_NOTHING)
+        self.message.setWordWrap(True)
+        self.tally = DataTable()
+        first = QWidget()
+        column = QVBoxLayout(first)
+        column.setContentsMargins(0, 4, 0, 0)
+        column.addWidget(self.message)
+        column.addWidget(self.tally, 1)
+        column.addStretch(0)
+        self.pixel_panel = PixelPanel()
+        self.compare_panel = ComparePanel()
+        self.train_panel = TrainPanel(self.store)
+        self.model_panel = ModelPanel()
+        self.tabs = QTabWidget()
+        for name, page in (
+            ("Tally", first), ("Pixel", self.pixel_panel), ("Compare", self.compare_panel),
+            ("Train", self.train_panel), ("Model", self.model_panel),
+        ):  # fmt: skip
+            self.tabs.addTab(_padded(page), name)
+        # The tallest tab must not take height from the form while another one is shown.
+        self.tabs.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        self.tabs.setMinimumHeight(_TABS_HEIGHT)
+        self.below.addWidget(self.tabs, 1)
+        # The form takes the height that it needs, and the tabs the rest.
+        for n in range(layout.count()):
+            layout.setStretch(n, 0)
+        layout.setStretchFactor(self.below, 1)
+        self._ready = True
+        self._connect()
+        self.scan_chosen(self.scan)
+        self._model_chosen()
+
+    # -- classify ------------------------------------------------------------------------------
+
+    def classify(self) -> None:
+        """Classify the chosen map."""
+        scan = self.scan
+        if scan is None or self.tasks.running or self._problem():
+            return
+        values = self.classify_form.fields.values()
+        remember(SECTION, values)
+        self.run(
+            scan, work.classify, scan, self.classify_form.entries, values["by"],
+            values["threshold"], values["ambiguous"], self.classify_form.camera_setting(),
+            label="Classifying patterns", uses_torch=True,
+            on_result=lambda found: self._show(scan, found),
+        )  # fmt: skip
+
+    def refine(self) -> None:
+        """Refine the detector's geometry on the chosen map."""
+        scan = self.scan
+        if scan is None or self.tasks.running:
+            return
+        start = self.classify_form.camera_setting(refined=False)
+        self.run(
+            scan, work.refine, scan, start, label="Refining the geometry",
+            on_result=lambda found: self.classify_form.set_refined(scan, *found),
+        )  # fmt: skip
+
+    @property
+    def results(self) -> list[Classified]:
+        """Answers for the chosen map, those of the model in the form first."""
+        found = results.results_of(self.viewer, self.scan)
+        names = [entry.name for entry in self.classify_form.entries]
+        rank = {name: n for n, name in enumerate(names)}
+        return sorted(found, key=lambda one: rank.get(one.name, len(names)))
+
+    # -- pattern viewer ------------------------------------------------------------------------
+
+    def open_pattern_viewer(self) -> PatternViewer | None:
+        """Open the pattern viewer beside this dock, or find it, and follow its clicks."""
+        if self._window is None:
+            return None
+        known = self._find_viewer()
+        if known is None:
+            dock, known = self._window.add_plugin_dock_widget(_PLUGIN, _VIEWER)
+            mine = self.parent()
+            while mine is not None and not isinstance(mine, QDockWidget):
+                mine = mine.parent()
+            main = dock.parent()
+            if (
+                isinstance(main, QMainWindow) and isinstance(mine, QDockWidget)
+                and main.width() >= _SIDE_BY_SIDE and not mine.isFloating()
+            ):  # fmt: skip
+                # A pattern and its probabilities are read together.
+                main.splitDockWidget(mine, dock, Qt.Orientation.Horizontal)
+        self.pixel_panel.connect_viewer(known)
+        return known
+
+    def _find_viewer(self) -> PatternViewer | None:
+        from napari_ebsdml._napari.pattern_viewer import PatternViewer
+
+        for widget in getattr(self._window, "dock_widgets", {}).values():
+            if isinstance(widget, PatternViewer):
+                return widget
+        return None
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def scan_chosen(self, scan: Scan | None) -> None:
+        """Show what is known of a scan."""
+        if self._ready:
+            self.classify_form.show_scan(scan)
+            self._layers_changed()
+            self._form_changed()
+
+    def closing(self) -> None:
+        """Stop everything and leave other docks as they were."""
+        self._ready = False
+        self._to_add.clear()
+        for panel in (self.pixel_panel, self.train_panel, self.model_panel):
+            panel.closing()
+        for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
+            event.disconnect(self._layers_changed)
+
+    def _connect(self) -> None:
+        self.tasks.run_clicked.connect(self.classify)
+        self.classify_form.changed.connect(self._form_changed)
+        self.classify_form.refine_clicked.connect(self.refine)
+        self.classify_form.model.entry_changed.connect(self._model_chosen)
+        self.classify_form.second.entry_changed.connect(self._show_results)
+        self.pixel_panel.open_clicked.connect(self.open_pattern_viewer)
+        self.compare_panel.map_wanted.connect(self._add_agreement)
+        self.train_panel.trained.connect(self._choose)
+        self.model_panel.load_clicked.connect(self._load)
+        self.tabs.currentChanged.connect(self._tab_changed)
+        for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
+            event.connect(self._layers_changed)
+        self.chooser.scans_changed.connect(self._offer_scans)
+        self._offer_scans()
+
+    def _problem(self) -> str:
+        form = self.classify_form
+        return work.problem(self.scan, form.entries, form.camera_setting())
+
+    def _form_changed(self) -> None:
+        if not self._ready:
+            return
+        scan, why = self.scan, self._problem()
+        self.hint.setText(why)
+        self.hint.setVisible(bool(why))
+        self.tasks.allow(scan is not None and not why and bool(self.classify_form.entries))
+        if scan is not None:
+            self._cameras[scan] = self.classify_form.camera_setting()
+            indexed = scan.patterns is not None and bool(scan.is_indexed.any())
+            self.classify_form.refine_button.setEnabled(
+                indexed and (scan.detector_or_maker is not None
+                             or self._cameras[scan].source != work.FILE)
+            )  # fmt: skip
+
+    def _model_chosen(self) -> None:
+        entry = self.classify_form.model.entry
+        self.model_panel.show_entry(entry)
+        self.train_panel.show_entry(entry)
+        self._show_results()
+        if self.scan is not None and not self.tasks.running:
+            for one in self.results:
+                if entry is not None and one.name == entry.name:
+                    self._raise(self.scan, one)
+
+    def _choose(self, entry: ModelEntry) -> None:
+        self.classify_form.model.entry = entry
+
+    def _load(self) -> None:
+        entry = self.classify_form.model.ask_for_file()
+        if entry is not None:
+            self._choose(entry)
+
+    def _offer_scans(self) -> None:
+        self.train_panel.show_scans(self.chooser.scans, dict(self._cameras))
+
+    def _tab_changed(self, index: int) -> None:
+        if self.tabs.tabText(index) == "Train":
+            self._offer_scans()
+        elif self.tabs.tabText(index) == "Pixel":
+            self.pixel_panel.connect_viewer(self._find_viewer())
+
+    def _show(self, scan: Scan, found: list[Classified]) -> None:
+        for one in found:
+            for arguments in results.layers_to_add(one):
+                self._to_add.append(_call(results.add, self, scan, arguments, one))
+        if len(found) > 1:
+            arguments = results.agreement_layer(found[0], found[1])
+            self._to_add.append(_call(results.add, self, scan, arguments, None))
+            # The first model's map is what is looked at first.
+            self._to_add.append(_call(self._raise, scan, found[0]))
+        self._to_add.append(self._show_results)
+        self._add_next()
+
+    def _add_next(self) -> None:
+        """Add one layer and come back for the next: napari takes a tenth of a second for each."""
+        if not self._to_add or not self._ready:
+            return
+        self._to_add.pop(0)()
+        self._adding.start()
+
+    def _raise(self, scan: Scan, one: Classified) -> None:
+        for layer in layers_of(self.viewer, scan):
+            if layer.metadata.get(results.RESULT) is one:
+                results.show_alone(self.viewer, scan, layer)
+                self.viewer.layers.selection.active = layer
+
+    def _add_agreement(self, one: Classified, two: Classified) -> None:
+        scan = self.scan
+        if scan is not None:
+            layer = results.add(self, scan, results.agreement_layer(one, two), None)
+            results.show_alone(self.viewer, scan, layer)
+            self.viewer.layers.selection.active = layer
+
+    def _layers_changed(self, event: Any = None) -> None:
+        if self._ready and not self._to_add:
+            self._show_results()
+
+    def _show_results(self) -> None:
+        if not self._ready:
+            return
+        found = self.results
+        scan = self.scan
+        names = [entry.name for entry in self.classify_form.entries]
+        self.pixel_panel.connect_viewer(self._find_viewer())
+        if self._last == (scan, found, names):
+            return  # another layer came or went
+        self._last = (scan, found, names)
+        chosen = [one for one in found if one.name in names] or found[:1]
+        self.tally.setVisible(bool(chosen))
+        if not chosen or scan is None:
+            self.message.setText(_NOTHING)
+        else:
+            self._show_tally(scan, chosen[0])
+        self.pixel_panel.show_results(scan, chosen)
+        self.compare_panel.show_results(found)
+
+    def _show_tally(self, scan: Scan, one: Classified) -> None:
+        phases = [
+            (phase.name, scan.phase_id == number) for number, phase in scan.phases
+            if number >= 0 and (scan.phase_id == number).any()
+        ]  # fmt: skip
+        self.tally.set_columns(tally_columns(one.answers, one.result.probability, phases))
+        self.tally.set_swatches(tally_colors(one.answers))
+        text = f"<b>{one.name}</b>, by {one.by}."
+        lookup = np.zeros(scan.phase_id.max() + 2, np.int64)
+        for number, phase in scan.phases:
+            if 0 <= number < len(lookup) - 1 and phase.space_group is not None:
+                lookup[number] = int(phase.space_group.number)
+        truth = lookup[scan.phase_id]
+        right, _ = right_share(answers_of(one.result, ambiguous=False), truth)
+        if right == right:
+            text += f" Against the phases in the file: {100 * right:.1f} % right"
+            alone, compatible = right_share(one.answers, truth)
+            if compatible > alone:
+                text += f", {100 * compatible:.1f} % if “or” answers that include it count too"
+            text += "."
+        self.message.setText(text)
+
+
+def _padded(page: QWidget) -> QWidget:
+    holder = QWidget()
+    layout = QVBoxLayout(holder)
+    layout.setContentsMargins(6, 2, 6, 6)
+    layout.addWidget(page)
+    return holder
+
+
+def _call(function: Callable[..., object], *arguments: Any) -> Callable[[], object]:
+    return lambda: function(*arguments)

@@ -1,0 +1,305 @@
+"""What the dock computes, for worker threads; no Qt here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml._napari.classes import LabelClass
+from napari_ebsdml._napari.space_groups.looks import label_image
+from napari_ebsdml._napari.space_groups.models import ModelEntry, needs_orientations
+from napari_ebsdml.errors import MissingDataError
+from napari_ebsdml.patterns.compare import Answers, answers_of
+from napari_ebsdml.scan import Scan
+
+Progress = Callable[[float], None] | None
+
+FILE, OWN, REFINED = "file", "own", "refined"
+
+NO_PATTERNS = (
+    "This map has no patterns. Open the pattern file itself (.up1, .up2, .ebsp, .dat, HDF5, or a "
+    "folder of images), with the map beside it under the same name."
+)
+
+_GRAIN_PATTERNS = 24
+_REFINE_PATTERNS = 80
+_REFINE_ROWS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """Where the detector's geometry comes from.
+
+    Attributes
+    ----------
+    source
+        `FILE`, `OWN` (the figures below) or `REFINED` (`geometry`).
+    pc, convention
+        Pattern centre and how kikuchipy names its convention: "tsl", "bruker" or "oxford".
+    sample_tilt, tilt
+        Degrees.
+    geometry
+        A `Geometry` that was refined.
+    """
+
+    source: str = FILE
+    pc: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    convention: str = "tsl"
+    sample_tilt: float = 70.0
+    tilt: float = 0.0
+    geometry: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Classified:
+    """Answers of one model for a map, ready to be shown.
+
+    Attributes
+    ----------
+    name
+        Of the model.
+    result : SpaceGroupResult
+    answers : Answers
+    labels, classes
+        As a Labels layer takes them.
+    by
+        "pixel", "grain" or "map".
+    settings
+        What it was computed with.
+    camera
+        Geometry that was used; None for models that need none.
+    entry
+        The model.
+    """
+
+    name: str
+    result: Any
+    answers: Answers
+    labels: NDArray[np.int32]
+    classes: tuple[LabelClass, ...]
+    by: str
+    settings: dict[str, Any]
+    camera: Any
+    entry: ModelEntry
+
+
+def camera_of(scan: Scan, camera: Camera) -> Any:
+    """Detector or geometry for a scan; imports kikuchipy.
+
+    Raises
+    ------
+    MissingDataError
+        When the file tells no geometry.
+    """
+    if camera.source == REFINED and camera.geometry is not None:
+        return camera.geometry
+    if camera.source == FILE:
+        if scan.detector is None:
+            raise MissingDataError(
+                f"{scan.name} does not tell the detector's geometry. Enter it under Detector, or "
+                "choose a raw-pattern model, which needs none."
+            )
+        return scan.detector
+    from kikuchipy.detectors import EBSDDetector
+
+    assert scan.patterns is not None
+    rows, columns = (int(size) for size in scan.patterns.shape[2:])
+    return EBSDDetector(
+        shape=(rows, columns), pc=camera.pc, convention=camera.convention,
+        sample_tilt=camera.sample_tilt, tilt=camera.tilt,
+    )  # fmt: skip
+
+
+def problem(scan: Scan | None, entries: Sequence[ModelEntry], camera: Camera) -> str:
+    """Why a scan cannot be classified, and what to do; "" when it can."""
+    if scan is None:
+        return ""
+    if scan.patterns is None:
+        return NO_PATTERNS
+    if any(entry.needs_orientations for entry in entries):
+        if not scan.is_indexed.any():
+            return (
+                "This map has no orientations, which the crystal-frame model needs. Choose a "
+                "raw-pattern model, or index the map first (Hough indexing of one cubic phase "
+                "will do)."
+            )
+        if camera.source == FILE and scan.detector_or_maker is None:
+            return (
+                "The file does not tell the detector's geometry. Enter pattern centre and tilts "
+                "under Detector, or choose a raw-pattern model, which needs none."
+            )
+    return ""
+
+
+def classify(
+    scan: Scan, entries: Sequence[ModelEntry], by: str, threshold: float, ambiguous: bool,
+    camera: Camera, progress: Callable[[float], None],
+) -> Generator[str, None, list[Classified]]:  # fmt: skip
+    """Classify a map with one model after the other; yields what is under way."""
+    why = problem(scan, entries, camera)
+    if why:
+        raise MissingDataError(f"{scan.name}: {why}")
+    found = []
+    for number, entry in enumerate(entries):
+        yield f"Loading {entry.name}"
+        model = entry.load()
+        yield f"Classifying ({entry.name})"
+        frame = camera_of(scan, camera) if needs_orientations(model) else None
+        part = partial(_part, progress, number, len(entries))
+        result = predict(model, scan, by, threshold, frame, part)
+        answers = answers_of(result, ambiguous)
+        labels, classes = label_image(answers)
+        settings = {"model": entry.name, "by": by, "ambiguous": ambiguous}
+        if by == "grain":
+            settings["threshold"] = threshold
+        found.append(
+            Classified(entry.name, result, answers, labels, classes, by, settings, frame, entry)
+        )
+    return found
+
+
+def _part(progress: Callable[[float], None], number: int, total: int, done: float) -> None:
+    progress((number + done) / total)
+
+
+def predict(
+    model: Any, scan: Scan, by: str, threshold: float, frame: Any, progress: Progress
+) -> Any:
+    """Answers of a model of either kind for a scan."""
+    if needs_orientations(model):
+        return model.predict_scan(
+            scan, by=by, detector=frame, threshold=threshold, progress=progress
+        )
+    return model.predict_scan(scan, by=by, threshold=threshold, progress=progress)
+
+
+def refine(scan: Scan, camera: Camera, progress: Progress = None) -> tuple[Any, dict[str, float]]:
+    """Refine pattern centre and camera tilt on some patterns of a map.
+
+    Returns
+    -------
+    geometry, found
+        As `refine_geometry` gives them.
+
+    Raises
+    ------
+    MissingDataError
+        When the scan lacks patterns, orientations or a geometry to start from.
+    """
+    from napari_ebsdml.patterns.fold import refine_geometry
+    from napari_ebsdml.patterns.geometry import Geometry
+
+    if scan.patterns is None:
+        raise MissingDataError(f"{scan.name}: {NO_PATTERNS}")
+    if not scan.is_indexed.any():
+        raise MissingDataError(f"{scan.name} has no orientations to refine the geometry with.")
+    frame = camera_of(scan, camera)
+    size = (int(scan.patterns.shape[2]), int(scan.patterns.shape[3]))
+    whole = frame if isinstance(frame, Geometry) else Geometry.of(frame, size)
+    at = _some_pixels(scan.is_indexed, _REFINE_PATTERNS)
+    place = np.unravel_index(at, scan.shape)
+    stack = np.asarray(scan.patterns.vindex[place])
+    quaternions = scan.quaternions[place]
+    refined, found = refine_geometry(stack, quaternions, whole.take(at), progress=progress)
+    if len(whole.bounds) > 1:
+        # Every pixel's own pattern centre moves as much.
+        moved = whole.moved(found["dx"], found["dy"], found["dz"])
+        refined = moved.tilted(found["tilt"])
+    return refined, found
+
+
+def _some_pixels(where: NDArray[np.bool_], number: int) -> NDArray[np.intp]:
+    """Flat indices of some pixels, in few rows: lazy patterns are read in blocks of rows."""
+    rng = np.random.default_rng(0)
+    rows = np.flatnonzero(where.any(axis=1))
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, _REFINE_ROWS).astype(int))]
+    each = -(-number // len(rows))
+    found = [
+        row * where.shape[1] + rng.permutation(np.flatnonzero(where[row]))[:each] for row in rows
+    ]
+    return np.sort(np.concatenate(found))
+
+
+@dataclass(frozen=True, eq=False)
+class PixelExplanation:
+    """Why a model answers as it does at a pixel.
+
+    Attributes
+    ----------
+    at
+        Row and column.
+    name
+        Of the model.
+    images : dict of space group -> (rows, columns) array
+        Positive where the pattern speaks for it, on the detector.
+    bands : dict of space group -> list of ((h, k, l), value)
+        Sum of the evidence along each family's bands, the strongest per area first;
+        empty for models of raw patterns.
+    lines : dict of (h, k, l) -> (n, 2, 2) array
+        Traces of the bands as `traces.band_traces` gives them.
+    patterns
+        How many patterns were averaged.
+    """
+
+    at: tuple[int, int]
+    name: str
+    images: dict[int, NDArray[np.float32]]
+    bands: dict[int, list[tuple[tuple[int, int, int], float]]]
+    lines: dict[tuple[int, int, int], NDArray[np.float64]]
+    patterns: int
+
+
+def explain(scan: Scan, row: int, column: int, shown: Classified) -> PixelExplanation:
+    """Explain the answer for a pixel: of its pattern, or of patterns of its grain."""
+    assert scan.patterns is not None
+    model = shown.entry.load()
+    if not needs_orientations(model):
+        return _explain_raw(scan, row, column, shown.name, model)
+    from napari_ebsdml.patterns.explain import BANDS
+    from napari_ebsdml.patterns.geometry import Geometry
+    from napari_ebsdml.patterns.traces import band_traces
+
+    rows, columns = np.array([row]), np.array([column])
+    grains = shown.result.labels
+    if shown.by != "pixel" and grains is not None and grains[row, column] > 0:
+        rows, columns = np.nonzero(grains == grains[row, column])
+        # The nearest ones: the pixel itself comes first, and the picture is drawn on its pattern.
+        near = np.argsort(np.hypot(rows - row, columns - column), kind="stable")[:_GRAIN_PATTERNS]
+        rows, columns = rows[near], columns[near]
+    size = (int(scan.patterns.shape[2]), int(scan.patterns.shape[3]))
+    frame = shown.camera
+    whole = frame if isinstance(frame, Geometry) else Geometry.of(frame, size)
+    geometry = whole.take(np.ravel_multi_index((rows, columns), scan.shape))
+    stack = np.asarray(scan.patterns.vindex[rows, columns])
+    found = model.explain(stack, scan.quaternions[rows, columns], geometry)
+    mine = Geometry(geometry.bounds[:1], geometry.to_sample, geometry.shape)
+    return PixelExplanation(
+        (row, column), shown.name,
+        dict(zip(found.space_groups, found.images, strict=True)),
+        {group: _ranked(bands) for group, bands in found.bands.items()},
+        {hkl: band_traces(hkl, scan.quaternions[row, column], mine) for hkl in BANDS}, len(stack),
+    )  # fmt: skip
+
+
+def _ranked(
+    bands: list[tuple[tuple[int, int, int], float]],
+) -> list[tuple[tuple[int, int, int], float]]:
+    """Bands by their evidence per area: a family with many planes covers half of the pattern."""
+    from napari_ebsdml.patterns.explain import band_nodes
+    from napari_ebsdml.patterns.triangle import COARSE
+
+    area = {hkl: max(1, int(band_nodes(hkl, COARSE).sum())) for hkl, _ in bands}
+    return sorted(bands, key=lambda pair: -abs(pair[1]) / area[pair[0]])
+
+
+def _explain_raw(scan: Scan, row: int, column: int, name: str, model: Any) -> PixelExplanation:
+    assert scan.patterns is not None
+    pattern = np.asarray(scan.patterns[row, column])
+    found = model.explain(pattern)
+    images = dict(zip(found.space_groups, found.images, strict=True))
+    return PixelExplanation((row, column), name, images, {}, {}, 1)

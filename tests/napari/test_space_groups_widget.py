@@ -1,0 +1,395 @@
+"""The dock "Space groups" in a real napari window, on small synthetic pattern maps."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
+from orix.crystal_map import Phase, PhaseList
+
+from napari_ebsdml import Scan, Source
+from napari_ebsdml._napari.map_layers import map_layers
+from napari_ebsdml._napari.pattern_viewer import PatternViewer
+from napari_ebsdml._napari.space_groups import work
+from napari_ebsdml._napari.space_groups.pixel_panel import HEAT, LINES
+from napari_ebsdml._napari.space_groups.results import RESULT
+from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
+from napari_ebsdml.patterns import _kernels
+from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns.compare import answers_of
+from napari_ebsdml.patterns.geometry import Geometry, matrices, to_kikuchipy
+from napari_ebsdml.patterns.library import Library
+from napari_ebsdml.patterns.synthetic import CLEAN, random_quaternions, spoil
+from napari_ebsdml.patterns.triangle import FINE
+
+PLUGIN = "napari-ebsdml"
+PC, TILT = (0.5, 0.25, 0.55), 5.0
+
+
+def camera() -> Any:
+    from kikuchipy.detectors import EBSDDetector
+
+    return EBSDDetector(shape=(60, 60), pc=PC, convention="bruker", sample_tilt=70, tilt=TILT)
+
+
+@pytest.fixture(scope="module")
+def three_phases() -> Scan:
+    """Silicon, iron and nickel side by side, two grains each; the last row is not indexed."""
+    library = Library.load()
+    rng = np.random.default_rng(2)
+    shape = (8, 12)
+    kind = np.repeat(np.arange(3), 4)[None].repeat(8, axis=0)
+    grain = 2 * kind + (np.arange(8) > 3)[:, None]
+    q = random_quaternions(rng, 6)[grain]
+    which = np.array([library.names.index(name) for name in ("Si", "Fe", "Ni")])[kind]
+    geometry = Geometry.from_angles(PC, (60, 60), 70.0, TILT)
+    turns = np.ascontiguousarray(matrices(to_kikuchipy(q.reshape(-1, 4))) @ geometry.to_sample)
+    images = np.empty((96, 60, 60), np.float32)
+    _kernels.project(library.masters, which.ravel(), turns, geometry.bounds, FINE, images)
+    patterns = spoil(images, rng, CLEAN).reshape(*shape, 60, 60)
+    scan = Scan(
+        quaternions=q, phase_id=kind,
+        phases=PhaseList(
+            [Phase("silicon", space_group=227), Phase("iron", space_group=229),
+             Phase("nickel", space_group=225)]
+        ),
+        step=(0.5, 0.5), patterns=da.from_array(patterns, chunks=(4, 12, 60, 60)),
+        detector_or_maker=camera, source=Source(path=Path("three.h5")),
+    )  # fmt: skip
+    hole = np.zeros(shape, bool)
+    hole[-1] = True
+    return scan.without(hole)
+
+
+@pytest.fixture
+def viewer(plugin_settings: None, npe2pm: Any, make_napari_viewer: Callable[..., Any]) -> Any:
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
+    notification_manager.records.clear()
+    return make_napari_viewer()
+
+
+def dock(viewer: Any, scan: Scan | None = None) -> SpaceGroupWidget:
+    if scan is not None:
+        for data, options, kind in map_layers(scan):
+            getattr(viewer, f"add_{kind}")(data, **options)
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Space groups")
+    assert isinstance(widget, SpaceGroupWidget)
+    return widget
+
+
+def classify(widget: SpaceGroupWidget, qtbot: Any, expect: str = "done") -> None:
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000) as over:
+        widget.classify()
+    assert over.args == [expect], widget.tasks.status.text()
+    qtbot.waitUntil(lambda: not widget._to_add and not widget._adding.isActive(), timeout=20_000)
+
+
+def layer(viewer: Any, part: str) -> Any:
+    (found,) = (one for one in viewer.layers if part in one.name)
+    return found
+
+
+def train(widget: SpaceGroupWidget, qtbot: Any, expect: str = "done") -> None:
+    with qtbot.waitSignal(widget.train_panel.tasks.stopped, timeout=60_000) as over:
+        widget.train_panel.train()
+    assert over.args == [expect], widget.train_panel.tasks.status.text()
+
+
+def test_answers_become_layers_and_a_tally(viewer: Any, qtbot: Any, three_phases: Scan) -> None:
+    widget = dock(viewer, three_phases)
+    assert widget.hint.isHidden()
+    classify(widget, qtbot)
+    expected = SpaceGroupClassifier.load().predict_scan(three_phases)
+    answers = answers_of(expected)
+    shown = layer(viewer, "crystal frame: space group")
+    plain = (expected.is_known & np.array([not o for o in expected.ambiguous_with.flat]).reshape(
+        expected.shape))  # fmt: skip
+    assert plain.any()
+    np.testing.assert_array_equal(shown.data[plain], expected.space_group[plain])
+    assert (shown.data[-1] == 0).all()
+    assert (shown.data[:-1, :4] != shown.data[0, 4]).all()  # silicon is not taken for iron
+    # The status bar names the answer.
+    status = shown.get_status((0.0, 0.0), view_direction=None, dims_displayed=[0, 1])
+    name = str(shown.features.set_index("index").iloc[:, 0][shown.data[0, 0]])
+    assert name in status["value"] or name in status["coordinates"]
+    confidence = layer(viewer, "space-group probability")
+    assert np.isnan(confidence.data[-1]).all()
+    np.testing.assert_allclose(confidence.data[:-1], expected.probability[:-1], atol=1e-5)
+    unknown = layer(viewer, "unknown patterns")
+    np.testing.assert_array_equal(
+        unknown.data == 1, (expected.space_group > 0) & ~expected.is_known
+    )
+    table = widget.tally.rows()
+    assert sum(row[1] for row in table[1:]) == 96
+    assert {row[0]: row[1] for row in table[1:]}["not indexed"] == 12
+    assert table[0][-3:] == ["silicon", "iron", "nickel"]
+    assert len(table) - 1 == (answers.count() > 0).sum()
+    assert "Against the phases in the file" in widget.message.text()
+    info = shown.metadata["ebsdml"]
+    assert info["model"] == "crystal frame"
+    assert info["settings"]["by"] == "pixel"
+
+    # By grain every grain has one answer, in the same layers.
+    count = len(viewer.layers)
+    widget.classify_form.fields.set_values({"by": "grain", "ambiguous": False})
+    classify(widget, qtbot)
+    assert len(viewer.layers) == count
+    parts = [shown.data[:4, a : a + 4] for a in (0, 4, 8)] + [
+        shown.data[4:7, a : a + 4] for a in (0, 4, 8)
+    ]
+    assert all(len(np.unique(part)) == 1 for part in parts)
+    assert [int(part[0, 0]) for part in parts[:2]] == [227, 229]
+    assert shown.metadata[RESULT].by == "grain"
+
+
+def test_a_click_is_explained_on_the_pattern(viewer: Any, qtbot: Any, three_phases: Scan) -> None:
+    widget = dock(viewer, three_phases)
+    panel = widget.pixel_panel
+    assert "Classify the map first" in panel.title.text()
+    classify(widget, qtbot)
+    panel.open_button.click()
+    patterns = widget._find_viewer()
+    assert isinstance(patterns, PatternViewer)
+    patterns.show_pixel(three_phases, 1, 5)
+    qtbot.waitUntil(lambda: panel.explanation is not None, timeout=30_000)
+    assert "row 1, column 5" in panel.title.text()
+    model = SpaceGroupClassifier.load()
+    assert three_phases.patterns is not None
+    pattern = np.asarray(three_phases.patterns[1, 5])
+    expected = model.explain(pattern, three_phases.quaternions[1, 5], camera())
+    found = panel.explanation
+    assert found is not None
+    np.testing.assert_allclose(found.images[229], expected.images[model.space_groups.index(229)],
+                               atol=1e-4)  # fmt: skip
+    assert dict(found.bands[229]) == pytest.approx(dict(expected.bands[229]), abs=1e-3)
+    result = layer(viewer, "crystal frame: space group").metadata[RESULT].result
+    shown = {bar.space_group: bar.values[0] for bar in panel.bars.bars}
+    assert shown == pytest.approx(
+        dict(zip(result.space_groups, result.probabilities[1, 5].tolist(), strict=True))
+    )
+    assert set(patterns.canvas.overlays()) == {HEAT, LINES}
+    panel.lines.setChecked(False)
+    assert patterns.canvas.overlays() == [HEAT]
+    panel.bars.clicked.emit(225)
+    assert "(225)" in panel.reason.text()
+
+    # Where there is no orientation there is nothing to explain, and the old picture goes.
+    patterns.show_pixel(three_phases, 7, 5)
+    assert patterns.canvas.overlays() == []
+    assert "not indexed" in panel.title.text()
+    # A click while one is being explained: the last one counts.
+    for column in (1, 2, 3):
+        patterns.show_pixel(three_phases, 2, column)
+    qtbot.waitUntil(lambda: panel.explanation is not None, timeout=30_000)
+    assert panel.explanation is not None
+    assert panel.explanation.at == (2, 3)
+    # Without the layer there is no answer, and closing the pattern viewer is no harm.
+    viewer.layers.remove(layer(viewer, "crystal frame: space group"))
+    assert "Classify the map first" in panel.title.text()
+    viewer.window.remove_dock_widget(patterns.parent())
+    widget._show_results()
+    assert not panel.open_button.isHidden()
+
+
+def test_training_saving_loading_and_comparing(
+    viewer: Any, qtbot: Any, three_phases: Scan, tmp_path: Path
+) -> None:
+    widget = dock(viewer, three_phases)
+    panel = widget.train_panel
+    widget.tabs.setCurrentIndex(3)
+    assert not panel.tasks.run_button.isEnabled()
+    panel.tick(three_phases)
+    assert "Im-3m (229): 28" in panel.counts.text()
+    panel.form.set_values({"epochs": 2, "patterns": 20, "validation": 5})
+    train(widget, qtbot)
+    assert set(panel.curves.series) == {"training loss", "held-out loss", "simulated", "measured"}
+    assert len(panel.curves.series["held-out loss"]) == 6  # three networks, two epochs each
+    assert "Held-out patterns of these maps" in panel.outcome.text()
+    entry = widget.classify_form.model.entry
+    assert entry is not None
+    assert entry.name == "crystal frame, fine-tuned"
+
+    # Save, load, and the loaded model gives the same answers.
+    path = tmp_path / "mine.safetensors"
+    widget.tabs.setCurrentIndex(4)
+    qtbot.waitUntil(
+        lambda: "fine tuned on" in widget.model_panel.card.toPlainText(), timeout=20_000
+    )
+    qtbot.waitUntil(lambda: not widget.model_panel.tasks.running, timeout=20_000)
+    with qtbot.waitSignal(widget.model_panel.saved, timeout=20_000):
+        widget.model_panel.save(path)
+    loaded = widget.store.add("mine", path)
+    assert widget.store.add("again", path) is loaded
+    widget.classify_form.second.entry = loaded
+    classify(widget, qtbot)
+    names = [one.name for one in viewer.layers]
+    one, two = (layer(viewer, f"{name}: space group").data for name in (entry.name, "mine"))
+    assert (one == two).mean() > 0.97  # weights are saved in half precision
+    assert layer(viewer, "agreement") is not None, names
+    assert "% same" in widget.compare_panel.message.text()
+    table = widget.compare_panel.table.rows()
+    assert table[-1][-1] == 84
+    widget.compare_panel.what.setCurrentIndex(1)
+    assert [row[0] for row in widget.compare_panel.table.rows()[1:]] == [entry.name, "mine"]
+    widget.compare_panel.map_button.click()
+    assert layer(viewer, "agreement").visible
+    assert not layer(viewer, "mine: space group").visible
+    assert [len(bar.values) for bar in widget.pixel_panel.bars.bars] == []
+
+
+def test_a_raw_network_is_trained_and_cancelled(
+    viewer: Any, qtbot: Any, three_phases: Scan
+) -> None:
+    widget = dock(viewer, three_phases)
+    panel = widget.train_panel
+    panel.tick(three_phases)
+    panel.form.set_values({"kind": "small", "epochs": 1, "patterns": 12, "validation": 4})
+    train(widget, qtbot)
+    entry = widget.classify_form.model.entry
+    assert entry is not None
+    assert entry.name == "small raw network"
+    assert not entry.needs_orientations
+    assert widget.classify_form.detector.isHidden()
+    classify(widget, qtbot)
+    shown = layer(viewer, "small raw network: space group")
+    assert (shown.data > 0).all()  # pixels without orientation have an answer too
+    patterns = widget.open_pattern_viewer()
+    assert patterns is not None
+    patterns.show_pixel(three_phases, 7, 2)
+    pixel = widget.pixel_panel
+    qtbot.waitUntil(lambda: pixel.explanation is not None, timeout=60_000)
+    assert patterns.canvas.overlays() == [HEAT]
+    pixel.filters_button.click()
+    window = pixel.filters
+    assert window is not None
+    qtbot.waitUntil(lambda: window.view is not None, timeout=30_000)
+    assert window.view is not None
+    assert three_phases.patterns is not None
+    maps = entry.load().feature_maps(np.asarray(three_phases.patterns[7, 2]))
+    number = int(window.view.columns[0].removeprefix("no. "))
+    np.testing.assert_allclose(window.view.rows[1][0], maps[number], atol=1e-5)
+    strength = maps.std(axis=(1, 2))
+    assert strength[number] == strength.max()
+    # Cancelled in its first epochs, a training leaves what it has, or nothing.
+    panel.form.set_values({"epochs": 1000})
+    before = len(widget.store.entries)
+    with qtbot.waitSignal(panel.tasks.stopped, timeout=60_000) as over:
+        panel.train()
+        qtbot.waitUntil(lambda: len(panel.curves.series.get("held out", [])) > 1, timeout=60_000)
+        panel.tasks.cancel()
+    assert over.args == ["cancelled"]
+    assert len(widget.store.entries) == before + 1
+    assert "best so far" in panel.outcome.text()
+    # Models outlive the dock.
+    viewer.window.remove_dock_widget(widget.parent())
+    again = dock(viewer)
+    assert again is not widget
+    assert again.store.find("small raw network") is entry
+    again.classify_form.model.entry = entry
+    assert again.classify_form.entries == [entry]
+
+
+def test_what_is_missing_is_said_before_and_after(
+    viewer: Any, qtbot: Any, three_phases: Scan, tmp_path: Path
+) -> None:
+    widget = dock(viewer)
+    assert not widget.tasks.run_button.isEnabled()
+    cases = {
+        "no patterns": dataclasses.replace(three_phases, patterns=None),
+        "does not tell the detector": dataclasses.replace(three_phases, detector_or_maker=None),
+        "no orientations": three_phases.without(np.ones(three_phases.shape, bool)),
+    }
+    for text, scan in cases.items():
+        viewer.layers.clear()
+        for data, options, kind in map_layers(scan):
+            getattr(viewer, f"add_{kind}")(data, **options)
+        assert not widget.hint.isHidden()
+        assert text in widget.hint.text()
+        assert not widget.tasks.run_button.isEnabled()
+    # The geometry may be entered by hand.
+    viewer.layers.clear()
+    for data, options, kind in map_layers(cases["does not tell the detector"]):
+        getattr(viewer, f"add_{kind}")(data, **options)
+    widget.classify_form.camera.set_values(
+        {"camera": "own", "convention": "bruker", "pcx": PC[0], "pcy": PC[1], "pcz": PC[2],
+         "tilt": TILT}
+    )  # fmt: skip
+    assert widget.hint.isHidden()
+    classify(widget, qtbot)
+    own = layer(viewer, "crystal frame: space group").data
+    expected = SpaceGroupClassifier.load().predict_scan(three_phases, detector=camera())
+    assert (own[:-1] == 0).sum() == 0
+    np.testing.assert_array_equal(own == 1, (expected.space_group > 0) & ~expected.is_known)
+    # A damaged model file is one clear message.
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(b"no")
+    (tmp_path / "bad.json").write_text("{}")
+    widget.classify_form.model.entry = widget.store.add("bad", bad)
+    classify(widget, qtbot, "failed")
+    assert "bad.json" in widget.tasks.status.text()
+
+
+def test_geometry_from_the_header_and_refined(
+    viewer: Any, qtbot: Any, three_phases: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "_REFINE_PATTERNS", 16)
+    header = {"x-star": PC[0], "y-star": 1 - PC[1], "z-star": PC[2]}
+    scan = dataclasses.replace(
+        three_phases, detector_or_maker=None, source=Source(path=Path("a.ang"), header=header)
+    )
+    widget = dock(viewer, scan)
+    form = widget.classify_form
+    assert form.camera.values()["camera"] == "own"
+    assert form.camera.values()["pcy"] == pytest.approx(0.75)
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=100_000) as over:
+        widget.refine()
+    assert over.args == ["done"]
+    assert form.use_refined.isChecked()
+    assert f"tilted by +{TILT:.0f}" in form.refined_note.text() or "+4." in form.refined_note.text()
+    assert form.camera_setting().source == work.REFINED
+
+
+def test_jobs_end_with_their_layers_and_their_dock(
+    viewer: Any, qtbot: Any, three_phases: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget = dock(viewer, three_phases)
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(model: Any, *arguments: Any) -> Any:
+        progress = arguments[-1]
+        begun.set()
+        for step in range(2000):
+            go.wait(0.005)
+            progress(step / 2000)
+        raise AssertionError("nobody stopped it")
+
+    monkeypatch.setattr(work, "predict", slow)
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=30_000) as over:
+        widget.classify()
+        qtbot.waitUntil(begun.is_set, timeout=20_000)
+        widget.tasks.cancel()
+    assert over.args == ["cancelled"]
+    begun.clear()
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=30_000) as over:
+        widget.classify()
+        qtbot.waitUntil(begun.is_set, timeout=20_000)
+        viewer.layers.clear()
+    assert over.args == ["dropped"]
+    assert "were removed" in widget.tasks.status.text()
+    for data, options, kind in map_layers(three_phases):
+        getattr(viewer, f"add_{kind}")(data, **options)
+    begun.clear()
+    widget.classify()
+    qtbot.waitUntil(begun.is_set, timeout=20_000)
+    viewer.window.remove_dock_widget(widget.parent())
+    assert not widget.tasks.running
+    # Layers may still come and go.
+    viewer.layers.pop()
