@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -14,6 +15,7 @@ from napari_ebsdml.dislocations.lines_presets import LineRules
 from napari_ebsdml.dislocations.losses import line_loss, mape, mixture_mean
 from napari_ebsdml.dislocations.mixture import summarise
 from napari_ebsdml.dislocations.network import (
+    NOISE_REACH,
     LineNetwork,
     LineOutput,
     symmetric_output,
@@ -159,13 +161,38 @@ def test_symmetric_output_is_equivariant():
     assert different > 1e-3, "without averaging the network has no symmetry"
 
 
+def test_noise_loosens_the_bound():
+    net = random_network()
+    gnd = fields()
+    quiet, told = net(gnd), net(gnd, torch.full((len(gnd), 1, 1), 0.1))
+    torch.testing.assert_close(quiet.bound, quiet.magnitude)
+    torch.testing.assert_close(told.bound, (told.magnitude - NOISE_REACH * 0.1).clamp_min(0))
+    assert not torch.equal(quiet.logits, told.logits)
+    of_pixels = net(gnd, torch.full((len(gnd), 21, 21), 0.1))
+    torch.testing.assert_close(of_pixels.location, told.location)
+    turned = symmetric_output(net, gnd, torch.rand(len(gnd), 21, 21))
+    assert turned.noise.shape == turned.bound.shape
+
+
+def test_pure_noise_may_hold_nothing():
+    out = single([0.9, 0.05, 0.05], [0.0, 1.1], [0.3, 0.15], 0.1)
+    noisy = dataclasses.replace(
+        out, bound=torch.zeros_like(out.bound), noise=torch.full_like(out.noise, 0.1)
+    )
+    found = summarise(noisy)
+    assert found.low.item() == found.n_lines.item() == 0
+    assert 0 < found.mean.item() < summarise(out).mean.item()
+    # Almost certainly no line: all that is left is what noise leaves open.
+    assert 0 < found.median.item() <= 0.11
+
+
 def single(chance, location, sigma, magnitude):
     def shape(values):
         return torch.tensor(values, dtype=torch.float64)[None, :, None, None]
 
     return LineOutput(
         torch.log(shape(chance)), shape(location), shape(sigma), torch.zeros(1, 3, 1, 1),
-        torch.tensor([[[magnitude]]], dtype=torch.float64),
+        *(torch.tensor([[[value]]], dtype=torch.float64) for value in (magnitude, magnitude, 0.0)),
     )  # fmt: skip
 
 
@@ -196,16 +223,16 @@ def test_mixture_against_sampling():
     assert only_two.mean.item() == pytest.approx(math.exp(1.1 + 0.15**2 / 2), rel=1e-4)
 
 
-def test_prior_is_exchanged():
+def test_calibration_moves_only_what_it_should():
     out = single([0.2, 0.5, 0.3], [0.0, 1.1], [0.3, 0.15], 0.3)
-    a, b = math.exp(0.3**2 / 2), math.exp(1.1 + 0.15**2 / 2)
-    for prior, odds in (((0.5, 0.25, 0.25), 5 / 3), ((0.1, 0.8, 0.1), 5 / 24)):
-        share = odds / (1 + odds)
-        found = summarise(out, allowed=(1, 2), prior=prior)
-        assert found.mean.item() == pytest.approx(share * a + (1 - share) * b, rel=1e-4)
-    # Without a range the training's own shares stay.
-    plain, with_prior = summarise(out), summarise(out, prior=(0.1, 0.8, 0.1))
-    assert plain.mean.item() == with_prior.mean.item()
+    plain, hot = summarise(out), summarise(out, temperature=2.0, spread=1.5)
+    for name in ("mean", "median", "std", "n_lines"):
+        assert getattr(plain, name).item() == pytest.approx(getattr(hot, name).item(), rel=2e-3)
+    assert hot.low.item() <= plain.low.item() * 1.002
+    assert hot.high.item() > plain.high.item()
+    more = summarise(out, excess=1.5)
+    assert more.mean.item() - 0.3 == pytest.approx(1.5 * (plain.mean.item() - 0.3), rel=1e-5)
+    assert more.median.item() == plain.median.item()
     empty = summarise(out, nothing=0.4)
     assert empty.mean.item() == empty.high.item() == empty.n_lines.item() == 0
 

@@ -71,6 +71,8 @@ def test_command(tmp_path, caplog):
     assert read_card(output, "dislocation-density").settings["width"] == 8
     assert main([*arguments, "--seed", "5"]) == 1
     assert "another recipe" in caplog.text
+    # The refused training left the model of the first one alone.
+    assert read_card(output).training["recipe"]["seed"] == 0
     assert main([*arguments, "--seed", "5", "--fresh"]) == 0
     with pytest.raises(InputError, match="batch"):
         next(train_lines(Recipe(batch=2)))
@@ -99,6 +101,36 @@ def test_wrong_scale_is_labelled():
     assert (size[wrong.scale == 0] < 0.72).all()
     assert (size[wrong.scale == 2] > 1.39).all()
     assert torch.equal(right.total, wrong.total)
+
+
+def test_noise_is_made_and_told():
+    quiet = next(map_batches(0, 1, 4, "paper", batch=64, wrong_scale=0.0))
+    noisy = next(map_batches(0, 1, 4, "paper", batch=64, wrong_scale=0.0, noisy=1.0))
+    assert not quiet.noise.any()
+    assert quiet.noise.shape == (64, 1, 1)
+    made = (noisy.gnd - quiet.gnd).std(dim=(1, 2, 3))
+    assert made.min() > 0.008
+    assert made.max() < 0.27
+    ratio = torch.log(noisy.noise[:, 0, 0] / made)
+    assert abs(ratio.mean()) < 0.1
+    assert 0.1 < ratio.std() < 0.3
+    assert torch.equal(noisy.total, quiet.total)
+
+
+def test_an_epoch_shows_each_map_in_several_ways():
+    batches = list(map_batches(0, 16, 4, "paper", batch=16, wrong_scale=0.0, repeats=4))
+    seen = {}
+    for batch in batches:
+        for total, gnd in zip(batch.total, batch.gnd, strict=True):
+            key = round(float(total.double().flatten().sort().values.sum()), 5)
+            seen.setdefault(key, []).append(gnd)
+            # The bound holds in every one of them: field and labels turn together.
+            assert (total + 1e-4 >= gnd.norm(dim=0)).all()
+    assert len(seen) == 64
+    assert all(len(shown) == 4 for shown in seen.values())
+    assert any(not torch.equal(shown[0], shown[1]) for shown in seen.values())
+    with pytest.raises(InputError, match="repeats"):
+        next(map_batches(0, 1, 4, repeats=0))
 
 
 def test_weights_balance_the_numbers():

@@ -1,6 +1,6 @@
 """`python -m napari_ebsdml._napari.demo [MAP] [--screenshot PATH]`: the plugin at work.
 
-Opens a map as a user would, with all its layers, and runs the steps in `STEPS` on it. Without a
+Opens a map as a user would, with all its layers, and runs `demo_steps.STEPS` on it. Without a
 display the same happens on a virtual one (Xvfb), and a picture is saved.
 """
 
@@ -12,56 +12,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_ebsdml._napari.demo_steps import EXAMPLE, EXAMPLE_SEED, EXAMPLE_SHAPE, STEPS
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
     import napari
 
-Step = Callable[["napari.Viewer", Scan], None]
-
 _PLUGIN = "napari-ebsdml"
-_PATIENCE_S = 300
 DEFAULT_FOLDER = Path("demo")
 _SCREEN = "-screen 0 1600x1000x24"
 _WINDOW = (1600, 1000)
-
-
-def show_scale_bar(viewer: napari.Viewer, scan: Scan) -> None:
-    """A scale bar in um, and the whole map in view."""
-    viewer.canvas.overlays.scale_bar.visible = True
-    viewer.reset_view()
-
-
-def show_maps(viewer: napari.Viewer, scan: Scan) -> None:
-    """The dock "EBSD maps" at work: the maps that its settings name."""
-    _compute(viewer, "EBSD maps")
-
-
-def show_gnd(viewer: napari.Viewer, scan: Scan) -> None:
-    """The dock "GND density" at work."""
-    _compute(viewer, "GND density")
-
-
-def _compute(viewer: napari.Viewer, name: str) -> None:
-    """Open a dock, press its button and let the window live until the work is done."""
-    from qtpy.QtWidgets import QApplication
-
-    _, widget = viewer.window.add_plugin_dock_widget(_PLUGIN, name, tabify=True)
-    widget.compute()
-    end = time.monotonic() + _PATIENCE_S
-    while widget.tasks.running and time.monotonic() < end:
-        QApplication.processEvents()
-        time.sleep(0.01)
-
-
-STEPS: list[Step] = [show_gnd, show_maps, show_scale_bar]
-"""What the demo does after opening the map, in this order."""
 
 
 def write_example(folder: Path) -> Path:
@@ -69,9 +34,9 @@ def write_example(folder: Path) -> Path:
     from napari_ebsdml import write
     from napari_ebsdml.samples import dual_phase_steel
 
-    scan, *_ = dual_phase_steel(shape=(214, 285), seed=0)
+    scan, *_ = dual_phase_steel(shape=EXAMPLE_SHAPE, seed=EXAMPLE_SEED)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "dual_phase_steel.ctf"
+    path = folder / f"{EXAMPLE}.ctf"
     write(path, scan)
     return path
 

@@ -28,7 +28,7 @@ _FILE = "file"
 MODEL_FIELDS: tuple[Field, ...] = (
     Choice(
         "model", "Model", "default",
-        (("default", "default, 7 × 7 px"), (_FILE, "from a file …")),
+        (("default", "default, 7 × 7 px"), ("wide", "wide, 11 × 11 px"), (_FILE, "from a file …")),
         "The network that tells how many dislocations hide behind a GND map",
     ),
     Number(

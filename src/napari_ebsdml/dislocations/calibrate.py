@@ -13,6 +13,8 @@ from napari_ebsdml.dislocations.training_data import map_batches
 from napari_ebsdml.learning.calibration import coverage, fit_temperature
 
 _SEED_SHIFT = 1_000_003
+_EDGE = 5
+"""Pixels at each edge of a simulated map that are left out: lines are other there."""
 
 
 @dataclass(frozen=True)
@@ -25,24 +27,31 @@ class Calibration:
         Divides the logits of N.
     spread
         Multiplies every sigma, for the 90 % interval to hold 90 %.
+    excess, excess_balanced
+        Multiply what the mean has beyond its bound, for it to be right on average: over pixels
+        as they come, and weighted as in the training.
     cover_before, cover_after
         Part of densities within their 90 % interval.
-    prior
-        Share of each N in the training, by weight.
     largest_gnd
         1.2 times the largest |GND| of the maps, in units of one line across a pixel.
     """
 
     temperature: float
     spread: float
+    excess: float
+    excess_balanced: float
     cover_before: float
     cover_after: float
-    prior: tuple[float, ...]
     largest_gnd: float
 
 
 def calibrate(
-    network: LineNetwork, data: str, seed: int, batches: int = 40, samples: int = 20_000
+    network: LineNetwork,
+    data: str,
+    seed: int,
+    noisy: float = 0.0,
+    batches: int = 160,
+    samples: int = 40_000,
 ) -> Calibration:
     """Fit temperature and spread.
 
@@ -54,6 +63,8 @@ def calibrate(
         Kind of training data; see `map_batches`.
     seed
         Seed of the training; the maps have another.
+    noisy
+        Part of the maps with noise.
     batches
         Batches of 16 maps.
     samples
@@ -63,19 +74,33 @@ def calibrate(
     device = next(network.parameters()).device
     rng = np.random.default_rng(seed)
     parts: list[tuple[torch.Tensor, ...]] = []
-    largest = 0.0
-    shares = np.zeros(network.classes)
+    largest = found_beyond = true_beyond = 0.0
     for batch in map_batches(
-        0, batches, seed + _SEED_SHIFT, data, r, network.classes, 16, wrong_scale=0.0
+        0,
+        batches,
+        seed + _SEED_SHIFT,
+        data,
+        max(r, _EDGE),
+        network.classes,
+        16,
+        wrong_scale=0.0,
+        noisy=noisy,
+        repeats=1,
     ):
         with torch.no_grad():
-            out = network(batch.gnd.to(device))
+            out = network(batch.gnd.to(device), batch.noise.to(device))
         largest = max(largest, float(out.magnitude.max()))
-        weight = batch.weight[:, r:-r, r:-r].reshape(-1).double().numpy()
+        at = slice(_EDGE - r, -(_EDGE - r) or None) if r < _EDGE else slice(None)
+        beyond = torch.from_numpy(summarise(out).mean) - out.bound.cpu()
+        empty = out.magnitude.cpu() == 0
+        found_beyond += float(beyond.masked_fill(empty, 0)[:, at, at].sum())
+        truth_beyond = batch.total[:, r:-r, r:-r] - out.bound.cpu()
+        true_beyond += float(truth_beyond.masked_fill(empty, 0)[:, at, at].sum())
+        kept = torch.zeros_like(batch.weight)
+        kept[:, _EDGE:-_EDGE, _EDGE:-_EDGE] = batch.weight[:, _EDGE:-_EDGE, _EDGE:-_EDGE]
+        weight = kept[:, r:-r, r:-r].reshape(-1).double().numpy()
         if not weight.any():
             continue
-        numbers = batch.count[:, r:-r, r:-r].reshape(-1).clamp_max(network.classes - 1).numpy()
-        shares += np.bincount(numbers, weight, network.classes)
         picks = rng.choice(len(weight), samples // batches, p=weight / weight.sum())
 
         def pick(field: torch.Tensor, at: np.ndarray = picks) -> torch.Tensor:
@@ -83,10 +108,11 @@ def calibrate(
             flat = field.movedim(1, -1).reshape(-1, field.shape[1])
             return flat[torch.from_numpy(at)].cpu()
 
-        fields = (out.logits, out.location, out.sigma, out.magnitude[:, None])
+        scalars = (out.magnitude, out.bound, out.noise.expand_as(out.bound))
+        fields = (out.logits, out.location, out.sigma, *(field[:, None] for field in scalars))
         truth = (field[:, r:-r, r:-r].float()[:, None] for field in (batch.count, batch.total))
         parts.append(tuple(pick(field) for field in (*fields, *truth)))
-    logits, location, sigma, magnitude, count, total = (
+    logits, location, sigma, magnitude, bound, noise, count, total = (
         torch.cat(group) for group in zip(*parts, strict=True)
     )
     target = count[:, 0].numpy().astype(np.intp).clip(0, network.classes - 1)
@@ -98,8 +124,13 @@ def calibrate(
         location[some][..., None, None],
         sigma[some][..., None, None],
         torch.zeros(len(true), 3, 1, 1),
-        magnitude[some][..., None],
+        *(field[some][..., None] for field in (magnitude, bound, noise)),
     )
+
+    plain = summarise(output, 0.9, None)
+    base = bound[some].double().sum().item()
+    expected = plain.mean.sum(dtype=np.float64) - base
+    balanced = float((true.sum(dtype=np.float64) - base) / expected)
 
     def cover(spread: float, heat: float) -> float:
         found = summarise(output, 0.9, None, heat, spread)
@@ -114,13 +145,12 @@ def calibrate(
         else:
             high = middle
     spread = (low * high) ** 0.5
-    # A number that never occurs must not become infinitely likely elsewhere.
-    prior = np.maximum(shares / shares.sum(), 1e-4)
     return Calibration(
         temperature,
         spread,
+        true_beyond / max(found_beyond, 1e-9),
+        balanced,
         cover(1.0, 1.0),
         cover(spread, temperature),
-        tuple(float(share) for share in prior),
         1.2 * largest,
     )

@@ -12,10 +12,10 @@ from napari_ebsdml.dislocations.network import LineOutput
 
 
 def mixture_mean(out: LineOutput) -> Tensor:
-    """Mean density (n, rows, columns): N = 0 counts as |GND|, which is then mere noise."""
+    """Mean density (n, rows, columns); N = 0 counts as the bound, which is then zero."""
     chance = out.logits.softmax(1)
     means = torch.exp(out.location + 0.5 * out.sigma.square())
-    return chance[:, 0] * out.magnitude + (chance[:, 1:] * means).sum(1)
+    return chance[:, 0] * out.bound + (chance[:, 1:] * means).sum(1)
 
 
 def line_loss(

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
-import torch
 from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_ebsdml.dislocations.network import LineOutput
 
-_ROOT2 = math.sqrt(2.0)
+_ROOT_HALF = math.sqrt(0.5)
+_BELL = 1 / math.sqrt(2 * math.pi)
+_RARE = 1e-4
+"""Probability below which a number of lines does not count for quantiles."""
+_NEAR = 1e-4
+"""Precision of a quantile's share."""
+_CLOSE = 1e-3
+"""Precision of quantiles, relative to the density."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,91 +50,148 @@ class Estimates:
 
 
 @njit(cache=True, nogil=True)
-def _below(t, weight, location, sigma):  # type: ignore[no-untyped-def]
-    """Weight of a mixture of normals below `t`; component 0 is a point at its location."""
+def _below(t, weight, location, sigma, used):  # type: ignore[no-untyped-def]
+    """Weight of a mixture of normals below `t`, and its density there.
+
+    Component 0 is a point at its location. The complementary error function is Abramowitz and
+    Stegun's 7.1.26, good to 1.5e-7, because it comes with the exponential that the density needs.
+    """
     part = weight[0] if t >= location[0] else 0.0
-    for k in range(1, weight.size):
-        if weight[k] > 1e-5:
-            part += weight[k] * 0.5 * math.erfc((location[k] - t) / (sigma[k] * _ROOT2))
-    return part
+    slope = 0.0
+    for k in range(1, used):
+        z = (t - location[k]) / sigma[k]
+        x = abs(z) * _ROOT_HALF
+        if x > 4.0:
+            part += weight[k] if z > 0 else 0.0
+            continue
+        bell = math.exp(-x * x)
+        u = 1.0 / (1.0 + 0.3275911 * x)
+        tail = u * (
+            0.254829592
+            + u * (-0.284496736 + u * (1.421413741 + u * (-1.453152027 + u * 1.061405429)))
+        )
+        tail *= 0.5 * bell
+        part += weight[k] * (1.0 - tail if z > 0 else tail)
+        slope += weight[k] * bell / sigma[k]
+    return part, slope * _BELL
 
 
 @njit(cache=True, nogil=True)
-def _quantile(share, weight, location, sigma):  # type: ignore[no-untyped-def]
-    """Where the mixture's weight reaches `share` of its total, by bisection."""
-    low, high, total = math.inf, -math.inf, 0.0
-    for k in range(weight.size):
+def _quantile(share, start, weight, location, sigma, used):  # type: ignore[no-untyped-def]
+    """Where the mixture's weight reaches `share` of its total: Newton within a bracket."""
+    low, high, total = location[0], location[0], weight[0]
+    if weight[0] == 0.0:
+        low, high = math.inf, -math.inf
+    for k in range(1, used):
         total += weight[k]
-        if weight[k] > 1e-5:
-            reach = 5.0 * sigma[k]
-            low = min(low, location[k] - reach)
-            high = max(high, location[k] + reach)
+        low = min(low, location[k] - 5.0 * sigma[k])
+        high = max(high, location[k] + 5.0 * sigma[k])
     target = share * total
-    at_low, at_high = 0.0, total
-    for turn in range(20):
-        # Bisection, helped by a straight line every other time.
-        middle = 0.5 * (low + high)
-        if turn % 2 and at_high > at_low:
-            line = low + (high - low) * (target - at_low) / (at_high - at_low)
-            middle = min(max(line, low + 0.02 * (high - low)), high - 0.02 * (high - low))
-        value = _below(middle, weight, location, sigma)
-        if value < target:
-            low, at_low = middle, value
-        else:
-            high, at_high = middle, value
-        if high - low < 1e-4:
+    t = min(max(start, low), high)
+    before = last = high - low
+    for _ in range(60):
+        value, slope = _below(t, weight, location, sigma, used)
+        miss = value - target
+        if abs(miss) < _NEAR:
             break
-    return 0.5 * (low + high)
+        if miss < 0:
+            low = t
+        else:
+            high = t
+        # By halves where Newton would leave the bracket or hardly gains on the step before.
+        if abs(2.0 * miss) > abs(before * slope) or not low < t - miss / slope < high:
+            step = 0.5 * (low + high) - t
+        else:
+            step = -miss / slope
+        before, last = last, step
+        t += step
+        if abs(step) < _CLOSE:
+            break
+    return t
 
 
 @njit(cache=True, nogil=True)
 def _summarise(  # type: ignore[no-untyped-def]
-    chance, location, sigma, magnitude, nothing, tail, mean, std, median, low, high, n_lines
-):
-    classes, n = chance.shape
+    logits, locations, sigmas, temperature, spread, excess, magnitude, bounds, noise, nothing,
+    tail, level_z, mean, std, median, low, high, n_lines,
+):  # fmt: skip
+    n, classes = logits.shape
+    weight = np.empty(classes)
+    place = np.empty(classes)
+    width = np.empty(classes)
+    chance = np.empty(classes)
+    wide = np.empty(classes)
     for p in range(n):
         if magnitude[p] < nothing:
             mean[p] = std[p] = median[p] = low[p] = high[p] = 0.0
             n_lines[p] = 0
             continue
-        weight = np.empty(classes)
-        place = np.empty(classes)
-        width = np.empty(classes)
-        bound = magnitude[p]
         best = 0
-        # No line at all leaves no density but the measured one.
-        place[0] = math.log(max(bound, 1e-9))
-        width[0] = 0.0
-        weight[0] = chance[0, p]
-        expected = chance[0, p] * bound
-        square = chance[0, p] * bound * bound
         for k in range(1, classes):
-            weight[k] = chance[k, p]
-            place[k] = location[k - 1, p]
-            width[k] = sigma[k - 1, p]
-            one = math.exp(place[k] + 0.5 * width[k] ** 2)
-            expected += weight[k] * one
-            square += weight[k] * one * one * math.exp(width[k] ** 2)
-            if weight[k] > weight[best]:
+            if logits[p, k] > logits[p, best]:
                 best = k
         n_lines[p] = best
-        mean[p] = max(expected, bound)
+        total = 0.0
+        total_wide = 0.0
+        for k in range(classes):
+            chance[k] = math.exp(logits[p, k] - logits[p, best])
+            wide[k] = math.exp((logits[p, k] - logits[p, best]) / temperature)
+            total += chance[k]
+            total_wide += wide[k]
+        bound = bounds[p]
+        # Without a line all that is measured is noise.
+        place[0] = math.log(max(bound, noise[p], 1e-9))
+        width[0] = 0.0
+        weight[0] = wide[0] / total_wide
+        if weight[0] < _RARE:
+            weight[0] = 0.0
+        share = chance[0] / total
+        chance[0] = share
+        expected = share * bound
+        square = share * bound * bound
+        middle = weight[0] * place[0]
+        spot = weight[0] * place[0] * place[0]
+        used = 1
+        for k in range(1, classes):
+            share = chance[k] / total
+            place[used] = locations[p, k - 1]
+            width[used] = sigmas[p, k - 1]
+            weight[used] = wide[k] / total_wide
+            variance = width[used] * width[used]
+            one = math.exp(place[used] + 0.5 * variance)
+            expected += share * one
+            square += share * one * one * math.exp(variance)
+            if share < _RARE and weight[used] < _RARE:
+                continue
+            chance[used] = share
+            middle += weight[used] * place[used]
+            spot += weight[used] * (place[used] * place[used] + variance)
+            used += 1
+        mean[p] = bound + excess * max(expected - bound, 0.0)
         std[p] = math.sqrt(max(square - expected * expected, 0.0))
-        low[p] = max(math.exp(_quantile(tail, weight, place, width)), bound)
-        high[p] = max(math.exp(_quantile(1.0 - tail, weight, place, width)), bound)
+        reach = level_z * math.sqrt(max(spot - middle * middle, 0.0))
+        for k in range(1, used):
+            width[k] *= spread
+        if noise[p] > 0 and weight[0] > tail:
+            low[p] = bound
+        else:
+            found = _quantile(tail, middle - reach, weight, place, width, used)
+            low[p] = max(math.exp(found), bound)
+        found = _quantile(1.0 - tail, middle + reach, weight, place, width, used)
+        high[p] = max(math.exp(found), bound)
         # E|r - c| / r is smallest at the median of the distribution weighted by 1/r; that of
         # a log-normal is a log-normal again, moved by minus its variance.
-        top = -math.inf
-        for k in range(classes):
-            if weight[k] > 1e-12:
-                top = max(top, math.log(weight[k]) - place[k] + 0.5 * width[k] ** 2)
-        for k in range(classes):
-            if weight[k] > 1e-12:
-                weight[k] = math.exp(math.log(weight[k]) - place[k] + 0.5 * width[k] ** 2 - top)
-            else:
-                weight[k] = 0.0
-            place[k] -= width[k] ** 2
-        median[p] = max(math.exp(_quantile(0.5, weight, place, width)), bound)
+        total = 0.0
+        middle = 0.0
+        for k in range(used):
+            width[k] /= spread
+            variance = width[k] * width[k]
+            weight[k] = chance[k] * math.exp(0.5 * variance - place[k])
+            place[k] -= variance
+            total += weight[k]
+            middle += weight[k] * place[k]
+        found = _quantile(0.5, middle / total, weight, place, width, used)
+        median[p] = max(math.exp(found), bound)
 
 
 def summarise(
@@ -137,8 +200,8 @@ def summarise(
     allowed: tuple[int, int] | None = None,
     temperature: float = 1.0,
     spread: float = 1.0,
+    excess: float = 1.0,
     nothing: float = 0.0,
-    prior: Sequence[float] | None = None,
 ) -> Estimates:
     """Point estimates and central interval of each pixel's mixture.
 
@@ -150,40 +213,44 @@ def summarise(
         Probability within the interval.
     allowed
         Fewest and most lines that can occur; None: any.
-    prior
-        Share of each N in the training. Where `allowed` is given, too, it is exchanged for
-        equal shares of the allowed N.
     temperature
-        Divides the logits (calibration of N).
+        Divides the logits for the interval only, as with `spread`: what keeps an interval
+        honest on rough lines would make the estimates on smooth ones worse.
     spread
-        Multiplies every sigma (calibration of the interval).
+        Multiplies every sigma for the interval only (its calibration).
+    excess
+        Multiplies what the mean has beyond the bound (calibration of the mean).
     nothing
         |GND| below which a pixel is empty: all its estimates are zero.
     """
-    logits = out.logits.float() / temperature
+    logits = out.logits.float()
     if allowed is not None:
         logits = logits.clone()
-        if prior is not None:
-            logits -= torch.log(logits.new_tensor(prior))[:, None, None]
         logits[:, : allowed[0]] = -1e9
         logits[:, allowed[1] + 1 :] = -1e9
-    n, classes, rows, columns = logits.shape
+    n, _, rows, columns = logits.shape
 
-    def flat(tensor: Tensor, channels: int) -> NDArray[np.float64]:
-        array = tensor.detach().float().cpu().numpy()
-        return np.ascontiguousarray(np.moveaxis(array, 1, 0).reshape(channels, -1), np.float64)
+    def flat(tensor: Tensor) -> NDArray[np.float32]:
+        """Tensor (n, channels, rows, columns) as (pixels, channels)."""
+        last = tensor.detach().float().movedim(1, -1).contiguous().cpu()
+        return last.numpy().reshape(-1, tensor.shape[1])
 
-    chance = flat(logits.softmax(1), classes)
     size = n * rows * columns
     found = [np.empty(size, np.float32) for _ in range(5)]
     n_lines = np.empty(size, np.int32)
+    scalars = (out.magnitude, out.bound, out.noise.expand_as(out.bound))
+    tail = 0.5 * (1.0 - level)
     _summarise(
-        chance,
-        flat(out.location, classes - 1),
-        flat(out.sigma, classes - 1) * spread,
-        out.magnitude.detach().cpu().numpy().reshape(-1).astype(np.float64),
+        flat(logits),
+        flat(out.location),
+        flat(out.sigma),
+        temperature,
+        spread,
+        excess,
+        *(field.detach().float().cpu().contiguous().numpy().reshape(-1) for field in scalars),
         nothing,
-        0.5 * (1.0 - level),
+        tail,
+        NormalDist().inv_cdf(1.0 - tail),
         *found,
         n_lines,
     )

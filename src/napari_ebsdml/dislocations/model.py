@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import torch
 
@@ -16,7 +15,9 @@ from napari_ebsdml.errors import InputError, ModelError
 from napari_ebsdml.learning.model_file import ModelCard, load_model, put_weights
 
 KIND = "dislocation-density"
-SHIPPED: Mapping[str, str] = MappingProxyType({"default": "dislocations-default"})
+SHIPPED: Mapping[str, str] = MappingProxyType(
+    {"default": "dislocations-default", "wide": "dislocations-wide"}
+)
 """Names of the models that ship -> their files in the package's folder `weights`."""
 
 
@@ -32,11 +33,14 @@ class DislocationModel:
         In evaluation mode, batch normalisations folded into the convolutions.
     card
     temperature, spread
-        Calibration of N and of the interval; 1 where the card has none.
+        Calibration of the interval: of N and of the densities; 1 where the card has none.
+    excess, excess_balanced
+        Calibration of the mean: for pixels as they come on maps, where few lines are more
+        frequent than many, and for all N equally frequent; 1 where the card has none.
     largest
         Largest |GND| of the training, in units of one line across a pixel.
-    prior, scale_prior
-        Share of each N, and of each of `network.SCALES`, in the training.
+    scale_prior
+        Share of each of `network.SCALES` in the training.
     """
 
     name: str
@@ -45,13 +49,14 @@ class DislocationModel:
     temperature: float
     spread: float
     largest: float
-    prior: tuple[float, ...] | None = None
     scale_prior: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)
+    excess: float = 1.0
+    excess_balanced: float = 1.0
 
-    @property
-    def calibration(self) -> dict[str, Any]:
-        """What `mixture.summarise` takes of it."""
-        return {"temperature": self.temperature, "spread": self.spread, "prior": self.prior}
+    def calibration(self, balanced: bool) -> dict[str, float]:
+        """What `mixture.summarise` takes of it; `balanced`: all N equally frequent."""
+        excess = self.excess_balanced if balanced else self.excess
+        return {"temperature": self.temperature, "spread": self.spread, "excess": excess}
 
     @classmethod
     def load(cls, model: str | Path | DislocationModel = "default") -> DislocationModel:
@@ -60,7 +65,8 @@ class DislocationModel:
         Parameters
         ----------
         model
-            ``"default"`` (window of 7 x 7 pixels), a model file, or a loaded model.
+            ``"default"`` (window of 7 x 7 pixels), ``"wide"`` (11 x 11), a model file, or a
+            loaded model.
 
         Raises
         ------
@@ -123,6 +129,7 @@ def _load(name: str, path: Path, stamp: int) -> DislocationModel:
         number("temperature", 1.0),
         number("spread", 1.0),
         number("largest_gnd", 8.0),
-        shares("prior", network.classes),
         shares("scale_prior", 3) or (1 / 3, 1 / 3, 1 / 3),
+        number("excess", 1.0),
+        number("excess_balanced", 1.0),
     )

@@ -20,6 +20,8 @@ from napari_ebsdml.errors import InputError
 
 SMALLEST_SIGMA = 0.02
 LARGEST_SIGMA = 1.5
+NOISE_REACH = 2.5
+"""How many standard deviations of noise may have made |GND| too large."""
 SCALES = ("too small", "right", "too large")
 """Classes of the check of the input's scale."""
 
@@ -36,8 +38,11 @@ class LineOutput:
         Mean and standard deviation of log density for N = 1, 2, ...
     scale : (n, 3, rows, columns)
         Logits of `SCALES`.
-    magnitude : (n, rows, columns)
-        |GND| of the pixel.
+    magnitude, bound : (n, rows, columns)
+        |GND| of the pixel; the density that cannot be undercut, which is |GND| less what its
+        noise may have added.
+    noise : (n, rows, columns) or (n, 1, 1)
+        Standard deviation of the noise on each component of the GND.
     """
 
     logits: Tensor
@@ -45,6 +50,8 @@ class LineOutput:
     sigma: Tensor
     scale: Tensor
     magnitude: Tensor
+    bound: Tensor
+    noise: Tensor
 
 
 class _Block(nn.Module):
@@ -60,6 +67,23 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = functional.relu(self.wide_norm(self.wide(x)))
         return functional.relu(x[..., 1:-1, 1:-1] + self.mix_norm(self.mix(y)))
+
+
+def _features(gnd: Tensor, magnitude: Tensor, noise: Tensor) -> Tensor:
+    """Input channels of the network.
+
+    A line that crosses a pixel from side to side gives a component of exactly 1, two lines
+    one of 0 or 2, so the phase of each component tells much; noise blurs it by a known factor.
+    """
+    level = noise[:, None]
+    # Whether a pixel holds no line at all is worth a channel: it breaks chains of pixels.
+    empty = torch.exp(-magnitude / (0.03 + level))
+    phase = 2 * math.pi * gnd
+    blur = torch.exp(-0.5 * (2 * math.pi * level).square())
+    known = (level / (level + 0.05)).expand_as(magnitude)
+    return torch.cat(
+        [gnd, magnitude, empty, blur * torch.sin(phase), blur * torch.cos(phase), known], dim=1
+    )
 
 
 class LineNetwork(nn.Module):
@@ -80,6 +104,9 @@ class LineNetwork(nn.Module):
         When a number is out of range.
     """
 
+    readout = ("output",)
+    """Layers that the optimiser must not treat as hidden ones."""
+
     def __init__(self, radius: int = 3, width: int = 64, classes: int = 9) -> None:
         super().__init__()
         if radius < 1 or width < 1 or classes < 2:
@@ -88,7 +115,7 @@ class LineNetwork(nn.Module):
                 f"{width}, {classes}."
             )
         self.radius, self.width, self.classes = radius, width, classes
-        self.stem = nn.Conv2d(4, width, 3, bias=False)
+        self.stem = nn.Conv2d(9, width, 3, bias=False)
         self.stem_norm = nn.BatchNorm2d(width)
         self.blocks = nn.Sequential(*[_Block(width) for _ in range(radius - 1)])
         self.head = nn.Conv2d(width, width, 1, bias=False)
@@ -111,25 +138,33 @@ class LineNetwork(nn.Module):
             setattr(owner, norm, nn.Identity())
         return self
 
-    def forward(self, gnd: Tensor) -> LineOutput:
-        """Output for GND maps (n, 2, rows, columns); `radius` pixels are lost at each edge."""
+    def forward(self, gnd: Tensor, noise: Tensor | None = None) -> LineOutput:
+        """Output for GND maps (n, 2, rows, columns); `radius` pixels are lost at each edge.
+
+        `noise` is the standard deviation of the noise on each component of the GND, of each
+        pixel (n, rows, columns) or of each map (n, 1, 1); None: there is none. Both are in
+        units of one line across a pixel.
+        """
         r, k = self.radius, self.classes
+        if noise is None:
+            noise = gnd.new_zeros(len(gnd), 1, 1)
         magnitude = gnd.norm(dim=1, keepdim=True)
-        # Whether a pixel holds no line at all is worth a channel: it breaks chains of pixels.
-        empty = torch.exp(-magnitude / 0.03)
-        x = torch.cat([gnd, magnitude, empty], dim=1)
+        x = _features(gnd, magnitude, noise)
         x = functional.relu(self.stem_norm(self.stem(x)))
         x = self.blocks(x)
         x = functional.relu(self.head_norm(self.head(x)))
         with torch.autocast(gnd.device.type, enabled=False):
             x = self.output(x.float())
-            inner = magnitude[:, 0, r : gnd.shape[2] - r, r : gnd.shape[3] - r].float()
+            at = (slice(None), slice(r, gnd.shape[2] - r), slice(r, gnd.shape[3] - r))
+            inner = magnitude[:, 0][at].float()
+            level = noise[at] if noise.shape[1:] == gnd.shape[2:] else noise
+            bound = (inner - NOISE_REACH * level).clamp_min(0)
             excess = functional.softplus(x[:, k : 2 * k - 1])
-            location = torch.log(inner[:, None] + excess + 1e-6)
+            location = torch.log(bound[:, None] + excess + 1e-6)
             raw = x[:, 2 * k - 1 : 3 * k - 2]
             ratio = math.log(LARGEST_SIGMA / SMALLEST_SIGMA)
             sigma = SMALLEST_SIGMA * torch.exp(ratio * torch.sigmoid(raw))
-            return LineOutput(x[:, :k], location, sigma, x[:, 3 * k - 2 :], inner)
+            return LineOutput(x[:, :k], location, sigma, x[:, 3 * k - 2 :], inner, bound, level)
 
 
 def symmetry_copies(gnd: Tensor) -> Iterator[tuple[Tensor, int, bool]]:
@@ -157,25 +192,29 @@ def undo(scalar: Tensor, turns: int, mirrored: bool) -> Tensor:
     return back.flip(-1) if mirrored else back
 
 
-def symmetric_output(network: LineNetwork, gnd: Tensor) -> LineOutput:
+def symmetric_output(network: LineNetwork, gnd: Tensor, noise: Tensor | None = None) -> LineOutput:
     """Output averaged over the 16 equivalent maps.
 
     Probabilities are averaged; of the log-normals the location of the mean and the variance.
     """
     parts: list[tuple[Tensor, ...]] = []
-    magnitude = None
+    first: LineOutput | None = None
     for vector, turns, mirrored in symmetry_copies(gnd):
-        out = network(vector)
+        turned = noise
+        if noise is not None:
+            turned = torch.rot90(noise.flip(-1) if mirrored else noise, turns, (-2, -1))
+        out = network(vector, turned)
         fields = (
             out.logits.softmax(1), torch.exp(out.location), out.sigma.square(),
             out.scale.log_softmax(1),
         )  # fmt: skip
         parts.append(tuple(undo(field, turns, mirrored) for field in fields))
-        magnitude = out.magnitude if magnitude is None else magnitude
+        first = out if first is None else first
     chance, median, variance, scale = (
         torch.stack(group).mean(0) for group in zip(*parts, strict=True)
     )
-    assert magnitude is not None
+    assert first is not None
     return LineOutput(
-        torch.log(chance.clamp_min(1e-12)), torch.log(median), variance.sqrt(), scale, magnitude
-    )
+        torch.log(chance.clamp_min(1e-12)), torch.log(median), variance.sqrt(), scale,
+        first.magnitude, first.bound, first.noise,
+    )  # fmt: skip

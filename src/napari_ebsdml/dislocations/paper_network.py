@@ -36,6 +36,9 @@ class TableA1Network(nn.Module):
         Numbers of lines told apart, N = 1..`classes`; the article has 5.
     """
 
+    readout = ("output",)
+    """Layers that the optimiser must not treat as hidden ones."""
+
     def __init__(self, classes: int = 5) -> None:
         super().__init__()
         self.normalise = nn.BatchNorm2d(3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,12 @@ from napari_ebsdml.dislocations.lines import unit_density
 from napari_ebsdml.dislocations.mixture import summarise
 from napari_ebsdml.dislocations.model import DislocationModel
 from napari_ebsdml.dislocations.network import symmetric_output
-from napari_ebsdml.dislocations.uncertainty import add_noise, noise_reach
+from napari_ebsdml.dislocations.uncertainty import noise_reach
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.tiling import tiles
 
 NOTHING = 1e-6
 """|GND| below this part of one line across a pixel is none at all."""
-NOISE_LIMIT = 3.0
-"""Vectors of pure noise are longer than so many standard deviations of a component in 1.1 %."""
 _SEEN = 1e-3
 _FAINT = 0.2
 _POOL = 21
@@ -127,10 +126,9 @@ def predict_planes(
         e.g. (1, 5) for the article's crops.
     noise
         Standard deviation of the noise in each component of the GND in 1/m^2, where it is known:
-        a number, or an array that broadcasts to (planes, rows, columns). Pixels with |GND| below
-        3 times this count as empty, which keeps averages unbiased and the check of scale sharp:
-        their mean, median and N are 0, their interval runs from 0 to what may be behind the
-        noise. Elsewhere noise widens `std` and `interval`.
+        a number, or an array that broadcasts to (planes, rows, columns). The network was trained
+        with noise that it is told, up to a quarter of one line across a pixel: it then takes
+        faint GND for what it is, and the density may lie below |GND|.
     progress
         Called with the part that is done, 0..1; an exception from it cancels.
 
@@ -163,7 +161,6 @@ def predict_planes(
     shape = (planes, rows, columns)
     known = np.asarray(np.isfinite(fields).all(axis=-1))
     spread = None if noise is None else _noise(noise, shape)
-    quiet = np.zeros(shape, bool)
     found = {name: np.zeros(shape, np.float32) for name in ("mean", "median", "std")}
     interval = np.zeros((*shape, 2), np.float32)
     n_lines = np.zeros(shape, np.int32)
@@ -178,9 +175,7 @@ def predict_planes(
         x = np.ascontiguousarray(np.moveaxis(inside, -1, 1), np.float32)
         size = np.hypot(x[:, 0], x[:, 1])
         magnitude[part] = size * unit
-        if spread is not None:
-            quiet[part] = magnitude[part] < NOISE_LIMIT * spread[part]
-            size = np.where(quiet[part], 0, size)
+        loud = None if spread is None else (spread[part] / unit).astype(np.float32)
         x *= (size >= NOTHING)[:, None]
         scale = np.zeros((x.shape[0], 3, rows, columns), np.float32)
 
@@ -188,18 +183,29 @@ def predict_planes(
             if progress is not None:
                 progress((part.start + done * (part.stop - part.start)) / planes)
 
-        _fill(loaded, x, part, symmetric, level, n_range, found, interval, n_lines, scale, report)
-        in_range[part] = _right_scale(scale, size, loaded.scale_prior)
+        _fill(
+            loaded,
+            x,
+            loud,
+            part,
+            symmetric,
+            level,
+            n_range,
+            found,
+            interval,
+            n_lines,
+            scale,
+            report,
+        )
+        in_range[part] = _right_scale(scale, size, loud, loaded.scale_prior)
         in_range[part] &= (size <= loaded.largest) & (n_lines[part] < most)
     for array in (*found.values(), interval):
         array *= np.float32(unit) if unit < 1e37 else unit
         array[~known] = np.nan
     if spread is not None:
-        interval = add_noise(interval, found["mean"], spread, level).astype(np.float32)
-        interval[quiet, 0] = 0
-        interval[quiet, 1] = (magnitude + noise_reach(spread, level))[quiet]
-        found["std"] = np.hypot(found["std"], spread).astype(np.float32)
-        interval[~known] = found["std"][~known] = np.nan
+        # Where nothing at all was measured, the noise may hide something.
+        nothing = known & (magnitude < NOTHING * unit)
+        interval[nothing, 1] = noise_reach(spread, level)[nothing]
     magnitude[~known] = np.nan
     n_lines[~known] = -1
     in_range &= known
@@ -225,6 +231,7 @@ def _noise(noise: ArrayLike, shape: tuple[int, int, int]) -> NDArray[np.float64]
 def _fill(
     loaded: DislocationModel,
     x: NDArray[np.float32],
+    loud: NDArray[np.float32] | None,
     part: slice,
     symmetric: bool,
     level: float,
@@ -238,12 +245,16 @@ def _fill(
     """Run the network on a group of planes, tile by tile; empty tiles stay zero."""
     network, r = loaded.network, loaded.network.radius
     padded = np.pad(x, ((0, 0), (0, 0), (r, r), (r, r)))
+    if loud is not None:
+        loud = np.pad(loud, ((0, 0), (r, r), (r, r)), mode="edge")
     parts = list(tiles((x.shape[2], x.shape[3]), _TILE, 0))
     for number, tile in enumerate(parts):
         at_rows, at_columns = tile.read
-        piece = padded[
-            :, :, at_rows.start : at_rows.stop + 2 * r, at_columns.start : at_columns.stop + 2 * r
-        ]
+        seen = (
+            slice(at_rows.start, at_rows.stop + 2 * r),
+            slice(at_columns.start, at_columns.stop + 2 * r),
+        )
+        piece = padded[(..., *seen)]
         full = np.flatnonzero(x[:, :, at_rows, at_columns].any(axis=(1, 2, 3)))
         step = max(1, _PIXELS_AT_ONCE // (piece.shape[2] * piece.shape[3]))
         for begin in range(0, len(full), step):
@@ -251,10 +262,13 @@ def _fill(
             some = full[begin : begin + step]
             tensor = torch.from_numpy(np.ascontiguousarray(piece[some]))
             tensor = tensor.to(memory_format=torch.channels_last)
+            told = None if loud is None else torch.from_numpy(loud[(some, *seen)])
             with torch.inference_mode():
-                out = symmetric_output(network, tensor) if symmetric else network(tensor)
+                run = partial(symmetric_output, network) if symmetric else network
+                out = run(tensor, told)
                 judged = out.scale.log_softmax(1).numpy()
-                result = summarise(out, level, n_range, nothing=NOTHING, **loaded.calibration)
+                calibration = loaded.calibration(n_range is not None)
+                result = summarise(out, level, n_range, nothing=NOTHING, **calibration)
             where = (some + part.start, at_rows, at_columns)
             for name, array in found.items():
                 array[where] = getattr(result, name)
@@ -266,13 +280,17 @@ def _fill(
 
 
 def _right_scale(
-    scale: NDArray[np.float32], size: NDArray[np.float32], prior: tuple[float, ...]
+    scale: NDArray[np.float32],
+    size: NDArray[np.float32],
+    loud: NDArray[np.float32] | None,
+    prior: tuple[float, ...],
 ) -> NDArray[np.bool_]:
     """Whether dislocation lines fit the scale, from the evidence of the surroundings."""
     window = (1, _POOL, _POOL)
     # Pixels on lines tell more than those that hold mere noise; the latter still tell something
     # where there is nothing else.
-    weight = np.square(np.clip(size - _FAINT, 0, 2)) + 1e-3 * np.square(np.minimum(size, 2))
+    faint = _FAINT if loud is None else np.maximum(_FAINT, 2.5 * loud)
+    weight = np.square(np.clip(size - faint, 0, 2)) + 1e-3 * np.square(np.minimum(size, 2))
 
     def pooled(values: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(uniform_filter(values, window, mode="constant"))
@@ -281,7 +299,9 @@ def _right_scale(
     evidence = [pooled(weight * (scale[:, k] - np.log(prior[k]))) for k in range(3)]
     # A wrong scale must be shown, by a fixed margin per pixel; a tie is no reason to warn.
     least = np.maximum(evidence[0], evidence[2]) - _MARGIN * pooled(weight)
-    # No GND around at all is an empty place; GND of no visible size is a wrong scale.
-    some = pooled((size > NOTHING).astype(np.float32)) > 1e-6
-    visible = pooled((size > _SEEN).astype(np.float32)) > 1e-6
+    # No GND around at all, or none but noise, is an empty place; GND of no visible size that is
+    # no noise is a wrong scale.
+    some = pooled((size > (NOTHING if loud is None else 3 * loud)).astype(np.float32)) > 1e-6
+    seen = _SEEN if loud is None else np.maximum(_SEEN, 3 * loud)
+    visible = pooled((size > seen).astype(np.float32)) > 1e-6
     return np.asarray(np.where(visible, evidence[1] >= least, ~some))

@@ -35,6 +35,17 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 matrices faster than float32 ones."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    # Processors without these instructions emulate them, slower than float32.
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in names)
+
+
 @contextmanager
 def threads(number: int | None) -> Iterator[None]:
     """Let torch use `number` threads inside the block; None leaves the number as it is.

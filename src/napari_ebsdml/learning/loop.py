@@ -23,6 +23,7 @@ from napari_ebsdml.learning.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
+from napari_ebsdml.learning.muon import Muon
 
 Batch = Any
 Losses = Mapping[str, Tensor]
@@ -85,12 +86,16 @@ class Schedule:
         Largest norm of the gradient; 0: any.
     patience
         Stop after so many epochs without improvement; 0: never.
+    min_delta
+        What the monitored metric must gain at least to count as an improvement.
     monitor
         Metric that decides what is best; the smallest is best unless `largest`.
     report_every
         Steps between two ``"step"`` events.
     bfloat16
         Compute in bfloat16 where torch deems it safe.
+    optimizer
+        ``"adamw"``, or ``"muon"`` for kernels and matrices with AdamW for the rest.
     """
 
     epochs: int
@@ -105,12 +110,16 @@ class Schedule:
     largest: bool = False
     report_every: int = 20
     bfloat16: bool = False
+    min_delta: float = 0.0
+    optimizer: Literal["adamw", "muon"] = "adamw"
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.steps < 1 or self.report_every < 1:
             raise InputError("A schedule needs at least one epoch, one step, and report_every 1.")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
             raise InputError(f"learning_rate must be positive, not {self.learning_rate}.")
+        if self.optimizer not in ("adamw", "muon"):
+            raise InputError(f"optimizer must be 'adamw' or 'muon', not {self.optimizer!r}.")
         if not 0 <= self.average < 1:
             raise InputError(f"average must lie in 0..1, not {self.average}.")
         if self.warm_up is not None and not 0 <= self.warm_up < 1:
@@ -186,14 +195,19 @@ def train(
     InputError
         When the monitored metric is missing or an epoch has no batch.
     """
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
-    )
+    optimizer: torch.optim.Optimizer
+    if schedule.optimizer == "muon":
+        optimizer = Muon.of(network, schedule.learning_rate, schedule.weight_decay)
+    else:
+        optimizer = torch.optim.AdamW(
+            network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        )
     best = _copy(network)
     average = _copy(network) if schedule.average else None
     sign = -1.0 if schedule.largest else 1.0
     best_value, best_epoch, start, stale = math.inf, 0, 0, 0
-    identity = {"recipe": recipe, "schedule": dataclasses.asdict(schedule)}
+    settings = dataclasses.asdict(schedule)
+    identity = {"recipe": recipe, "schedule": settings}
     if checkpoint is not None and resume and checkpoint.exists():
         parts, info = load_checkpoint(checkpoint)
         if info.get("identity") != identity:
@@ -275,7 +289,7 @@ def train(
                 raise InputError(
                     f"No metric {schedule.monitor!r} to monitor; there are {', '.join(figures)}."
                 )
-            better = sign * figures[schedule.monitor] < best_value
+            better = sign * figures[schedule.monitor] < best_value - schedule.min_delta
             if better:
                 best_value, best_epoch, stale = sign * figures[schedule.monitor], epoch + 1, 0
                 best = _copy(network)
