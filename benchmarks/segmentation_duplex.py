@@ -2,18 +2,26 @@
 
 Columns 0-38 train, columns 41-57 are scored; all methods see the same labels.
 
-    python benchmarks/segmentation_duplex.py PATH/duplex_steel_left.ang [--seeds 3]
+    python benchmarks/segmentation_duplex.py PATH/duplex_steel_left.ang FOLDER [--seeds 3]
+
+With ``--inner`` methods learn and are scored inside the training columns (four splits); what our
+settings are was decided there. One result is one file: what is there is not computed again.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml.scan import Scan
@@ -22,6 +30,7 @@ from napari_ebsdml.segmentation import (
     ForestSegmenter,
     GrainThresholdSegmenter,
     Segmenter,
+    UNetSettings,
     evaluate,
 )
 
@@ -60,61 +69,122 @@ def strokes(truth: np.ndarray, share: float, seed: int, length: int = 6) -> np.n
     return out
 
 
-def show(kind: str, name: str, seed: str, figures: Sequence[float]) -> None:
-    p, v, t, s = figures
-    print(f"{kind:10} {name:22} {seed:>4} {100 * p:7.2f} {100 * v:7.2f} {100 * t:10.2f} {s:6.1f}",
-          flush=True)  # fmt: skip
+@dataclass(frozen=True)
+class Part:
+    """Where a method learns and where it is scored."""
+
+    name: str
+    training: tuple[slice, slice]
+    scored: tuple[slice, slice]
+
+
+EVERY = slice(0, 100)
+TABLE = (Part("41-57", (EVERY, slice(0, 39)), (EVERY, slice(41, 58))),)
+# Settings are chosen on these, all of them within the training columns.
+INNER = (
+    Part("below", (slice(0, 57), slice(0, 39)), (slice(60, 100), slice(0, 39))),
+    Part("above", (slice(43, 100), slice(0, 39)), (slice(0, 40), slice(0, 39))),
+    Part("right", (EVERY, slice(0, 20)), (EVERY, slice(23, 39))),
+    Part("left", (EVERY, slice(19, 39)), (EVERY, slice(0, 16))),
+)
+
+
+def methods(inner: bool) -> dict[str, Callable[[Any, int], Any]]:
+    """Name -> training with items and a seed."""
+
+    def unet(channels: Sequence[str], **options: Any) -> Callable[[Any, int], Any]:
+        return lambda items, seed: Segmenter.train(items, channels, seed=seed, **options)
+
+    def forest(channels: Sequence[str]) -> Callable[[Any, int], Any]:
+        return lambda items, seed: ForestSegmenter.train(items, channels, seed=seed, n_jobs=1)
+
+    found = {
+        "grain threshold IQ": lambda items, seed: GrainThresholdSegmenter.train(items, ("IQ",)),
+        "forest, IQ + KAM": forest(("IQ", "KAM")),
+        "forest, our channels": forest(OURS),
+        "U-Net, our channels": unet(OURS),
+        "U-Net, IQ + KAM": unet(("IQ", "KAM")),
+    }
+    if inner:
+        plain = tuple(c for c in OURS if c not in ("Relations", "KAM@grain"))
+        found["U-Net, our channels, one member"] = unet(
+            OURS, network=UNetSettings(depth=1, members=1)
+        )
+        found["U-Net, without Relations"] = unet(plain)
+        found["U-Net, our channels, twice as long"] = unet(OURS, epochs=30)
+    return found
+
+
+def score(
+    make: Callable[[Any, int], Any],
+    hidden: Scan,
+    truth: np.ndarray,
+    part: Part,
+    kind: str,
+    seed: int,
+) -> dict[str, Any]:
+    labels = truth[part.training]
+    if kind != "dense":
+        labels = strokes(labels, 0.02, seed)
+    where = np.zeros(truth.shape, dtype=bool)
+    where[part.scored] = True
+    start = time.perf_counter()
+    model = make([(hidden.crop(*part.training), labels)], seed)
+    taken = time.perf_counter() - start
+    start = time.perf_counter()
+    plain = model.predict(hidden)
+    predicted = time.perf_counter() - start
+    results = {"pixel": plain, "vote": plain.grain_vote(hidden)}
+    if isinstance(model, Segmenter):
+        results["turns"] = model.predict(hidden, turns=8, grain_vote=True)
+    return {
+        "seconds": round(taken, 2), "prediction_seconds": round(predicted, 2),
+        **{k: evaluate(r.labels, truth, where=where).accuracy for k, r in results.items()},
+    }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("map", type=Path)
+    parser.add_argument("output", type=Path, help="folder of the results; what is there is kept")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--labels", default="")
+    parser.add_argument("--inner", action="store_true", help="score inside the training columns")
+    parser.add_argument("--only", nargs="*", help="names of methods")
+    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    args.output.mkdir(parents=True, exist_ok=True)
     scan = ebsdml.read(args.map)
     truth = scan.phase_id.astype(np.uint8)
     hidden = hide_phases(scan)
-    train_columns = slice(0, 39)
-    part = hidden.crop(columns=train_columns)
-    scored = np.zeros(scan.shape, dtype=bool)
-    scored[:, 41:58] = True
-    methods = {
-        "grain threshold IQ": lambda i, s: GrainThresholdSegmenter.train(i, ("IQ",)),
-        "forest IQ+KAM": lambda i, s: ForestSegmenter.train(i, ("IQ", "KAM"), seed=s),
-        "forest, our channels": lambda i, s: ForestSegmenter.train(i, OURS, seed=s),
-        "U-Net IQ+KAM": lambda i, s: Segmenter.train(i, ("IQ", "KAM"), seed=s, n_threads=2),
-        "U-Net, our channels": lambda i, s: Segmenter.train(i, OURS, seed=s, n_threads=2),
-    }
-    print("labels     method                 seed   pixel    vote turns+vote      s")
+    if args.inner:
+        # Nothing of the scored columns is even looked at.
+        hidden, truth = hidden.crop(columns=slice(0, 39)), truth[:, :39]
+    print("| labels | method | pixel | vote | 8 turns, vote | each seed, vote | s |")
+    print("|---|---|---|---|---|---|---|")
     for kind in ("dense", "2 %"):
-        if args.labels and args.labels != kind:
-            continue
-        for name, make in methods.items():
-            if args.only and args.only not in name:
+        for name, make in methods(args.inner).items():
+            if args.only and name not in args.only:
                 continue
-            figures = []
+            found = []
             for seed in range(args.seeds):
-                labels = truth[:, train_columns]
-                if kind != "dense":
-                    labels = strokes(labels, 0.02, seed)
-                start = time.perf_counter()
-                model = make([(part, labels)], seed)
-                taken = time.perf_counter() - start
-                plain = model.predict(hidden)
-                row = [
-                    evaluate(r.labels, truth, where=scored).accuracy
-                    for r in (plain, plain.grain_vote(hidden))
-                ]
-                if isinstance(model, Segmenter):
-                    r = model.predict(hidden, turns=8, grain_vote=True)
-                    row.append(evaluate(r.labels, truth, where=scored).accuracy)
-                else:
-                    row.append(np.nan)
-                figures.append([*row, taken])
-                show(kind, name, str(seed), figures[-1])
-            show(kind, name, "mean", np.mean(figures, axis=0))
+                for part in INNER if args.inner else TABLE:
+                    text = f"{kind}-{name}-{part.name}-{seed}"
+                    file = args.output / (re.sub(r"[^A-Za-z0-9]+", "-", text) + ".json")
+                    if not file.exists():
+                        file.write_text(
+                            json.dumps(score(make, hidden, truth, part, kind, seed), indent=1)
+                        )
+                    found.append(json.loads(file.read_text()))
+
+            def mean(key: str, found: list[dict[str, Any]] = found) -> str:
+                there = [f[key] for f in found if key in f]
+                return f"{100 * np.mean(there):.1f}" if there else ""
+
+            each = ", ".join(f"{100 * f['vote']:.1f}" for f in found)
+            seconds = np.mean([f["seconds"] for f in found])
+            columns = (kind, name, mean("pixel"), mean("vote"), mean("turns"), each)
+            print("|", " | ".join(columns), f"| {seconds:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,107 +1,232 @@
-"""The article's protocol on synthetic maps: six maps train, nine are scored, per set of inputs.
+"""The article's protocol on synthetic dual-phase steel: six maps train, nine others are scored.
 
-Maps of a quarter of the article's area (428 x 570 pixels), two of each steel for training and
-three for scoring. One JSON file per set of inputs: a set that is done is skipped, so the script
-can be stopped and started again. Takes 1 to 3 minutes per set with ``--epochs 12`` and the default
-network on two busy cores; ``--network paper`` takes some three times as long.
+Maps of a quarter of the article's area (428 x 570 pixels), two of each steel (seeds 200-221) for
+training and three (seeds 300-322) for scoring. Every row of every table is one training with seed
+0 and one JSON file in the output folder: a row that is there is skipped, so the script can be
+stopped and started again. One row takes 1 to 3 minutes of one core, those of the article's
+network three times as long; each file says how long it took.
 
-    python benchmarks/segmentation_paper.py OUTPUT_FOLDER [--only BS KAM] [--network paper]
+    python benchmarks/segmentation_paper.py FOLDER [--rows inputs noise unseen depth size]
+    python benchmarks/segmentation_paper.py FOLDER --table
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from napari_ebsdml.samples import VARIANTS, dual_phase_steel
+from napari_ebsdml.samples import VARIANTS, DualPhaseSample, dual_phase_steel
 from napari_ebsdml.segmentation import (
     ORIENTATION_CHANNELS,
     GrainThresholdSegmenter,
     Segmenter,
     UNetSettings,
 )
-from napari_ebsdml.segmentation.evaluation import Evaluation, confusion_matrix
+from napari_ebsdml.segmentation.evaluation import confusion_matrix
 
+Maps = list[tuple[str, DualPhaseSample]]
 INPUTS = {
     "BS": ("BS",),
+    "BC": ("BC",),
     "KAM": ("KAM",),
     "Quaternions": ("Quaternions",),
-    "Orientations": ORIENTATION_CHANNELS,
     "BS+KAM": ("BS", "KAM"),
+    "BS+KAM and grain means": ("BS", "KAM", "BS@grain", "KAM@grain"),
+    "Orientations": ORIENTATION_CHANNELS,
     "All": ("BS", "BC", "BS@grain", *ORIENTATION_CHANNELS),
-    "BC": ("BC",),
 }
 
 
-def judge(model: object, tests: list, **options: object) -> dict[str, Evaluation]:
-    """Evaluation of all maps of each steel together, and of all maps."""
-    tables: dict[str, np.ndarray] = {}
+@dataclass(frozen=True)
+class Row:
+    """One training."""
+
+    table: str
+    name: str
+    inputs: str
+    network: UNetSettings | None = None
+    mislabelled: float = 0.0
+    steels: tuple[str, ...] = tuple(VARIANTS)
+    # Part of the columns of the training maps.
+    share: float = 1.0
+    epochs: float = 1.0
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+PLAIN = {"turns": False, "coarser": False, "mix": 0.0, "brightness": 0.0, "lost": 0.0, "blur": 0.0}
+SIZES = (1.0, 0.3, 0.1, 0.03)
+
+
+def rows() -> list[Row]:
+    """All rows, the most telling ones first."""
+    first = ("BS+KAM", "Orientations", "All", "BS", "KAM", "Quaternions", "BC")
+    found = [Row("inputs", f"{name}", name) for name in (*first, "BS+KAM and grain means")]
+    found.append(Row("inputs", "BS+KAM, the article's network", "BS+KAM", UNetSettings.paper(7)))
+    found += [Row("noise", f"{n}, 2 % mislabelled", n, mislabelled=0.02) for n in ("BS", "All")]
+    found += [
+        Row("unseen", f"{n}, trained without T3", n, steels=("T1", "T2"))
+        for n in ("BS+KAM", "All")
+    ]  # fmt: skip
+    found += [
+        Row("depth", f"{n}, {steps} steps", n, UNetSettings(depth=(steps - 1) // 2), epochs=0.5)
+        for steps in (3, 5, 7) for n in ("BS", "Quaternions")
+    ]  # fmt: skip
+    found += [
+        Row("size", f"{n}, {share:.0%} of the pixels, {'with' if more else 'no'} augmentation", n,
+            UNetSettings(depth=2), share=share, epochs=0.4, changes={} if more else PLAIN)
+        for share in SIZES for n in ("BS", "Quaternions") for more in (True, False)
+    ]  # fmt: skip
+    return found
+
+
+def make_maps(shape: tuple[int, int], first: int, number: int, **options: Any) -> Maps:
+    return [
+        (name, dual_phase_steel(shape, fraction, seed=first + 10 * k + n, **options))
+        for k, (name, fraction) in enumerate(VARIANTS.items())
+        for n in range(number)
+    ]
+
+
+def mislabel(sample: DualPhaseSample, share: float, seed: int) -> np.ndarray:
+    """Labels with whole grains of the wrong class: half of the share from each class."""
+    rng = np.random.default_rng(seed)
+    out = sample.truth.copy()
+    for ids in (sample.ferrite_grain, sample.block):
+        size = np.bincount(ids.ravel())
+        wrong = 0
+        for grain in rng.permutation(np.arange(1, len(size))):
+            if wrong >= share / 2 * out.size:
+                break
+            # One huge grain would be all of the error.
+            if size[grain] <= 0.01 * out.size:
+                here = ids == grain
+                out[here] = 3 - sample.truth[here]
+                wrong += size[grain]
+    return out
+
+
+def judge(model: Any, tests: Maps) -> dict[str, Any]:
+    """Accuracy pixel by pixel and after the vote, per steel and over all maps."""
+    pixel: dict[str, Any] = {}
+    vote: dict[str, Any] = {}
+    parts: dict[str, list[float]] = {}
     for name, sample in tests:
-        labels = model.predict(sample.scan, **options).labels
-        table = confusion_matrix(sample.truth.ravel() - 1, labels.ravel() - 1, 2)
-        for key in (name, "all"):
-            tables[key] = tables.get(key, 0) + table
-    none = np.empty((0, 0), np.int8)
-    return {k: Evaluation(t, (1, 2), ("ferrite", "martensite"), none) for k, t in tables.items()}
+        result = model.predict(sample.scan)
+        for tables, labels in (
+            (pixel, result.labels),
+            (vote, result.grain_vote(sample.scan).labels),
+        ):
+            table = confusion_matrix(sample.truth.ravel() - 1, labels.ravel() - 1, 2)
+            for key in (name, "all"):
+                tables[key] = tables.get(key, 0) + table
+        parts.setdefault(name, []).append(
+            float((result.labels == 2).mean() - (sample.truth == 2).mean())
+        )
+    accuracy = {
+        kind: {k: float(np.trace(t) / t.sum()) for k, t in tables.items()}
+        for kind, tables in (("pixel", pixel), ("vote", vote))
+    }
+    return accuracy | {
+        "confusion": pixel["all"].tolist(),
+        "martensite_error": {k: float(np.mean(v)) for k, v in parts.items()},
+    }
+
+
+def compute(row: Row, training: Maps, tests: Maps, epochs: int, file: Path) -> dict[str, Any]:
+    items = []
+    for number, (name, sample) in enumerate(training):
+        if name not in row.steels:
+            continue
+        labels = mislabel(sample, row.mislabelled, number) if row.mislabelled else sample.truth
+        columns = slice(0, max(round(row.share * labels.shape[1]), 16))
+        items.append((sample.scan.crop(columns=columns), labels[:, columns]))
+    start = time.perf_counter()
+    model = Segmenter.train(
+        items, INPUTS[row.inputs], classes=("ferrite", "martensite"), network=row.network,
+        epochs=max(round(epochs * row.epochs), 1), steps=25, batch=8, **row.changes,
+    )  # fmt: skip
+    trained = time.perf_counter()
+    scored = [t for t in tests if row.table != "unseen" or t[0] not in row.steels]
+    figures = judge(model, scored) | {
+        "inputs": list(INPUTS[row.inputs]), "table": row.table, "name": row.name,
+        "network": model.network.settings.as_dict(),
+        "pixels": sum(int(labels.size) for _, labels in items),
+        "training_seconds": round(trained - start, 1),
+        "scoring_seconds": round(time.perf_counter() - trained, 1),
+        "held_out": dict(model.metrics),
+    }  # fmt: skip
+    if row.table == "inputs":
+        model.save(file.with_name(file.stem + "-model"))
+        # Much Widmanstaetten ferrite, as in the article's section 5.3.
+        harder = make_maps(tests[0][1].scan.shape, 400, 1, widmanstaetten_share=0.5)
+        figures["much Widmanstaetten ferrite"] = judge(model, harder)
+    return figures
+
+
+def show(folder: Path) -> None:
+    """The tables in Markdown."""
+    order = {row.name: n for n, row in enumerate(rows())}
+    found = [json.loads(f.read_text()) for f in folder.glob("row-*.json") if "model" not in f.name]
+    found.sort(key=lambda r: order.get(r["name"], len(order)))
+    for table in dict.fromkeys(r["table"] for r in found):
+        print(f"\n| {table} | accuracy | T1, T2, T3 | vote | much Widmanstaetten | train |")
+        print("|---|---|---|---|---|---|")
+        for r in (r for r in found if r["table"] == table):
+            each = ", ".join(f"{100 * v:.1f}" for k, v in r["pixel"].items() if k != "all")
+            hard = r.get("much Widmanstaetten ferrite")
+            hard_text = f"{100 * hard['pixel']['all']:.1f}" if hard else ""
+            print(
+                f"| {r['name']} | {100 * r['pixel']['all']:.2f} | {each} | "
+                f"{100 * r['vote']['all']:.2f} | {hard_text} | {r['training_seconds']:.0f} s |"
+            )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--only", nargs="*", default=list(INPUTS))
-    parser.add_argument("--network", choices=("default", "paper"), default="default")
+    tables = list(dict.fromkeys(row.table for row in rows()))
+    parser.add_argument("--rows", nargs="*", choices=tables, default=tables)
+    parser.add_argument("--only", nargs="*", help="names of rows")
     parser.add_argument("--shape", type=int, nargs=2, default=(428, 570))
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
     args.output.mkdir(parents=True, exist_ok=True)
+    if args.table:
+        show(args.output)
+        return
+    torch.set_num_threads(args.threads)
     shape = tuple(args.shape)
-
-    def maps(first: int, number: int) -> list:
-        return [
-            (name, dual_phase_steel(shape, fraction, seed=first + 10 * k + n))
-            for k, (name, fraction) in enumerate(VARIANTS.items())
-            for n in range(number)
-        ]
-
-    training, tests = maps(200, 2), maps(300, 3)
-    items = [(sample.scan, sample.truth) for _, sample in training]
-    network = UNetSettings.paper(7) if args.network == "paper" else None
-    for key in args.only:
-        file = args.output / f"{key}-{args.network}.json"
-        if file.exists():
-            print(f"{key}: done before, {file}")
-            continue
-        start = time.perf_counter()
-        model = Segmenter.train(
-            items, INPUTS[key], classes=("ferrite", "martensite"), network=network,
-            epochs=args.epochs, steps=20, batch=8,
-        )  # fmt: skip
-        taken = time.perf_counter() - start
-        figures: dict[str, object] = {
-            "inputs": list(INPUTS[key]), "network": args.network, "seconds": round(taken, 1),
-            "held out": dict(model.metrics),
-        }  # fmt: skip
-        for vote in (False, True):
-            found = judge(model, tests, grain_vote=vote)
-            figures["vote" if vote else "pixel"] = {
-                name: {"accuracy": e.accuracy, "confusion": e.confusion.tolist(),
-                       "martensite error": float(e.fraction_error[1])}
-                for name, e in found.items()
-            }  # fmt: skip
+    wanted = [
+        (row, args.output / f"row-{number:02d}.json") for number, row in enumerate(rows())
+        if row.table in args.rows and (not args.only or row.name in args.only)
+    ]  # fmt: skip
+    wanted = [(row, file) for row, file in wanted if not file.exists()]
+    if not wanted:
+        show(args.output)
+        return
+    training, tests = make_maps(shape, 200, 2), make_maps(shape, 300, 3)
+    threshold = args.output / "row-threshold.json"
+    if not threshold.exists():
+        grain = GrainThresholdSegmenter.train([(s.scan, s.truth) for _, s in training], ("BS",))
+        figures = {"table": "inputs", "name": "(grain threshold on BS)", "training_seconds": 0.0}
+        threshold.write_text(json.dumps(judge(grain, tests) | figures, indent=1))
+    for row, file in wanted:
+        figures = compute(row, training, tests, args.epochs, file)
         file.write_text(json.dumps(figures, indent=1))
-        model.save(args.output / f"{key}-{args.network}-model")
-        row = [f"{n} {100 * v['accuracy']:.2f}" for n, v in figures["pixel"].items()]
-        voted = figures["vote"]["all"]["accuracy"]
-        print(f"{key:14} {', '.join(row)}, vote {100 * voted:.2f} %; {taken:.0f} s", flush=True)
-    grain = GrainThresholdSegmenter.train(items, ("BS",))
-    print(f"grain threshold BS {100 * judge(grain, tests)['all'].accuracy:.2f} %")
+        pixel, vote = figures["pixel"]["all"], figures["vote"]["all"]
+        print(f"{dataclasses.asdict(row)['name']:50} {100 * pixel:.2f}, vote {100 * vote:.2f} %; "
+              f"{figures['training_seconds']:.0f} s", flush=True)  # fmt: skip
+    show(args.output)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,22 @@
 Ten strokes a class, as a person paints them, on one map of dual-phase steel; every method
 learns from the same strokes; maps of other seeds and steels are scored.
 
-    python benchmarks/segmentation_strokes.py [--shape 428 570] [--forest]
+    python benchmarks/segmentation_strokes.py FOLDER [--shape 428 570] [--forest] [--seeds 0 1 2]
+
+One method and seed is one JSON file in the folder; what is there is not computed again. At full
+size (856 x 1141) a seed of the U-Net takes some three minutes of one core, of the forests five.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import resource
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,6 +104,12 @@ class Memory:
         self.thread.join()
         self.used = self.peak - self.before
 
+    def as_dict(self) -> dict[str, float]:
+        """Seconds, and peak of the process in MB: in all, and more than before."""
+        return {
+            "seconds": round(self.seconds, 1), "used": round(self.used), "peak": round(self.peak),
+        }  # fmt: skip
+
     @staticmethod
     def _now() -> float:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -109,8 +121,65 @@ class Memory:
             time.sleep(0.02)
 
 
+def learn(name: str, make: Any, items: Any, truth: np.ndarray, options: Any) -> Any:
+    """Train one method; the U-Net shows its previews."""
+    if make is not None:
+        return make(items)
+    steps = Segmenter.training(items, options["channels"], preview=items[0][0],
+                               epochs=options["epochs"])  # fmt: skip
+    for e in steps:
+        if e.preview is not None:
+            right = evaluate(e.preview.labels, truth).accuracy
+            print(f"  preview after {e.seconds:5.1f} s: {right:.2%}", flush=True)
+            options["previews"].append([round(e.seconds, 1), right])
+    return steps.segmenter
+
+
+def judge(model: Any, maps: dict[str, Any]) -> dict[str, Any]:
+    """Accuracy, fractions, time and memory on each map."""
+    out = {}
+    for name, sample in maps.items():
+        with Memory() as prediction:
+            result = model.predict(sample.scan)
+        voted = result.grain_vote(sample.scan)
+        second = result.fractions()[1]
+        out[name] = {
+            "pixel": evaluate(result.labels, sample.truth).accuracy,
+            "vote": evaluate(voted.labels, sample.truth).accuracy,
+            "martensite": [second.fraction, second.low, second.high],
+            "true_martensite": float((sample.truth == 2).mean()),
+            **prediction.as_dict(),
+        }
+        print(f"  {name:14} {out[name]}", flush=True)
+    return out
+
+
+def show(folder: Path) -> None:
+    """Table in Markdown: mean over seeds; the map that was painted is left out."""
+    print("| method | other maps: pixel | vote | training s, MB | first preview s | map s, MB |")
+    print("|---|---|---|---|---|---|")
+    found: dict[str, list[Any]] = {}
+    for file in sorted(folder.glob("strokes-*.json")):
+        record = json.loads(file.read_text())
+        found.setdefault(record["method"], []).append(record)
+    for name, records in found.items():
+        maps = [m for r in records for k, m in r["maps"].items() if k != "same map"]
+
+        def span(key: str, maps: list[Any] = maps) -> str:
+            values = [100 * m[key] for m in maps]
+            return f"{np.mean(values):.1f} ({min(values):.1f}-{max(values):.1f})"
+
+        training = [np.mean([r["training"][k] for r in records]) for k in ("seconds", "used")]
+        each = np.mean([m["seconds"] for m in maps]), max(m["used"] for m in maps)
+        first = [r["previews"][0][0] for r in records if r["previews"]]
+        preview = f"{np.mean(first):.0f}" if first else ""
+        print(f"| {name} | {span('pixel')} | {span('vote')} | {training[0]:.0f}, {training[1]:.0f}"
+              f" | {preview} | {each[0]:.1f}, {each[1]:.0f} |")  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("output", type=Path)
     parser.add_argument("--shape", type=int, nargs=2, default=(428, 570))
     parser.add_argument("--strokes", type=int, default=10)
     parser.add_argument("--share", type=float, default=0.005)
@@ -125,8 +194,14 @@ def main() -> None:
     parser.add_argument("--channels", default="")
     parser.add_argument("--forest", action="store_true")
     parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
-    torch.set_num_threads(2)
+    args.output.mkdir(parents=True, exist_ok=True)
+    if args.table:
+        show(args.output)
+        return
+    torch.set_num_threads(args.threads)
     shape = tuple(args.shape)
     tests = {
         f"{name} seed {seed}": dual_phase_steel(shape, fraction, seed=seed)
@@ -141,49 +216,34 @@ def main() -> None:
         labels = paint(sample.truth, first, part * first, seed)
         chosen = args.channels.split(",") if args.channels else default_channels(sample.scan)
         for _ in range(args.corrections):
-            model = Segmenter.train([(sample.scan, labels)], chosen, epochs=10, n_threads=2)
+            model = Segmenter.train([(sample.scan, labels)], chosen, epochs=10)
             result = model.predict(sample.scan)
             more = correct(sample.truth, result.labels, number, part * number)
             print(f"  {evaluate(result.labels, sample.truth).accuracy:.2%} before correction")
             labels = np.where(labels > 0, labels, more)
-        painted = (labels > 0).mean()
+        painted = float((labels > 0).mean())
         print(f"map {shape}, seed {seed}: {painted:.2%} of pixels painted")
-        channels = args.channels.split(",") if args.channels else default_channels(sample.scan)
-        methods = {"U-Net " + ",".join(channels): None}
+        methods: dict[str, Any] = {"U-Net, " + (args.channels or "default channels"): None}
         if args.forest:
-            methods["forest BS,KAM"] = lambda i: ForestSegmenter.train(i, ("BS", "KAM"))
-            methods["forest, same channels"] = lambda i, c=channels: ForestSegmenter.train(i, c)
+            methods["forest, BS + KAM"] = lambda i: ForestSegmenter.train(i, ("BS", "KAM"))
+            methods["forest, same channels"] = lambda i, c=chosen: ForestSegmenter.train(i, c)
             methods["grain threshold BS"] = lambda i: GrainThresholdSegmenter.train(i, ("BS",))
         for name, make in methods.items():
+            text = f"{name} {shape[0]}x{shape[1]} rounds {rounds} seed {seed}"
+            file = args.output / ("strokes-" + re.sub(r"[^A-Za-z0-9]+", "-", text) + ".json")
+            if file.exists():
+                continue
+            print(name, flush=True)
+            options = {"channels": chosen, "epochs": args.epochs, "previews": []}
             with Memory() as training:
-                if make is None:
-                    steps = Segmenter.training(
-                        [(sample.scan, labels)], channels, preview=sample.scan,
-                        epochs=args.epochs, n_threads=2,
-                    )  # fmt: skip
-                    for e in steps:
-                        if e.preview is not None:
-                            right = evaluate(e.preview.labels, sample.truth).accuracy
-                            print(f"  preview after {e.seconds:5.1f} s: {right:.2%}", flush=True)
-                    model = steps.segmenter
-                    print("  held out:", {k: v for k, v in model.metrics.items()
-                                          if k not in ("recall", "iou")})  # fmt: skip
-                else:
-                    model = make([(sample.scan, labels)])
-            print(f"{name}: trained in {training.seconds:.1f} s, {training.used:.0f} MB")
-            for test, other in {"same map": sample, **tests}.items():
-                with Memory() as prediction:
-                    result = model.predict(other.scan)
-                voted = result.grain_vote(other.scan)
-                a, b = (evaluate(r.labels, other.truth) for r in (result, voted))
-                first = result.fractions()[1]
-                true = float((other.truth == 2).mean())
-                print(
-                    f"  {test:14} {a.accuracy:.2%}, vote {b.accuracy:.2%}, martensite "
-                    f"{first.fraction:.3f} [{first.low:.3f}, {first.high:.3f}] true {true:.3f}, "
-                    f"{prediction.seconds:.1f} s, {prediction.used:.0f} MB",
-                    flush=True,
-                )
+                model = learn(name, make, [(sample.scan, labels)], sample.truth, options)
+            record = {
+                "method": name, "seed": seed, "shape": shape, "painted": painted,
+                "previews": options["previews"], "training": training.as_dict(),
+                "maps": judge(model, {"same map": sample, **tests}),
+            }  # fmt: skip
+            file.write_text(json.dumps(record, indent=1))
+    show(args.output)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from napari_ebsdml.dislocations.curvature import lattice_curvature
-from napari_ebsdml.errors import InputError
+from napari_ebsdml.errors import Cancelled, InputError
 from napari_ebsdml.maps.symmetry import LAUE_CLASSES, laue_operators
 
 from .fields import field, quaternion
@@ -103,3 +103,21 @@ def test_bad_input(change, word):
     }
     with pytest.raises(InputError, match=word):
         lattice_curvature(**(arguments | change))
+
+
+def test_progress_covers_the_map_and_cancels():
+    # More rows than one band of the kernel takes.
+    shape = (3000, 100)
+    q = field(shape, (1, 1), np.zeros((3, 2)), ANY)
+    grains = np.ones(shape, int)
+    done = []
+    lattice_curvature(q, grains, (1, 1), progress=done.append)
+    assert len(done) > 1
+    assert done == sorted(done)
+    assert done[-1] == 1
+
+    def stop(fraction):
+        raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        lattice_curvature(q, grains, (1, 1), progress=stop)

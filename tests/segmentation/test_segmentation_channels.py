@@ -122,6 +122,18 @@ def test_grain_mean_is_the_mean_over_the_grain(steel):
     np.testing.assert_allclose(stack.values[0][lost], steel.scan.get("BC")[lost])
 
 
+def test_grain_mean_of_several_planes(steel):
+    stack = compute_channels(steel.scan, ("Local@grain", "Local"))
+    grains, n = stack.grains, len(LOCAL_NAMES)
+    biggest = grains == np.bincount(grains[grains > 0]).argmax()
+    for plane in range(n):
+        want = stack.values[n + plane][biggest].mean()
+        np.testing.assert_allclose(stack.values[plane][biggest], want, rtol=1e-4, atol=1e-6)
+    assert stack.planes[0].name == LOCAL_NAMES[0] + "@grain"
+    with pytest.raises(InputError, match="no plain mean"):
+        compute_channels(steel.scan, ("Quaternions@grain",))
+
+
 def test_names_are_tidied_and_refused():
     assert channel_names(("kam", "BC", "KAM")) == ("KAM", "BC", "Indexed")
     with pytest.raises(InputError, match="at least one"):

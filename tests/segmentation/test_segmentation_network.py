@@ -7,7 +7,7 @@ import torch
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.segmentation.network import UNet, UNetSettings
 from napari_ebsdml.segmentation.predict import network_logits, predict_logits
-from napari_ebsdml.segmentation.settings import depth_for
+from napari_ebsdml.segmentation.settings import depth_for, members_for
 from napari_ebsdml.segmentation.split import grow_labels, split_blocks
 
 CPU = torch.device("cpu")
@@ -33,7 +33,9 @@ def test_any_size(shape):
     assert np.isfinite(out).all()
 
 
-@pytest.mark.parametrize("settings", [UNetSettings(depth=1), UNetSettings(), UNetSettings(depth=2)])
+@pytest.mark.parametrize(
+    "settings", [UNetSettings(depth=1, members=2), UNetSettings(), UNetSettings(depth=2)]
+)
 def test_tiled_equals_untiled(settings):
     torch.manual_seed(0)
     network = UNet(3, 2, settings)
@@ -62,7 +64,36 @@ def test_halo_is_how_far_the_network_sees():
     assert max(80 - rows[0], rows[-1] - 80) >= network.halo - network.align - 1
 
 
+def test_members_share_batches_and_average_probabilities():
+    torch.manual_seed(2)
+    settings = UNetSettings(depth=1, filters=4, most_filters=8, dropout=0.0, members=3)
+    network = UNet(2, 2, settings)
+    for member in (network, *network.others):
+        torch.nn.init.normal_(member.head.weight)
+    x = torch.randn(7, 2, 10, 13)
+    network.eval()
+    one = UNetSettings(depth=1, filters=4, most_filters=8, dropout=0.0)
+    singles = []
+    for member in (network, *network.others):
+        single = UNet(2, 2, one).eval()
+        single.load_state_dict(
+            {k: v for k, v in member.state_dict().items() if not k.startswith("others.")}
+        )
+        singles.append(single)
+    each = torch.stack([single(x).softmax(1) for single in singles])
+    assert each.std(0).max() > 0.05
+    torch.testing.assert_close(network(x).softmax(1), each.mean(0))
+    # In training every image goes to one member alone, and comes back in its place.
+    network.train()
+    got = network(x)
+    for n, single in enumerate(singles):
+        single.train()
+        torch.testing.assert_close(got[n::3], single(x[n::3]))
+
+
 def test_bad_sizes_are_refused():
+    with pytest.raises(InputError, match="members"):
+        UNetSettings(members=0)
     with pytest.raises(InputError, match="3, 5 or 7"):
         UNetSettings.paper(4)
     with pytest.raises(InputError, match="2 classes"):
@@ -131,3 +162,8 @@ def test_small_grain_with_held_out_pixels_does_not_train():
 
 def test_depth_follows_the_labels():
     assert [depth_for(n) for n in (1, 99, 100, 499, 500, 9999)] == [1, 1, 2, 2, 3, 3]
+
+
+def test_small_maps_get_several_members():
+    assert members_for(100 * 39) > 1
+    assert members_for(856 * 1141) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -282,10 +281,7 @@ def _by_name(labels: Any, names: dict[int, str], classes: dict[int, str]) -> Any
 
 
 def _predict(model: Segmenter, scan: Scan, **options: Any) -> SegmentationResult:
-    with warnings.catch_warnings():
-        # They are in the result as well, and told from there.
-        warnings.simplefilter("ignore")
-        result = model.predict(scan, **options)
+    result = model.predict(scan, warn=False, **options)
     for text in result.warnings:
         warn(f"{scan.name}: {text}")
     return result

@@ -202,7 +202,8 @@ def map_batches(
     wrong_scale
         Part of the maps that is multiplied by a wrong factor to teach the check of scale.
     noisy
-        Part of the maps with noise on their GND, of 1 to 25 % of one line across a pixel.
+        Part of the maps with noise on their GND, of 1 to 25 % of one line across a pixel; half
+        of them without being told.
     repeats
         How often an epoch shows each map, each time turned or mirrored another way, with other
         noise: simulating is a large part of the work.
@@ -227,8 +228,8 @@ def map_batches(
         gnd, others = _turned(pool, at, rng)
         level = np.where(rng.random(batch) < noisy, np.exp(rng.uniform(*_NOISE, batch)), 0)
         gnd += (level[:, None, None, None] * rng.standard_normal(gnd.shape)).astype(np.float32)
-        # Nobody knows the noise of a measurement exactly.
-        told = level * np.exp(rng.normal(0, 0.2, batch))
+        # Nobody knows the noise of a measurement exactly, and many do not know it at all.
+        told = level * np.exp(rng.normal(0, 0.2, batch)) * (rng.random(batch) < 0.5)
         scale = np.ones(batch, np.int64)
         wrong = rng.random(batch) < wrong_scale
         factor = np.exp(rng.uniform(np.log(1.4), np.log(8), batch))

@@ -59,12 +59,14 @@ def answer(
     result.is_known[at] = score >= model.known.threshold
     result.probabilities[at] = group
     close = _close(model, match, best)
-    for k, place in enumerate(at):
-        twins = close[k] | (group[k] >= _LIKELY)
-        twins[best[k]] = False
-        result.ambiguous_with[place] = tuple(
-            g for g, twin in zip(model.space_groups, twins, strict=True) if twin
-        )
+    twins = close | (group >= _LIKELY)
+    twins[rows, best] = False
+    # Few sets occur: patterns share their tuples, a million of which would fill memory.
+    code, place = np.unique(twins @ (1 << np.arange(twins.shape[1])), return_inverse=True)
+    sets = np.empty(len(code), dtype=object)
+    for k, bits in enumerate(code):
+        sets[k] = tuple(g for n, g in enumerate(model.space_groups) if bits >> n & 1)
+    result.ambiguous_with[at] = sets[place]
 
 
 def _close(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_ebsdml.errors import InputError, MissingDataError
-from napari_ebsdml.learning.model_file import ModelCard
+from napari_ebsdml.learning.model_file import ModelCard, read_card
 from napari_ebsdml.patterns.answer import answer
 from napari_ebsdml.patterns.fold import Folded, find_mask, fold_patterns
 from napari_ebsdml.patterns.geometry import Geometry
@@ -19,6 +19,7 @@ from napari_ebsdml.patterns.library import Library
 from napari_ebsdml.patterns.model_io import KIND, load_parts, save_parts
 from napari_ebsdml.patterns.network import FoldedNetwork
 from napari_ebsdml.patterns.result import SpaceGroupResult, no_answers
+from napari_ebsdml.patterns.stream import blocks
 from napari_ebsdml.patterns.templates import Templates
 from napari_ebsdml.patterns.train import (
     Recipe,
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 
     from napari_ebsdml.learning.loop import TrainingEvent
     from napari_ebsdml.patterns.explain import Explanation
+    from napari_ebsdml.patterns.raw import LabelledPatterns, RawClassifier, RawRecipe
     from napari_ebsdml.scan import Scan
 
-SHIPPED = {"default": "space-groups-default"}
-_CHUNK_BYTES = 1 << 26
+SHIPPED = {"default": "space-groups-default", "raw": "space-groups-raw"}
 
 Progress = Callable[[float], None] | None
 
@@ -47,7 +48,15 @@ class SpaceGroupClassifier:
     gives orientations that are right for cubic crystals even where the phase is not.
 
     Use `load`, or `train` on a library of master patterns.
+
+    Attributes
+    ----------
+    needs_orientations
+        False for models of raw patterns, see `napari_ebsdml.patterns.raw.RawClassifier`.
     """
+
+    needs_orientations = True
+    _raw: RawClassifier | str | None = None
 
     def __init__(
         self,
@@ -75,7 +84,18 @@ class SpaceGroupClassifier:
 
     @classmethod
     def load(cls, path: str | Path = "default") -> SpaceGroupClassifier:
-        """Load the shipped model (``"default"``) or a model file.
+        """Load a shipped model or a model file.
+
+        Parameters
+        ----------
+        path
+            ``"default"``: in the crystal frame; ``"raw"``: of raw patterns, which needs no
+            orientations. Or a file of either kind.
+
+        Returns
+        -------
+        SpaceGroupClassifier
+            A `RawClassifier` for a model of raw patterns.
 
         Raises
         ------
@@ -84,13 +104,21 @@ class SpaceGroupClassifier:
         InputError
             When there is no shipped model of that name.
         """
+        name = path
         if isinstance(path, str) and path in SHIPPED:
             path = Path(__file__).resolve().parents[1] / "weights" / SHIPPED[path]
         elif isinstance(path, str) and Path(path).name == path and not Path(path).suffix:
             raise InputError(
                 f"No model {path!r}; there is {', '.join(SHIPPED)}, or give a .safetensors file."
             )
-        return cls(*load_parts(path))
+        if read_card(path).kind == "space-groups-raw":
+            from napari_ebsdml.patterns.raw import RawClassifier
+
+            return RawClassifier.load(path)
+        made = cls(*load_parts(path))
+        if name == "default":
+            made._raw = "raw"
+        return made
 
     def save(self, path: str | Path) -> None:
         """Write weights (half precision) and model card.
@@ -107,19 +135,20 @@ class SpaceGroupClassifier:
     @classmethod
     def train(
         cls,
-        library: Library | str | Path,
-        recipe: Recipe | None = None,
+        library: Library | LabelledPatterns | str | Path,
+        recipe: Recipe | RawRecipe | None = None,
         strangers: NDArray[np.floating] | None = None,
         on_event: Callable[[TrainingEvent], object] | None = None,
     ) -> SpaceGroupClassifier:
-        """Train on simulated patterns of a library of master patterns.
+        """Train on simulated patterns of a library of master patterns, or on labelled patterns.
 
         Parameters
         ----------
         library
             Or the file of one. Make one with ``python -m napari_ebsdml.patterns.library``.
+            Labelled patterns train a raw-pattern network, see `RawClassifier.train`.
         recipe
-            Default: that of the shipped model.
+            Default: that of the shipped model; for labelled patterns `RawRecipe`.
         strangers : (m, 2, side, side) array, optional
             Master patterns outside m-3m as further examples of what is unknown.
         on_event
@@ -128,10 +157,19 @@ class SpaceGroupClassifier:
         Raises
         ------
         InputError
-            When the library is too small.
+            When the library is too small, or the recipe is one for the other kind of model.
         FileFormatError
             When the file is no library.
         """
+        from napari_ebsdml.patterns.raw import LabelledPatterns, RawClassifier, RawRecipe
+
+        labelled = isinstance(library, LabelledPatterns)
+        if recipe is not None and isinstance(recipe, RawRecipe) != labelled:
+            raise InputError("Labelled patterns need a RawRecipe, a library of masters a Recipe.")
+        if isinstance(library, LabelledPatterns):
+            assert recipe is None or isinstance(recipe, RawRecipe)
+            return RawClassifier.train(library, recipe=recipe, on_event=on_event)
+        assert not isinstance(recipe, RawRecipe)
         recipe = recipe or Recipe()
         if not isinstance(library, Library):
             library = Library.load(library)
@@ -192,7 +230,8 @@ class SpaceGroupClassifier:
         patterns : (..., rows, columns) numpy or dask array
             Raw or background-corrected. Dask arrays are read in chunks along the first axis.
         quaternions : (..., 4) array
-            Specimen -> crystal as in `Scan`; 0 or NaN where unknown.
+            Specimen -> crystal as in `Scan`; 0 or NaN where unknown. Without them the shipped
+            model answers by its raw-pattern network, which is less sure of new materials.
         detector
             kikuchipy `EBSDDetector`, with one pattern centre or one per pattern.
         mask : (rows, columns) bool array, optional
@@ -205,18 +244,13 @@ class SpaceGroupClassifier:
         InputError
             When orientations or detector are missing, or shapes do not fit.
         """
+        if quaternions is None and self._raw is not None:
+            return self._raw_model().predict(patterns, mask=mask, progress=progress)
         shape, rays, geometry = self._check(patterns, quaternions, detector)
-        result = no_answers(shape, self.space_groups)
         flat = no_answers((len(rays),), self.space_groups)
         for part, folded, good in self._folded(patterns, rays, geometry, mask, progress):
             answer(self, folded, flat, part.start + np.flatnonzero(good))
-        for name in (
-            "space_group", "family", "probability", "family_probability", "is_known",
-            "known_score", "ambiguous_with", "probabilities",
-        ):  # fmt: skip
-            target = getattr(result, name)
-            target[...] = getattr(flat, name).reshape(target.shape)
-        return result
+        return flat.reshaped(shape)
 
     def predict_scan(
         self,
@@ -322,6 +356,13 @@ class SpaceGroupClassifier:
 
     # -- inside --------------------------------------------------------------------------------
 
+    def _raw_model(self) -> RawClassifier:
+        from napari_ebsdml.patterns.raw import RawClassifier
+
+        if not isinstance(self._raw, RawClassifier):
+            self._raw = RawClassifier.load(self._raw or "raw")
+        return self._raw
+
     def _check(
         self, patterns: Any, quaternions: ArrayLike | None, detector: Any
     ) -> tuple[tuple[int, ...], NDArray[np.float64], Geometry]:
@@ -331,7 +372,8 @@ class SpaceGroupClassifier:
         if quaternions is None:
             raise InputError(
                 "This model needs orientations: give quaternions (..., 4), specimen -> crystal, "
-                "for example those of an indexed scan; Hough indexing of a cubic phase will do."
+                "for example those of an indexed scan (Hough indexing of a cubic phase will do), "
+                "or use the raw-pattern model: SpaceGroupClassifier.load('raw')."
             )
         if detector is None:
             raise InputError("This model needs the geometry: give detector=EBSDDetector(...).")
@@ -353,16 +395,9 @@ class SpaceGroupClassifier:
         self, patterns: Any, rays: NDArray[np.float64], geometry: Geometry,
         mask: NDArray[np.bool_] | None, progress: Progress,
     ) -> Iterator[tuple[slice, Folded, NDArray[np.bool_]]]:  # fmt: skip
-        """Read, mask and fold chunk by chunk; only patterns with an orientation."""
-        size = patterns.shape[-2:]
-        inner = int(np.prod(patterns.shape[1:-2], dtype=int)) if patterns.ndim > 2 else 1
-        outer = patterns.shape[0] if patterns.ndim > 2 else 1
-        height = max(1, _CHUNK_BYTES // max(1, inner * size[0] * size[1] * 4))
-        for first in range(0, outer, height):
-            stop = min(first + height, outer)
-            piece = patterns[first:stop] if patterns.ndim > 2 else patterns
-            block = np.asarray(piece).reshape(-1, *size)
-            part = slice(first * inner, stop * inner)
+        """Read, mask and fold piece by piece; only patterns with an orientation."""
+        for start, block in blocks(patterns):
+            part = slice(start, start + len(block))
             if mask is None:
                 mask = find_mask(block)
             norm = np.linalg.norm(rays[part], axis=1)
@@ -376,4 +411,4 @@ class SpaceGroupClassifier:
                 )  # fmt: skip
                 yield part, folded, good
             if progress is not None:
-                progress(stop / outer)
+                progress(part.stop / max(1, len(rays)))

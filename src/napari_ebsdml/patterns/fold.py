@@ -60,7 +60,7 @@ class Folded:
 
     @property
     def agreement(self) -> NDArray[np.float64]:
-        """Correlation of the two parts over the nodes that both have, (n,).
+        """Correlation of even and odd permutations over the nodes that both have, (n,).
 
         A crystal of Laue group m-3m agrees with its mirror image up to noise; another, or a wrong
         orientation, does not.

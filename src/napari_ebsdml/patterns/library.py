@@ -94,8 +94,8 @@ class Library:
 
 
 COUNTS: dict[str, int] = {
-    "A1": 60, "B1": 36, "C1": 16, "L2_1": 6, "A2": 60, "B2": 60, "L1_2": 60, "E2_1": 12,
-    "A15": 20, "A4": 32, "C15": 10, "H1_1": 10, "Al4Ni3": 14, "S1_4": 5,
+    "A1": 30, "B1": 18, "C1": 8, "L2_1": 3, "A2": 30, "B2": 29, "L1_2": 29, "E2_1": 6,
+    "A15": 10, "A4": 16, "C15": 5, "H1_1": 5, "Al4Ni3": 7, "S1_4": 2,
 }  # fmt: skip
 """How many crystals of each prototype the shipped models were trained on."""
 
@@ -148,6 +148,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="folder of finished simulations")
+    parser.add_argument(
+        "--prototypes",
+        nargs="*",
+        choices=list(PROTOTYPES),
+        help="simulate only these invented ones",
+    )
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
@@ -158,6 +164,9 @@ def main() -> None:
             print(structure.name, flush=True)  # noqa: T201 - a command's progress
     for structure, energy in plan():
         path = _file(options.work, structure)
+        prototype = structure.name.partition(" #")[0]
+        if options.prototypes and "#" in structure.name and prototype not in options.prototypes:
+            continue
         if not path.exists():
             np.save(path, simulate_folded(structure, energy, quick=_is_quick(structure)))
             print(structure.name, flush=True)  # noqa: T201

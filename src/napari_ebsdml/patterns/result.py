@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,21 @@ class SpaceGroupResult:
         add("unknown", "", indexed & ~self.is_known)
         add("not indexed", "", ~indexed)
         return rows
+
+    def reshaped(self, shape: tuple[int, ...]) -> SpaceGroupResult:
+        """The same answers in another shape, without a copy."""
+        return replace(
+            self,
+            space_group=self.space_group.reshape(shape),
+            family=self.family.reshape(shape),
+            probability=self.probability.reshape(shape),
+            family_probability=self.family_probability.reshape(shape),
+            is_known=self.is_known.reshape(shape),
+            known_score=self.known_score.reshape(shape),
+            ambiguous_with=self.ambiguous_with.reshape(shape),
+            probabilities=self.probabilities.reshape(*shape, len(self.space_groups)),
+            labels=None if self.labels is None else self.labels.reshape(shape),
+        )
 
     def spread(self, labels: NDArray[np.int32]) -> SpaceGroupResult:
         """Answers of grains 1..n, given to the pixels of a label image; 0 stays not indexed."""

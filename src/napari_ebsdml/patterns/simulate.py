@@ -6,6 +6,8 @@ does 1/48 of the work of a whole sphere, so that a small cell takes about a seco
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -69,15 +71,21 @@ def simulate_directions(
     if not 1 <= energy <= 60:
         raise InputError(f"The beam energy must lie in 1..60 keV, not {energy}.")
     if d_min is None:
-        d_min = 0.5 if structure.a < 6 else 0.7 if structure.a < 10 else 1.0
-        if quick and structure.a > 5:
-            d_min = 0.65 if structure.a < 6.5 else 0.8 if structure.a < 10 else 1.1
+        side = structure.volume ** (1 / 3)
+        d_min = 0.5 if side < 6 else 0.7 if side < 10 else 1.0
+        if quick and side > 5:
+            d_min = 0.65 if side < 6.5 else 0.8 if side < 10 else 1.1
     bethe = de_ebsd.BetheParameters(*((4.0, 8.0, 50.0) if quick else (8.0, 50.0, 100.0)))
     a = structure.a / 10
-    crystal = de_ebsd.Crystal(
-        a, a, a if structure.c is None else structure.c / 10, 90.0, 90.0, structure.gamma,
+
+    # diffpy writes rhombohedral groups on hexagonal axes with an H, which de-ebsd refuses.
+    kind = type("Crystal", (de_ebsd.Crystal,), {"centering": property(_centering)})
+    crystal = kind(
+        a, *(a if x is None else x / 10 for x in (structure.b, structure.c)),
+        90.0, 90.0, structure.gamma,
         structure.space_group,
         [AtomSite(s.element, s.position, s.occupancy, s.b_factor / 100) for s in structure.sites],
+        origin=structure.origin,
     )  # fmt: skip
     depths = DepthDistribution.from_simulation(
         crystal, energy, tilt_deg=70.0, n_electrons=10_000, device="cpu", seed=seed
@@ -97,6 +105,11 @@ def simulate_directions(
     return backend.intensities(torch.as_tensor(directions)).numpy()
 
 
+def _centering(crystal: Any) -> str:
+    symbol = str(crystal._spacegroup.short_name[0])
+    return "R" if symbol == "H" else symbol
+
+
 def simulate_folded(
     structure: Structure,
     energy: float = 20.0,
@@ -114,11 +127,11 @@ def simulate_folded(
     Raises
     ------
     InputError
-        When the crystal is not cubic.
+        When the crystal is none of Laue group m-3m.
     MissingDataError
         When de-ebsd is not installed.
     """
-    if structure.c is not None or structure.gamma != 90:
-        raise InputError(f"{structure.name} is not cubic; fold its whole sphere instead.")
+    if structure.space_group < 207:
+        raise InputError(f"{structure.name} is not of Laue group m-3m; simulate its whole sphere.")
     values = simulate_directions(structure, node_directions(FINE), energy, d_min, seed, quick)
     return ((values - values.mean()) / values.std()).astype(np.float32)

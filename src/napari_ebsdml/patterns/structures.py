@@ -6,6 +6,7 @@ diamond, A15 ...) decides most of a Kikuchi pattern, its space group the faint r
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 SPACE_GROUPS: tuple[int, ...] = (221, 223, 225, 227, 229, 230)
@@ -14,6 +15,8 @@ SPACE_GROUPS: tuple[int, ...] = (221, 223, 225, 227, 229, 230)
 SYMBOLS: dict[int, str] = {
     221: "Pm-3m", 223: "Pm-3n", 225: "Fm-3m", 227: "Fd-3m", 229: "Im-3m", 230: "Ia-3d",
     194: "P6_3/mmc", 191: "P6/mmm", 187: "P-6m2", 186: "P6_3mc", 136: "P4_2/mnm",
+    205: "Pa-3", 167: "R-3c", 166: "R-3m", 152: "P3_121", 141: "I4_1/amd", 137: "P4_2/nmc",
+    62: "Pnma",
 }  # fmt: skip
 
 FAMILIES: tuple[str, ...] = (
@@ -32,7 +35,7 @@ class Site:
     element
         Chemical symbol.
     position
-        Fractional coordinates; groups with two origins have it at the centre of inversion.
+        Fractional coordinates.
     occupancy
         0..1.
     b_factor
@@ -56,11 +59,13 @@ class Structure:
         Number in the International Tables.
     family
         One of `FAMILIES`, or "other" for crystals outside m-3m.
-    a, c
-        Lattice parameters in angstrom; ``c=None``: cubic.
+    a, b, c
+        Lattice parameters in angstrom; ``b=None``: as a; ``c=None``: as a.
     sites
     gamma
-        Angle between a and b in degrees: 120 for hexagonal axes.
+        Angle between a and b in degrees: 120 for hexagonal axes, also of rhombohedral crystals.
+    origin
+        Choice 1 or 2 of space groups with two origins; 2: at the centre of inversion.
     """
 
     name: str
@@ -70,6 +75,14 @@ class Structure:
     sites: tuple[Site, ...]
     c: float | None = None
     gamma: float = 90.0
+    b: float | None = None
+    origin: int = 2
+
+    @property
+    def volume(self) -> float:
+        """Volume of the cell in cubic angstrom."""
+        b, c = (self.a if x is None else x for x in (self.b, self.c))
+        return self.a * b * c * math.sin(math.radians(self.gamma))
 
 
 _O = (0.0, 0.0, 0.0)
@@ -243,9 +256,35 @@ STRANGERS: tuple[Structure, ...] = (
         "rutile", 136, "other", 4.5937,
         (Site("Ti", _O, 1, 0.4), Site("O", (0.3053, 0.3053, 0.0), 1, 0.5)), 2.9587,
     ),
+    Structure(
+        "calcite", 167, "other", 4.9896,
+        (Site("Ca", _O, 1, 0.5), Site("C", (0.0, 0.0, 0.25), 1, 0.5),
+         Site("O", (0.2568, 0.0, 0.25), 1, 0.9)), 17.061, 120.0,
+    ),
+    Structure("Bi", 166, "other", 4.546, (Site("Bi", (0.0, 0.0, 0.2339), 1, 1.0),), 11.862, 120.0),
+    Structure(
+        "quartz", 152, "other", 4.9134,
+        (Site("Si", (0.4697, 0.0, 1 / 3), 1, 0.5),
+         Site("O", (0.4135, 0.2669, 0.1191 + 1 / 3), 1, 0.9)), 5.4052, 120.0,
+    ),
+    Structure("tin", 141, "other", 5.8318, (Site("Sn", (0.0, 0.25, 0.125), 1, 0.8),), 3.1819),
+    Structure(
+        "zirconia", 137, "other", 3.605,
+        (Site("Zr", (0.75, 0.25, 0.75), 1, 0.4), Site("O", (0.25, 0.25, 0.4640), 1, 0.7)), 5.180,
+    ),
+    Structure(
+        "cementite", 62, "other", 5.089,
+        (Site("Fe", (0.036, 0.25, 0.852), 1, 0.4), Site("Fe", (0.186, 0.063, 0.328), 1, 0.4),
+         Site("C", (0.890, 0.25, 0.450), 1, 0.4)), 4.5235, 90.0, 6.7433,
+    ),
+    Structure(
+        "pyrite", 205, "other", 5.4166,
+        (Site("Fe", _O, 1, 0.3), Site("S", (0.3850, 0.3850, 0.3850), 1, 0.4)),
+    ),
 )  # fmt: skip
-"""Crystals outside m-3m, to test that the classifier calls them unknown. Zincblende-like
-crystals (-43m) are left out of every list: their Laue group is m-3m too."""
+"""Crystals outside m-3m, to test that the classifier calls them unknown. Pyrite is cubic, but of
+Laue group m-3. Zincblende-like crystals (-43m) are left out of every list: their Laue group is
+m-3m too."""
 
 
 def find(name: str) -> Structure:

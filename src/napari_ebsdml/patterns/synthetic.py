@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.patterns import _kernels
 from napari_ebsdml.patterns.fold import Folded, fold_patterns
 from napari_ebsdml.patterns.geometry import Geometry, matrices, to_kikuchipy
+from napari_ebsdml.patterns.screen import Screen, circle, expose
 from napari_ebsdml.patterns.sphere import sample
 from napari_ebsdml.patterns.triangle import FINE
 
@@ -34,6 +36,12 @@ class Reality:
         Standard deviation of the pattern centre, parts of the detector's height.
     blur
         Largest standard deviation of the screen's blur in pixels.
+    binning
+        Camera pixels on each side of a pattern's pixel, to choose from.
+    circular
+        Share of the cameras with a circular mask.
+    screen
+        Background, vignetting, dust, gain, gamma, saturation ...
     """
 
     sizes: tuple[int, ...] = (48, 60, 60, 80)
@@ -42,6 +50,9 @@ class Reality:
     tilt_error: float = 0.7
     centre_error: float = 0.007
     blur: float = 1.0
+    binning: tuple[int, ...] = (1,)
+    circular: float = 0.2
+    screen: Screen = field(default_factory=Screen)
 
 
 CLEAN = Reality((60,), (0.3, 0.3), 0.0, 0.0, 0.0, 0.4)
@@ -70,32 +81,14 @@ def random_geometry(
 
 
 def spoil(
-    images: NDArray[np.float32], rng: np.random.Generator, reality: Reality
-) -> NDArray[np.uint8]:
-    """Background, vignetting, gain curve, blur, noise, saturation and 8 bits on clean bands."""
-    n, rows, columns = images.shape
-    images = images - images.mean(axis=(1, 2), keepdims=True)
-    images = images / np.maximum(images.std(axis=(1, 2), keepdims=True), 1e-6)
-    y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
-    centre = rng.uniform(-0.4, 0.4, (2, n, 1, 1))
-    width = rng.uniform(0.7, 1.6, (n, 1, 1))
-    background = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / (2 * width**2))
-    low, high = np.log(reality.noise)
-    noise = np.exp(rng.uniform(low, high, (n, 1, 1)))
-    contrast = np.exp(rng.uniform(np.log(0.015), np.log(0.2), (n, 1, 1)))
-    blur = float(rng.uniform(0.0, reality.blur))
-    if blur > 0.25:
-        images = gaussian_filter(images, (0, blur, blur))
-    grain = rng.standard_normal(images.shape, dtype=np.float32)
-    signal = background * (1 + contrast * (images + noise * grain / np.sqrt(background)))
-    signal = np.maximum(signal, 0) ** rng.uniform(0.7, 1.4, (n, 1, 1))
-    top = np.quantile(signal.reshape(n, -1), rng.uniform(0.985, 1.0), axis=1)[:, None, None]
-    return np.clip(np.rint(255 * signal / top), 0, 255).astype(np.uint8)
-
-
-def _circle(size: int) -> NDArray[np.bool_]:
-    y, x = np.indices((size, size))
-    return ((2 * y + 1) / size - 1) ** 2 + ((2 * x + 1) / size - 1) ** 2 <= 1
+    images: NDArray[np.float32],
+    rng: np.random.Generator,
+    reality: Reality,
+    binning: int = 1,
+) -> NDArray[np.unsignedinteger[Any]]:
+    """Put clean bands through a screen and a camera: see `screen.expose`."""
+    blur = float(rng.uniform(0.0, reality.blur)) * binning
+    return expose(images, rng, reality.noise, blur, reality.screen, binning)
 
 
 def folded_batch(
@@ -127,17 +120,21 @@ def folded_batch(
     rng = np.random.default_rng(seed)
     n = len(which)
     size = int(rng.choice(reality.sizes))
+    binning = int(rng.choice(reality.binning))
     geometry, _ = random_geometry(rng, n, size)
     true = random_quaternions(rng, n)
-    images = _bands(masters, which, true, geometry)
+    fine = Geometry(geometry.bounds, geometry.to_sample, (size * binning, size * binning))
+    images = project_bands(masters, which, true, fine)
     if kind == "overlap":
         order = rng.permutation(n)
-        other = _bands(masters, which[order], random_quaternions(rng, n), geometry)
+        other = project_bands(masters, which[order], random_quaternions(rng, n), fine)
         images = images + other * rng.uniform(0.8, 1.25, (n, 1, 1)).astype(np.float32)
     elif kind == "noise":
         images = gaussian_filter(rng.standard_normal(images.shape, np.float32), (0, 1.0, 1.0))
-    patterns = spoil(images, rng, reality)
-    valid = np.ones((size, size), bool) if rng.random() > 0.2 else _circle(size)
+    patterns = spoil(images, rng, reality, binning)
+    valid = np.ones((size, size), bool)
+    if rng.random() < reality.circular:
+        valid = circle((size, size))
     told = random_quaternions(rng, n) if kind == "misindexed" else true
     told = multiply(small_turns(rng, n, reality.orientation_error), told)
     dx, dy, dz = rng.normal(0, 1, 3) * reality.centre_error
@@ -159,10 +156,22 @@ def folded_many(
     )
 
 
-def _bands(
+def project_bands(
     masters: NDArray[np.floating], which: NDArray[np.intp], quaternions: NDArray[np.float64],
     geometry: Geometry,
 ) -> NDArray[np.float32]:  # fmt: skip
+    """Clean intensities (n, rows, columns) of master patterns, folded ones or whole spheres.
+
+    Parameters
+    ----------
+    masters : (m, nodes) array, or (m, 2, side, side) for whole spheres
+    which : (n,) int array
+        Master pattern of each.
+    quaternions : (n, 4) array
+        Specimen -> crystal as in `Scan`.
+    geometry
+        With one pattern centre or one per pattern.
+    """
     n = len(which)
     turns = np.ascontiguousarray(matrices(to_kikuchipy(quaternions)) @ geometry.to_sample)
     out = np.empty((n, *geometry.shape), np.float32)

@@ -22,6 +22,12 @@ from napari_ebsdml.patterns.library import Library
 from napari_ebsdml.patterns.network import FoldedNetwork, features
 from napari_ebsdml.patterns.synthetic import Reality, batches, folded_batch
 
+Trained = tuple[list[FoldedNetwork], float, dict[str, float]]
+"""Networks, temperature, figures."""
+
+FITTED_STRANGERS = ("Zr", "Co", "rutile", "TiB2")
+"""Crystals of `structures.STRANGERS` that the shipped model's score of the unknown is fitted on."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -127,16 +133,45 @@ def train_networks(
     known, target_of = library.take(~held), target[~held]
     other, other_target = library.take(held), target[held]
     x_held, c_held = simulate_features(other, max(20, recipe.patterns // 4), recipe.reality, 99)
-    y_held = torch.from_numpy(other_target[c_held])
-    x_held_t = torch.from_numpy(x_held)
     x, crystals = simulate_features(known, recipe.patterns, recipe.reality, recipe.seed)
-    y = target_of[crystals]
-    counts = np.maximum(np.bincount(target_of, minlength=len(classes)), 1)
-    weight = torch.from_numpy((counts**-0.5 / (counts**-0.5).mean()).astype(np.float32))
+    return (
+        yield from fit_networks(
+            x, target_of[crystals], x_held, other_target[c_held], np.bincount(target_of),
+            len(classes), recipe, shuffle_noise,
+        )
+    )  # fmt: skip
+
+
+def fit_networks(
+    x: NDArray[np.float32], y: NDArray[np.intp], x_held: NDArray[np.float32],
+    y_held: NDArray[np.intp], counts: NDArray[np.intp], classes: int, recipe: Recipe,
+    shuffle_noise: float = 0.15,
+) -> Generator[TrainingEvent, None, Trained]:  # fmt: skip
+    """Train an ensemble on features: those to learn from, and those held out.
+
+    Parameters
+    ----------
+    x, x_held : (n, nodes) arrays
+        See `simulate_features`.
+    y, y_held : (n,) int arrays
+        Joint classes.
+    counts : (up to classes,) int array
+        Crystals of each joint class, to weigh rare classes by.
+    classes
+        Number of joint classes.
+    recipe
+    shuffle_noise
+        Largest standard deviation of the noise added to features.
+    """
+    number = np.zeros(classes)
+    number[: len(counts)] = counts
+    number = np.maximum(number, 1)
+    weight = torch.from_numpy((number**-0.5 / (number**-0.5).mean()).astype(np.float32))
+    x_held_t, y_held_t = torch.from_numpy(x_held), torch.from_numpy(y_held)
     networks: list[FoldedNetwork] = []
     for member in range(recipe.members):
         torch.manual_seed(recipe.seed * 100 + member)
-        network = FoldedNetwork(len(classes))
+        network = FoldedNetwork(classes)
         network.start_from(x[::3])
         yield from train(
             network, _feed(x, y, recipe, member, shuffle_noise), _loss(weight),
@@ -145,12 +180,12 @@ def train_networks(
                 weight_decay=0.05, average=0.995, monitor="accuracy", largest=True,
                 clip=1.0,
             ),
-            _validation(x_held_t, y_held),
+            _validation(x_held_t, y_held_t),
         )  # fmt: skip
         networks.append(network)
     logits = ensemble_logits(networks, x_held)
-    temperature = fit_temperature(logits, y_held.numpy())
-    right = logits.argmax(axis=1) == y_held.numpy()
+    temperature = fit_temperature(logits, y_held)
+    right = logits.argmax(axis=1) == y_held
     return networks, temperature, {"held_out_joint_accuracy": float(right.mean())}
 
 
@@ -220,7 +255,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=Recipe.members)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    spheres = [np.load(options.work / f"{name}.npy") for name in ("Zr", "Co", "rutile", "TiB2")]
+    spheres = [np.load(options.work / f"{name}.npy") for name in FITTED_STRANGERS]
 
     def tell(event: TrainingEvent) -> None:
         if event.kind == "epoch":

@@ -20,6 +20,7 @@ from napari_ebsdml.maps.ipf import ipf_colors
 from napari_ebsdml.maps.kam import kam
 from napari_ebsdml.maps.symmetry import PhaseTable, laue_class, phase_table
 from napari_ebsdml.segmentation.local import LOCAL_NAMES, local_misorientation
+from napari_ebsdml.segmentation.relations import RELATION_NAMES, boundary_relations
 
 if TYPE_CHECKING:
     from napari_ebsdml._parallel import Progress
@@ -81,6 +82,7 @@ class _Maps:
 
     def __init__(self, scan: Scan) -> None:
         self.scan = scan
+        self.made: dict[str, NDArray[np.float32]] = {}
 
     @functools.cached_property
     def grains(self) -> NDArray[np.int32]:
@@ -89,6 +91,10 @@ class _Maps:
     @functools.cached_property
     def table(self) -> dict[str, NDArray[Any]]:
         return grain_table(self.scan, self.grains, properties=())
+
+    @functools.cached_property
+    def relations(self) -> NDArray[np.float32]:
+        return boundary_relations(self.scan, self.grains)
 
     @functools.cached_property
     def kam(self) -> NDArray[np.float64]:
@@ -130,6 +136,10 @@ def _width(m: _Maps) -> Any:
     return m.of_grains(np.log10(2 * m.table["area"] / np.maximum(m.table["perimeter"], 1e-9)))
 
 
+def _aspect(m: _Maps) -> Any:
+    return m.of_grains(np.log10(m.table["aspect_ratio"]))
+
+
 def _ipf(m: _Maps) -> Any:
     return np.moveaxis(np.nan_to_num(ipf_colors(m.scan), nan=0.0), -1, 0)
 
@@ -168,13 +178,24 @@ _COMPUTED: dict[str, tuple[_Maker, tuple[Plane, ...]]] = {
         lambda m: local_misorientation(m.scan),
         tuple(Plane(n, "degree" if n.startswith("orient") else "1", _D) for n in LOCAL_NAMES),
     ),
+    "Relations": (
+        lambda m: m.relations[:, m.grains],
+        tuple(Plane(n, "log10 number" if n == "neighbours" else "1", _D) for n in RELATION_NAMES),
+    ),
+    "Twins": (
+        lambda m: m.relations[1:2, m.grains],
+        (Plane(RELATION_NAMES[1], "1", _D),),
+    ),
+    "GrainAspect": (_aspect, (Plane("grain aspect ratio", "log10", _D),)),
     "Indexed": (_indexed, (Plane("indexed", "1", "flag"),)),
 }  # fmt: skip
 
 COMPUTED_CHANNELS = tuple(_COMPUTED)
 """Channels that are computed from orientations; any other name is a property of the scan."""
 
-ORIENTATION_CHANNELS = ("KAM", "Local", "GROD", "GOS", "GrainSize", "GrainWidth")
+ORIENTATION_CHANNELS = (
+    "KAM", "KAM@grain", "Local", "GROD", "GOS", "GrainSize", "GrainWidth", "Relations",
+)  # fmt: skip
 """Orientations in a form that no symmetry changes: what to use instead of quaternions."""
 
 
@@ -225,31 +246,43 @@ def default_channels(scan: Scan) -> tuple[str, ...]:
     return (*quality, *(q + GRAIN_MEAN for q in quality[:1]), *ORIENTATION_CHANNELS)
 
 
-def _property(m: _Maps, name: str) -> tuple[Any, Plane]:
+def _mean_of_grains(m: _Maps, values: NDArray[Any]) -> NDArray[np.float64]:
+    """Mean over each grain; pixels of no grain keep their value."""
+    values = np.asarray(values, dtype=np.float64)
+    use = np.isfinite(values) & (m.grains > 0)
+    length = int(m.grains.max()) + 1
+    count = np.bincount(m.grains[use], minlength=length)
+    mean = np.bincount(m.grains[use], weights=values[use], minlength=length) / np.maximum(count, 1)
+    return np.where(m.grains > 0, mean[m.grains], values)
+
+
+def _channel(m: _Maps, name: str) -> tuple[NDArray[np.float32], tuple[Plane, ...]]:
+    """Planes of one channel: (planes, rows, columns) and what they are."""
     if name.endswith(GRAIN_MEAN):
-        base = name.removesuffix(GRAIN_MEAN)
-        values, plane = _property(m, base) if base not in _COMPUTED else (
-            _COMPUTED[base][0](m), _COMPUTED[base][1][0]
-        )  # fmt: skip
-        if np.ndim(values) != 2:
-            raise InputError(f"Channel {name!r}: {base} has several planes, which have no mean.")
-        values = np.asarray(values, dtype=np.float64)
-        use = np.isfinite(values) & (m.grains > 0)
-        length = int(m.grains.max()) + 1
-        count = np.bincount(m.grains[use], minlength=length)
-        total = np.bincount(m.grains[use], weights=values[use], minlength=length)
-        mean = total / np.maximum(count, 1)
-        return np.where(m.grains > 0, mean[m.grains], values), dataclasses.replace(plane, name=name)
+        values, planes = _channel(m, name.removesuffix(GRAIN_MEAN))
+        if any(plane.role == "quaternion" for plane in planes):
+            raise InputError(f"Channel {name!r}: quaternions have no plain mean.")
+        means = np.stack([_mean_of_grains(m, plane) for plane in values])
+        return means.astype(np.float32), tuple(
+            dataclasses.replace(plane, name=plane.name + GRAIN_MEAN) for plane in planes
+        )
+    if name in _COMPUTED:
+        maker, described = _COMPUTED[name]
+        if name not in m.made:
+            values = np.asarray(maker(m), dtype=np.float32)
+            m.made[name] = values if values.ndim == 3 else values[None]
+        return m.made[name], described
     try:
-        values = m.scan.get(name)
+        found = m.scan.get(name)
     except MissingDataError as error:
         raise MissingDataError(
             f"{str(error).rstrip('.')}. Channels that can be computed: "
             f"{', '.join(COMPUTED_CHANNELS)}."
         ) from None
-    if values.dtype.kind not in "buif":
-        raise InputError(f"Property {name!r} holds {values.dtype}, which is not a number.")
-    return values, Plane(name, _UNITS.get(name.upper(), ""), "measured")
+    if found.dtype.kind not in "buif":
+        raise InputError(f"Property {name!r} holds {found.dtype}, which is not a number.")
+    plane = Plane(name, _UNITS.get(name.upper(), ""), "measured")
+    return np.asarray(found, dtype=np.float32)[None], (plane,)
 
 
 def compute_channels(
@@ -281,19 +314,12 @@ def compute_channels(
     arrays: list[NDArray[np.float32]] = []
     planes: list[Plane] = []
     for number, name in enumerate(names):
-        if name in _COMPUTED:
-            if name != "Indexed" and not scan.quaternions.any():
-                raise MissingDataError(
-                    f"Channel {name!r} needs orientations; {scan.name} has none."
-                )
-            maker, described = _COMPUTED[name]
-            values = np.asarray(maker(shared), dtype=np.float32)
-            planes.extend(described)
-        else:
-            found, plane = _property(shared, name)
-            values = np.asarray(found, dtype=np.float32)
-            planes.append(plane)
-        arrays.append(values if values.ndim == 3 else values[None])
+        computed = name.removesuffix(GRAIN_MEAN) in _COMPUTED
+        if computed and name != "Indexed" and not scan.quaternions.any():
+            raise MissingDataError(f"Channel {name!r} needs orientations; {scan.name} has none.")
+        values, described = _channel(shared, name)
+        arrays.append(values)
+        planes.extend(described)
         if progress is not None:
             progress((number + 1) / len(names))
     variants = None

@@ -168,7 +168,7 @@ def compare(
         yield f"{UNET}: predicting"
         start = time.perf_counter()
         if base is None:
-            base = model.predict(scan, grain_vote=grain_vote)
+            base = model.predict(scan, grain_vote=grain_vote, warn=False)
         elif grain_vote:
             base = base.grain_vote(scan)
         accuracy, balanced, note = _recorded(model, pairs, split)

@@ -186,7 +186,7 @@ class Crops:
 
     def __init__(
         self, maps: Sequence[TrainingMap], normaliser: Normaliser, settings: TrainingSettings,
-        classes: int,
+        classes: int, members: int = 1,
     ) -> None:  # fmt: skip
         self.maps, self.normaliser, self.settings = list(maps), normaliser, settings
         self.planes: tuple[Plane, ...] = normaliser.planes
@@ -194,6 +194,8 @@ class Crops:
         width = max(min(m.target.shape) for m in self.maps)
         self.crop = min(settings.crop, max(-(-width // 8) * 8, 8))
         self.batch = settings.batch * min(round((settings.crop / self.crop) ** 2), 4)
+        # Networks side by side share a batch.
+        self.batch *= 2 if members > 1 else 1
         # Where each class is, over all maps.
         self.places: list[NDArray[np.int32]] = []
         for c in range(classes):

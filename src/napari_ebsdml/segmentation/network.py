@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,6 +30,9 @@ class UNetSettings:
         Part of the filters' outputs that is dropped between two convolutions, in training.
     normalise
         Batch normalisation after each convolution.
+    members
+        Number of networks that learn side by side, each from its own part of every batch; their
+        probabilities are averaged. From few grains single networks come out very differently.
     """
 
     depth: int = 3
@@ -36,12 +40,15 @@ class UNetSettings:
     most_filters: int = 64
     dropout: float = 0.1
     normalise: bool = True
+    members: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.depth <= 6 or self.filters < 1 or self.most_filters < self.filters:
             raise InputError(
                 f"A U-Net needs depth 1..6 and 1 <= filters <= most_filters, not {self}."
             )
+        if not 1 <= self.members <= 16:
+            raise InputError(f"members must be 1 to 16, not {self.members}.")
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout must lie in 0..1, not {self.dropout}.")
 
@@ -81,26 +88,11 @@ class _Step(nn.Sequential):
         super().__init__(*parts)
 
 
-class UNet(nn.Module):
-    """U-Net: input planes (n, channels, rows, columns) -> logits (n, classes, rows, columns).
+class _OneUNet(nn.Module):
+    """One U-Net, for maps whose sides are multiples of ``2 ** depth``."""
 
-    Rows and columns may be any number; inside, the map is padded with zeros below and to the
-    right to a multiple of `align`.
-
-    Notes
-    -----
-    O. Ronneberger et al., arXiv:1505.04597; with `UNetSettings.paper` as in T. Martinez
-    Ostormujof et al. (2021), https://hal.univ-lorraine.fr/hal-03450484, section 3.4.
-    """
-
-    def __init__(self, channels: int, classes: int, settings: UNetSettings | None = None) -> None:
+    def __init__(self, channels: int, classes: int, settings: UNetSettings) -> None:
         super().__init__()
-        self.settings = settings = settings or UNetSettings()
-        if channels < 1 or classes < 2:
-            raise InputError(
-                f"A network needs at least 1 channel and 2 classes, not {channels} and {classes}."
-            )
-        self.channels, self.classes = channels, classes
         sizes = [
             min(settings.filters << level, settings.most_filters)
             for level in range(settings.depth + 1)
@@ -121,6 +113,49 @@ class UNet(nn.Module):
                     nn.init.zeros_(module.bias)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of a batch of images."""
+        kept: list[Tensor] = []
+        for level, step in enumerate(self.down):
+            if level:
+                x = functional.max_pool2d(x, 2)
+            x = step(x)
+            kept.append(x)
+        x = kept.pop()
+        for step in reversed(self.up):
+            x = functional.interpolate(x, scale_factor=2, mode="nearest")
+            x = step(torch.cat((kept.pop(), x), dim=1))
+        out: Tensor = self.head(x)
+        return out
+
+
+class UNet(_OneUNet):
+    """U-Net: input planes (n, channels, rows, columns) -> logits (n, classes, rows, columns).
+
+    Rows and columns may be any number; inside, the map is padded with zeros below and to the
+    right to a multiple of `align`. With several members, a batch in training is dealt out to
+    them, and otherwise the logits are the logarithm of their mean probability.
+
+    Notes
+    -----
+    O. Ronneberger et al., arXiv:1505.04597; with `UNetSettings.paper` as in T. Martinez
+    Ostormujof et al. (2021), https://hal.univ-lorraine.fr/hal-03450484, section 3.4.
+    """
+
+    def __init__(self, channels: int, classes: int, settings: UNetSettings | None = None) -> None:
+        settings = settings or UNetSettings()
+        if channels < 1 or classes < 2:
+            raise InputError(
+                f"A network needs at least 1 channel and 2 classes, not {channels} and {classes}."
+            )
+        super().__init__(channels, classes, settings)
+        self.settings = settings
+        self.channels, self.classes = channels, classes
+        # The first member is the network itself, so that models of one member stay as they were.
+        self.others = nn.ModuleList(
+            _OneUNet(channels, classes, settings) for _ in range(settings.members - 1)
+        )
 
     @property
     def align(self) -> int:
@@ -143,14 +178,17 @@ class UNet(nn.Module):
         rows, columns = image.shape[-2:]
         below, right = -rows % self.align, -columns % self.align
         x = functional.pad(image, (0, right, 0, below)) if below or right else image
-        kept: list[Tensor] = []
-        for level, step in enumerate(self.down):
-            if level:
-                x = functional.max_pool2d(x, 2)
-            x = step(x)
-            kept.append(x)
-        x = kept.pop()
-        for step in reversed(self.up):
-            x = functional.interpolate(x, scale_factor=2, mode="nearest")
-            x = step(torch.cat((kept.pop(), x), dim=1))
-        return self.head(x)[..., :rows, :columns]
+        return self._members(x)[..., :rows, :columns]
+
+    def _members(self, x: Tensor) -> Tensor:
+        if not len(self.others):
+            return super().forward(x)
+        number = self.settings.members
+        if self.training and len(x) >= number:
+            parts = [super().forward(x[0::number])]
+            parts += [other(x[n::number]) for n, other in enumerate(self.others, start=1)]
+            order = torch.cat([torch.arange(n, len(x), number) for n in range(number)])
+            return torch.cat(parts)[torch.argsort(order).to(x.device)]
+        every = [super().forward(x), *(other(x) for other in self.others)]
+        total = torch.logsumexp(torch.stack([y.float().log_softmax(1) for y in every]), dim=0)
+        return total - math.log(number)

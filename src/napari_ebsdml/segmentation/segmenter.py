@@ -257,6 +257,7 @@ class Segmenter:
         device: str = "auto",
         n_threads: int | None = None,
         progress: Callable[[float], None] | None = None,
+        warn: bool = True,
     ) -> SegmentationResult:
         """Segment a scan.
 
@@ -277,6 +278,8 @@ class Segmenter:
             See `train`.
         progress
             Called with the fraction done; may raise to cancel.
+        warn
+            Whether to warn, besides keeping what there is to say in the result's `warnings`.
 
         Raises
         ------
@@ -294,7 +297,7 @@ class Segmenter:
         if not 1 <= turns <= 8:
             raise InputError(f"turns must be 1 to 8, not {turns}.")
         notes = self.check(scan)
-        for note in notes:
+        for note in notes if warn else ():
             warnings.warn(f"{scan.name}: {note}", ModelWarning, stacklevel=2)
         with threads(n_threads):
             probability = predict_probability(

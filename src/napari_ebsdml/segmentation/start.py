@@ -28,7 +28,7 @@ from napari_ebsdml.segmentation.normalise import Normaliser
 from napari_ebsdml.segmentation.predict import predict_logits, softmax
 from napari_ebsdml.segmentation.result import result_of
 from napari_ebsdml.segmentation.segmenter import Segmenter
-from napari_ebsdml.segmentation.settings import TrainingSettings, depth_for
+from napari_ebsdml.segmentation.settings import TrainingSettings, depth_for, members_for
 from napari_ebsdml.segmentation.split import grow_labels, split_blocks
 from napari_ebsdml.segmentation.training import HeldOut, SegmentationEvent, training_steps
 from napari_ebsdml.segmentation.under_way import Training
@@ -131,7 +131,9 @@ def _events(
         for stack, target in zip(stacks, train_targets, strict=True)
     ]
     if model is None:
-        sizes = settings.network or UNetSettings(depth=depth_for(regions))
+        sizes = settings.network or UNetSettings(
+            depth=depth_for(regions), members=members_for(sum(t.size for t in targets))
+        )
         network = UNet(len(normaliser.planes), len(classes), sizes)
     else:
         network = copy.deepcopy(model.network)
@@ -188,7 +190,7 @@ def _events(
             return result_of(probability, preview, classes, "classify", False, 3.0)
 
     yield SegmentationEvent("start", 0, settings.epochs, 0.0, time.monotonic() - training.started)
-    crops = Crops(maps, normaliser, settings, len(classes))
+    crops = Crops(maps, normaliser, settings, len(classes), network.settings.members)
     steps = training_steps(
         network, crops, held_out, len(classes), settings, device, training.started, picture,
         preview_every,

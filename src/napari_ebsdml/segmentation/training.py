@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_ebsdml.learning.calibration import fit_temperature, reliability
+from napari_ebsdml.learning.device import has_bfloat16
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
 from napari_ebsdml.segmentation.data import Crops, TrainingMap
 from napari_ebsdml.segmentation.evaluation import metrics_of
@@ -217,7 +218,9 @@ def training_steps(
     def loss(net: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         image, target = batch
         return {
-            "loss": functional.cross_entropy(net(image), target, weight=weights, ignore_index=-1)
+            "loss": functional.cross_entropy(
+                net(image).float(), target, weight=weights, ignore_index=-1
+            )
         }
 
     # A handful of held-out strokes says too little to choose an epoch by.
@@ -226,6 +229,7 @@ def training_steps(
         settings.epochs, settings.steps, settings.learning_rate, 0.1, settings.weight_decay,
         settings.average, 1.0, settings.patience if judge else 0,
         "held_out_loss" if judge else "loss", report_every=5,
+        bfloat16=has_bfloat16(device),
     )  # fmt: skip
     loop = train(network, batches, loss, schedule, held_out.metrics if held_out else None)
     last: TrainingEvent | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -140,12 +139,10 @@ def predict(
     ModelError
         When the scan lacks a channel.
     """
-    with warnings.catch_warnings():
-        # They are in the result as well, and shown from there.
-        warnings.simplefilter("ignore")
-        raw = model.predict(
-            prepared, not_indexed=options.not_indexed, turns=options.turns, progress=progress
-        )
+    raw = model.predict(
+        prepared, not_indexed=options.not_indexed, turns=options.turns, progress=progress,
+        warn=False,
+    )  # fmt: skip
     return vote(scan, raw, options)
 
 

@@ -1,0 +1,106 @@
+"""Are strangers called unknown, and known crystals known?
+
+    python benchmarks/patterns_unknown.py --work FOLDER
+
+FOLDER holds simulated master patterns: those of the library and of the strangers
+(``python benchmarks/patterns_masters.py``). The score was fitted on the strangers marked "fitted".
+Each stranger is asked for twice: with its own right orientation, and with the best of 100 random
+orientations, as an indexing with a wrong cubic phase would choose.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from napari_ebsdml.patterns.answer import joint_and_match
+from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns.fold import fold_patterns
+from napari_ebsdml.patterns.known import MODERATE
+from napari_ebsdml.patterns.library import collect
+from napari_ebsdml.patterns.structures import PAPER, STRANGERS, SYMBOLS
+from napari_ebsdml.patterns.synthetic import (
+    CLEAN,
+    folded_many,
+    project_bands,
+    random_geometry,
+    random_quaternions,
+    spoil,
+)
+from napari_ebsdml.patterns.train import FITTED_STRANGERS
+from patterns_common import ask, percent, show, spheres
+
+
+def misindexed(model: SpaceGroupClassifier, sphere: np.ndarray, number: int, tries: int) -> str:
+    """Share called unknown where each pattern has the best-fitting of many cubic orientations."""
+    rng = np.random.default_rng(77)
+    geometry, _ = random_geometry(rng, 1, 60)
+    found = []
+    for _ in range(number):
+        clean = project_bands(sphere, np.zeros(1, int), random_quaternions(rng, 1), geometry)
+        pattern = spoil(clean, rng, MODERATE)
+        folded = fold_patterns(
+            np.repeat(pattern, tries, axis=0), random_quaternions(rng, tries), geometry,
+            np.ones((60, 60), bool),
+        )  # fmt: skip
+        _, match = joint_and_match(model, folded)
+        best = np.zeros(tries, int) - 1
+        best[match.max(axis=1).argmax()] = 0
+        found.append(~ask(model, folded.grouped(best, 1)).is_known[0])
+    return percent(np.array(found))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--number", type=int, default=300)
+    parser.add_argument("--tries", type=int, default=100)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    model = SpaceGroupClassifier.load(options.model)
+    library = collect(options.work)
+    paper = library.take(np.isin(library.names, [s.name for s in PAPER]))
+    others = library.take(library.is_real & ~np.isin(library.names, [s.name for s in PAPER]))
+    rows = []
+    number = 5 * options.number
+    for title, part in (("the 18 materials", paper), ("other real ones", others)):
+        which = np.arange(number) % len(part)
+        for label, reality in (("clean", CLEAN), ("usual", MODERATE)):
+            result = ask(model, folded_many(part.masters, which, 21, reality, batch=10))
+            rows.append((f"{title}, {label}", number, percent(~result.is_known)))
+    which = np.arange(number) % len(paper)
+    kinds = (("noise", "nothing but noise"), ("misindexed", "wrong random orientation"),
+             ("overlap", "two crystals overlap, 0.8 to 1.25 to 1"))  # fmt: skip
+    for kind, title in kinds:
+        result = ask(model, folded_many(paper.masters, which, 22, MODERATE, kind, 10))
+        rows.append((title, number, percent(~result.is_known)))
+    show("Known crystals and disturbed patterns", rows, ("patterns", "n", "called unknown %"))
+    rows = []
+    for structure in STRANGERS:
+        if not (options.work / f"{structure.name}.npy").exists():
+            continue
+        sphere = spheres(options.work, (structure.name,))
+        fitted = "fitted" if structure.name in FITTED_STRANGERS else ""
+        group = structure.space_group
+        cells = [structure.name, group, SYMBOLS[group], fitted, options.number]
+        for reality in (CLEAN, MODERATE):
+            folded = folded_many(sphere, np.zeros(options.number, int), 23, reality, batch=10)
+            result = ask(model, folded)
+            cells.append(percent(~result.is_known))
+        groups = folded.grouped(np.arange(options.number) // 20, options.number // 20)
+        cells.append(percent(~ask(model, groups).is_known))
+        cells.append(misindexed(model, sphere, 30, options.tries))
+        rows.append(tuple(cells))
+    show(
+        f"Strangers called unknown, % (grains of 20; best of {options.tries} orientations: n = 30)",
+        rows,
+        ("crystal", "group", "", "", "n", "clean", "usual", "grain", "misindexed"),
+    )
+
+
+if __name__ == "__main__":
+    main()

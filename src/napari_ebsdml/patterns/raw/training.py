@@ -1,0 +1,322 @@
+"""Training of raw-pattern networks: a few labelled patterns of each class, or a stream of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.learning.device import threads
+from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
+from napari_ebsdml.patterns.fold import find_mask
+from napari_ebsdml.patterns.raw.data import LabelledPatterns
+from napari_ebsdml.patterns.raw.member import (
+    Member,
+    Network,
+    RawRecipe,
+    build,
+    decayed,
+    to_tensor,
+)
+from napari_ebsdml.patterns.raw.prepare import prepare
+
+if TYPE_CHECKING:
+    from napari_ebsdml.patterns.raw.classifier import RawClassifier
+
+Images = Callable[[NDArray[np.intp]], NDArray[np.float32]]
+Start = "RawClassifier | str | Path | None"
+_CACHED = 1 << 26  # pixels
+_STEPS_PER_REPORT = 10
+
+
+class RawTraining(Iterator[TrainingEvent]):
+    """A training under way: iterate over its events; ``close()`` cancels.
+
+    Attributes
+    ----------
+    events
+        All events so far but those of kind ``"step"``.
+    histories
+        The events of kind ``"epoch"`` of each network of the ensemble.
+    """
+
+    def __init__(
+        self, steps: Generator[TrainingEvent, None, None], members: list[Member],
+        finish: Callable[[list[Member]], RawClassifier], n_threads: int | None = None,
+    ) -> None:  # fmt: skip
+        self.events: list[TrainingEvent] = []
+        self.histories: list[list[TrainingEvent]] = []
+        self._steps = steps
+        self._members = members
+        self._finish = finish
+        self._n_threads = n_threads
+        self._done: RawClassifier | None = None
+        self._made_of = 0
+
+    def __next__(self) -> TrainingEvent:
+        # Threads are set for each step: the caller's own torch work is left alone in between.
+        with threads(self._n_threads):
+            event = next(self._steps)
+        if event.kind != "step":
+            self.events.append(event)
+        if event.kind == "epoch":
+            if event.epoch == 1 or not self.histories:
+                self.histories.append([])
+            self.histories[-1].append(event)
+        return event
+
+    def close(self) -> None:
+        """Cancel; `classifier` then holds the best networks so far."""
+        with threads(self._n_threads):
+            self._steps.close()
+
+    @property
+    def classifier(self) -> RawClassifier | None:
+        """The model so far: of the networks with at least one whole epoch; None before.
+
+        Complete once the training has ended or was closed.
+        """
+        if len(self._members) > self._made_of:
+            with threads(self._n_threads):
+                self._done = self._finish(list(self._members))
+            self._made_of = len(self._members)
+        return self._done
+
+
+def run(
+    training: RawTraining, on_event: Callable[[TrainingEvent], object] | None = None
+) -> RawClassifier:
+    """Run a training to its end and return the model.
+
+    Raises
+    ------
+    InputError
+        When it ended before its first epoch.
+    """
+    try:
+        for event in training:
+            if on_event is not None:
+                on_event(event)
+    finally:
+        training.close()
+    result = training.classifier
+    if result is None:
+        raise InputError("The training ended before its first epoch.")
+    return result
+
+
+def few_shot(
+    data: LabelledPatterns, validation: LabelledPatterns | None, recipe: RawRecipe,
+    start: RawClassifier | str | Path | None, n_threads: int | None,
+) -> RawTraining:  # fmt: skip
+    """See `RawClassifier.training`."""
+    from napari_ebsdml.patterns.raw.classifier import RawClassifier
+
+    if isinstance(start, RawClassifier) and recipe.size is None:
+        old = start.members[0]
+        if old.name == recipe.network:
+            recipe = dataclasses.replace(recipe, size=old.size)
+    if validation is None:
+        data, validation = hold_out(data, 0.2, recipe.seed)
+    classes = data.classes
+    if len(classes) < 2:
+        raise InputError("Patterns of at least two space groups are needed to tell them apart.")
+    strange = set(validation.classes) - set(classes)
+    if strange:
+        raise InputError(
+            f"The validation patterns have {sorted(strange)}, of which none is trained on."
+        )
+    first = starting_network(start, recipe, len(classes), classes)
+    images, held = _images(data, recipe), _images(validation, recipe)
+    target, held_target = _targets(data, classes), _targets(validation, classes)
+
+    def feed(member: int, channels: int) -> Callable[[int], Iterator[tuple[Tensor, Tensor]]]:
+        def give(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+            rng = np.random.default_rng([recipe.seed, member, epoch])
+            order = rng.permutation(len(data))
+            for at in range(0, len(order), recipe.batch):
+                index = order[at : at + recipe.batch]
+                if len(index) < 2:
+                    continue  # one pattern has no batch statistics
+                x = images(index)
+                if recipe.augment:
+                    x = mirrored(x, rng)
+                yield to_tensor(x, channels), torch.from_numpy(target[index])
+
+        return give
+
+    steps = max(1, (len(data) + recipe.batch - 2) // recipe.batch)
+    members: list[Member] = []
+    events = fit_members(
+        members, first, recipe, len(classes), feed, steps, held, held_target, False
+    )
+
+    def finish(done: list[Member]) -> RawClassifier:
+        return RawClassifier.made(done, classes, recipe, data, validation, start is not None)
+
+    return RawTraining(events, members, finish, n_threads)
+
+
+def fit_members(
+    members: list[Member], first: Callable[[int], Network], recipe: RawRecipe, outputs: int,
+    feed: Callable[[int, int], Callable[[int], Iterator[tuple[Tensor, Tensor]]]], steps: int,
+    held: Images, held_target: NDArray[np.intp], has_other: bool,
+    schedule: Schedule | None = None, checkpoint: Path | None = None,
+) -> Generator[TrainingEvent, None, None]:  # fmt: skip
+    """Train networks one after the other; each is put into `members` once it has an epoch.
+
+    A `checkpoint` is for one network only.
+    Targets equal to the number of classes stand for "other"; they are not calibrated on.
+    """
+    schedule = schedule or Schedule(
+        recipe.epochs, steps, recipe.learning_rate, warm_up=None, patience=recipe.patience,
+        min_delta=recipe.min_delta, monitor="validation", bfloat16=recipe.bfloat16,
+        report_every=1 if recipe.network == "xception" else _STEPS_PER_REPORT,
+    )  # fmt: skip
+    for number in range(recipe.members):
+        network = first(number).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        member = Member(network, recipe.network, recipe.side, has_other=has_other)
+        under_way = train(
+            network, feed(number, network.channels), _loss(recipe.weight_decay), schedule,
+            _validation(held, held_target, network.channels), checkpoint=checkpoint,
+        )  # fmt: skip
+        began = False
+        try:
+            for event in under_way:
+                began = began or event.kind != "step"
+                whole = (number + event.fraction) / recipe.members
+                if event.kind == "end" and number + 1 < recipe.members:
+                    continue
+                yield dataclasses.replace(event, fraction=whole)
+        finally:
+            under_way.close()
+            if began:
+                known = held_target < outputs - has_other
+                at = np.flatnonzero(known)
+                logits = np.concatenate([member.logits(held(part)) for part in _chunks(at)])
+                member.calibrate(logits, held_target[at])
+                members.append(member)
+
+
+def starting_network(
+    start: RawClassifier | str | Path | None, recipe: RawRecipe, outputs: int,
+    classes: tuple[tuple[str, int], ...],
+) -> Callable[[int], Network]:  # fmt: skip
+    """How to make each member's network: random, or with weights taken over.
+
+    Raises
+    ------
+    InputError
+        When the weights belong to another kind of network.
+    ModelError
+        When a weights file does not fit.
+    """
+    photographs = isinstance(start, str | Path)
+    rgb = photographs if recipe.pseudo_rgb is None else recipe.pseudo_rgb
+    if photographs and (recipe.network != "xception" or not rgb):
+        raise InputError("ImageNet weights are for network='xception' with pseudo-RGB.")
+    weights: dict[str, Tensor] | None = None
+    if isinstance(start, str | Path):
+        from napari_ebsdml.patterns.raw.imagenet import imagenet_weights
+
+        weights = imagenet_weights(start)
+
+    def make(number: int) -> Network:
+        torch.manual_seed(recipe.seed * 1000 + number)
+        if start is None or isinstance(start, str | Path):
+            network = build(recipe.network, outputs, 3 if rgb else 1)
+            if weights is not None:
+                network.load_state_dict(weights, strict=False)
+            return network
+        old = start.members[number % len(start.members)]
+        if old.name != recipe.network:
+            raise InputError(
+                f"The model to start from is a {old.name!r} network, the recipe's "
+                f"{recipe.network!r}."
+            )
+        network = build(old.name, outputs, old.network.channels)
+        state = {n: t.clone() for n, t in old.network.state_dict().items()}
+        head_fits = start.classes == classes and old.network.head.out_features == outputs
+        if not head_fits:
+            state = {n: t for n, t in state.items() if not n.startswith("head.")}
+        network.load_state_dict(state, strict=False)
+        return network
+
+    return make
+
+
+def hold_out(
+    data: LabelledPatterns, part: float, seed: int
+) -> tuple[LabelledPatterns, LabelledPatterns]:
+    """Patterns to train on and to validate with: a part of each material of each class."""
+    rng = np.random.default_rng([seed, 11])
+    held = np.zeros(len(data), dtype=bool)
+    keys = [f"{g} {m}" for g, m in zip(data.space_groups, data.materials, strict=True)]
+    for key in sorted(set(keys)):
+        mine = np.flatnonzero(np.array(keys) == key)
+        if len(mine) < 2:
+            raise InputError(f"{key}: one pattern is too few to train and to validate.")
+        held[rng.permutation(mine)[: max(1, round(part * len(mine)))]] = True
+    return data.take(~held), data.take(held)
+
+
+def mirrored(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Each image mirrored left to right, upside down, both or not at all."""
+    out = x.copy()
+    for axis in (1, 2):
+        flip = rng.random(len(x)) < 0.5
+        out[flip] = np.flip(out[flip], axis)
+    return out
+
+
+def _images(data: LabelledPatterns, recipe: RawRecipe) -> Images:
+    """Function that gives prepared patterns: made at once where they fit into memory."""
+    mask = find_mask(data.patterns)
+    if len(data) * recipe.side**2 <= _CACHED:
+        whole = prepare(data.patterns, recipe.side, mask)
+        return lambda index: whole[index]
+    return lambda index: prepare(data.patterns[index], recipe.side, mask)
+
+
+def _targets(data: LabelledPatterns, classes: tuple[tuple[str, int], ...]) -> NDArray[np.intp]:
+    place = {pair: k for k, pair in enumerate(classes)}
+    pairs = zip(data.families.tolist(), data.space_groups.tolist(), strict=True)
+    return np.array([place[pair] for pair in pairs], dtype=np.intp)
+
+
+def _chunks(index: NDArray[np.intp], size: int = 256) -> list[NDArray[np.intp]]:
+    return [index[start : start + size] for start in range(0, len(index), size)]
+
+
+def _loss(decay: float) -> Callable[[nn.Module, tuple[Tensor, Tensor]], dict[str, Tensor]]:
+    def loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        parts = {"cross entropy": nn.functional.cross_entropy(network(batch[0]), batch[1])}
+        if decay:
+            squares = torch.stack([(w * w).sum() for w in decayed(network)])
+            parts["weight decay"] = decay * squares.sum()
+        return parts
+
+    return loss
+
+
+def _validation(
+    held: Images, target: NDArray[np.intp], channels: int, chunk: int = 64
+) -> Callable[[nn.Module], dict[str, float]]:
+    def validate(network: nn.Module) -> dict[str, float]:
+        loss, right = 0.0, 0
+        for start in range(0, len(target), chunk):
+            index = np.arange(start, min(start + chunk, len(target)))
+            y = torch.from_numpy(target[index])
+            logits = network(to_tensor(held(index), channels))
+            loss += float(nn.functional.cross_entropy(logits, y, reduction="sum"))
+            right += int((logits.argmax(dim=1) == y).sum())
+        return {"validation": loss / len(target), "accuracy": right / len(target)}
+
+    return validate

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+from band_crystals import CAMERA, FCC, bands, project
+
+from napari_ebsdml.errors import FileFormatError, InputError
+from napari_ebsdml.patterns.library import Library
+from napari_ebsdml.patterns.own import add_files, add_to_library, read_cif
+from napari_ebsdml.patterns.sphere import lambert_directions
+from napari_ebsdml.patterns.synthetic import CLEAN, random_quaternions, spoil
+from napari_ebsdml.patterns.train import Recipe
+
+CIF = """data_{name}
+_cell_length_a {a}
+_cell_length_b {b}
+_cell_length_c {a}
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_Int_Tables_number {group}
+_symmetry_space_group_name_H-M '{symbol}'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+_atom_site_U_iso_or_equiv
+{element}1 {element} {x} {x} {x} 1.0 0.0063326
+"""
+
+
+def cif(path, **what):
+    text = {"name": "x", "a": 5.431, "b": 5.431, "group": 227, "symbol": "F d -3 m",
+            "element": "Si", "x": 0.125} | what  # fmt: skip
+    path.write_text(CIF.format(**text))
+    return path
+
+
+def write_emsoft_master(path, spheres, energies):
+    """The parts of EMsoft's EMEBSDmaster file that make a master pattern."""
+    side = spheres.shape[-1]
+    with h5py.File(path, "w") as file:
+        file["EMheader/EBSDmaster/ProgramName"] = np.array([b"EMEBSDmaster.f90"])
+        parameters = file.create_group("NMLparameters")
+        parameters["EBSDMasterNameList/npx"] = side // 2
+        parameters["MCCLNameList/sig"] = 70.0
+        parameters["MCCLNameList/EkeV"] = float(max(energies))
+        parameters["MCCLNameList/Ebinsize"] = float(np.ptp(energies))
+        parameters["MCCLNameList/MCmode"] = np.array([b"full"])
+        parameters["BetheList/c1"] = 4.0
+        file["CrystalData/SpaceGroupNumber"] = np.array([225])
+        file["CrystalData/CrystalSystem"] = np.array([1])
+        file["CrystalData/LatticeParameters"] = np.array([0.36, 0.36, 0.36, 90, 90, 90.0])
+        file["CrystalData/Natomtypes"] = np.array([1])
+        file["CrystalData/AtomData"] = np.array([[0.0], [0], [0], [1], [0.005]])
+        file["CrystalData/Atomtypes"] = np.array([28])
+        data = file.create_group("EMData/EBSDmaster")
+        data["EkeVs"] = np.array(energies, np.float32)
+        data["numset"] = np.array([1])
+        data["BetheParameters"] = np.array([4, 8, 50, 1], np.float32)
+        # (sets of atoms, energies, rows, columns)
+        data["mLPNH"] = spheres[None].astype(np.float32)
+        data["mLPSH"] = spheres[None].astype(np.float32)
+
+
+def test_a_cif_becomes_a_structure(tmp_path):
+    pytest.importorskip("de_ebsd", reason="de-ebsd (extra simulate) is not installed")
+    silicon = read_cif(cif(tmp_path / "silicon.cif"))
+    assert (silicon.name, silicon.space_group) == ("silicon", 227)
+    assert silicon.a == pytest.approx(5.431)
+    assert silicon.sites[0].element == "Si"
+    # B = 8 pi^2 U
+    assert silicon.sites[0].b_factor == pytest.approx(0.5, abs=1e-3)
+    # The file does not say which origin: the special position tells.
+    assert silicon.origin == 2
+    assert read_cif(cif(tmp_path / "first.cif", x=0.0)).origin == 1
+    with pytest.raises(FileFormatError, match="no such file"):
+        read_cif(tmp_path / "absent.cif")
+    (tmp_path / "bad.cif").write_text("nothing")
+    with pytest.raises(FileFormatError, match="not a crystal"):
+        read_cif(tmp_path / "bad.cif")
+    with pytest.raises(InputError, match="m-3m"):
+        read_cif(cif(tmp_path / "flat.cif", group=123, symbol="P 4/m m m", b=5.431, x=0))
+
+
+def test_a_cif_is_simulated_into_a_library(tmp_path):
+    pytest.importorskip("de_ebsd", reason="de-ebsd (extra simulate) is not installed")
+    path = cif(tmp_path / "iron.cif", a=2.8665, b=2.8665, group=229, symbol="I m -3 m",
+               element="Fe", x=0.0)  # fmt: skip
+    shipped = Library.load()
+    made = add_files(shipped.take(shipped.is_real), [path])
+    assert made.names[-1] == "iron"
+    assert made.families[-1] == "bcc"
+    assert made.space_groups[-1] == 229
+    own = made.masters[made.names.index("Fe")]
+    assert np.corrcoef(made.masters[-1], own)[0, 1] > 0.99
+
+
+def test_an_emsoft_master_pattern_joins_the_same_way(tmp_path, library):
+    grid = lambert_directions(60)
+    right = bands(3.6, FCC, grid)
+    wrong = np.zeros_like(right)
+    path = tmp_path / "alloy.h5"
+    write_emsoft_master(path, np.stack([wrong, right]), (15, 20))
+    made = add_files(library, [path])
+    assert made.names[-1] == "alloy"
+    assert made.space_groups[-1] == 225
+    assert made.families[-1] == "fcc"
+    assert np.corrcoef(made.masters[-1], bands(3.6, FCC))[0, 1] > 0.95
+    with pytest.raises(InputError, match="no new name"):
+        add_files(made, [path])
+    with pytest.raises(InputError, match="as many space groups"):
+        add_files(library, [path], [])
+    with pytest.raises(InputError, match="Laue group"):
+        add_to_library(library, "ti", np.stack([right, right]), 194)
+    with pytest.raises(InputError, match="shape"):
+        add_to_library(library, "flat", right[0], 225)
+
+
+def test_a_model_learns_the_own_crystal(library):
+    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+
+    odd = bands(4.4, {(1, 0, 0): 1.0, (2, 1, 0): 0.8, (2, 2, 1): 0.7})
+    made = add_to_library(library, "mine", odd, 221, "mine")
+    recipe = Recipe(patterns=24, members=1, epochs=6, batch=64, validation=0.2)
+    model = SpaceGroupClassifier.train(made, recipe)
+    rng = np.random.default_rng(2)
+    q = random_quaternions(rng, 20)
+    patterns = spoil(project(made, np.full(20, 30), q), rng, CLEAN)
+    result = model.predict(patterns, q, CAMERA)
+    assert (result.space_group == 221).mean() >= 0.9
+    assert (result.family == "mine").mean() >= 0.9
+
+
+def test_rhombohedral_crystals_are_simulated_on_hexagonal_axes():
+    pytest.importorskip("de_ebsd", reason="de-ebsd (extra simulate) is not installed")
+    from de_ebsd import Crystal
+    from de_ebsd.crystal.lattice import AtomSite
+
+    from napari_ebsdml.patterns.simulate import simulate_directions
+    from napari_ebsdml.patterns.structures import Site, Structure, find
+
+    calcite = find("calcite")
+    whole = Crystal(
+        0.49896, 0.49896, 1.7061, 90, 90, 120, 167,
+        [AtomSite(s.element, s.position) for s in calcite.sites],
+    )  # fmt: skip
+    # The same crystal without any symmetry: all thirty atoms written out.
+    sites = tuple(
+        Site(site.element, tuple(float(x) for x in spot), 1.0, site.b_factor)
+        for site, spots in zip(calcite.sites, whole.positions, strict=True)
+        for spot in spots
+    )
+    assert len(sites) == 30
+    plain = Structure("plain", 1, "other", calcite.a, sites, calcite.c, 120.0)
+    rays = np.random.default_rng(0).normal(size=(24, 3))
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    one, two = (simulate_directions(s, rays, d_min=1.6) for s in (calcite, plain))
+    assert one.std() > 1e-3 * one.mean()
+    assert np.corrcoef(one, two)[0, 1] > 0.999
+    # R-3c has a threefold axis along c.
+    c, s = -0.5, np.sqrt(0.75)
+    turned = rays @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]).T
+    np.testing.assert_allclose(simulate_directions(calcite, turned, d_min=1.6), one, rtol=2e-3)
