@@ -23,6 +23,7 @@ EXAMPLE_SEED = 0
 
 _PLUGIN = "napari-ebsdml"
 _PATIENCE_S = 600
+_READY_S = 10
 _STROKES = 10
 _STROKE_LENGTH = 8
 
@@ -30,22 +31,19 @@ _STROKE_LENGTH = 8
 def show_gnd(viewer: napari.Viewer, scan: Scan) -> None:
     """The dock "GND density" at work."""
     widget = _dock(viewer, "GND density", scan)
-    widget.compute()
-    _wait(widget)
+    _work(widget, widget.compute)
 
 
 def show_density(viewer: napari.Viewer, scan: Scan) -> None:
     """The dock "Dislocation density" at work."""
     widget = _dock(viewer, "Dislocation density", scan)
-    widget.compute()
-    _wait(widget)
+    _work(widget, widget.compute)
 
 
 def show_maps(viewer: napari.Viewer, scan: Scan) -> None:
     """The dock "EBSD maps" at work: the maps that its settings name."""
     widget = _dock(viewer, "EBSD maps", scan)
-    widget.compute()
-    _wait(widget)
+    _work(widget, widget.compute)
 
 
 def show_space_groups(viewer: napari.Viewer, scan: Scan) -> None:
@@ -60,8 +58,7 @@ def show_space_groups(viewer: napari.Viewer, scan: Scan) -> None:
             return
         scan = scans_in(viewer)[-1]
     widget = _dock(viewer, "Space groups", scan)
-    widget.classify()
-    _wait(widget)
+    _work(widget, widget.classify)
 
 
 def show_segmenter(viewer: napari.Viewer, scan: Scan) -> None:
@@ -81,9 +78,7 @@ def show_segmenter(viewer: napari.Viewer, scan: Scan) -> None:
     for row, column, value in strokes(truth):
         layer.paint((row, column), value)
     widget.training.form.set_values({"effort": "quick"})
-    _let_live(0.5)
-    widget.training.train()
-    _wait(widget)
+    _work(widget, widget.training.train)
 
 
 def show_map(viewer: napari.Viewer, scan: Scan) -> None:
@@ -140,11 +135,17 @@ def _dock(viewer: napari.Viewer, name: str, scan: Scan) -> Any:
     return widget
 
 
-def _wait(widget: Any) -> None:
-    """Let the window live until the dock's work is done."""
+def _work(widget: Any, begin: Callable[[], None]) -> None:
+    """Press a dock's button and let the window live until the work is done."""
+    end = time.monotonic() + _READY_S
+    while not widget.tasks.running and time.monotonic() < end:
+        # A dock may still be looking at the scan that it was given.
+        _let_live(0.1)
+        begin()
     end = time.monotonic() + _PATIENCE_S
     while widget.tasks.running and time.monotonic() < end:
         _let_live(0.02)
+    _let_live(0.1)
 
 
 def _let_live(seconds: float) -> None:
