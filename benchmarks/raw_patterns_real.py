@@ -1,6 +1,7 @@
 """The shipped raw-pattern network on measured patterns, and its speed.
 
-No measured pattern is in its training, but the simulated screens were changed after a look at these.
+No measured pattern is in its training, but the simulated screens were changed after a look at
+these.
 
 python benchmarks/raw_patterns_real.py [--model FILE] [--data FOLDER]
 """
