@@ -29,6 +29,7 @@ from napari_ebsdml.dislocations.train import CropTest, Recipe, crop_test, judge,
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.learning.device import seed_all, threads
 from napari_ebsdml.learning.loop import Schedule, train
+from napari_ebsdml.learning.model_file import read_card
 
 TEST_SEED = 31_415_926
 TEST_CROPS = 100_000
@@ -130,6 +131,9 @@ def our_network(folder: Path, radius: int, maps: int, seed: int) -> Path:
         noisy=0.0,
     )  # fmt: skip
     path = folder / f"ours-r{radius}-{maps}-{seed}.safetensors"
+    # Calibrated only once a training is through.
+    if path.exists() and "held-out cover90" in read_card(path).metrics:
+        return path
     for event in train_lines(recipe, path, n_threads=None, validation=5000):
         if event.kind == "epoch":
             found = {k: round(v, 4) for k, v in event.metrics.items()}
