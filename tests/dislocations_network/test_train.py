@@ -78,6 +78,17 @@ def test_command(tmp_path, caplog):
         next(train_lines(Recipe(batch=2)))
 
 
+def test_a_training_cancelled_at_once_leaves_the_old_model(tmp_path):
+    output = tmp_path / "net.safetensors"
+    recipe = Recipe(data="paper", width=8, epochs=1, steps=30)
+    list(train_lines(Recipe(data="paper", width=8, epochs=1, steps=2), output, validation=300))
+    before = output.read_bytes(), read_card(output)
+    events = train_lines(recipe, output, validation=300, resume=False)
+    assert next(events).kind == "step"
+    events.close()
+    assert (output.read_bytes(), read_card(output)) == before
+
+
 def test_batches_depend_on_their_number_alone():
     def batch(epoch, step, **changes):
         return list(map_batches(epoch, 3, seed=4, batch=16, **changes))[step]

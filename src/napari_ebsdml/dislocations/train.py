@@ -242,14 +242,14 @@ def train_lines(
 
     checkpoint = None if output is None else output.with_suffix(".checkpoint")
     started = time.monotonic()
-    begun = finished = False
+    worth_keeping = finished = False
     events = train(
         network, batches, loss, schedule, validate, checkpoint, resume, dataclasses.asdict(recipe)
     )
     with threads(n_threads):
         try:
             for event in events:
-                begun = True
+                worth_keeping = worth_keeping or event.kind != "step"
                 if event.kind == "epoch":
                     _log.info("epoch %d: %s", event.epoch, json.dumps(event.metrics))
                     if event.is_best and output is not None and checkpoint is not None:
@@ -260,8 +260,8 @@ def train_lines(
         finally:
             # Closing puts the best weights into the network, also when this is cancelled.
             events.close()
-            # A training that was refused must not touch the file of an earlier one.
-            if output is not None and begun:
+            # Refused, or cancelled within its first epoch, it must leave an earlier model alone.
+            if output is not None and worth_keeping:
                 card = card_of(network, recipe, judge(network, test), finished)
                 card.training["seconds of the last run"] = round(time.monotonic() - started)  # type: ignore[index]
                 save_model(output, network.state_dict(), card)
