@@ -28,7 +28,6 @@ NO_PATTERNS = (
 
 _GRAIN_PATTERNS = 24
 _REFINE_PATTERNS = 80
-_REFINE_ROWS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,45 +183,20 @@ def refine(scan: Scan, camera: Camera, progress: Progress = None) -> tuple[Any, 
     Returns
     -------
     geometry, found
-        As `refine_geometry` gives them.
+        As `refine_scan` gives them.
 
     Raises
     ------
     MissingDataError
         When the scan lacks patterns, orientations or a geometry to start from.
     """
-    from napari_ebsdml.patterns.fold import refine_geometry
-    from napari_ebsdml.patterns.geometry import Geometry
+    from napari_ebsdml.patterns.refine import refine_scan
 
     if scan.patterns is None:
         raise MissingDataError(f"{scan.name}: {NO_PATTERNS}")
     if not scan.is_indexed.any():
         raise MissingDataError(f"{scan.name} has no orientations to refine the geometry with.")
-    frame = camera_of(scan, camera)
-    size = (int(scan.patterns.shape[2]), int(scan.patterns.shape[3]))
-    whole = frame if isinstance(frame, Geometry) else Geometry.of(frame, size)
-    at = _some_pixels(scan.is_indexed, _REFINE_PATTERNS)
-    place = np.unravel_index(at, scan.shape)
-    stack = np.asarray(scan.patterns.vindex[place])
-    quaternions = scan.quaternions[place]
-    refined, found = refine_geometry(stack, quaternions, whole.take(at), progress=progress)
-    if len(whole.bounds) > 1:
-        # Every pixel's own pattern centre moves as much.
-        moved = whole.moved(found["dx"], found["dy"], found["dz"])
-        refined = moved.tilted(found["tilt"])
-    return refined, found
-
-
-def _some_pixels(where: NDArray[np.bool_], number: int) -> NDArray[np.intp]:
-    """Flat indices of some pixels, in few rows: lazy patterns are read in blocks of rows."""
-    rng = np.random.default_rng(0)
-    rows = np.flatnonzero(where.any(axis=1))
-    rows = rows[np.unique(np.linspace(0, len(rows) - 1, _REFINE_ROWS).astype(int))]
-    each = -(-number // len(rows))
-    found = [
-        row * where.shape[1] + rng.permutation(np.flatnonzero(where[row]))[:each] for row in rows
-    ]
-    return np.sort(np.concatenate(found))
+    return refine_scan(scan, camera_of(scan, camera), _REFINE_PATTERNS, progress=progress)
 
 
 @dataclass(frozen=True, eq=False)
