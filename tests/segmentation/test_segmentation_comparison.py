@@ -15,8 +15,8 @@ from napari_ebsdml.segmentation.comparison import (
     Compared,
     best_threshold,
     compare,
-    held_out_split,
 )
+from napari_ebsdml.segmentation.prepare import prepare
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def compared(steel, model, labels):
 
 
 def test_the_unet_was_scored_on_the_very_same_pixels(steel, model, labels, compared):
-    split = held_out_split([(steel.scan, labels)], model.classes, TrainingSettings())
+    split = prepare([(steel.scan, labels)], model.classes, TrainingSettings()).split
     held = sum(int((t >= 0).sum()) for t in split.held_out)
     assert held == model.metrics["pixels"] > 0
     confusion = np.array(model.metrics["confusion"])
@@ -56,7 +56,7 @@ def test_methods_are_judged_by_truth_and_by_agreement(steel, compared):
 
 
 def test_held_out_pixels_did_not_train_the_forest(steel, model, labels, compared):
-    split = held_out_split([(steel.scan, labels)], model.classes, TrainingSettings())
+    split = prepare([(steel.scan, labels)], model.classes, TrainingSettings()).split
     train, held = split.training[0], split.held_out[0]
     values = np.array(model.classes.values)
     forest = ForestSegmenter.train(

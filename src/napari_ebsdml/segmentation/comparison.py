@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.maps.grains import segment_grains
 from napari_ebsdml.segmentation.baselines import ForestSegmenter, GrainThresholdSegmenter
 from napari_ebsdml.segmentation.channels import GRAIN_MEAN, channel_names, default_channels
 from napari_ebsdml.segmentation.data import Classes, check_items, data_hash
 from napari_ebsdml.segmentation.evaluation import evaluate
+from napari_ebsdml.segmentation.prepare import prepare
 from napari_ebsdml.segmentation.settings import TrainingSettings
-from napari_ebsdml.segmentation.split import Split, grow_labels, split_blocks
+from napari_ebsdml.segmentation.split import Split
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -28,8 +28,6 @@ FOREST = "random forest"
 THRESHOLD = "grain threshold"
 UNET = "U-Net"
 
-_GROW_THRESHOLD = 2.0
-_DENSE = 0.2
 _NOT_SINGLE = {"IPF", "Boundary", "Quaternions", "Local", "Indexed"}
 
 
@@ -72,29 +70,6 @@ class Compared:
     note: str
     result: SegmentationResult
     fraction: float
-
-
-def held_out_split(
-    pairs: Sequence[tuple[Scan, NDArray[np.integer]]], classes: Classes, settings: TrainingSettings
-) -> Split:
-    """Labels that a U-Net with these settings trains on, and those held out.
-
-    Strokes grow through their grains as they do in the training of the U-Net, so that every
-    method has the same pixels.
-    """
-    targets = [classes.index(labels) for _, labels in pairs]
-    grains = [
-        segment_grains(scan, _GROW_THRESHOLD) if scan.quaternions.any() else None
-        for scan, _ in pairs
-    ]
-    if settings.grow:
-        targets = [
-            t if g is None or (t >= 0).mean() > _DENSE else grow_labels(t, g, settings.grow)
-            for t, g in zip(targets, grains, strict=True)
-        ]
-    return split_blocks(
-        targets, len(classes), settings.held_out, settings.gap, settings.seed, grains
-    )
 
 
 def compare(
@@ -156,7 +131,7 @@ def compare(
     )  # fmt: skip
     answer = None if truth is None else _truth(truth, scan)
     yield "Holding out blocks"
-    split = held_out_split(pairs, found, chosen)
+    split = prepare(pairs, found, chosen).split
     values = np.array(found.values)
     training = [
         (one, np.where(target >= 0, values[target], 0))

@@ -19,6 +19,7 @@ from napari_ebsdml.learning.model_file import (
     put_weights,
     save_model,
 )
+from napari_ebsdml.learning.under_way import run
 from napari_ebsdml.scan import Scan
 from napari_ebsdml.segmentation.channels import channel_names, laue_classes
 from napari_ebsdml.segmentation.data import Classes
@@ -28,7 +29,7 @@ from napari_ebsdml.segmentation.predict import TILE, predict_probability
 from napari_ebsdml.segmentation.result import SegmentationResult, check_not_indexed, result_of
 from napari_ebsdml.segmentation.settings import TrainingSettings, settings_from
 from napari_ebsdml.segmentation.training import SegmentationEvent
-from napari_ebsdml.segmentation.under_way import Training, run
+from napari_ebsdml.segmentation.under_way import Training
 
 KIND = "segmentation"
 Items = Sequence[tuple[Scan, ArrayLike]]

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_ebsdml.learning.device import seed_all
-from napari_ebsdml.maps.grains import segment_grains
 from napari_ebsdml.scan import Scan
 from napari_ebsdml.segmentation.channels import (
     ChannelStack,
@@ -26,18 +23,14 @@ from napari_ebsdml.segmentation.data import Classes, Crops, TrainingMap, check_i
 from napari_ebsdml.segmentation.network import UNet, UNetSettings
 from napari_ebsdml.segmentation.normalise import Normaliser
 from napari_ebsdml.segmentation.predict import predict_logits, softmax
+from napari_ebsdml.segmentation.prepare import Pairs, prepare
 from napari_ebsdml.segmentation.result import result_of
 from napari_ebsdml.segmentation.segmenter import Segmenter
 from napari_ebsdml.segmentation.settings import TrainingSettings, depth_for, members_for
-from napari_ebsdml.segmentation.split import grow_labels, split_blocks
 from napari_ebsdml.segmentation.training import HeldOut, SegmentationEvent, training_steps
-from napari_ebsdml.segmentation.under_way import Training
+from napari_ebsdml.segmentation.under_way import Steps, Training
 
-Pairs = Sequence[tuple[Scan, NDArray[np.integer]]]
 _SMALLEST_COARSE = 32
-_DENSE = 0.2
-# Degrees; tighter than for the channels: Widmanstaetten plates and martensite differ by little.
-_GROW_THRESHOLD = 2.0
 
 
 def new_training(
@@ -57,7 +50,7 @@ def new_training(
     classes = Classes.of(sorted(present), names, colours)
     wanted = channel_names(channels if channels is not None else default_channels(pairs[0][0]))
 
-    def make(training: Training) -> Iterator[SegmentationEvent]:
+    def make(training: Training) -> Steps:
         return _events(
             training, pairs, wanted, classes, None, settings, device, preview, preview_every
         )
@@ -79,7 +72,7 @@ def continued_training(
     for _, labels in pairs:
         model.classes.index(labels)
 
-    def make(training: Training) -> Iterator[SegmentationEvent]:
+    def make(training: Training) -> Steps:
         return _events(
             training, pairs, model.channels, model.classes, model, settings, device, preview,
             preview_every,
@@ -98,22 +91,10 @@ def _events(
     device: torch.device,
     preview: Scan | None,
     preview_every: int,
-) -> Iterator[SegmentationEvent]:
+) -> Steps:
     seed_all(settings.seed)
-    targets = [classes.index(labels) for _, labels in pairs]
-    grains = [
-        segment_grains(scan, _GROW_THRESHOLD) if scan.quaternions.any() else None
-        for scan, _ in pairs
-    ]
-    regions = sum(_regions(t, g) for t, g in zip(targets, grains, strict=True))
-    if settings.grow:
-        targets = [
-            t if g is None or (t >= 0).mean() > _DENSE else grow_labels(t, g, settings.grow)
-            for t, g in zip(targets, grains, strict=True)
-        ]
-    split = split_blocks(
-        targets, len(classes), settings.held_out, settings.gap, settings.seed, grains
-    )
+    prepared = prepare(pairs, classes, settings)
+    split = prepared.split
     scans = [scan for scan, _ in pairs]
     train_targets = list(split.training)
     if settings.coarser:
@@ -132,7 +113,8 @@ def _events(
     ]
     if model is None:
         sizes = settings.network or UNetSettings(
-            depth=depth_for(regions), members=members_for(sum(t.size for t in targets))
+            depth=depth_for(prepared.regions),
+            members=members_for(sum(labels.size for _, labels in pairs)),
         )
         network = UNet(len(normaliser.planes), len(classes), sizes)
     else:
@@ -206,14 +188,6 @@ def _events(
         steps.close()
         if not first:
             training.finish_with(finish)
-
-
-def _regions(target: NDArray[np.int8], grains: NDArray[np.int32] | None) -> int:
-    """Number of grains that are labelled; of separate labelled areas where there are none."""
-    labelled = target >= 0
-    if grains is not None:
-        return len(np.unique(grains[labelled & (grains > 0)]))
-    return int(sum(ndimage.label(target == c)[1] for c in np.unique(target[labelled])))
 
 
 def _steps(scans: Sequence[Scan]) -> tuple[float, float]:

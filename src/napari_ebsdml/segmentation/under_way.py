@@ -1,50 +1,38 @@
-"""A training under way, and how to run it to its end."""
+"""A training of a segmenter under way."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
-from napari_ebsdml.errors import InputError
-from napari_ebsdml.learning.device import threads
+from napari_ebsdml.learning.under_way import UnderWay
 from napari_ebsdml.segmentation.training import SegmentationEvent
 
 if TYPE_CHECKING:
     from napari_ebsdml.segmentation.segmenter import Segmenter
 
+Steps = Generator[SegmentationEvent, None, None]
 
-class Training(Iterator[SegmentationEvent]):
-    """A training under way: iterate over its events.
+
+class Training(UnderWay[SegmentationEvent, "Segmenter"]):
+    """A training under way: iterate over its events; ``close()`` cancels.
 
     Attributes
     ----------
     events
-        All events so far but those of kind ``"step"``: the learning curve.
+        All events so far but those of kind ``"step"``, without their previews.
+    started
+        `time.monotonic` when it began.
     """
 
-    def __init__(
-        self, make: Callable[[Training], Iterator[SegmentationEvent]], n_threads: int | None
-    ) -> None:
-        self.events: list[SegmentationEvent] = []
+    def __init__(self, make: Callable[[Training], Steps], n_threads: int | None) -> None:
+        super().__init__(n_threads)
         self.started = time.monotonic()
-        self._n_threads = n_threads
-        self._events = make(self)
+        self._steps = make(self)
         self._finish: Callable[[], Segmenter] | None = None
         self._done: Segmenter | None = None
-
-    def __next__(self) -> SegmentationEvent:
-        # Threads are set for each step: the caller's own torch work is left alone in between.
-        with threads(self._n_threads):
-            event = next(self._events)
-        if event.kind != "step":
-            self.events.append(dataclasses.replace(event, preview=None))
-        return event
-
-    def close(self) -> None:
-        """Cancel; `segmenter` then holds the best model so far."""
-        self._events.close()  # type: ignore[attr-defined]
 
     def finish_with(self, finish: Callable[[], Segmenter]) -> None:
         """Say how the model is made of what was trained."""
@@ -55,21 +43,12 @@ class Training(Iterator[SegmentationEvent]):
         """Best model once the training has ended or was closed, None before; None, too, when it
         was closed before its first epoch ended.
         """
+        return self.model
+
+    def _keep(self, event: SegmentationEvent) -> None:
+        self.events.append(dataclasses.replace(event, preview=None))
+
+    def _model(self) -> Segmenter | None:
         if self._done is None and self._finish is not None:
-            with threads(self._n_threads):
-                self._done = self._finish()
+            self._done = self._finish()
         return self._done
-
-
-def run(training: Training, on_event: Callable[[SegmentationEvent], None] | None) -> Segmenter:
-    """Run a training to its end and return the model."""
-    try:
-        for event in training:
-            if on_event is not None:
-                on_event(event)
-    finally:
-        training.close()
-    result = training.segmenter
-    if result is None:
-        raise InputError("The training ended before its first epoch.")
-    return result

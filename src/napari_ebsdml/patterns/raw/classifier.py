@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.errors import InputError, MissingDataError
-from napari_ebsdml.learning.device import threads
+from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.model_file import ModelCard
+from napari_ebsdml.learning.under_way import run
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.fold import find_mask
-from napari_ebsdml.patterns.raw.answers import Classes, Voting, fill, vote
+from napari_ebsdml.patterns.raw.answers import Classes, Voting
 from napari_ebsdml.patterns.raw.data import LabelledPatterns
+from napari_ebsdml.patterns.raw.made import classifier_of, joined
 from napari_ebsdml.patterns.raw.member import Member, RawRecipe, first_filters
-from napari_ebsdml.patterns.raw.model_io import KIND, load_raw, save_raw, shipped
-from napari_ebsdml.patterns.raw.prepare import check_patterns, prepare
-from napari_ebsdml.patterns.result import SpaceGroupResult, no_answers
-from napari_ebsdml.patterns.stream import blocks
+from napari_ebsdml.patterns.raw.model_io import load_raw, save_raw, shipped
+from napari_ebsdml.patterns.raw.naming import name_map, name_patterns
+from napari_ebsdml.patterns.result import SpaceGroupResult
 
 if TYPE_CHECKING:
     from napari_ebsdml.learning.loop import TrainingEvent
     from napari_ebsdml.patterns.raw.explain import RawExplanation
     from napari_ebsdml.patterns.raw.training import RawTraining
     from napari_ebsdml.scan import Scan
-
-BACKGROUND = 10
-"""Patterns of each space group that a model keeps as the background set of Shapley values."""
 
 Progress = Callable[[float], None] | None
 
@@ -152,8 +147,6 @@ class RawClassifier(SpaceGroupClassifier):
         data, validation, recipe, start, n_threads
             See `training`.
         """
-        from napari_ebsdml.patterns.raw.training import run
-
         return run(cls.training(data, validation, recipe, start, n_threads), on_event)
 
     @classmethod
@@ -162,28 +155,7 @@ class RawClassifier(SpaceGroupClassifier):
         validation: LabelledPatterns, transferred: bool,
     ) -> RawClassifier:  # fmt: skip
         """A classifier of trained members, with its card and figures on validation patterns."""
-        from napari_ebsdml.patterns.raw.scores import class_table
-
-        background = background_set(data, members[0].size, recipe.seed)
-        made = cls(members, classes, background, recipe.unknown)
-        answer = made.predict(validation.patterns)
-        table = class_table(validation.space_groups, answer.space_group)
-        digest = hashlib.sha256(np.ascontiguousarray(data.patterns).tobytes()).hexdigest()
-        made.card = ModelCard(
-            KIND, recipe.network,
-            training={
-                "patterns": data.counts(), "sha256": digest, "epochs": recipe.epochs,
-                "learning_rate": recipe.learning_rate, "weight_decay": recipe.weight_decay,
-                "batch": recipe.batch, "patience": recipe.patience, "seed": recipe.seed,
-                "min_delta": recipe.min_delta, "augment": recipe.augment,
-                "start": "other weights" if transferred else "random",
-            },
-            metrics={
-                "validation_patterns": len(validation),
-                **{f"validation_{row.name}_f1": round(row.f1, 4) for row in table},
-            },
-        )  # fmt: skip
-        return made
+        return classifier_of(cls, members, classes, recipe, data, validation, transferred)
 
     @classmethod
     def ensemble(cls, classifiers: Sequence[RawClassifier]) -> RawClassifier:
@@ -194,17 +166,7 @@ class RawClassifier(SpaceGroupClassifier):
         InputError
             When there is none, or their classes differ.
         """
-        if not classifiers:
-            raise InputError("An ensemble needs at least one classifier.")
-        first = classifiers[0]
-        for other in classifiers[1:]:
-            if other.classes != first.classes:
-                raise InputError(
-                    f"The classifiers name different classes: {first.classes}, {other.classes}."
-                )
-        members = [member for one in classifiers for member in one.members]
-        unknown = float(np.mean([one.unknown for one in classifiers]))
-        return cls(members, first.classes, first.background, unknown)
+        return joined(cls, classifiers)
 
     # -- answers -------------------------------------------------------------------------------
 
@@ -245,14 +207,7 @@ class RawClassifier(SpaceGroupClassifier):
         InputError
             When the patterns have a wrong shape, or `voting` is neither.
         """
-        shape = check_patterns(patterns)
-        flat = no_answers((int(np.prod(shape, dtype=int)),), self.space_groups)
-        with threads(n_threads):
-            for part, block, seen in _masked(patterns, mask, progress):
-                chance, score = self._ask(block, seen, voting)
-                at = np.arange(part.start, part.stop)
-                fill(flat, at, chance, score, self.classes, self.unknown)
-        return flat.reshaped(shape)
+        return name_patterns(self, patterns, mask, progress, voting, n_threads)
 
     def predict_scan(
         self,
@@ -287,50 +242,7 @@ class RawClassifier(SpaceGroupClassifier):
         InputError
             When an argument is out of range.
         """
-        if by not in ("pixel", "grain", "map"):
-            raise InputError(f"by must be 'pixel', 'grain' or 'map', not {by!r}.")
-        if scan.patterns is None:
-            raise MissingDataError(f"{scan.name} has no patterns.")
-        if by == "pixel":
-            return self.predict(scan.patterns, None, None, mask, progress, voting, n_threads)
-        if by == "map":
-            labels = np.ones(scan.shape, np.int32)
-        elif scan.is_indexed.any():
-            from napari_ebsdml.maps.grains import segment_grains
-
-            labels = segment_grains(scan, threshold=threshold)
-        else:
-            raise MissingDataError(
-                f"{scan.name} has no orientations to find grains by; use by='pixel' or 'map'."
-            )
-        number = int(labels.max())
-        flat = labels.ravel().astype(np.intp) - 1
-        chances = np.zeros((number, len(self.classes)))
-        scores = np.zeros(number)
-        counts = np.zeros(number)
-        with threads(n_threads):
-            for part, block, seen in _masked(scan.patterns, mask, progress):
-                chance, score = self._ask(block, seen, voting)
-                kept = flat[part] >= 0
-                np.add.at(chances, flat[part][kept], chance[kept])
-                np.add.at(scores, flat[part][kept], score[kept])
-                np.add.at(counts, flat[part][kept], 1)
-        grains = no_answers((number,), self.space_groups)
-        at = np.flatnonzero(counts)
-        each = counts[at]
-        fill(grains, at, chances[at] / each[:, None], scores[at] / each, self.classes, self.unknown)
-        return grains.spread(labels)
-
-    def _ask(
-        self, block: NDArray[np.generic], mask: NDArray[np.bool_], voting: Voting
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        inputs: dict[int, NDArray[np.float32]] = {}
-        logits = []
-        for member in self.members:
-            if member.size not in inputs:
-                inputs[member.size] = member.inputs(block, mask)
-            logits.append(member.logits(inputs[member.size]))
-        return vote(self.members, logits, voting)
+        return name_map(self, scan, by, threshold, mask, progress, voting, n_threads)
 
     # -- explanations --------------------------------------------------------------------------
 
@@ -400,28 +312,3 @@ class RawClassifier(SpaceGroupClassifier):
         if not 0 <= number < len(self.members):
             raise InputError(f"member must lie in 0..{len(self.members) - 1}, not {number}.")
         return self.members[number]
-
-
-def background_set(data: LabelledPatterns, size: int, seed: int) -> NDArray[np.float32]:
-    """Some prepared patterns of each space group, (n, size, size)."""
-    rng = np.random.default_rng([seed, 12])
-    side = min(size, 96)
-    picked = []
-    for group in np.unique(data.space_groups):
-        mine = np.flatnonzero(data.space_groups == group)
-        picked.append(rng.permutation(mine)[:BACKGROUND])
-    at = np.sort(np.concatenate(picked))
-    return prepare(data.patterns[at], side, find_mask(data.patterns))
-
-
-def _masked(
-    patterns: Any, mask: NDArray[np.bool_] | None, progress: Progress
-) -> Iterator[tuple[slice, NDArray[np.generic], NDArray[np.bool_]]]:
-    """Patterns piece by piece, with the pixels that count."""
-    total = max(1, int(np.prod(patterns.shape[:-2], dtype=int)))
-    for start, block in blocks(patterns):
-        if mask is None:
-            mask = find_mask(block)
-        yield slice(start, start + len(block)), block, mask
-        if progress is not None:
-            progress((start + len(block)) / total)

@@ -21,8 +21,9 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.loop import Schedule
 from napari_ebsdml.learning.model_file import ModelCard
 from napari_ebsdml.patterns.library import Library
-from napari_ebsdml.patterns.raw.classifier import RawClassifier, background_set
+from napari_ebsdml.patterns.raw.classifier import RawClassifier
 from napari_ebsdml.patterns.raw.data import LabelledPatterns
+from napari_ebsdml.patterns.raw.made import background_set
 from napari_ebsdml.patterns.raw.member import Member, RawRecipe, to_tensor
 from napari_ebsdml.patterns.raw.model_io import KIND, LEVELS
 from napari_ebsdml.patterns.raw.prepare import prepare, resize_matrix

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.learning.device import threads
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
+from napari_ebsdml.learning.under_way import UnderWay
 from napari_ebsdml.patterns.fold import find_mask
 from napari_ebsdml.patterns.raw.data import LabelledPatterns
 from napari_ebsdml.patterns.raw.member import (
@@ -36,7 +36,7 @@ _CACHED = 1 << 26  # pixels
 _STEPS_PER_REPORT = 10
 
 
-class RawTraining(Iterator[TrainingEvent]):
+class RawTraining(UnderWay[TrainingEvent, "RawClassifier"]):
     """A training under way: iterate over its events; ``close()`` cancels.
 
     Attributes
@@ -51,31 +51,13 @@ class RawTraining(Iterator[TrainingEvent]):
         self, steps: Generator[TrainingEvent, None, None], members: list[Member],
         finish: Callable[[list[Member]], RawClassifier], n_threads: int | None = None,
     ) -> None:  # fmt: skip
-        self.events: list[TrainingEvent] = []
+        super().__init__(n_threads)
         self.histories: list[list[TrainingEvent]] = []
         self._steps = steps
         self._members = members
         self._finish = finish
-        self._n_threads = n_threads
         self._done: RawClassifier | None = None
         self._made_of = 0
-
-    def __next__(self) -> TrainingEvent:
-        # Threads are set for each step: the caller's own torch work is left alone in between.
-        with threads(self._n_threads):
-            event = next(self._steps)
-        if event.kind != "step":
-            self.events.append(event)
-        if event.kind == "epoch":
-            if event.epoch == 1 or not self.histories:
-                self.histories.append([])
-            self.histories[-1].append(event)
-        return event
-
-    def close(self) -> None:
-        """Cancel; `classifier` then holds the best networks so far."""
-        with threads(self._n_threads):
-            self._steps.close()
 
     @property
     def classifier(self) -> RawClassifier | None:
@@ -83,33 +65,20 @@ class RawTraining(Iterator[TrainingEvent]):
 
         Complete once the training has ended or was closed.
         """
+        return self.model
+
+    def _keep(self, event: TrainingEvent) -> None:
+        super()._keep(event)
+        if event.kind == "epoch":
+            if event.epoch == 1 or not self.histories:
+                self.histories.append([])
+            self.histories[-1].append(event)
+
+    def _model(self) -> RawClassifier | None:
         if len(self._members) > self._made_of:
-            with threads(self._n_threads):
-                self._done = self._finish(list(self._members))
+            self._done = self._finish(list(self._members))
             self._made_of = len(self._members)
         return self._done
-
-
-def run(
-    training: RawTraining, on_event: Callable[[TrainingEvent], object] | None = None
-) -> RawClassifier:
-    """Run a training to its end and return the model.
-
-    Raises
-    ------
-    InputError
-        When it ended before its first epoch.
-    """
-    try:
-        for event in training:
-            if on_event is not None:
-                on_event(event)
-    finally:
-        training.close()
-    result = training.classifier
-    if result is None:
-        raise InputError("The training ended before its first epoch.")
-    return result
 
 
 def few_shot(

@@ -1,0 +1,94 @@
+"""A training under way: an iterator of its events that knows the best model so far."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Generator, Iterator
+from typing import Generic, Protocol, TypeVar
+
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.learning.device import threads
+
+
+class _Event(Protocol):
+    @property
+    def kind(self) -> str: ...
+
+
+Event = TypeVar("Event", bound=_Event)
+Model = TypeVar("Model")
+
+
+class UnderWay(Iterator[Event], Generic[Event, Model]):
+    """A training under way: iterate over its events; ``close()`` cancels.
+
+    Subclasses say how the model is made, and which name it goes by.
+
+    Attributes
+    ----------
+    events
+        All events so far but those of kind ``"step"``: the learning curve.
+    """
+
+    def __init__(self, n_threads: int | None) -> None:
+        self.events: list[Event] = []
+        self._n_threads = n_threads
+        self._steps: Generator[Event, None, None]
+
+    def __next__(self) -> Event:
+        # Threads are set for each step: the caller's own torch work is left alone in between.
+        with threads(self._n_threads):
+            event = next(self._steps)
+        if event.kind != "step":
+            self._keep(event)
+        return event
+
+    def close(self) -> None:
+        """Cancel; `model` then is the best so far."""
+        with threads(self._n_threads):
+            self._steps.close()
+
+    @property
+    def model(self) -> Model | None:
+        """Best model so far, for the caller to take once the training has ended or was closed.
+
+        None when no epoch has ended yet.
+        """
+        with threads(self._n_threads):
+            return self._model()
+
+    def _keep(self, event: Event) -> None:
+        """Remember an event that is no step."""
+        self.events.append(event)
+
+    @abstractmethod
+    def _model(self) -> Model | None:
+        """Make the model, unless that is done already."""
+
+
+def run(
+    training: UnderWay[Event, Model], on_event: Callable[[Event], object] | None = None
+) -> Model:
+    """Run a training to its end and return the model.
+
+    Parameters
+    ----------
+    training
+    on_event
+        Called with every event; an exception from it cancels.
+
+    Raises
+    ------
+    InputError
+        When it ended before its first epoch.
+    """
+    try:
+        for event in training:
+            if on_event is not None:
+                on_event(event)
+    finally:
+        training.close()
+    result = training.model
+    if result is None:
+        raise InputError("The training ended before its first epoch.")
+    return result
