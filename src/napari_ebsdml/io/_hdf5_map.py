@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.io._hdf5 import Node
-from napari_ebsdml.io._raw import RawPhase
+from napari_ebsdml.io._hdf5 import Node, open_h5
+from napari_ebsdml.io._raw import RawMap, RawPhase
+
+Place = TypeVar("Place")
 
 
 def chosen_scan(path: Path, scan: str | None, names: Iterable[str]) -> str:
@@ -29,6 +31,32 @@ def chosen_scan(path: Path, scan: str | None, names: Iterable[str]) -> str:
     if scan not in names:
         raise InputError(f"{path} has no scan {scan!r}; it has {', '.join(names)}.")
     return scan
+
+
+def several_scans(
+    find: Callable[[Node], Mapping[str, Place]], read_one: Callable[[Node, str, Place], RawMap]
+) -> tuple[Callable[[Path, str | None], RawMap], Callable[[Path], list[str]]]:
+    """`read` and `scans` of a format whose files hold several scans by name.
+
+    Parameters
+    ----------
+    find
+        ``(root) -> {name: place}`` of the scans in the file, in order; raises when there is none.
+    read_one
+        ``(root, name, place) -> RawMap``.
+    """
+
+    def read(path: Path, scan: str | None = None) -> RawMap:
+        with open_h5(path) as root:
+            found = find(root)
+            name = chosen_scan(path, scan, found)
+            return read_one(root, name, found[name])
+
+    def scans(path: Path) -> list[str]:
+        with open_h5(path) as root:
+            return list(find(root))
+
+    return read, scans
 
 
 def numbered_phases(

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError, GridError, UnsupportedFormatError
 from napari_ebsdml.io._detector import detector_of_points
-from napari_ebsdml.io._hdf5 import SIGNATURE, Node, manufacturer, open_h5, tidy
-from napari_ebsdml.io._hdf5_map import check_euler, check_phases, chosen_scan, numbered_phases
+from napari_ebsdml.io._hdf5 import SIGNATURE, Node, manufacturer, tidy
+from napari_ebsdml.io._hdf5_map import check_euler, check_phases, numbered_phases, several_scans
 from napari_ebsdml.io._hdf5_patterns import h5_patterns, pattern_shape
 from napari_ebsdml.io._phase_text import known_space_group
 from napari_ebsdml.io._placement import Placement, has_repeats, step_of
@@ -59,19 +59,8 @@ def _scan_nodes(root: Node) -> dict[str, Node]:
     return nodes
 
 
-def _scans(path: Path) -> list[str]:
-    with open_h5(path) as root:
-        return list(_scan_nodes(root))
-
-
-def _read(path: Path, scan: str | None = None) -> RawMap:
-    with open_h5(path) as root:
-        nodes = _scan_nodes(root)
-        name = chosen_scan(path, scan, nodes)
-        return _read_scan(path, root, name, nodes[name])
-
-
-def _read_scan(path: Path, root: Node, name: str, node: Node) -> RawMap:
+def _read_scan(root: Node, name: str, node: Node) -> RawMap:
+    path = root.path
     data, header = node.group(_DATA), node.group(_HEADER)
     grid = header.text("Grid Type", "isometric")
     if grid.casefold() != "isometric":
@@ -284,6 +273,8 @@ def _detector(
         px_size=full / height if full and height and full > 0 and height > 0 else 1.0,
     )
 
+
+_read, _scans = several_scans(_scan_nodes, _read_scan)
 
 FORMAT = Format(
     name="bruker-h5",

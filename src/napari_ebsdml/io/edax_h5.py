@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
 from napari_ebsdml.io._detector import detector_of_points
-from napari_ebsdml.io._hdf5 import SIGNATURE, Node, manufacturer, open_h5, tidy
-from napari_ebsdml.io._hdf5_map import check_euler, check_phases, chosen_scan, numbered_phases
+from napari_ebsdml.io._hdf5 import SIGNATURE, Node, manufacturer, tidy
+from napari_ebsdml.io._hdf5_map import check_euler, check_phases, numbered_phases, several_scans
 from napari_ebsdml.io._hdf5_patterns import h5_patterns, pattern_shape
 from napari_ebsdml.io._phase_text import bracketed_group, edax_laue, known_space_group
 from napari_ebsdml.io._placement import Placement, place_points, step_of
@@ -82,19 +82,7 @@ def _names_below(node: Node, depth: int) -> set[str]:
     return names
 
 
-def _scans(path: Path) -> list[str]:
-    with open_h5(path) as root:
-        return list(_scan_nodes(root))
-
-
-def _read(path: Path, scan: str | None = None) -> RawMap:
-    with open_h5(path) as root:
-        nodes = _scan_nodes(root)
-        name = chosen_scan(path, scan.strip("/") if scan is not None else None, nodes)
-        return _read_scan(path, root, name, nodes[name])
-
-
-def _read_scan(path: Path, root: Node, name: str, node: Node) -> RawMap:
+def _read_scan(root: Node, name: str, node: Node) -> RawMap:
     data, header = node.group(_DATA), node.group(_HEADER)
     warnings: list[str] = []
     phases = numbered_phases(header.maybe_group("Phase"), _one_phase)
@@ -147,7 +135,7 @@ def _read_scan(path: Path, root: Node, name: str, node: Node) -> RawMap:
     if has_patterns:
         patterns = h5_patterns(data, "Pattern", n, None if hexagonal else shape[1])
     return RawMap(
-        path=path,
+        path=root.path,
         format=FORMAT.name,
         frame=_frame(header, warnings),
         phases=phases,
@@ -268,11 +256,19 @@ def _detector(header: Node, patterns: Any, placement: Placement, warnings: list[
     )
 
 
+_read, _scans = several_scans(_scan_nodes, _read_scan)
+
+
+def _read_at(path: Path, scan: str | None = None) -> RawMap:
+    # Names are paths inside the file; slashes around them mean nothing.
+    return _read(path, scan.strip("/") if scan is not None else None)
+
+
 FORMAT = Format(
     name="edax-h5",
     title="EDAX OIM HDF5 (.oh5, .h5)",
     extensions=(".oh5", ".h5", ".hdf5", ".edaxh5"),
     sniff=_sniff,
-    read=_read,
+    read=_read_at,
     scans=_scans,
 )

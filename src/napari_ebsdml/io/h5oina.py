@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.io._detector import detector_of_points
-from napari_ebsdml.io._hdf5 import SIGNATURE, Node, manufacturer, open_h5, tidy
-from napari_ebsdml.io._hdf5_map import check_euler, check_phases, chosen_scan, numbered_phases
+from napari_ebsdml.io._hdf5 import SIGNATURE, Node, manufacturer, tidy
+from napari_ebsdml.io._hdf5_map import check_euler, check_phases, numbered_phases, several_scans
 from napari_ebsdml.io._hdf5_patterns import h5_patterns, pattern_shape
 from napari_ebsdml.io._phase_text import known_space_group, modern_symbol, oxford_laue
 from napari_ebsdml.io._placement import Placement, place_points, step_of
@@ -64,7 +64,7 @@ def _scan_places(root: Node) -> dict[str, tuple[str, str]]:
         techniques |= set(node.groups())
         if node.find("EBSD") is not None:
             found[name] = (name, "EBSD")
-            if node.find(f"{_PROCESSED}/Data/Euler") is not None:
+            if _is_cleaned(node):
                 found[f"{name} {_PROCESSED}"] = (name, _PROCESSED)
     if not found:
         holds = ", ".join(sorted(techniques)) or "no acquisition"
@@ -75,22 +75,9 @@ def _scan_places(root: Node) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _scans(path: Path) -> list[str]:
-    with open_h5(path) as root:
-        return list(_scan_places(root))
-
-
-def _read(path: Path, scan: str | None = None) -> RawMap:
-    with open_h5(path) as root:
-        places = _scan_places(root)
-        name = chosen_scan(path, scan, places)
-        warnings = _version_warnings(root)
-        slice_name, technique = places[name]
-        if technique == "EBSD" and f"{slice_name} {_PROCESSED}" in places:
-            warnings.append(
-                f"The file also holds this map as cleaned: scan '{slice_name} {_PROCESSED}'."
-            )
-        return _read_scan(path, root.group(slice_name), technique, name, root, warnings)
+def _is_cleaned(node: Node) -> bool:
+    """Whether a slice holds its map as cleaned, too."""
+    return node.find(f"{_PROCESSED}/Data/Euler") is not None
 
 
 def _version_warnings(root: Node) -> list[str]:
@@ -103,9 +90,14 @@ def _version_warnings(root: Node) -> list[str]:
     return []
 
 
-def _read_scan(
-    path: Path, node: Node, technique: str, name: str, root: Node, warnings: list[str]
-) -> RawMap:
+def _read_scan(root: Node, name: str, place: tuple[str, str]) -> RawMap:
+    slice_name, technique = place
+    node = root.group(slice_name)
+    warnings = _version_warnings(root)
+    if technique == "EBSD" and _is_cleaned(node):
+        warnings.append(
+            f"The file also holds this map as cleaned: scan '{slice_name} {_PROCESSED}'."
+        )
     measured_data, header = node.group("EBSD/Data"), node.group("EBSD/Header")
     own = node.group(f"{technique}/Data")
     own_header = node.maybe_group(f"{technique}/Header")
@@ -147,7 +139,7 @@ def _read_scan(
             prop["MAD"] = np.rad2deg(prop["MAD"])
     prop |= _element_maps(node, n)
     return RawMap(
-        path=path,
+        path=root.path,
         format=FORMAT.name,
         frame=_frame(header, warnings),
         phases=phases,
@@ -332,6 +324,8 @@ def _binning(header: Node) -> int:
     height = 128 if int(match[2]) == 88 else int(match[2])
     return max(1, round(1024 / height))
 
+
+_read, _scans = several_scans(_scan_places, _read_scan)
 
 FORMAT = Format(
     name="h5oina",
