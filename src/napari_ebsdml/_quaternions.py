@@ -6,11 +6,13 @@ followed by p.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 
-def multiply(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
+def multiply(p: NDArray[np.floating[Any]], q: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Hamilton product of quaternions (..., 4), w first."""
     p, q = np.broadcast_arrays(np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64))
     pw, px, py, pz = np.moveaxis(p, -1, 0)

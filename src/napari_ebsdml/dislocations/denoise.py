@@ -19,6 +19,26 @@ CUT = 4.7
 ROBUST_STEPS = 4
 
 
+def checked_grid(
+    quaternions: NDArray[Any], grain_ids: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Quaternions (rows, columns, 4) and grains (rows, columns) as the kernels take them.
+
+    Raises
+    ------
+    InputError
+        When a shape is wrong.
+    """
+    q = np.ascontiguousarray(quaternions, dtype=np.float64)
+    grains = np.ascontiguousarray(grain_ids).astype(np.int64)
+    if q.ndim != 3 or q.shape[2] != 4 or grains.shape != q.shape[:2]:
+        raise InputError(
+            f"quaternions {q.shape} and grain_ids {grains.shape} need shapes (rows, columns, 4) "
+            "and (rows, columns)."
+        )
+    return q, grains
+
+
 @dataclass(frozen=True)
 class Denoise:
     """Settings of `denoise_orientations`.
@@ -99,13 +119,7 @@ def denoise_orientations(
         When an argument is out of range or of the wrong shape.
     """
     settings = Denoise(radius, sigma, passes)
-    result = np.ascontiguousarray(quaternions, dtype=np.float64)
-    grains = np.ascontiguousarray(grain_ids).astype(np.int64)
-    if result.ndim != 3 or result.shape[2] != 4 or grains.shape != result.shape[:2]:
-        raise InputError(
-            f"quaternions {result.shape} and grain_ids {grains.shape} need shapes "
-            "(rows, columns, 4) and (rows, columns)."
-        )
+    result, grains = checked_grid(quaternions, grain_ids)
     operators = np.array(laue_operators(point_group), dtype=np.float64)
     # Without noise there is nothing to remove; a floor keeps the weights defined.
     scale = max(np.radians(float(sigma)), 1e-7)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress
 from napari_ebsdml.dislocations.curvature import _usable, curvature_and_gain, rotation_vector
-from napari_ebsdml.dislocations.denoise import Denoise, denoise_orientations
+from napari_ebsdml.dislocations.denoise import Denoise, checked_grid, denoise_orientations
 from napari_ebsdml.dislocations.fit import fit_slip_systems
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
-from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml.errors import MissingDataError
 from napari_ebsdml.maps.symmetry import laue_operators, safe_cosine
 
 CHI_MEDIAN = 1.5381722544550523
@@ -69,13 +69,7 @@ def orientation_noise(
         independent from pixel to pixel; sqrt(3) of it is the root mean square angle. NaN where
         no three pixels in a row lie in one grain.
     """
-    q = np.ascontiguousarray(quaternions, dtype=np.float64)
-    grains = np.ascontiguousarray(grain_ids).astype(np.int64)
-    if q.ndim != 3 or q.shape[2] != 4 or grains.shape != q.shape[:2]:
-        raise InputError(
-            f"quaternions {q.shape} and grain_ids {grains.shape} need shapes (rows, columns, 4) "
-            "and (rows, columns)."
-        )
+    q, grains = checked_grid(quaternions, grain_ids)
     operators = np.array(laue_operators(point_group), dtype=np.float64)
     stride = max(1, int(np.ceil(2 * grains.size / SAMPLES)))
     lengths = np.empty(2 * grains.shape[0] * (grains.shape[1] // stride + 2))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._quaternions import multiply
+
 if TYPE_CHECKING:
     from napari_ebsdml.maps.symmetry import PhaseTable
     from napari_ebsdml.segmentation.channels import Plane
@@ -28,21 +30,6 @@ columns are mirrored before, and the rotation of the specimen that does the same
 is a half turn about an axis in the map: the specimen seen from behind."""
 
 
-def product(p: NDArray[np.floating], q: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Hamilton product of quaternions on the last axis."""
-    a, b, c, d = np.moveaxis(p, -1, 0)
-    w, x, y, z = np.moveaxis(q, -1, 0)
-    return np.stack(
-        (
-            a * w - b * x - c * y - d * z,
-            a * x + b * w + c * z - d * y,
-            a * y - b * z + c * w + d * x,
-            a * z + b * y - c * x + d * w,
-        ),
-        axis=-1,
-    )
-
-
 def turn_map(values: NDArray[Any], turn: int) -> NDArray[Any]:
     """Turn the last two axes of an array."""
     quarters, mirror, _ = TURNS[turn]
@@ -54,7 +41,8 @@ def turn_map(values: NDArray[Any], turn: int) -> NDArray[Any]:
 def turn_orientations(quaternions: NDArray[np.floating], turn: int) -> NDArray[np.floating]:
     """Orientations (specimen -> crystal, last axis) after the specimen was turned."""
     w, x, y, z = TURNS[turn][2]
-    return product(quaternions, np.array([w, -x, -y, -z], dtype=quaternions.dtype))
+    turned = multiply(quaternions, np.array([w, -x, -y, -z]))
+    return turned.astype(quaternions.dtype, copy=False)
 
 
 def turn_variants(
@@ -118,7 +106,7 @@ def turn_crop(
     turned = turned.copy()
     q = turn_orientations(np.moveaxis(turned[quaternion_planes], 0, -1), turn)
     if variants is not None and grains is not None:
-        q = product(variants[turn][turn_map(grains, turn)], q)
+        q = multiply(variants[turn][turn_map(grains, turn)], q)
     turned[quaternion_planes] = np.moveaxis(q, -1, 0)
     return turned
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_ebsdml._parallel import over_rows
+from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.maps.disorientation import half_angle, product
 from napari_ebsdml.maps.homogenise import variants_and_means
 from napari_ebsdml.maps.symmetry import laue_operators, phase_table
@@ -117,10 +118,6 @@ def neighbours(
     return keys // number, keys % number, count.astype(np.float64)
 
 
-def _multiply(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.stack(product(*np.moveaxis(p, -1, 0), *np.moveaxis(q, -1, 0)), axis=-1)
-
-
 def kurdjumov_sachs() -> NDArray[np.float64]:
     """Misorientation austenite -> ferrite: (111) parallel (011), [-101] parallel [-1-11].
 
@@ -153,14 +150,14 @@ def _references() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     half = math.radians(60) / 2
     twin = np.array([math.cos(half), *(math.sin(half) / math.sqrt(3),) * 3])
     inverse = np.array([1.0, -1.0, -1.0, -1.0])
-    variants = _multiply(_multiply(ks, operators), ks * inverse)
+    variants = multiply(multiply(ks, operators), ks * inverse)
     slack = math.sqrt(2) * 2 * math.sin(math.radians(_WIDEST) / 4) + 1e-9
     forms, which = [], []
     for kind, ideal in ((1, twin[None]), (2, variants[1:]), (3, ks[None])):
         q = np.concatenate([ideal, ideal * inverse])
-        q = _multiply(_multiply(operators[:, None, None], q[:, None]), operators).reshape(-1, 4)
+        q = multiply(multiply(operators[:, None, None], q[:, None]), operators).reshape(-1, 4)
         q *= np.where(q[:, :1] < 0, -1, 1)
-        largest = np.abs(_multiply(q[:, None], operators))[..., 0].max(axis=1)
+        largest = np.abs(multiply(q[:, None], operators))[..., 0].max(axis=1)
         w, x, y, z = q.T
         use = (w >= largest - slack) & (x >= y - slack) & (y >= z - slack) & (z >= -slack)
         kept = np.unique(np.round(q[use], 9), axis=0)
