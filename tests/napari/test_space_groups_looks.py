@@ -142,7 +142,7 @@ def test_a_model_card_is_readable() -> None:
         "space-groups", "Net", classes=("fcc 225", "bcc <229>"), training={"seed": 3},
         metrics={"held_out_accuracy": 0.91234}, settings={"long": list(range(500))},
     )  # fmt: skip
-    text = card_html("my model", card)
+    text = card_html("my model", card, "#123456")
     for part in ("my model", "225", "0.9123", "held out accuracy", "500 values", "&lt;229&gt;"):
         assert part in text
-    assert "no card" in card_html("x", None)
+    assert "no card" in card_html("x", None, "#123456")

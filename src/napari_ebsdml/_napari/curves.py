@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent, QWheelEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-_SHADES = ("#5fa8ff", "#ffb454", "#7bd88f", "#ff8a8a", "#c3a6ff", "#4fd6d6")
+from napari_ebsdml._napari.theme import changes_theme, shades
+
 # A drawing costs some hundredths of a second on the GUI's thread.
 _REDRAW_MS = 250
 _PANEL_HEIGHT = 120
@@ -116,6 +118,11 @@ class CurvesWidget(FigureCanvasQTAgg):
         """Leave the wheel to the dock, which scrolls."""
         event.ignore()
 
+    def changeEvent(self, event: QEvent | None) -> None:
+        super().changeEvent(event)
+        if changes_theme(event):
+            self._later()
+
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
         self._later()
@@ -150,7 +157,7 @@ class CurvesWidget(FigureCanvasQTAgg):
     def _paint(self, axes: Any, panel: str) -> None:
         ink = self._ink()
         mine = {name: one for name, one in self._series.items() if one.panel == panel}
-        for (name, one), shade in zip(mine.items(), _SHADES * len(mine), strict=False):
+        for (name, one), shade in zip(mine.items(), cycle(shades(self))):
             few = len(one.x) < 20
             axes.plot(
                 one.x, one.y, color=shade, label=name, linewidth=1.5,

@@ -143,7 +143,8 @@ def _work(widget: Any, begin: Callable[[], None]) -> None:
         _let_live(0.1)
         begin()
     end = time.monotonic() + _PATIENCE_S
-    while widget.tasks.running and time.monotonic() < end:
+    # The dock of space groups adds its layers one by one after the work.
+    while (widget.tasks.running or getattr(widget, "adding", False)) and time.monotonic() < end:
         _let_live(0.02)
     _let_live(0.1)
 

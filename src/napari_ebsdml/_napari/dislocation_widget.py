@@ -13,11 +13,12 @@ from napari_ebsdml._napari.dislocation_form import ModelForm, TaylorForm
 from napari_ebsdml._napari.dislocation_layers import DensityResult
 from napari_ebsdml._napari.gnd_form import GndForm, plain_settings
 from napari_ebsdml._napari.gnd_layers import result_of
-from napari_ebsdml._napari.gnd_widget import compute_gnd, density_layer_of, page, show_layer
+from napari_ebsdml._napari.gnd_widget import compute_gnd, density_layer_of, show_layer
 from napari_ebsdml._napari.histogram import DensityHistogram
 from napari_ebsdml._napari.layers import info_of, layers_of
 from napari_ebsdml._napari.scan_widget import ScanWidget
 from napari_ebsdml._napari.settings import remember, remembered
+from napari_ebsdml._napari.tab_page import tab_page
 from napari_ebsdml._napari.table import DataTable
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
@@ -102,9 +103,9 @@ class DislocationWidget(ScanWidget):
         self.other = _combo()
         self.other.currentIndexChanged.connect(self._fill_increment)
         self.tabs = QTabWidget()
-        self.tabs.addTab(page(self.phase_table), "Phases")
-        self.tabs.addTab(page(self.grain_table), "Grains")
-        self.tabs.addTab(page(self.histogram), "Plot")
+        self.tabs.addTab(tab_page(self.phase_table), "Phases")
+        self.tabs.addTab(tab_page(self.grain_table), "Grains")
+        self.tabs.addTab(tab_page(self.histogram), "Plot")
         self.tabs.addTab(self._increment_page(), "Increase")
         self.tabs.addTab(self._meaning_page(), "Help")
         self.below.addWidget(self.message)
@@ -283,14 +284,14 @@ class DislocationWidget(ScanWidget):
         layout.addWidget(self.other)
         layout.addWidget(self.increment_note)
         layout.addWidget(self.increment_table, 1)
-        return page(content)
+        return tab_page(content)
 
     def _meaning_page(self) -> QWidget:
         self.meaning = QLabel()
         self.meaning.setWordWrap(True)
         self.meaning.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.meaning.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        return page(self.meaning)
+        return tab_page(self.meaning)
 
 
 def upright(table: dict[str, list[Any]]) -> dict[str, list[Any]]:

@@ -24,6 +24,7 @@ from napari_ebsdml._napari.histogram import DensityHistogram
 from napari_ebsdml._napari.layers import info_of, layers_of
 from napari_ebsdml._napari.scan_widget import ScanWidget
 from napari_ebsdml._napari.settings import remember, remembered
+from napari_ebsdml._napari.tab_page import tab_page
 from napari_ebsdml._napari.table import DataTable
 from napari_ebsdml.dislocations.noise import RESOLUTION
 from napari_ebsdml.errors import InputError
@@ -87,8 +88,8 @@ class GndWidget(ScanWidget):
         self.add_button = QPushButton("Add layer")
         self.add_button.clicked.connect(self.add_further)
         self.tabs = QTabWidget()
-        self.tabs.addTab(page(self.histogram), "Histogram")
-        self.tabs.addTab(page(self.grain_table), "Grains")
+        self.tabs.addTab(tab_page(self.histogram), "Histogram")
+        self.tabs.addTab(tab_page(self.grain_table), "Grains")
         self.tabs.addTab(self._further_page(), "More layers")
         self.tabs.setVisible(False)
         self.below.addWidget(self.message)
@@ -190,7 +191,7 @@ class GndWidget(ScanWidget):
         layout.addWidget(text)
         layout.addLayout(row)
         layout.addStretch(1)
-        return page(content)
+        return tab_page(content)
 
 
 def density_layer_of(viewer: ViewerModel, scan: Scan) -> Layer | None:
@@ -260,12 +261,3 @@ def pretty(sentence: str) -> str:
     sentence = re.sub(r"(\d(?:\.\d+)?)e\+?(\d+)", r"\1 × 10<sup>\2</sup>", sentence)
     sentence = sentence.replace("1/m^2", "1/m²").replace(" um ", " µm ")
     return re.sub(r" deg\b", "°", sentence)
-
-
-def page(content: QWidget) -> QWidget:
-    """Content of a tab, with a margin."""
-    holder = QWidget()
-    layout = QVBoxLayout(holder)
-    layout.setContentsMargins(4, 4, 4, 4)
-    layout.addWidget(content)
-    return holder

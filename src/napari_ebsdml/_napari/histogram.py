@@ -10,8 +10,11 @@ from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
+from qtpy.QtCore import QEvent
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QSizePolicy
+
+from napari_ebsdml._napari.theme import changes_theme, shades
 
 _BINS = 90
 _MOST_DECADES = 8
@@ -23,6 +26,9 @@ class DensityHistogram(FigureCanvasQTAgg):
     The colour bar follows the contrast limits and the colormap of the layer.
     """
 
+    # Qt may ask before the constructor is through.
+    _drawn: tuple[Any, ...] = ()
+
     def __init__(self) -> None:
         self._figure = Figure(figsize=(3.2, 2.2), layout="constrained")
         super().__init__(self._figure)
@@ -32,7 +38,11 @@ class DensityHistogram(FigureCanvasQTAgg):
         self.setStyleSheet("background: transparent;")
         self._figure.patch.set_alpha(0.0)
         self._layer: Any = None
-        self._drawn: tuple[Any, ...] = ()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        super().changeEvent(event)
+        if changes_theme(event) and self._drawn:
+            self._redraw()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Leave the wheel to the dock, which scrolls."""
@@ -90,9 +100,10 @@ class DensityHistogram(FigureCanvasQTAgg):
             2, 1, sharex=True, height_ratios=(1, bar_height), gridspec_kw={"hspace": 0.02}
         )
         edges = np.linspace(low, high, _BINS + 1)
-        shades = ("#7a8290", "#5fa8ff", "#ffb454", "#7bd88f")
+        colours = ("#7a8290", *shades(self)[:3])
+        red = shades(self)[3]
         below = np.zeros(_BINS)
-        for (name, values), shade in zip(logs.items(), shades, strict=False):
+        for (name, values), shade in zip(logs.items(), colours, strict=False):
             if not values.size:
                 continue
             counts, _ = np.histogram(np.clip(values, low, high), edges)
@@ -101,7 +112,7 @@ class DensityHistogram(FigureCanvasQTAgg):
             below = below + counts
         for (name, value), style in zip(marks.items(), ("--", ":", "-."), strict=False):
             if np.isfinite(value) and value > 0:
-                axes.axvline(value, color="#ff6b6b" if style == "--" else ink, linestyle=style,
+                axes.axvline(value, color=red if style == "--" else ink, linestyle=style,
                              linewidth=1.4, label=name)  # fmt: skip
         axes.set_xscale("log")
         axes.set_xlim(10**low, 10**high)

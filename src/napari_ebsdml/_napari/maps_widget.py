@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from qtpy.QtWidgets import QCheckBox, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QTabWidget
 
 from napari_ebsdml._napari.fields import Choice, Field, Flag, Form, Number
 from napari_ebsdml._napari.layers import info_of, layers_of, scans_of
@@ -16,6 +16,7 @@ from napari_ebsdml._napari.map_results import compute_maps
 from napari_ebsdml._napari.map_settings import REGIONS, MapResult, MapSettings
 from napari_ebsdml._napari.scan_widget import ScanWidget
 from napari_ebsdml._napari.settings import remember, remembered
+from napari_ebsdml._napari.tab_page import tab_page
 from napari_ebsdml._napari.table import DataTable
 from napari_ebsdml.scan import Scan
 
@@ -112,9 +113,9 @@ class MapsWidget(ScanWidget):
         self.grain_table.buttons.addWidget(self.every_grain)
         self.boundary_table = DataTable()
         self.tabs = QTabWidget()
-        self.tabs.addTab(_page(self.legend), "Legend")
+        self.tabs.addTab(tab_page(self.legend), "Legend")
         for title, table in (("Grains", self.grain_table), ("Boundaries", self.boundary_table)):
-            self.tabs.setTabVisible(self.tabs.addTab(_page(table), title), False)
+            self.tabs.setTabVisible(self.tabs.addTab(tab_page(table), title), False)
         self.below.addWidget(self.tabs)
 
         self._tables: WeakKeyDictionary[Scan, dict[str, Any]] = WeakKeyDictionary()
@@ -205,11 +206,3 @@ class MapsWidget(ScanWidget):
 def _kind(layer: Layer) -> str:
     info = info_of(layer)
     return str(info["kind"]) if info is not None else ""
-
-
-def _page(content: QWidget) -> QWidget:
-    page = QWidget()
-    layout = QVBoxLayout(page)
-    layout.setContentsMargins(4, 4, 4, 4)
-    layout.addWidget(content)
-    return page

@@ -91,10 +91,10 @@ def euler_angles(scan: Scan, row: int, column: int) -> tuple[float, float, float
     return phi1 % 360.0, capital, phi2 % 360.0
 
 
-def as_html(entries: list[Entry]) -> str:
-    """Table of entries."""
+def as_html(entries: list[Entry], muted: str) -> str:
+    """Table of entries, their names in the colour `muted`."""
     rows = "".join(
-        f"<tr><td style='padding-right: 8px; color: #9aa0a6'>{escape(entry.name)}</td>"
+        f"<tr><td style='padding-right: 8px; color: {muted}'>{escape(entry.name)}</td>"
         f"<td>{escape(entry.text)}</td></tr>"
         for entry in entries
     )

@@ -18,6 +18,7 @@ from napari_ebsdml._napari.pattern_picker import MapPicker, Pixel
 from napari_ebsdml._napari.pattern_processing import Pattern
 from napari_ebsdml._napari.pattern_virtual import FIELDS, VirtualImage, guides, virtual_images
 from napari_ebsdml._napari.scan_widget import ScanWidget
+from napari_ebsdml._napari.theme import muted
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
 
@@ -220,7 +221,7 @@ class PatternViewer(ScanWidget):
     def _describe(self, *_: Any) -> None:
         if self._pixel is not None:
             entries = describe_pixel(*self._pixel, self.viewer)
-            self.details.setText(as_html(entries))
+            self.details.setText(as_html(entries, muted(self)))
             self.details.setToolTip("\n".join(f"{e.name}: {e.tip}" for e in entries if e.tip))
 
     def _display_changed(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from napari_ebsdml._napari.theme import is_light
 from napari_ebsdml._napari.workers import Job, Outcome, Relay
 from napari_ebsdml.errors import EbsdmlError
 
@@ -173,7 +174,7 @@ class TaskBar(QWidget):
 
     def say(self, text: str, kind: str = "info") -> None:
         """Show a text in the status line; `kind` is "info", "warning" or "error"."""
-        color = _COLORS[kind][self.palette().window().color().lightness() > 127]
+        color = _COLORS[kind][is_light(self)]
         self.status.setStyleSheet(f"color: {color};" if color else "")
         self.status.setText(text)
         self.status.setToolTip(text if kind == "error" else "")

@@ -209,4 +209,7 @@ def advice(state: SegmenterState, painted: PaintedPixels) -> tuple[str, bool]:
 def _swatch(colour: str) -> QIcon:
     pixmap = QPixmap(16, 16)
     pixmap.fill(QColor(colour))
-    return QIcon(pixmap)
+    icon = QIcon(pixmap)
+    # The chosen row must not tint the colour.
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon

@@ -36,7 +36,6 @@ class Section(QWidget):
         self._summary = QElidingLabel()
         self._summary.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._summary.setContentsMargins(8, 0, 0, 0)
-        self._summary.setEnabled(False)
         self._head = QWidget()
         row = QHBoxLayout(self._head)
         row.setContentsMargins(0, 0, 0, 0)

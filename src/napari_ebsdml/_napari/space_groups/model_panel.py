@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_ebsdml._napari.space_groups.models import ModelEntry, card_html
 from napari_ebsdml._napari.task_bar import TaskBar
+from napari_ebsdml._napari.theme import muted
 
 
 class ModelPanel(QWidget):
@@ -107,7 +108,7 @@ class ModelPanel(QWidget):
     def _show(self, answer: tuple[ModelEntry, Any]) -> None:
         entry, card = answer
         if entry is self._entry:
-            self.card.setHtml(card_html(entry.name, card))
+            self.card.setHtml(card_html(entry.name, card, muted(self)))
         elif self._entry is not None:
             self._again(self._entry)
 

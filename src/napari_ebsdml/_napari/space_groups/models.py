@@ -168,13 +168,15 @@ def store_of(viewer: Any) -> ModelStore:
     return _stores.setdefault(viewer, ModelStore())
 
 
-def card_html(name: str, card: Any) -> str:
+def card_html(name: str, card: Any, muted: str) -> str:
     """A model card for people.
 
     Parameters
     ----------
     name
     card : ModelCard or None
+    muted
+        Colour of what matters less.
     """
     if card is None:
         return f"<b>{escape(name)}</b><br>This model has no card."
@@ -189,21 +191,23 @@ def card_html(name: str, card: Any) -> str:
     rows += [(f"setting: {key}", _plain(value)) for key, value in card.settings.items()]
     for channel, what in card.inputs.items():
         rows.append((f"input: {channel}", _plain(what)))
-    lines.append(_table(rows))
+    lines.append(_table(rows, muted))
     for title, part in (("Figures on data held out", card.metrics), ("Training", card.training)):
         if part:
             lines.append(f"<b>{title}</b>")
-            lines.append(_table([(_words(key), _plain(value)) for key, value in part.items()]))
+            lines.append(
+                _table([(_words(key), _plain(value)) for key, value in part.items()], muted)
+            )
     lines.append(
-        f"<span style='color: #9aa0a6'>napari-ebsdml {escape(card.package_version or 'unsaved')}"
+        f"<span style='color: {muted}'>napari-ebsdml {escape(card.package_version or 'unsaved')}"
         f"{' · weights ' + card.weights_sha256[:12] if card.weights_sha256 else ''}</span>"
     )
     return "".join(lines)
 
 
-def _table(rows: list[tuple[str, str]]) -> str:
+def _table(rows: list[tuple[str, str]], muted: str) -> str:
     inside = "".join(
-        f"<tr><td style='padding-right: 10px; color: #9aa0a6'>{escape(key)}</td>"
+        f"<tr><td style='padding-right: 10px; color: {muted}'>{escape(key)}</td>"
         f"<td>{escape(value)}</td></tr>"
         for key, value in rows
         if value

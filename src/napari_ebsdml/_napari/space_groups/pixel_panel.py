@@ -20,6 +20,7 @@ from napari_ebsdml._napari.space_groups.overlay import (
     heat_map,
 )
 from napari_ebsdml._napari.space_groups.work import Classified, PixelExplanation
+from napari_ebsdml._napari.theme import is_light
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 HEAT, LINES = "space group: evidence", "space group: bands"
 """Names of the overlays in the pattern viewer."""
+
+_INK_ON_LIGHT = ("#a85500", "#1763b8")
 
 _CLOSED = "Open the pattern viewer, then click on the map: every click is explained here."
 _CLICK = "Click on the map: the answer for that pixel is explained here."
@@ -272,8 +275,10 @@ class PixelPanel(QWidget):
             text += f" ({escape(found.name)})"
         bands = found.bands.get(self._group, [])[:3]
         if bands:
+            # As on the pattern, but dark enough for small print.
+            plus, minus = _INK_ON_LIGHT if is_light(self) else (FOR, AGAINST)
             parts = (
-                f"<span style='color: {FOR if value >= 0 else AGAINST}'>{band_name(hkl)} "
+                f"<span style='color: {plus if value >= 0 else minus}'>{band_name(hkl)} "
                 f"{value:+.1f}</span>"
                 for hkl, value in bands
             )

@@ -40,12 +40,14 @@ FIELDS: tuple[Field, ...] = (
     Choice(
         "kind", "Train", FINE_TUNE,
         (
-            (FINE_TUNE, "the chosen model further"),
-            (SMALL, "a new small raw-pattern network"),
-            (XCEPTION, "a new Xception (slow without GPU)"),
-            (IMAGENET, "Xception from ImageNet weights …"),
+            (FINE_TUNE, "the chosen model"),
+            (SMALL, "a new small network"),
+            (XCEPTION, "a new Xception"),
+            (IMAGENET, "Xception, ImageNet …"),
         ),
-        "Further training keeps what the model knows and learns your phases besides",
+        "The chosen model keeps what it knows and learns your phases besides. New networks read "
+        "raw patterns; Xception starts at random or with ImageNet's weights, and is slow without "
+        "a GPU",
     ),
     Number("patterns", "Patterns per class", 400, 4, 100_000, "", 0, 100, "To train on, at most"),
     Number(

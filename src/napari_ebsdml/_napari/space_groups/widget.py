@@ -30,6 +30,7 @@ from napari_ebsdml._napari.space_groups.models import ModelEntry, store_of
 from napari_ebsdml._napari.space_groups.pixel_panel import PixelPanel
 from napari_ebsdml._napari.space_groups.train_panel import TrainPanel
 from napari_ebsdml._napari.space_groups.work import Camera, Classified
+from napari_ebsdml._napari.tab_page import tab_page
 from napari_ebsdml._napari.table import DataTable
 from napari_ebsdml.patterns.compare import answers_of, right_share
 from napari_ebsdml.scan import Scan
@@ -106,7 +107,7 @@ class SpaceGroupWidget(ScanWidget):
             ("Tally", first), ("Pixel", self.pixel_panel), ("Compare", self.compare_panel),
             ("Train", self.train_panel), ("Model", self.model_panel),
         ):  # fmt: skip
-            self.tabs.addTab(_padded(page), name)
+            self.tabs.addTab(tab_page(page), name)
         # The tallest tab must not take height from the form while another one is shown.
         self.tabs.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.tabs.setMinimumHeight(_TABS_HEIGHT)
@@ -277,6 +278,11 @@ class SpaceGroupWidget(ScanWidget):
         self._to_add.append(self._show_results)
         self._add_next()
 
+    @property
+    def adding(self) -> bool:
+        """Whether layers of the last answers are still to come."""
+        return bool(self._to_add)
+
     def _add_next(self) -> None:
         """Add one layer and come back for the next: napari takes a tenth of a second for each."""
         if not self._to_add or not self._ready:
@@ -341,14 +347,6 @@ class SpaceGroupWidget(ScanWidget):
                 text += f", {100 * compatible:.1f} % if “or” answers that include it count too"
             text += "."
         self.message.setText(text)
-
-
-def _padded(page: QWidget) -> QWidget:
-    holder = QWidget()
-    layout = QVBoxLayout(holder)
-    layout.setContentsMargins(6, 2, 6, 6)
-    layout.addWidget(page)
-    return holder
 
 
 def _call(function: Callable[..., object], *arguments: Any) -> Callable[[], object]:
