@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns import _kernels
-from napari_ebsdml.patterns.fold import Folded, find_mask, fold_patterns
+from napari_ebsdml.patterns.fold import find_mask, fold_patterns
 from napari_ebsdml.patterns.geometry import Geometry, matrices, to_kikuchipy
 from napari_ebsdml.patterns.network import features
 from napari_ebsdml.patterns.triangle import node_directions, node_indices, to_square
@@ -121,8 +121,7 @@ def explain(
     if not (np.isfinite(norm).all() and (norm > 0.5).all()):
         raise InputError("explain needs an orientation of every pattern; one is 0 or not finite.")
     mask = find_mask(stack)
-    parts = fold_patterns(stack, rays / norm, geometry, mask)
-    folded = Folded(parts.sums.sum(axis=0)[None], parts.weights.sum(axis=0)[None], parts.steps)
+    folded = fold_patterns(stack, rays / norm, geometry, mask).total()
     x = torch.from_numpy(features(folded))
     seen = torch.from_numpy((folded.count > 0.3).astype(np.float32))
     score = _GroupScore(classifier).eval()

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.calibration import fit_temperature
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
-from napari_ebsdml.patterns.fold import Folded
 from napari_ebsdml.patterns.library import Library
 from napari_ebsdml.patterns.measured import MeasuredPhase, fold_scan
 from napari_ebsdml.patterns.network import FoldedNetwork, features
@@ -301,10 +300,7 @@ def _with_own(
         family, group = start.classes[int(y[at])]
         at += len(phase.folded)
         keep = ~phase.held
-        one = Folded(
-            phase.folded.sums[keep].sum(axis=0)[None], phase.folded.weights[keep].sum(axis=0)[None],
-            phase.folded.steps,
-        )  # fmt: skip
+        one = phase.folded.take(keep).total()
         if float((one.count > 0.3).mean()) < _COVERED:
             continue
         # "#" marks templates that do not count as materials whose likeness makes two space

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,78 +12,13 @@ from scipy.optimize import minimize
 from napari_ebsdml._parallel import available_cores
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns import _kernels
+from napari_ebsdml.patterns.folded import CELLS, Folded
 from napari_ebsdml.patterns.geometry import Geometry, matrices, to_kikuchipy
-from napari_ebsdml.patterns.triangle import COARSE, n_nodes, solid_angles
+from napari_ebsdml.patterns.triangle import COARSE
+
+__all__ = ["Folded", "find_mask", "fold_patterns", "refine_geometry"]
 
 _CHUNK = 256
-
-
-@dataclass(frozen=True, eq=False)
-class Folded:
-    """Patterns folded into the fundamental triangle of m-3m.
-
-    Attributes
-    ----------
-    sums, weights : (n, 2, nodes) float32 arrays
-        Sum of the flattened intensity and number of pixels at each node, apart for the even and
-        the odd permutations of the axes. Sums add up: those of a grain are the sum of its pixels'.
-    steps
-        Steps of the triangle's side.
-    """
-
-    sums: NDArray[np.float32]
-    weights: NDArray[np.float32]
-    steps: int = COARSE
-
-    def __len__(self) -> int:
-        return len(self.sums)
-
-    @property
-    def mean(self) -> NDArray[np.float32]:
-        """Average intensity (n, nodes); 0 where no pixel fell."""
-        return _ratio(self.sums.sum(axis=1), self.weights.sum(axis=1))
-
-    @property
-    def count(self) -> NDArray[np.float32]:
-        """Pixels at each node, (n, nodes)."""
-        return self.weights.sum(axis=1)
-
-    @property
-    def sharpness(self) -> NDArray[np.float64]:
-        """Standard deviation of the average over the triangle, (n,)."""
-        area = solid_angles(self.steps) * (self.count > 0)
-        total = np.maximum(area.sum(axis=1), 1e-9)
-        mean = self.mean.astype(np.float64)
-        centre = (area * mean).sum(axis=1) / total
-        return np.sqrt((area * (mean - centre[:, None]) ** 2).sum(axis=1) / total)
-
-    @property
-    def agreement(self) -> NDArray[np.float64]:
-        """Correlation of even and odd permutations over the nodes that both have, (n,).
-
-        A crystal of Laue group m-3m agrees with its mirror image up to noise; another, or a wrong
-        orientation, does not.
-        """
-        one, two = (_ratio(self.sums[:, k], self.weights[:, k]) for k in (0, 1))
-        weight = np.sqrt(self.weights[:, 0] * self.weights[:, 1]).astype(np.float64)
-        total = np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
-        one = one - (weight * one).sum(axis=1, keepdims=True) / total
-        two = two - (weight * two).sum(axis=1, keepdims=True) / total
-        power = (weight * one**2).sum(axis=1) * (weight * two**2).sum(axis=1)
-        return (weight * one * two).sum(axis=1) / np.sqrt(np.maximum(power, 1e-12))
-
-    def grouped(self, labels: NDArray[np.intp], number: int) -> Folded:
-        """Sums over groups: `labels` (n,) in 0..number - 1, negative ones left out."""
-        sums = np.zeros((number, *self.sums.shape[1:]), np.float32)
-        weights = np.zeros_like(sums)
-        good = labels >= 0
-        np.add.at(sums, labels[good], self.sums[good])
-        np.add.at(weights, labels[good], self.weights[good])
-        return Folded(sums, weights, self.steps)
-
-
-def _ratio(sums: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.where(weights > 0.05, sums / np.maximum(weights, 0.05), 0).astype(np.float32)
 
 
 def find_mask(patterns: NDArray[np.generic]) -> NDArray[np.bool_]:
@@ -170,8 +104,7 @@ def fold_patterns(
     norm = np.maximum(norm, 1.0)
     inside = valid.ravel()
     smooth = _polynomials(valid)
-    sums = np.zeros((n, 2, n_nodes(steps)), np.float32)
-    weights = np.zeros_like(sums)
+    folded = Folded.empty(n, steps)
 
     def work(start: int) -> None:
         part = slice(start, start + _CHUNK)
@@ -185,9 +118,11 @@ def fold_patterns(
         flat = np.empty_like(raw)
         _kernels.flatten(raw, valid, norm, radius, flat)
         bounds = geometry.bounds if len(geometry.bounds) == 1 else geometry.bounds[part]
+        mine = folded.take(part)
+        _kernels.noise_power(flat, valid, mine.noise)
         _kernels.fold(
             flat, valid, np.ascontiguousarray(turns[part]), np.ascontiguousarray(bounds), steps,
-            sums[part], weights[part],
+            CELLS, mine.sums, mine.weights, mine.parts, mine.counts,
         )  # fmt: skip
 
     starts = range(0, n, _CHUNK)
@@ -198,7 +133,7 @@ def fold_patterns(
     else:
         with ThreadPoolExecutor(workers, thread_name_prefix="ebsdml-fold") as pool:
             list(pool.map(work, starts))
-    return Folded(sums, weights, steps)
+    return folded
 
 
 def refine_geometry(
@@ -234,9 +169,7 @@ def refine_geometry(
 
     def score(at: NDArray[np.float64]) -> float:
         trial = geometry.moved(*at[:3]).tilted(at[3])
-        folded = fold_patterns(patterns, quaternions, trial, mask)
-        one = Folded(folded.sums.sum(axis=0)[None], folded.weights.sum(axis=0)[None], COARSE)
-        return float(one.sharpness[0])
+        return float(fold_patterns(patterns, quaternions, trial, mask).total().sharpness[0])
 
     best = np.zeros(4)
     first = value = score(best)

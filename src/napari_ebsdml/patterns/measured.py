@@ -107,11 +107,7 @@ def fold_scan(
             )
             if progress is not None:
                 progress((turn + (start + len(at)) / len(pixels)) / len(known))
-        folded = Folded(
-            np.concatenate([p.sums for p in parts]), np.concatenate([p.weights for p in parts]),
-            parts[0].steps,
-        )  # fmt: skip
-        found.append(MeasuredPhase(phase.name, space_group_of(phase), folded, held))
+        found.append(MeasuredPhase(phase.name, space_group_of(phase), Folded.join(parts), held))
     return found
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from napari_ebsdml.learning.model_file import (
     put_weights,
     save_model,
 )
-from napari_ebsdml.patterns.known import KnownScore
+from napari_ebsdml.patterns.known import WITNESSES, KnownScore
 from napari_ebsdml.patterns.network import FoldedNetwork
 from napari_ebsdml.patterns.templates import Templates
 
@@ -42,10 +43,7 @@ def load_parts(path: str | Path) -> Parts:
             np.array(table["space_groups"], np.int64),
             weights.pop("templates").float().numpy(),
         )  # fmt: skip
-        known = KnownScore(
-            tuple(float(w) for w in card.extra["known"]["weights"]),
-            float(card.extra["known"]["threshold"]),
-        )
+        known = _known_score(card.extra["known"], path)
         temperature = float(card.extra["temperature"])
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: the model card lacks or garbles {error}.") from None
@@ -62,6 +60,17 @@ def load_parts(path: str | Path) -> Parts:
         network.eval().requires_grad_(False)
         networks.append(network)
     return networks, classes, temperature, templates, known, card
+
+
+def _known_score(table: dict[str, Any], path: str | Path) -> KnownScore:
+    if tuple(table.get("witnesses", ())) != WITNESSES:
+        raise ModelError(
+            f"{path}: this model was made by another version of napari-ebsdml, which told unknown "
+            "patterns by other signs. Train it again, or use SpaceGroupClassifier.load('default')."
+        )
+    lists = (tuple(float(x) for x in table[name]) for name in ("weights", "low", "high"))
+    weights, low, high = lists
+    return KnownScore(weights, float(table["threshold"]), low, high)
 
 
 def save_parts(path: str | Path, model: SpaceGroupClassifier) -> ModelCard:
@@ -88,9 +97,7 @@ def save_parts(path: str | Path, model: SpaceGroupClassifier) -> ModelCard:
         extra={
             "classes": [list(pair) for pair in model.classes],
             "temperature": model.temperature,
-            "known": {
-                "weights": list(model.known.weights), "threshold": model.known.threshold
-            },
+            "known": {"witnesses": list(WITNESSES), **asdict(model.known)},
             "templates": {
                 "names": list(model.templates.names), "families": list(model.templates.families),
                 "space_groups": model.templates.space_groups.tolist(),

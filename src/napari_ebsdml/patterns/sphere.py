@@ -9,8 +9,12 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError, InputError
 from napari_ebsdml.patterns.structures import Structure
+from napari_ebsdml.patterns.triangle import FINE, node_directions
 
 Floats = NDArray[np.floating]
+
+_ROUGH = 50
+"""Half the side of the grid that crystals without the cubic axes' mirrors are simulated on."""
 
 
 def lambert_directions(half: int) -> NDArray[np.float64]:
@@ -68,10 +72,51 @@ def sample(master: Floats, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return upper * (1 - dr) + lower * dr
 
 
+def _copies(space_group: int) -> tuple[tuple[int, int, int], ...]:
+    """Orders of the axes whose triangles differ, for Laue groups between mmm and m-3m.
+
+    Empty for others, whose mirrors are not all those of the axes.
+    """
+    if 195 <= space_group <= 206:
+        return (0, 1, 2), (1, 0, 2)
+    if 89 <= space_group <= 142:
+        return (0, 1, 2), (2, 0, 1), (2, 1, 0)
+    return ()
+
+
+def _spread(
+    triangles: NDArray[np.floating], copies: tuple[tuple[int, int, int], ...], vectors: Floats
+) -> NDArray[np.float64]:
+    """Values along unit vectors (m, 3) from those on the triangle of each copy, (k, nodes)."""
+    size = np.abs(vectors)
+    rank = np.argsort(np.argsort(size, axis=1, kind="stable"), axis=1)
+    # The copy of a direction: which axis of the crystal holds which of its sorted components.
+    cyclic = (rank[:, 1] - rank[:, 0]) % 3 == 1
+    copy = np.where(cyclic, 0, 1) if len(copies) == 2 else 2 - rank[:, 2]
+    x, y, z = np.sort(size, axis=1).T
+    scale = FINE * 4 / np.pi
+    v, u = np.arctan2(y, z) * scale, np.arctan2(x, z) * scale
+    i = np.minimum(v.astype(np.intp), FINE - 1)
+    j = np.minimum(u.astype(np.intp), i)
+    fv, fu = v - i, u - j
+    low = i * (i + 1) // 2 + j
+    high = low + i + 1
+    a, b, c = triangles[copy, low], triangles[copy, high], triangles[copy, high + 1]
+    # A cell on the diagonal is half a cell: beyond it lies another copy.
+    half = a * (1 - fv) + b * (fv - fu) + c * fu
+    side = triangles[copy, np.minimum(low + 1, triangles.shape[1] - 1)]
+    whole = (1 - fv) * ((1 - fu) * a + fu * side) + fv * ((1 - fu) * b + fu * c)
+    return np.where(j == i, half, whole)
+
+
 def simulate_sphere(
-    structure: Structure, energy: float = 20.0, half: int = 50, d_min: float | None = None
+    structure: Structure, energy: float = 20.0, half: int = 115, d_min: float | None = None
 ) -> NDArray[np.float32]:
     """Dynamical master pattern of any crystal, (2, n, n) with n = 2 half + 1.
+
+    Tetragonal (4/mmm) and cubic crystals are simulated on the few triangles that their symmetry
+    leaves, as finely as the crystals of m-3m (0.6 degrees); others every 1.4 degrees, which blurs
+    the narrow bands of cells beyond about 5 angstrom.
 
     Raises
     ------
@@ -80,11 +125,19 @@ def simulate_sphere(
     """
     from napari_ebsdml.patterns.simulate import simulate_directions
 
-    n = 2 * half + 1
-    north = simulate_directions(structure, lambert_directions(half).reshape(-1, 3), energy, d_min)
-    north = north.reshape(n, n)
+    copies = _copies(structure.space_group)
+    vectors = lambert_directions(half)
+    if copies:
+        nodes = node_directions(FINE)
+        wanted = np.concatenate([nodes[:, order] for order in copies])
+        values = simulate_directions(structure, wanted, energy, d_min).reshape(len(copies), -1)
+        north = _spread(values, copies, vectors.reshape(-1, 3)).reshape(vectors.shape[:2])
+    else:
+        rough = lambert_directions(min(half, _ROUGH))
+        values = simulate_directions(structure, rough.reshape(-1, 3), energy, d_min)
+        north = sample(values.reshape(1, *rough.shape[:2]), vectors)
     # Opposite directions scatter alike where a crystal has inversion, and nearly so elsewhere.
-    return np.stack([north, north[::-1, ::-1]])
+    return np.stack([north, north[::-1, ::-1]]).astype(np.float32)
 
 
 def read_master(path: str | Path, energy: float | None = None) -> NDArray[np.float32]:
@@ -147,8 +200,6 @@ def fold_master(master: Floats, steps: int) -> NDArray[np.float32]:
         When the master pattern has another shape or no contrast.
     """
     from itertools import permutations, product
-
-    from napari_ebsdml.patterns.triangle import node_directions
 
     if master.ndim != 3 or master.shape[0] != 2 or master.shape[1] != master.shape[2]:
         raise InputError(f"A master pattern needs shape (2, n, n), not {master.shape}.")

@@ -6,84 +6,14 @@ diamond, A15 ...) decides most of a Kikuchi pattern, its space group the faint r
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from napari_ebsdml.patterns.crystal import FAMILIES, SPACE_GROUPS, SYMBOLS, Site, Structure
+from napari_ebsdml.patterns.strangers import STRANGERS
 
-SPACE_GROUPS: tuple[int, ...] = (221, 223, 225, 227, 229, 230)
-"""Space groups that the classifier knows: those of doi:10.1038/s41598-021-87557-5."""
-
-SYMBOLS: dict[int, str] = {
-    221: "Pm-3m", 223: "Pm-3n", 225: "Fm-3m", 227: "Fd-3m", 229: "Im-3m", 230: "Ia-3d",
-    194: "P6_3/mmc", 191: "P6/mmm", 187: "P-6m2", 186: "P6_3mc", 136: "P4_2/mnm",
-    205: "Pa-3", 167: "R-3c", 166: "R-3m", 152: "P3_121", 141: "I4_1/amd", 137: "P4_2/nmc",
-    62: "Pnma",
-}  # fmt: skip
-
-FAMILIES: tuple[str, ...] = (
-    "fcc", "bcc", "diamond", "A15", "rock salt", "fluorite", "perovskite", "spinel", "garnet",
-    "Laves",
-)  # fmt: skip
-"""Lattice families. L1_2 counts as fcc; B2, CsCl, D0_3, Heusler and Al4Ni3 count as bcc."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """An atom of the asymmetric unit.
-
-    Attributes
-    ----------
-    element
-        Chemical symbol.
-    position
-        Fractional coordinates.
-    occupancy
-        0..1.
-    b_factor
-        Debye-Waller factor B in square angstrom.
-    """
-
-    element: str
-    position: tuple[float, float, float]
-    occupancy: float = 1.0
-    b_factor: float = 0.5
-
-
-@dataclass(frozen=True)
-class Structure:
-    """A crystal structure.
-
-    Attributes
-    ----------
-    name
-    space_group
-        Number in the International Tables.
-    family
-        One of `FAMILIES`, or "other" for crystals outside m-3m.
-    a, b, c
-        Lattice parameters in angstrom; ``b=None``: as a; ``c=None``: as a.
-    sites
-    gamma
-        Angle between a and b in degrees: 120 for hexagonal axes, also of rhombohedral crystals.
-    origin
-        Choice 1 or 2 of space groups with two origins; 2: at the centre of inversion.
-    """
-
-    name: str
-    space_group: int
-    family: str
-    a: float
-    sites: tuple[Site, ...]
-    c: float | None = None
-    gamma: float = 90.0
-    b: float | None = None
-    origin: int = 2
-
-    @property
-    def volume(self) -> float:
-        """Volume of the cell in cubic angstrom."""
-        b, c = (self.a if x is None else x for x in (self.b, self.c))
-        return self.a * b * c * math.sin(math.radians(self.gamma))
-
+__all__ = [
+    "FAMILIES", "OTHERS", "PAPER", "SPACE_GROUPS", "STRANGERS", "SYMBOLS", "Site", "Structure",
+    "a15", "al4ni3", "b2", "bcc", "diamond", "fcc", "find", "fluorite", "garnet", "heusler", "l12",
+    "laves", "perovskite", "rock_salt", "spinel",
+]  # fmt: skip
 
 _O = (0.0, 0.0, 0.0)
 _H = (0.5, 0.5, 0.5)
@@ -226,65 +156,6 @@ OTHERS: tuple[Structure, ...] = (
     garnet("YAG", 12.007, "Y", "Al", "Al"),
 )
 """More real materials."""
-
-
-def _hexagonal(name: str, a: float, c: float, element: str, b: float = 0.5) -> Structure:
-    site = Site(element, (1 / 3, 2 / 3, 0.25), 1, b)
-    return Structure(name, 194, "other", a, (site,), c, 120.0)
-
-
-STRANGERS: tuple[Structure, ...] = (
-    _hexagonal("Ti", 2.9505, 4.6826, "Ti"),
-    _hexagonal("Mg", 3.2094, 5.2108, "Mg", 1.5),
-    _hexagonal("Zn", 2.6649, 4.9468, "Zn", 1.0),
-    _hexagonal("Zr", 3.2316, 5.1475, "Zr"),
-    _hexagonal("Co", 2.5071, 4.0695, "Co"),
-    Structure(
-        "TiB2", 191, "other", 3.0303,
-        (Site("Ti", _O, 1, 0.3), Site("B", (1 / 3, 2 / 3, 0.5), 1, 0.3)), 3.2295, 120.0,
-    ),
-    Structure(
-        "WC", 187, "other", 2.906,
-        (Site("W", _O, 1, 0.2), Site("C", (1 / 3, 2 / 3, 0.5), 1, 0.3)), 2.837, 120.0,
-    ),
-    Structure(
-        "GaN", 186, "other", 3.1890,
-        (Site("Ga", (1 / 3, 2 / 3, 0.0), 1, 0.3), Site("N", (1 / 3, 2 / 3, 0.377), 1, 0.4)),
-        5.1864, 120.0,
-    ),
-    Structure(
-        "rutile", 136, "other", 4.5937,
-        (Site("Ti", _O, 1, 0.4), Site("O", (0.3053, 0.3053, 0.0), 1, 0.5)), 2.9587,
-    ),
-    Structure(
-        "calcite", 167, "other", 4.9896,
-        (Site("Ca", _O, 1, 0.5), Site("C", (0.0, 0.0, 0.25), 1, 0.5),
-         Site("O", (0.2568, 0.0, 0.25), 1, 0.9)), 17.061, 120.0,
-    ),
-    Structure("Bi", 166, "other", 4.546, (Site("Bi", (0.0, 0.0, 0.2339), 1, 1.0),), 11.862, 120.0),
-    Structure(
-        "quartz", 152, "other", 4.9134,
-        (Site("Si", (0.4697, 0.0, 1 / 3), 1, 0.5),
-         Site("O", (0.4135, 0.2669, 0.1191 + 1 / 3), 1, 0.9)), 5.4052, 120.0,
-    ),
-    Structure("tin", 141, "other", 5.8318, (Site("Sn", (0.0, 0.25, 0.125), 1, 0.8),), 3.1819),
-    Structure(
-        "zirconia", 137, "other", 3.605,
-        (Site("Zr", (0.75, 0.25, 0.75), 1, 0.4), Site("O", (0.25, 0.25, 0.4640), 1, 0.7)), 5.180,
-    ),
-    Structure(
-        "cementite", 62, "other", 5.089,
-        (Site("Fe", (0.036, 0.25, 0.852), 1, 0.4), Site("Fe", (0.186, 0.063, 0.328), 1, 0.4),
-         Site("C", (0.890, 0.25, 0.450), 1, 0.4)), 4.5235, 90.0, 6.7433,
-    ),
-    Structure(
-        "pyrite", 205, "other", 5.4166,
-        (Site("Fe", _O, 1, 0.3), Site("S", (0.3850, 0.3850, 0.3850), 1, 0.4)),
-    ),
-)  # fmt: skip
-"""Crystals outside m-3m, to test that the classifier calls them unknown. Pyrite is cubic, but of
-Laue group m-3. Zincblende-like crystals (-43m) are left out of every list: their Laue group is
-m-3m too."""
 
 
 def find(name: str) -> Structure:

@@ -151,9 +151,7 @@ def folded_many(
         folded_batch(masters, which[at : at + batch], [seed, at], reality, kind=kind)
         for at in range(0, len(which), batch)
     ]
-    return Folded(
-        np.concatenate([p.sums for p in parts]), np.concatenate([p.weights for p in parts])
-    )
+    return Folded.join(parts)
 
 
 def project_bands(
