@@ -25,8 +25,10 @@ from napari_ebsdml.patterns.raw.stream import (
     simulate,
     stream_training,
 )
+from napari_ebsdml.patterns.selection import teaching
 from napari_ebsdml.patterns.structures import PAPER
 from napari_ebsdml.patterns.synthetic import Reality
+from napari_ebsdml.patterns.templates import Templates
 from napari_ebsdml.patterns.triangle import FINE, solid_angles
 
 TWIN = 0.98
@@ -49,6 +51,11 @@ def alike(library: Library) -> np.ndarray:
     values = values - (values @ weight)[:, None]
     values /= np.sqrt((values**2) @ weight)[:, None]
     return (values * weight) @ values.T
+
+
+def taught(library: Library) -> Library:
+    """Without the crystals whose space group does not show."""
+    return library.take(teaching(library, Templates.of(library)))
 
 
 def train(library, work: Path, path: Path, patterns: int, seed: int, start=None) -> RawClassifier:
@@ -133,7 +140,7 @@ def main() -> None:
     near = alike(library) > TWIN
     names = np.array(library.names)
     paper = np.isin(names, [s.name for s in PAPER])
-    outside = library.take(~near[paper].any(axis=0))
+    outside = taught(library.take(~near[paper].any(axis=0)))
     work, out, seed = options.work, options.out, options.seed
     base = train(outside, work, out / f"outside-{seed}", options.patterns, seed)
     if "all" in options.tables:
@@ -147,7 +154,7 @@ def main() -> None:
         results = []
         for number, fold in enumerate(FOLDS):
             mine = np.isin(names, fold)
-            known = library.take(~near[mine].any(axis=0))
+            known = taught(library.take(~near[mine].any(axis=0)))
             path = out / f"fold{number}-{seed}"
             model = train(known, work, path, options.fold_patterns, seed, base)
             results.append(table(model, library.take(mine), options.each, seed + 70))

@@ -12,14 +12,12 @@ from napari_ebsdml.patterns.fold import Folded
 from napari_ebsdml.patterns.known import witnesses
 from napari_ebsdml.patterns.network import features
 from napari_ebsdml.patterns.result import SpaceGroupResult
+from napari_ebsdml.patterns.selection import CLOSE
 from napari_ebsdml.patterns.train import ensemble_logits
 
 if TYPE_CHECKING:
     from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 
-CLOSE = 0.985
-"""Templates that correlate more than this are not separable in a pattern (they share 97 % of
-their variance; noise and geometry of a good measured pattern take more than the rest)."""
 _LIKELY = 0.2
 
 

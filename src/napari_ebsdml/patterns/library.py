@@ -94,8 +94,9 @@ class Library:
 
 
 COUNTS: dict[str, int] = {
-    "A1": 30, "B1": 18, "C1": 8, "L2_1": 3, "A2": 30, "B2": 29, "L1_2": 29, "E2_1": 6,
-    "A15": 10, "A4": 16, "C15": 5, "H1_1": 5, "Al4Ni3": 7, "S1_4": 2,
+    "A1": 100, "B1": 50, "C1": 30, "L2_1": 12, "A2": 120, "B2": 140, "L1_2": 140, "E2_1": 15,
+    "A15": 30, "A4": 80, "C15": 15, "H1_1": 15, "Al4Ni3": 20, "S1_4": 5, "fcc_alloy": 100,
+    "bcc_alloy": 120,
 }  # fmt: skip
 """How many crystals of each prototype the shipped models were trained on."""
 

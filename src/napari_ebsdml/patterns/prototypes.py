@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,6 +33,7 @@ _METALS: dict[str, float] = {
     "Pd": 1.37, "Ag": 1.44, "In": 1.62, "Sn": 1.58, "La": 1.87, "Hf": 1.59, "Ta": 1.47, "W": 1.41,
     "Re": 1.37, "Ir": 1.36, "Pt": 1.39, "Au": 1.44, "Pb": 1.75,
 }  # fmt: skip
+_SMALL: dict[str, float] = {"C": 0.87, "P": 1.31, "As": 1.39}
 _ANIONS: dict[str, float] = {"C": 0.76, "N": 0.72, "O": 0.73, "F": 0.95, "S": 1.20, "Cl": 1.50}
 
 Maker = Callable[[np.random.Generator, str], Structure]
@@ -80,11 +82,11 @@ def _make_rock_salt(rng: np.random.Generator, name: str) -> Structure:
 
 
 def _make_diamond(rng: np.random.Generator, name: str) -> Structure:
-    element = _pick(rng, {"C": 0, "Si": 0, "Ge": 0, "Sn": 0, "Al": 0, "Ga": 0, "P": 0, "As": 0})
-    size = {
-        "C": 3.57, "Si": 5.43, "Ge": 5.66, "Sn": 6.49, "Al": 5.6, "Ga": 5.6, "P": 5.4, "As": 5.7,
-    }  # fmt: skip
-    return diamond(name, size[element] * rng.uniform(0.9, 1.08), element, _b(rng))
+    # Few elements take this structure; the others show the network other strengths of its bands.
+    radii = _METALS | _SMALL
+    element = _pick(rng, radii)
+    size = 4.1 * radii[element]
+    return diamond(name, size * rng.uniform(0.86, 1.1), element, _b(rng))
 
 
 def _make_fluorite(rng: np.random.Generator, name: str) -> Structure:
@@ -139,6 +141,29 @@ def _make_heusler(rng: np.random.Generator, name: str) -> Structure:
     return heusler(name, rng.uniform(5.6, 6.3), shared, one, two, _b(rng))
 
 
+def _disordered(ordered: Structure, space_group: int) -> Structure:
+    """The solid solution of the same atoms: every site holds all elements by their share.
+
+    It differs from the ordered crystal by the superlattice bands alone, which is what the network
+    has to learn of the two.
+    """
+    multiplicity = [3 if site.position == (0.0, 0.5, 0.5) else 1 for site in ordered.sites]
+    total = sum(multiplicity)
+    sites = tuple(
+        replace(site, position=(0.0, 0.0, 0.0), occupancy=share / total)
+        for site, share in zip(ordered.sites, multiplicity, strict=True)
+    )
+    return replace(ordered, space_group=space_group, sites=sites)
+
+
+def _make_fcc_alloy(rng: np.random.Generator, name: str) -> Structure:
+    return _disordered(_make_l12(rng, name), 225)
+
+
+def _make_bcc_alloy(rng: np.random.Generator, name: str) -> Structure:
+    return _disordered(_make_b2(rng, name), 229)
+
+
 def _b(rng: np.random.Generator) -> float:
     return float(rng.uniform(0.2, 0.9))
 
@@ -158,8 +183,12 @@ PROTOTYPES: dict[str, tuple[Maker, int, float]] = {
     "H1_1": (_make_spinel, 227, 0.7),
     "Al4Ni3": (_make_al4ni3, 230, 1.5),
     "S1_4": (_make_garnet, 230, 0.7),
+    "fcc_alloy": (_make_fcc_alloy, 225, 3.0),
+    "bcc_alloy": (_make_bcc_alloy, 229, 3.0),
 }
 """Prototype -> maker of a random crystal, space group, how often to make one."""
+
+_ORDERED = {"fcc_alloy": "L1_2", "bcc_alloy": "B2"}
 
 
 def invent(seed: int, prototype: str) -> Structure:
@@ -173,5 +202,6 @@ def invent(seed: int, prototype: str) -> Structure:
         A key of `PROTOTYPES`.
     """
     maker, _, _ = PROTOTYPES[prototype]
-    number = list(PROTOTYPES).index(prototype)
+    # An alloy and the ordered crystal of the same number are made of the same atoms.
+    number = list(PROTOTYPES).index(_ORDERED.get(prototype, prototype))
     return maker(np.random.default_rng([seed, number]), f"{prototype} #{seed}")

@@ -17,15 +17,19 @@ from torch import Tensor, nn
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.calibration import fit_temperature
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
-from napari_ebsdml.patterns.fold import Folded
+from napari_ebsdml.patterns.known import fit_known
 from napari_ebsdml.patterns.library import Library
 from napari_ebsdml.patterns.network import FoldedNetwork, features
+from napari_ebsdml.patterns.selection import teaching
 from napari_ebsdml.patterns.synthetic import Reality, batches, folded_batch
+from napari_ebsdml.patterns.templates import Templates
 
 Trained = tuple[list[FoldedNetwork], float, dict[str, float]]
 """Networks, temperature, figures."""
 
-FITTED_STRANGERS = ("Zr", "Co", "rutile", "TiB2")
+FITTED_STRANGERS = (
+    "Zr", "Co", "rutile", "TiB2", "PbO", "MoSi2", "anatase", "CuAl2", "CoSb3", "MnS2", "PtAs2",
+)  # fmt: skip
 """Crystals of `structures.STRANGERS` that the shipped model's score of the unknown is fitted on."""
 
 
@@ -64,13 +68,6 @@ def joint_classes(library: Library) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(set(pairs), key=lambda pair: (pair[1], pair[0])))
 
 
-def join(parts: list[Folded]) -> Folded:
-    """Several sets of folded patterns as one."""
-    return Folded(
-        np.concatenate([p.sums for p in parts]), np.concatenate([p.weights for p in parts])
-    )
-
-
 def simulate_features(
     library: Library, patterns: int, reality: Reality, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
@@ -79,7 +76,8 @@ def simulate_features(
     A sixth of them are averages over two to six orientations of a crystal, as maps give.
     """
     found, crystals = [], []
-    for number, which in batches(len(library), patterns, 512, seed):
+    # A camera and its errors for each batch: small ones show the network many.
+    for number, which in batches(len(library), patterns, 128, seed):
         rng = np.random.default_rng([seed, 1, number])
         if number % 6 == 5:
             which = np.sort(which)
@@ -118,7 +116,8 @@ def train_networks(
         When the library is too small to hold crystals out.
     """
     classes = joint_classes(library)
-    held = hold_out(library, recipe.validation, recipe.seed)
+    teaches = teaching(library, Templates.of(library))
+    held = hold_out(library, recipe.validation, recipe.seed) & teaches
     if held.sum() < 2 or len(classes) < 2:
         raise InputError(
             f"{len(library)} crystals of {len(classes)} classes are too few to train on and hold "
@@ -130,7 +129,8 @@ def train_networks(
             for family, group in zip(library.families, library.space_groups, strict=True)
         ]
     )
-    known, target_of = library.take(~held), target[~held]
+    rest = teaches & ~held
+    known, target_of = library.take(rest), target[rest]
     other, other_target = library.take(held), target[held]
     x_held, c_held = simulate_features(other, max(20, recipe.patterns // 4), recipe.reality, 99)
     x, crystals = simulate_features(known, recipe.patterns, recipe.reality, recipe.seed)
@@ -166,7 +166,8 @@ def fit_networks(
     number = np.zeros(classes)
     number[: len(counts)] = counts
     number = np.maximum(number, 1)
-    weight = torch.from_numpy((number**-0.5 / (number**-0.5).mean()).astype(np.float32))
+    # Rare classes weigh more, but not so much that likely ones are taken for them.
+    weight = torch.from_numpy((number**-0.25 / (number**-0.25).mean()).astype(np.float32))
     x_held_t, y_held_t = torch.from_numpy(x_held), torch.from_numpy(y_held)
     networks: list[FoldedNetwork] = []
     for member in range(recipe.members):
@@ -253,6 +254,11 @@ def main() -> None:
     parser.add_argument("--patterns", type=int, default=Recipe.patterns)
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--members", type=int, default=Recipe.members)
+    parser.add_argument(
+        "--networks-of",
+        metavar="MODEL",
+        help="keep the networks of this model ('default' or a file), fit only what is unknown",
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     spheres = [np.load(options.work / f"{name}.npy") for name in FITTED_STRANGERS]
@@ -261,8 +267,15 @@ def main() -> None:
         if event.kind == "epoch":
             print(event.epoch, event.metrics, flush=True)  # noqa: T201 - a command's progress
 
+    if options.networks_of:
+        made = SpaceGroupClassifier.load(options.networks_of)
+        shipped = options.networks_of == "default"
+        library = Library.load("default") if shipped else collect(options.work)
+        made.known = fit_known(made.templates, library, spheres, Recipe.seed)
+        made.save(options.out)
+        return
     recipe = Recipe(options.patterns, options.members, options.epochs)
-    made = SpaceGroupClassifier.train(collect(options.work), recipe, np.stack(spheres), tell)
+    made = SpaceGroupClassifier.train(collect(options.work), recipe, spheres, tell)
     made.save(options.out)
 
 

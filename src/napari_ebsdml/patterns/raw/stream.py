@@ -29,6 +29,7 @@ from napari_ebsdml.patterns.raw.model_io import KIND, LEVELS
 from napari_ebsdml.patterns.raw.prepare import prepare, resize_matrix
 from napari_ebsdml.patterns.raw.training import RawTraining, fit_members, starting_network
 from napari_ebsdml.patterns.screen import circle
+from napari_ebsdml.patterns.selection import teaching
 from napari_ebsdml.patterns.synthetic import (
     Reality,
     project_bands,
@@ -36,6 +37,7 @@ from napari_ebsdml.patterns.synthetic import (
     random_quaternions,
     spoil,
 )
+from napari_ebsdml.patterns.templates import Templates
 from napari_ebsdml.patterns.train import hold_out, joint_classes
 
 REALITY = Reality(sizes=(48, 60, 64, 80), noise=(0.05, 1.5), circular=0.25)
@@ -342,9 +344,9 @@ def main() -> None:
     spheres = [np.load(options.work / f"{name}.npy") for name in TRAINED_STRANGERS]
     recipe = StreamRecipe(patterns=options.patterns)
     start = None if options.start is None else RawClassifier.load(options.start)
-    training = stream_training(
-        Library.load(), np.stack(spheres), recipe, start, 1, options.checkpoint
-    )
+    library = Library.load()
+    library = library.take(teaching(library, Templates.of(library)))
+    training = stream_training(library, np.stack(spheres), recipe, start, 1, options.checkpoint)
     for event in training:
         if event.kind == "epoch":
             print(event.epoch, event.losses["loss"], event.metrics, flush=True)  # noqa: T201
