@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.model_file import ModelCard, read_card
-from napari_ebsdml.patterns.answer import answer
-from napari_ebsdml.patterns.fold import Folded, find_mask, fold_patterns
+from napari_ebsdml.patterns.folding import check_given
 from napari_ebsdml.patterns.geometry import Geometry
-from napari_ebsdml.patterns.known import KnownScore, examples, witnesses
+from napari_ebsdml.patterns.known import KnownScore, fit_known
 from napari_ebsdml.patterns.library import Library
 from napari_ebsdml.patterns.model_io import KIND, load_parts, save_parts
 from napari_ebsdml.patterns.network import FoldedNetwork
-from napari_ebsdml.patterns.result import SpaceGroupResult, no_answers
-from napari_ebsdml.patterns.stream import blocks
+from napari_ebsdml.patterns.prediction import predict_indexed, predict_scan, predict_unindexed
+from napari_ebsdml.patterns.result import SpaceGroupResult
+from napari_ebsdml.patterns.search import OrientationSearch
+from napari_ebsdml.patterns.selection import covering
 from napari_ebsdml.patterns.templates import Templates
 from napari_ebsdml.patterns.train import (
     Recipe,
@@ -41,11 +42,12 @@ Progress = Callable[[float], None] | None
 
 
 class SpaceGroupClassifier:
-    """Names space groups of Kikuchi patterns whose orientation is known.
+    """Names space groups of Kikuchi patterns in the frame of the crystal.
 
     Patterns are folded by their orientation into the fundamental triangle of Laue group m-3m,
     where all crystals share one frame, and read there by a small ensemble of networks. A scan
-    gives orientations that are right for cubic crystals even where the phase is not.
+    gives orientations that are right for cubic crystals even where the phase is not; where there
+    are none, they are searched for.
 
     Use `load`, or `train` on a library of master patterns.
 
@@ -57,6 +59,7 @@ class SpaceGroupClassifier:
 
     needs_orientations = True
     _raw: RawClassifier | str | None = None
+    _search: OrientationSearch | None = None
 
     def __init__(
         self,
@@ -137,7 +140,7 @@ class SpaceGroupClassifier:
         cls,
         library: Library | LabelledPatterns | str | Path,
         recipe: Recipe | RawRecipe | None = None,
-        strangers: NDArray[np.floating] | None = None,
+        strangers: Sequence[NDArray[np.floating]] | NDArray[np.floating] | None = None,
         on_event: Callable[[TrainingEvent], object] | None = None,
     ) -> SpaceGroupClassifier:
         """Train on simulated patterns of a library of master patterns, or on labelled patterns.
@@ -149,7 +152,7 @@ class SpaceGroupClassifier:
             Labelled patterns train a raw-pattern network, see `RawClassifier.train`.
         recipe
             Default: that of the shipped model; for labelled patterns `RawRecipe`.
-        strangers : (m, 2, side, side) array, optional
+        strangers : arrays (2, side, side), optional
             Master patterns outside m-3m as further examples of what is unknown.
         on_event
             Called with every `TrainingEvent`; an exception from it cancels.
@@ -182,9 +185,10 @@ class SpaceGroupClassifier:
                 break
             if on_event is not None:
                 on_event(event)
+        templates = Templates.of(library)
         made = cls(
-            networks, joint_classes(library), temperature, Templates.of(library),
-            KnownScore((0.0,) * 4, 0.0),
+            networks, joint_classes(library), temperature, templates.take(covering(templates)),
+            KnownScore(),
             ModelCard(
                 KIND, "FoldedNetwork",
                 training={"crystals": len(library), "patterns": recipe.patterns,
@@ -192,26 +196,8 @@ class SpaceGroupClassifier:
                 metrics=figures,
             ),
         )  # fmt: skip
-        made.known = made._fit_known(library, strangers, recipe.seed)
+        made.known = fit_known(made.templates, library, strangers, recipe.seed)
         return made
-
-    def _fit_known(
-        self, library: Library, strangers: NDArray[np.floating] | None, seed: int
-    ) -> KnownScore:
-        own = np.array([self.templates.names.index(name) for name in library.names])
-        tables = {}
-        for kind, (folded, which) in examples(library, strangers, 2000, seed).items():
-            match = self.templates.correlate(folded)
-            if which is not None:
-                match[np.arange(len(match)), own[which]] = np.nan
-            tables[kind] = witnesses(folded, match)
-        # Noise and wrong orientations are easily told; strangers are what the score is for.
-        value = {"strangers": 2.0, "noise": 0.3, "misindexed": 0.3}
-        bad = {kind: t for kind, t in tables.items() if kind in value}
-        weight = np.concatenate([np.full(len(t), value[kind]) for kind, t in bad.items()])
-        return KnownScore.fit(
-            tables["known"], np.concatenate(list(bad.values())), tables["moderate"], weight
-        )
 
     # -- answers -------------------------------------------------------------------------------
 
@@ -230,27 +216,32 @@ class SpaceGroupClassifier:
         patterns : (..., rows, columns) numpy or dask array
             Raw or background-corrected. Dask arrays are read in chunks along the first axis.
         quaternions : (..., 4) array
-            Specimen -> crystal as in `Scan`; 0 or NaN where unknown. Without them the shipped
-            model answers by its raw-pattern network, which is less sure of new materials.
+            Specimen -> crystal as in `Scan`; 0 or NaN where unknown: those patterns get no answer.
+            Without the argument, orientations are searched for: some hundred patterns a second.
         detector
-            kikuchipy `EBSDDetector`, with one pattern centre or one per pattern.
+            kikuchipy `EBSDDetector`, with one pattern centre or one per pattern. Without it and
+            orientations, the pattern centre is searched for first, on a dozen patterns, in some
+            ten seconds; where too few of them fit any camera, the shipped model answers by its
+            network of raw patterns, which is right far less often.
         mask : (rows, columns) bool array, optional
             Pixels that carry signal. Default: found from the patterns (circular masks).
         progress
             Called with the part done; may raise to cancel.
 
+        Returns
+        -------
+        SpaceGroupResult
+            `orientations`, `fit` and `geometry` tell what was searched for and found.
+
         Raises
         ------
         InputError
-            When orientations or detector are missing, or shapes do not fit.
+            When orientations are given without a detector, shapes do not fit, or no camera fits
+            and the model has no network of raw patterns.
         """
-        if quaternions is None and self._raw is not None:
-            return self._raw_model().predict(patterns, mask=mask, progress=progress)
-        shape, rays, geometry = self._check(patterns, quaternions, detector)
-        flat = no_answers((len(rays),), self.space_groups)
-        for part, folded, good in self._folded(patterns, rays, geometry, mask, progress):
-            answer(self, folded, flat, part.start + np.flatnonzero(good))
-        return flat.reshaped(shape)
+        if quaternions is None:
+            return predict_unindexed(self, patterns, detector, mask, progress)
+        return predict_indexed(self, patterns, quaternions, detector, mask, progress)
 
     def predict_scan(
         self,
@@ -266,7 +257,7 @@ class SpaceGroupClassifier:
         Parameters
         ----------
         scan
-            With patterns and orientations.
+            With patterns. Without any orientation they are searched for, as by `predict`.
         by
             ``"grain"`` averages the folded patterns of each grain, ``"map"`` all of them;
             every pixel then has the common answer.
@@ -280,48 +271,12 @@ class SpaceGroupClassifier:
         Raises
         ------
         MissingDataError
-            When the scan has no patterns, orientations or detector.
+            When the scan has no patterns, or orientations without a detector; or neither, and
+            no camera fits.
         InputError
             When an argument is out of range.
         """
-        if by not in ("pixel", "grain", "map"):
-            raise InputError(f"by must be 'pixel', 'grain' or 'map', not {by!r}.")
-        if scan.patterns is None:
-            raise MissingDataError(f"{scan.name} has no patterns.")
-        if not scan.is_indexed.any():
-            raise MissingDataError(f"{scan.name} has no orientations; index it first.")
-        camera = scan.detector if detector is None else detector
-        if camera is None:
-            raise MissingDataError(
-                f"{scan.name} has no detector geometry; give detector=EBSDDetector(...)."
-            )
-        if by == "pixel":
-            return self.predict(scan.patterns, scan.quaternions, camera, mask, progress)
-        if by == "map":
-            labels = scan.is_indexed.astype(np.int32)
-        else:
-            from napari_ebsdml.maps.grains import segment_grains
-
-            labels = segment_grains(scan, threshold=threshold)
-        _, rays, geometry = self._check(scan.patterns, scan.quaternions, camera)
-        number = int(labels.max())
-        total: Folded | None = None
-        flat_labels = labels.ravel().astype(np.intp) - 1
-        for part, folded, good in self._folded(scan.patterns, rays, geometry, mask, progress):
-            mine = flat_labels[part][good]
-            if total is None:
-                empty = np.zeros((number, *folded.sums.shape[1:]), np.float32)
-                total = Folded(empty, empty.copy(), folded.steps)
-            kept = mine >= 0
-            np.add.at(total.sums, mine[kept], folded.sums[kept])
-            np.add.at(total.weights, mine[kept], folded.weights[kept])
-        grains = no_answers((number,), self.space_groups)
-        if total is not None:
-            seen = np.flatnonzero(total.weights.sum(axis=(1, 2)) > 0)
-            for start in range(0, len(seen), 4096):
-                at = seen[start : start + 4096]
-                answer(self, Folded(total.sums[at], total.weights[at], total.steps), grains, at)
-        return grains.spread(labels)
+        return predict_scan(self, scan, by, detector, threshold, mask, progress)
 
     def explain(
         self,
@@ -356,59 +311,21 @@ class SpaceGroupClassifier:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _raw_model(self) -> RawClassifier:
+    @property
+    def search(self) -> OrientationSearch:
+        """The search for orientations that are not given, made when first asked for."""
+        if self._search is None:
+            self._search = OrientationSearch(self.templates)
+        return self._search
+
+    def _raw_model(self) -> RawClassifier | None:
         from napari_ebsdml.patterns.raw import RawClassifier
 
-        if not isinstance(self._raw, RawClassifier):
-            self._raw = RawClassifier.load(self._raw or "raw")
+        if self._raw is not None and not isinstance(self._raw, RawClassifier):
+            self._raw = RawClassifier.load(self._raw)
         return self._raw
 
     def _check(
         self, patterns: Any, quaternions: ArrayLike | None, detector: Any
     ) -> tuple[tuple[int, ...], NDArray[np.float64], Geometry]:
-        if getattr(patterns, "ndim", 0) < 2:
-            raise InputError("patterns must be an array (..., rows, columns).")
-        shape = tuple(int(n) for n in patterns.shape[:-2])
-        if quaternions is None:
-            raise InputError(
-                "This model needs orientations: give quaternions (..., 4), specimen -> crystal, "
-                "for example those of an indexed scan (Hough indexing of a cubic phase will do), "
-                "or use the raw-pattern model: SpaceGroupClassifier.load('raw')."
-            )
-        if detector is None:
-            raise InputError("This model needs the geometry: give detector=EBSDDetector(...).")
-        q = np.asarray(quaternions, dtype=np.float64)
-        if q.shape != (*shape, 4):
-            raise InputError(f"quaternions have shape {q.shape}, not {(*shape, 4)}.")
-        size = (int(patterns.shape[-2]), int(patterns.shape[-1]))
-        if min(size) < 16:
-            raise InputError(f"Patterns of {size} pixels are too small; 16 x 16 is the least.")
-        geometry = detector if isinstance(detector, Geometry) else Geometry.of(detector, size)
-        rays = q.reshape(-1, 4)
-        if len(geometry.bounds) not in (1, len(rays)):
-            raise InputError(
-                f"The detector has {len(geometry.bounds)} pattern centres for {len(rays)} patterns."
-            )
-        return shape, rays, geometry
-
-    def _folded(
-        self, patterns: Any, rays: NDArray[np.float64], geometry: Geometry,
-        mask: NDArray[np.bool_] | None, progress: Progress,
-    ) -> Iterator[tuple[slice, Folded, NDArray[np.bool_]]]:  # fmt: skip
-        """Read, mask and fold piece by piece; only patterns with an orientation."""
-        for start, block in blocks(patterns):
-            part = slice(start, start + len(block))
-            if mask is None:
-                mask = find_mask(block)
-            norm = np.linalg.norm(rays[part], axis=1)
-            good = np.isfinite(norm) & (norm > 0.5)
-            if good.any():
-                whole = bool(good.all())
-                folded = fold_patterns(
-                    block if whole else block[good],
-                    rays[part][good] / norm[good, None],
-                    geometry.take(part).take(good), mask,
-                )  # fmt: skip
-                yield part, folded, good
-            if progress is not None:
-                progress(part.stop / max(1, len(rays)))
+        return check_given(patterns, quaternions, detector)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml.patterns.geometry import Geometry
 from napari_ebsdml.patterns.structures import SYMBOLS
 
 
@@ -39,6 +40,15 @@ class SpaceGroupResult:
         Order of the last axis of `probabilities`.
     labels : int array, optional
         For answers by grain: the grain of each pixel, 0 = none.
+    orientations : (..., 4) array, optional
+        Quaternions as in `Scan` that were searched for because none were given; None where they
+        were given, or where a network of raw patterns answered, which uses none. By grain, a
+        pixel whose pattern did not fit has 0.
+    fit : array, optional
+        With `orientations`: how well each pattern fits the best template there, as a part of what
+        its noise leaves. Below `search.FIT` a pattern is called unknown.
+    geometry : Geometry, optional
+        The camera, where it was searched for as well. Orientations refer to it.
     """
 
     space_group: NDArray[np.int32]
@@ -51,6 +61,9 @@ class SpaceGroupResult:
     probabilities: NDArray[np.float32]
     space_groups: tuple[int, ...]
     labels: NDArray[np.int32] | None = None
+    orientations: NDArray[np.float64] | None = None
+    fit: NDArray[np.float32] | None = None
+    geometry: Geometry | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -99,6 +112,10 @@ class SpaceGroupResult:
             ambiguous_with=self.ambiguous_with.reshape(shape),
             probabilities=self.probabilities.reshape(*shape, len(self.space_groups)),
             labels=None if self.labels is None else self.labels.reshape(shape),
+            orientations=(
+                None if self.orientations is None else self.orientations.reshape(*shape, 4)
+            ),
+            fit=None if self.fit is None else self.fit.reshape(shape),
         )
 
     def spread(self, labels: NDArray[np.int32]) -> SpaceGroupResult:
