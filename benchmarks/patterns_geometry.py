@@ -10,11 +10,13 @@ of its own, drawn over the whole range of `synthetic.random_geometry`.
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 from napari_ebsdml.patterns.fold import Folded, fold_patterns, refine_geometry
 from napari_ebsdml.patterns.library import Library, collect
@@ -26,6 +28,7 @@ from napari_ebsdml.patterns.synthetic import (
     project_bands,
     random_geometry,
     random_quaternions,
+    small_turns,
     spoil,
 )
 from patterns_common import ask, percent, shares, show
@@ -127,6 +130,36 @@ def refined(model: SpaceGroupClassifier, library: Library, patterns: int = 32) -
     )  # fmt: skip
 
 
+def turned(model: SpaceGroupClassifier, library: Library, number: int) -> None:
+    """Wrong orientations, and what fitting them to the patterns makes of them."""
+    which = np.repeat(np.arange(len(library)), number)
+    truth = library.space_groups[which]
+    valid = np.ones((60, 60), bool)
+    rows = []
+    for noise in (0.3, 1.3):
+        rng = np.random.default_rng(61)
+        geometry, _ = random_geometry(rng, 1, 60)
+        q = random_quaternions(rng, len(which))
+        clean = project_bands(library.masters, which, q, geometry)
+        images = spoil(clean, rng, Reality((60,), (noise, noise), blur=0.4))
+        for error in (0.0, 1.0, 2.0, 3.0):
+            told = multiply(small_turns(rng, len(which), error), q)
+            start = time.process_time()
+            refined, _ = model.search.refine(images, told, geometry, valid)
+            speed = len(which) / (time.process_time() - start)
+            line = [noise, error, len(which)]
+            for orientations in (told, refined):
+                result = ask(model, fold_patterns(images, orientations, geometry, valid))
+                line += [percent(v) for v in (*shares(result, truth), result.is_known)]
+            rows.append((*line, f"{speed:.0f}"))
+    show(
+        "Wrong orientations (standard deviation of each axis, degrees), refined one by one",
+        rows,
+        ("noise", "error", "n", "right %", "or n.s. %", "known %", "refined: right %",
+         "or n.s. %", "known %", "refined per second of a core"),
+    )  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
@@ -141,6 +174,7 @@ def main() -> None:
     if not options.refine:
         sweep(model, library, options.number)
         voltages(model, collect(options.work), options.work, options.number)
+    turned(model, library, options.number)
     refined(model, library)
 
 

@@ -73,7 +73,7 @@ def one_fold(
     classes = joint_classes(library)
     # What may be learned from is decided without the material, too.
     use = ~out
-    use[use] = teaching(library.take(use), templates.take(use))
+    use[use] = teaching(library.take(use), templates.take(use).alike)
     held = hold_out(library, recipe.validation, recipe.seed) & use
     pairs = zip(library.families, library.space_groups, strict=True)
     target = np.array([classes.index((family, int(group))) for family, group in pairs])

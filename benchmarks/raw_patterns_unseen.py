@@ -29,7 +29,6 @@ from napari_ebsdml.patterns.selection import teaching
 from napari_ebsdml.patterns.structures import PAPER
 from napari_ebsdml.patterns.synthetic import Reality
 from napari_ebsdml.patterns.templates import Templates
-from napari_ebsdml.patterns.triangle import FINE, solid_angles
 
 TWIN = 0.98
 FOLDS = (
@@ -44,18 +43,9 @@ TESTS = (
 )
 
 
-def alike(library: Library) -> np.ndarray:
-    """Correlation of all master patterns with each other over the sphere."""
-    weight = solid_angles(FINE) / solid_angles(FINE).sum()
-    values = library.masters.astype(float)
-    values = values - (values @ weight)[:, None]
-    values /= np.sqrt((values**2) @ weight)[:, None]
-    return (values * weight) @ values.T
-
-
 def taught(library: Library) -> Library:
     """Without the crystals whose space group does not show."""
-    return library.take(teaching(library, Templates.of(library)))
+    return library.take(teaching(library, Templates.of(library).alike))
 
 
 def train(library, work: Path, path: Path, patterns: int, seed: int, start=None) -> RawClassifier:
@@ -137,7 +127,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     library = Library.load()
-    near = alike(library) > TWIN
+    near = library.alike > TWIN
     names = np.array(library.names)
     paper = np.isin(names, [s.name for s in PAPER])
     outside = taught(library.take(~near[paper].any(axis=0)))

@@ -14,13 +14,14 @@ from orix.crystal_map import Phase, PhaseList
 from orix.quaternion import Orientation, symmetry
 from scipy.ndimage import gaussian_filter
 
+from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.errors import Cancelled, InputError, MissingDataError
-from napari_ebsdml.patterns import camera
+from napari_ebsdml.patterns import camera, refine_orientations
 from napari_ebsdml.patterns.geometry import Geometry, from_kikuchipy
 from napari_ebsdml.patterns.indexing import index_patterns, search_camera
 from napari_ebsdml.patterns.search import FIT, OrientationSearch, orientation_grid, tables
 from napari_ebsdml.patterns.sheet import Plan, flattened
-from napari_ebsdml.patterns.synthetic import CLEAN, random_quaternions, spoil
+from napari_ebsdml.patterns.synthetic import CLEAN, random_quaternions, small_turns, spoil
 from napari_ebsdml.scan import Scan
 
 QUICK = Plan(kinds=3, step=4, blur=2.2, coarse=300)
@@ -271,3 +272,32 @@ def test_nickel_needs_no_orientation():
     result = SpaceGroupClassifier.load("default").predict(signal.data, None, signal.detector)
     assert (result.family == "fcc").all()
     assert disorientation(result.orientations, given).max() < 2
+
+
+def test_given_orientations_are_refined(model, stack):
+    patterns, q, _ = stack
+    true = q.reshape(4, 9, 4)
+    scan = Scan(
+        quaternions=true, phase_id=np.zeros((4, 9), int), step=(0.1, 0.1),
+        phases=PhaseList(Phase("metal", space_group=225)),
+        patterns=da.from_array(patterns.reshape(4, 9, 60, 60), chunks=(2, 9, 60, 60)),
+    )  # fmt: skip
+    rng = np.random.default_rng(3)
+    off = multiply(small_turns(rng, true[..., 0].size, 1.2), true.reshape(-1, 4))
+    wrong = dataclasses.replace(scan, quaternions=off.reshape(true.shape))
+    refined, fit = refine_orientations(wrong, model, CAMERA)
+    before, after = (disorientation(s.quaternions, true) for s in (wrong, refined))
+    assert np.median(before) > 1.2
+    assert np.quantile(after, 0.9) < 0.5
+    assert fit.shape == scan.shape
+    assert (fit >= FIT).mean() > 0.9
+    # Not another of the symmetrically equal ones: maps of misorientations stay as they are.
+    assert (np.abs((refined.quaternions * true).sum(-1)) > 0.99).all()
+
+    def stop(part: float) -> None:
+        raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        refine_orientations(wrong, model, CAMERA, stop)
+    with pytest.raises(MissingDataError, match="detector"):
+        refine_orientations(dataclasses.replace(wrong, detector_or_maker=None), model)

@@ -4,7 +4,7 @@ from .fold import fold_patterns, refine_geometry
 from .geometry import Geometry
 from .library import Library
 from .own import add_files, add_to_library, read_cif
-from .refine import refine_scan
+from .refine import refine_orientations, refine_scan
 from .result import SpaceGroupResult
 from .train import Recipe
 from .two_phase import TwoPhaseSample, two_phase_map
@@ -22,6 +22,7 @@ __all__ = [
     "fold_patterns",
     "read_cif",
     "refine_geometry",
+    "refine_orientations",
     "refine_scan",
     "two_phase_map",
 ]

@@ -19,6 +19,7 @@ from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
 from napari_ebsdml.patterns.library import Library
 from napari_ebsdml.patterns.measured import MeasuredPhase, fold_scan
 from napari_ebsdml.patterns.network import FoldedNetwork, features
+from napari_ebsdml.patterns.selection import teaching
 from napari_ebsdml.patterns.synthetic import Reality
 from napari_ebsdml.patterns.templates import Templates
 from napari_ebsdml.patterns.train import ensemble_logits, simulate_features
@@ -56,7 +57,7 @@ class FineTuneRecipe:
     epochs: int = 12
     batch: int = 128
     learning_rate: float = 3e-4
-    replay: int = 8
+    replay: int = 4
     seed: int = 0
 
 
@@ -185,9 +186,9 @@ def _replayed(
     start: SpaceGroupClassifier, library: Library, recipe: FineTuneRecipe
 ) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.bool_]]:
     pairs = list(zip(library.families, library.space_groups.tolist(), strict=True))
-    fits = np.array([pair in start.classes for pair in pairs])
-    library = library.take(fits)
-    target = np.array([start.classes.index(pair) for pair in pairs if pair in start.classes])
+    use = teaching(library, library.alike) & [pair in start.classes for pair in pairs]
+    library = library.take(use)
+    target = np.array([start.classes.index(pairs[k]) for k in np.flatnonzero(use)])
     x, crystals = simulate_features(library, recipe.replay, Reality(), 1000 + recipe.seed)
     rng = np.random.default_rng([recipe.seed, 22])
     return x, target[crystals], rng.random(len(x)) < recipe.validation

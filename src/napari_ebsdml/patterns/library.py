@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.patterns.prototypes import PROTOTYPES, invent
 from napari_ebsdml.patterns.structures import OTHERS, PAPER, STRANGERS, Structure
-from napari_ebsdml.patterns.triangle import FINE, n_nodes
+from napari_ebsdml.patterns.triangle import FINE, n_nodes, solid_angles
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,15 @@ class Library:
     def is_real(self) -> NDArray[np.bool_]:
         """Which entries are real materials and not invented ones."""
         return np.array(["#" not in name for name in self.names], dtype=bool)
+
+    @property
+    def alike(self) -> NDArray[np.float64]:
+        """Correlation of the master patterns with each other over the sphere, (n, n)."""
+        area = solid_angles(FINE)
+        weight = area / area.sum()
+        values = self.masters - (self.masters @ weight)[:, None]
+        values = values / np.sqrt(values**2 @ weight)[:, None]
+        return (values * weight) @ values.T
 
     def save(self, path: str | Path) -> None:
         """Write to a compressed npz file in half precision."""

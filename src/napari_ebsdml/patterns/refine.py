@@ -1,21 +1,29 @@
-"""Refine the camera's geometry of a whole map from some of its patterns."""
+"""Refine what a map tells: the camera's geometry from some patterns, orientations from each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import InputError, MissingDataError
-from napari_ebsdml.patterns.fold import refine_geometry
+from napari_ebsdml.patterns.fold import find_mask, refine_geometry
+from napari_ebsdml.patterns.folding import geometry_of
 from napari_ebsdml.patterns.geometry import Geometry
+from napari_ebsdml.patterns.search import FIT
+from napari_ebsdml.patterns.stream import blocks
 
 if TYPE_CHECKING:
     from kikuchipy.detectors import EBSDDetector
 
+    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
     from napari_ebsdml.scan import Scan
+
+_PIECE = 256
+"""Patterns refined at once: below a second, after which a cancel is heeded."""
 
 
 def refine_scan(
@@ -63,18 +71,9 @@ def refine_scan(
     """
     if number < 4:
         raise InputError(f"The geometry needs four patterns at least, not {number}.")
-    if scan.patterns is None:
-        raise MissingDataError(f"{scan.name} has no patterns.")
+    geometry = _camera(scan, detector)
+    assert scan.patterns is not None
     places = np.flatnonzero(scan.is_indexed.ravel())
-    if not len(places):
-        raise MissingDataError(f"{scan.name} has no orientations; index it first.")
-    camera = scan.detector if detector is None else detector
-    if camera is None:
-        raise MissingDataError(
-            f"{scan.name} has no detector geometry; give detector=EBSDDetector(...)."
-        )
-    size = (int(scan.patterns.shape[2]), int(scan.patterns.shape[3]))
-    geometry = camera if isinstance(camera, Geometry) else Geometry.of(camera, size)
     columns = scan.shape[1]
     q = scan.quaternions.reshape(-1, 4)
     chosen = _spread(q[places], min(number, len(places)), np.random.default_rng([seed, 4]))
@@ -86,6 +85,81 @@ def refine_scan(
         whole = geometry.moved(report["dx"], report["dy"], report["dz"]).tilted(report["tilt"])
         return whole, report
     return refine_geometry(patterns, q[at], geometry, progress=progress)
+
+
+def refine_orientations(
+    scan: Scan,
+    classifier: SpaceGroupClassifier | None = None,
+    detector: EBSDDetector | Geometry | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[Scan, NDArray[np.float32]]:
+    """Turn each orientation to where a cubic crystal fits the pattern best.
+
+    For orientations of Hough indexing, which may be a degree or two off.
+
+    Parameters
+    ----------
+    scan
+        With patterns and orientations of cubic crystals, right within about 3 degrees.
+    classifier
+        Its templates are fitted. Default: the shipped one.
+    detector
+        Default: the scan's. Refine it first where it may be wrong: `refine_scan`.
+    progress
+        Called with the part done; may raise to cancel.
+
+    Returns
+    -------
+    scan : Scan
+        A copy with the new orientations; those of patterns that no template fits are kept.
+    fit : (rows, columns) array
+        Correlation with the best template as a part of what the noise leaves; 0 where not
+        indexed.
+
+    Raises
+    ------
+    MissingDataError
+        When the scan has no patterns, orientations or detector.
+    """
+    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+
+    camera = _camera(scan, detector)
+    search = (classifier or SpaceGroupClassifier.load()).search
+    quaternions = np.array(scan.quaternions, dtype=np.float64)
+    flat = quaternions.reshape(-1, 4)
+    indexed = scan.is_indexed.ravel()
+    fits = np.zeros(len(flat), np.float32)
+    mask = None
+    for start, block in blocks(scan.patterns):
+        mask = find_mask(block) if mask is None else mask
+        for first in range(0, len(block), _PIECE):
+            piece = block[first : first + _PIECE]
+            at = np.arange(start + first, start + first + len(piece))
+            good = indexed[at]
+            if good.any():
+                mine = camera.take(at[good])
+                q, fit = search.refine(piece[good], flat[at[good]], mine, mask)
+                fits[at[good]] = fit
+                fitting = fit >= FIT
+                flat[at[good][fitting]] = q[fitting]
+            if progress is not None:
+                progress(float(at[-1] + 1) / len(flat))
+    refined = replace(scan, quaternions=flat.reshape(scan.quaternions.shape))
+    return refined, fits.reshape(scan.shape)
+
+
+def _camera(scan: Scan, detector: EBSDDetector | Geometry | None) -> Geometry:
+    """Geometry for a scan that has all it takes to refine anything."""
+    if scan.patterns is None:
+        raise MissingDataError(f"{scan.name} has no patterns.")
+    if not scan.is_indexed.any():
+        raise MissingDataError(f"{scan.name} has no orientations; index it first.")
+    camera = scan.detector if detector is None else detector
+    if camera is None:
+        raise MissingDataError(
+            f"{scan.name} has no detector geometry; give detector=EBSDDetector(...)."
+        )
+    return geometry_of(scan.patterns, camera, scan.shape[0] * scan.shape[1])
 
 
 def _spread(q: NDArray[np.float64], number: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial.transform import Rotation
 
+from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.patterns import _search_kernels
 from napari_ebsdml.patterns.alignment import align
 from napari_ebsdml.patterns.fold import fold_patterns
-from napari_ebsdml.patterns.geometry import Geometry, from_kikuchipy
+from napari_ebsdml.patterns.geometry import Geometry, from_kikuchipy, matrices, to_kikuchipy
 from napari_ebsdml.patterns.sheet import Doubles, Floats, Mask, Plan, Sheet, flattened
 from napari_ebsdml.patterns.templates import Templates
 from napari_ebsdml.patterns.triangle import COARSE, to_square
@@ -27,6 +28,7 @@ FIT = 0.45
 (60 x 60 pixels, noise up to 1.3 times the bands), 95 % of those of hexagonal and trigonal crystals
 stay below 0.45. It is no higher because measured patterns fit less well than simulated ones."""
 _SIDE = 91
+_FAR = 10.0
 _CUBIC = Rotation.create_group("O")
 
 
@@ -104,7 +106,44 @@ class OrientationSearch:
             noise leaves; below `FIT` it is no crystal that the templates know.
         """
         sheet = flattened(patterns, mask, self.plan)
-        turns, fit, _ = self.turns(sheet, geometry)
+        turns, _, _ = self.turns(sheet, geometry)
+        return self._finished(patterns, sheet, turns, geometry, mask)
+
+    def refine(
+        self, patterns: NDArray[np.generic], given: Doubles, geometry: Geometry, mask: Mask
+    ) -> tuple[Doubles, Doubles]:
+        """Orientations (n, 4) and fits as `find`, from given ones that are some degrees off.
+
+        Several times as fast, and of symmetrically equal orientations that near the given one.
+        Where no fit is found close by, orientations are searched for and taken if they lie within
+        10 degrees.
+        """
+        sheet = flattened(patterns, mask, self.plan)
+        n, kinds = len(given), len(self.kinds)
+        start = matrices(to_kikuchipy(given)) @ geometry.to_sample
+        turns, fit = align(
+            sheet.coarse, np.repeat(np.arange(n), kinds), sheet.coarse_places, geometry.bounds,
+            np.repeat(start, kinds, axis=0), self.blurred, np.tile(np.arange(kinds), n), 5,
+        )  # fmt: skip
+        best = fit.reshape(n, kinds).argmax(axis=1)
+        turns, _ = align(
+            sheet.fine, np.arange(n), sheet.fine_places, geometry.bounds,
+            turns.reshape(n, kinds, 3, 3)[np.arange(n), best], self.sharp, self.kinds[best], 4,
+        )  # fmt: skip
+        q, fit = self._finished(patterns, sheet, turns, geometry, mask)
+        again = np.flatnonzero(fit < FIT)
+        if len(again):
+            found, better = self.find(patterns[again], geometry.take(again), mask)
+            found, angle = _nearest(found, given[again])
+            up = (angle < _FAR) & (better > fit[again])
+            q[again[up]], fit[again[up]] = found[up], better[up]
+        return q, fit
+
+    def _finished(
+        self, patterns: NDArray[np.generic], sheet: Sheet, turns: Doubles, geometry: Geometry,
+        mask: Mask,
+    ) -> tuple[Doubles, Doubles]:  # fmt: skip
+        """Turn once more, with the template that resembles the folded pattern most of all."""
         q = quaternions(turns, geometry)
         match = self.templates.correlate(fold_patterns(patterns, q, geometry, mask))
         turns, fit = align(
@@ -190,6 +229,16 @@ def quaternions(turns: Doubles, geometry: Geometry) -> Doubles:
     """Turns of the detector's frame into the crystal as quaternions of a `Scan`, (n, 4)."""
     xyzw = Rotation.from_matrix(turns @ geometry.to_sample.T).as_quat()
     return from_kikuchipy(xyzw[:, [3, 0, 1, 2]])
+
+
+def _nearest(q: Doubles, given: Doubles) -> tuple[Doubles, Doubles]:
+    """Of the symmetrically equal orientations those nearest to given ones; angles in degrees."""
+    operations = _CUBIC.as_quat()[:, [3, 0, 1, 2]]
+    equal = multiply(operations[:, None], q[None])
+    cosine = np.abs((equal * given).sum(axis=-1))
+    best = cosine.argmax(axis=0)
+    rows = np.arange(len(q))
+    return equal[best, rows], 2 * np.rad2deg(np.arccos(np.minimum(cosine[best, rows], 1)))
 
 
 def tables(values: Floats, blur: float = 0.0) -> Floats:

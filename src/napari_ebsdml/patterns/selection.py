@@ -15,7 +15,7 @@ _HEUSLER_CLOSE = 0.95
 _ORDER = {("fcc", 221): 1, ("bcc", 221): 1, ("bcc", 225): 2, ("bcc", 230): 2}
 
 
-def teaching(library: Library, templates: Templates) -> NDArray[np.bool_]:
+def teaching(library: Library, alike: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Crystals to train on: no invented superstructure that shows nothing of its order, (n,).
 
     L1_2 and B2 of elements that scatter alike look like the fcc or bcc crystal, but carry another
@@ -26,14 +26,15 @@ def teaching(library: Library, templates: Templates) -> NDArray[np.bool_]:
     Parameters
     ----------
     library
-    templates
-        Of the same crystals.
+    alike : (n, n) array
+        Correlation of the crystals with each other: `Templates.alike`, as patterns show them, or
+        `Library.alike`, which takes no time and leaves out a few less.
     """
     pairs = zip(library.families, library.space_groups.tolist(), strict=True)
     order = np.array([_ORDER.get(pair, 0) for pair in pairs])
     group = library.space_groups
     simpler = (order[None] < order[:, None]) & (group[None] != group[:, None])
-    closest = np.where(simpler, templates.alike, -1.0).max(axis=1)
+    closest = np.where(simpler, alike, -1.0).max(axis=1)
     limit = np.where((order == 2) & (group == 225), _HEUSLER_CLOSE, CLOSE)
     return library.is_real | (closest <= limit)
 

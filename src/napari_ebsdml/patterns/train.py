@@ -116,7 +116,7 @@ def train_networks(
         When the library is too small to hold crystals out.
     """
     classes = joint_classes(library)
-    teaches = teaching(library, Templates.of(library))
+    teaches = teaching(library, Templates.of(library).alike)
     held = hold_out(library, recipe.validation, recipe.seed) & teaches
     if held.sum() < 2 or len(classes) < 2:
         raise InputError(

@@ -345,7 +345,7 @@ def main() -> None:
     recipe = StreamRecipe(patterns=options.patterns)
     start = None if options.start is None else RawClassifier.load(options.start)
     library = Library.load()
-    library = library.take(teaching(library, Templates.of(library)))
+    library = library.take(teaching(library, Templates.of(library).alike))
     training = stream_training(library, np.stack(spheres), recipe, start, 1, options.checkpoint)
     for event in training:
         if event.kind == "epoch":
