@@ -229,6 +229,54 @@ def test_spacegroups_table_and_map(tmp_path: Path, capsys) -> None:
     assert "--by must be" in one_line(capsys.readouterr().err)
 
 
+def test_spacegroups_of_maps_that_nobody_indexed(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import kikuchipy
+
+    from napari_ebsdml.patterns import prediction
+    from napari_ebsdml.patterns.camera import FoundCamera
+    from napari_ebsdml.patterns.geometry import Geometry
+
+    data = Path(kikuchipy.__file__).parent / "data"
+    nickel = ebsdml.read(data / "kikuchipy_h5ebsd" / "patterns.h5")
+    bare = nickel.without(np.ones((3, 3), bool))
+    monkeypatch.setattr(ebsdml, "read_all", lambda *_, **__: [bare])
+    classifier = ebsdml.SpaceGroupClassifier.load()
+    want = classifier.predict_scan(bare)
+    assert run("spacegroups", "a.h5", "-o", tmp_path / "a", "--by", "pixel") == 0
+    assert "orientations searched for" in capsys.readouterr().out
+    rows = rows_of(tmp_path / "a" / "spacegroups.csv")
+    assert {(row["orientations"], row["pattern centre"]) for row in rows} == {("searched", "file")}
+    with np.load(tmp_path / "a" / f"{rows[0]['map']}-spacegroups.npz") as found:
+        np.testing.assert_allclose(found["orientations"], want.orientations)
+        np.testing.assert_allclose(found["fit"], want.fit, rtol=1e-5)
+        np.testing.assert_array_equal(found["space_group"], want.space_group)
+        assert "pattern_centre" not in found
+
+    # The same patterns in a file of nothing else: the camera is searched for, and here it is
+    # found at once, or not at all.
+    monkeypatch.undo()
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    pc = nickel.detector.pc.reshape(-1, 3).mean(axis=0)
+    camera = FoundCamera(Geometry.from_angles(pc, (60, 60)), np.ones(9))
+    file = data / "oxford_binary" / "patterns.ebsp"
+    for name, answer, by in (("b", camera, "map"), ("c", None, "grain")):
+        monkeypatch.setattr(prediction, "search_camera", lambda *_, answer=answer: answer)
+        assert run("spacegroups", file, "-o", tmp_path / name, "--by", by) == 0
+    printed = capsys.readouterr().out
+    (row, *_) = rows_of(tmp_path / "b" / "spacegroups.csv")
+    assert row["orientations"] == "searched"
+    with np.load(tmp_path / "b" / "patterns-spacegroups.npz") as found:
+        np.testing.assert_allclose(found["pattern_centre"], pc)
+    assert row["pattern centre"] == "searched: " + " ".join(f"{value:.4f}" for value in pc)
+    assert "no camera fits" in printed
+    (row, *_) = rows_of(tmp_path / "c" / "spacegroups.csv")
+    assert row["orientations"] == row["pattern centre"] == "not used"
+    with np.load(tmp_path / "c" / "patterns-spacegroups.npz") as found:
+        assert "orientations" not in found
+
+
 def test_an_output_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ebsdml.WriteError, match="file"):

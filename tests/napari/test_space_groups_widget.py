@@ -8,93 +8,39 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import pytest
-from napari.utils.notifications import notification_manager
-from npe2 import PluginManifest
-from orix.crystal_map import Phase, PhaseList
+from space_group_docks import (
+    PC,
+    TILT,
+    camera,
+    classify,
+    dock,
+    layer,
+    plugin_viewer,
+    three_phase_map,
+)
 
 from napari_ebsdml import Scan, Source
 from napari_ebsdml._napari.map_layers import map_layers
 from napari_ebsdml._napari.pattern_viewer import PatternViewer
 from napari_ebsdml._napari.space_groups import work
+from napari_ebsdml._napari.space_groups.cameras import REFINED
 from napari_ebsdml._napari.space_groups.pixel_panel import HEAT, LINES
 from napari_ebsdml._napari.space_groups.results import RESULT
 from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
-from napari_ebsdml.patterns import _kernels
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 from napari_ebsdml.patterns.compare import answers_of
-from napari_ebsdml.patterns.geometry import Geometry, matrices, to_kikuchipy
-from napari_ebsdml.patterns.library import Library
-from napari_ebsdml.patterns.synthetic import CLEAN, random_quaternions, spoil
-from napari_ebsdml.patterns.triangle import FINE
-
-PLUGIN = "napari-ebsdml"
-PC, TILT = (0.5, 0.25, 0.55), 5.0
-
-
-def camera() -> Any:
-    from kikuchipy.detectors import EBSDDetector
-
-    return EBSDDetector(shape=(60, 60), pc=PC, convention="bruker", sample_tilt=70, tilt=TILT)
 
 
 @pytest.fixture(scope="module")
 def three_phases() -> Scan:
-    """Silicon, iron and nickel side by side, two grains each; the last row is not indexed."""
-    library = Library.load()
-    rng = np.random.default_rng(2)
-    shape = (8, 12)
-    kind = np.repeat(np.arange(3), 4)[None].repeat(8, axis=0)
-    grain = 2 * kind + (np.arange(8) > 3)[:, None]
-    q = random_quaternions(rng, 6)[grain]
-    which = np.array([library.names.index(name) for name in ("Si", "Fe", "Ni")])[kind]
-    geometry = Geometry.from_angles(PC, (60, 60), 70.0, TILT)
-    turns = np.ascontiguousarray(matrices(to_kikuchipy(q.reshape(-1, 4))) @ geometry.to_sample)
-    images = np.empty((96, 60, 60), np.float32)
-    _kernels.project(library.masters, which.ravel(), turns, geometry.bounds, FINE, images)
-    patterns = spoil(images, rng, CLEAN).reshape(*shape, 60, 60)
-    scan = Scan(
-        quaternions=q, phase_id=kind,
-        phases=PhaseList(
-            [Phase("silicon", space_group=227), Phase("iron", space_group=229),
-             Phase("nickel", space_group=225)]
-        ),
-        step=(0.5, 0.5), patterns=da.from_array(patterns, chunks=(4, 12, 60, 60)),
-        detector_or_maker=camera, source=Source(path=Path("three.h5")),
-    )  # fmt: skip
-    hole = np.zeros(shape, bool)
-    hole[-1] = True
-    return scan.without(hole)
+    return three_phase_map()
 
 
 @pytest.fixture
 def viewer(plugin_settings: None, npe2pm: Any, make_napari_viewer: Callable[..., Any]) -> Any:
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
-    notification_manager.records.clear()
-    return make_napari_viewer()
-
-
-def dock(viewer: Any, scan: Scan | None = None) -> SpaceGroupWidget:
-    if scan is not None:
-        for data, options, kind in map_layers(scan):
-            getattr(viewer, f"add_{kind}")(data, **options)
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Space groups")
-    assert isinstance(widget, SpaceGroupWidget)
-    return widget
-
-
-def classify(widget: SpaceGroupWidget, qtbot: Any, expect: str = "done") -> None:
-    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000) as over:
-        widget.classify()
-    assert over.args == [expect], widget.tasks.status.text()
-    qtbot.waitUntil(lambda: not widget._to_add and not widget._adding.isActive(), timeout=20_000)
-
-
-def layer(viewer: Any, part: str) -> Any:
-    (found,) = (one for one in viewer.layers if part in one.name)
-    return found
+    return plugin_viewer(npe2pm, make_napari_viewer)
 
 
 def train(widget: SpaceGroupWidget, qtbot: Any, expect: str = "done") -> None:
@@ -305,7 +251,6 @@ def test_what_is_missing_is_said_before_and_after(
     cases = {
         "no patterns": dataclasses.replace(three_phases, patterns=None),
         "does not tell the detector": dataclasses.replace(three_phases, detector_or_maker=None),
-        "no orientations": three_phases.without(np.ones(three_phases.shape, bool)),
     }
     for text, scan in cases.items():
         viewer.layers.clear()
@@ -354,7 +299,7 @@ def test_geometry_from_the_header_and_refined(
     assert over.args == ["done"]
     assert form.use_refined.isChecked()
     assert f"tilted by +{TILT:.0f}" in form.refined_note.text() or "+4." in form.refined_note.text()
-    assert form.camera_setting().source == work.REFINED
+    assert form.camera_setting().source == REFINED
 
 
 def test_jobs_end_with_their_layers_and_their_dock(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,13 +16,17 @@ from napari_ebsdml.cli._app import (
     Row,
     app,
     over_maps,
+    say,
     write_arrays,
     write_image,
 )
-from napari_ebsdml.errors import InputError
+from napari_ebsdml.errors import InputError, MissingDataError
 
 if TYPE_CHECKING:
+    from napari_ebsdml.patterns.result import SpaceGroupResult
     from napari_ebsdml.scan import Scan
+
+FILE, SEARCHED, UNUSED = "file", "searched", "not used"
 
 
 @app.command()
@@ -40,6 +45,11 @@ def spacegroups(
     Each map becomes NAME-spacegroups.npz (space_group, 0 where there is no answer; probability,
     family, is_known, known_score) and NAME-spacegroups.tif (number of the space group, 0 where it
     is unknown). spacegroups.csv counts the answers. A map that fails is told and the others go on.
+
+    A map without orientations has them searched for, at some tens of patterns a second, and its
+    pattern centre before, when the file tells no geometry. Its npz then holds orientations
+    (quaternions w, x, y, z, specimen -> crystal) and fit (0..1) too, and pattern_centre (x, y, z,
+    Bruker's convention) when that was found.
     """
     if by not in ("pixel", "grain", "map"):
         raise InputError(f"--by must be pixel, grain or map, not {by!r}.")
@@ -50,16 +60,77 @@ def spacegroups(
     def work(scan: Scan, path: Path, progress: Callable[[float], None]) -> list[Row]:
         import numpy as np
 
-        options = {"threshold": threshold} if by == "grain" else {}
-        result = classifier.predict_scan(scan, by=by, progress=progress, **options)
+        result = _predict(classifier, _without_default(scan), by, threshold, progress)
         stem = path.with_name(f"{path.name}-spacegroups")
+        way, found = _way(scan, result, classifier.needs_orientations)
         write_arrays(
             stem, space_group=result.space_group, probability=result.probability,
             family=result.family, is_known=result.is_known, known_score=result.known_score,
-            step=np.array(scan.step),
+            step=np.array(scan.step), **found,
         )  # fmt: skip
         image = np.where(result.is_known, result.space_group, 0)
         write_image(stem.with_name(f"{stem.name}.tif"), image)
-        return [dict(row) for row in result.tally if row["number"]]
+        return [dict(row) | way for row in result.tally if row["number"]]
 
     over_maps(files, output, frame, "space groups", work, "spacegroups.csv")
+
+
+def _without_default(scan: Scan) -> Scan:
+    """The map without kikuchipy's default detector, which stands where a file tells no centre."""
+    detector = scan.detector
+    # The middle of the screen at half its height: no map was ever measured so.
+    if detector is not None and (detector.pc == 0.5).all():
+        return dataclasses.replace(scan, detector_or_maker=None)
+    return scan
+
+
+def _predict(
+    classifier: Any, scan: Scan, by: str, threshold: float, progress: Callable[[float], None]
+) -> SpaceGroupResult:
+    options = {"threshold": threshold} if by == "grain" else {}
+    result: SpaceGroupResult
+    try:
+        result = classifier.predict_scan(scan, by=by, progress=progress, **options)
+    except MissingDataError:
+        # Where no camera fits, grains are not known either, but pixels can be named.
+        lost = by == "grain" and scan.patterns is not None and not scan.is_indexed.any()
+        raw = classifier._raw_model() if lost and classifier.needs_orientations else None
+        if raw is None:
+            raise
+        result = raw.predict_scan(scan, by="pixel", progress=progress)
+    return result
+
+
+def _way(
+    scan: Scan, result: SpaceGroupResult, in_crystal: bool
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """How a map was answered: columns of the table, and arrays of what was searched for.
+
+    A map whose orientations were searched for is told on the console as well.
+    """
+    import numpy as np
+
+    if not in_crystal:
+        return {"orientations": UNUSED, "pattern centre": UNUSED}, {}
+    if scan.is_indexed.any():
+        return {"orientations": FILE, "pattern centre": FILE}, {}
+    if result.orientations is None or result.fit is None:
+        say(
+            f"{scan.name}: has no orientations, and no camera fits its patterns: answered by the "
+            "network of raw patterns (by pixel or map), which is right far less often."
+        )
+        return {"orientations": UNUSED, "pattern centre": UNUSED}, {}
+    from napari_ebsdml.patterns.search import FIT
+
+    arrays: dict[str, Any] = {"orientations": result.orientations, "fit": result.fit}
+    text = f"{scan.name}: orientations searched for, {100 * (result.fit >= FIT).mean():.0f} % fit"
+    where = FILE
+    if result.geometry is not None:
+        # The reverse of `Geometry.from_angles`.
+        x0, x1, y0, y1 = result.geometry.bounds.mean(axis=0)
+        arrays["pattern_centre"] = np.array([-x0 / (x1 - x0), y1 / (y1 - y0), 1 / (y1 - y0)])
+        where = " ".join(f"{value:.4f}" for value in arrays["pattern_centre"])
+        text += f"; pattern centre found: {where} (Bruker)"
+        where = f"searched: {where}"
+    say(text)
+    return {"orientations": SEARCHED, "pattern centre": where}, arrays

@@ -21,8 +21,15 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ebsdml._napari.fields import Choice, Field, Flag, Form, Number
+from napari_ebsdml._napari.space_groups.cameras import (
+    FILE,
+    OWN,
+    REFINED,
+    SEARCH,
+    Camera,
+    tells_centre,
+)
 from napari_ebsdml._napari.space_groups.models import ModelEntry, ModelStore
-from napari_ebsdml._napari.space_groups.work import FILE, OWN, REFINED, Camera
 from napari_ebsdml.scan import Scan
 
 _FROM_FILE = "file"
@@ -55,8 +62,10 @@ FIELDS: tuple[Field, ...] = (
 
 CAMERA_FIELDS: tuple[Field, ...] = (
     Choice(
-        "camera", "Geometry", FILE, ((FILE, "from the file"), (OWN, "enter it")),
-        "Where the pattern centre and the tilts come from",
+        "camera", "Geometry", FILE,
+        ((FILE, "from the file"), (OWN, "enter it"), (SEARCH, "search for it")),
+        "Where the pattern centre and the tilts come from. A search finds the pattern centre, and "
+        "orientations with it, from the patterns alone",
     ),
     Choice(
         "convention", "Convention", "tsl",
@@ -255,8 +264,11 @@ class ClassifyForm(QWidget):
         if scan is None:
             return
         told = header_camera(scan)
-        own = scan.detector_or_maker is None
-        self.camera.set_values({"camera": OWN if own and told else FILE, **told})
+        own = not tells_centre(scan)
+        source = FILE
+        if own:
+            source = OWN if told else FILE if scan.is_indexed.any() else SEARCH
+        self.camera.set_values({"camera": source, **told})
         if own and scan.patterns is not None:
             self.detector.set_open(True)
         self._show_refined()

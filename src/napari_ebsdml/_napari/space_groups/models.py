@@ -23,8 +23,8 @@ CRYSTAL, RAW = "crystal frame", "raw patterns"
 _SHIPPED = {
     CRYSTAL: (
         "default",
-        "Folds patterns by their orientation into the crystal's frame: needs an indexed map and "
-        "the detector's geometry. The best choice wherever these are known.",
+        "Folds patterns by their orientation into the crystal's frame. Orientations and pattern "
+        "centre that a map lacks are searched for; best where both are known.",
     ),
     RAW: (
         "raw",
@@ -67,6 +67,14 @@ class ModelEntry:
         if isinstance(model, Path):
             return _kind_of(model) == "space-groups"
         return needs_orientations(model)
+
+    @property
+    def can_do_without(self) -> bool:
+        """Whether it has a network of raw patterns for maps that it finds no camera for."""
+        model = self._loaded if self._loaded is not None else self.source
+        if isinstance(model, str | Path):
+            return model == _SHIPPED[CRYSTAL][0]
+        return getattr(model, "_raw", None) is not None
 
     def load(self) -> Any:
         """The model; not for the GUI thread, because torch takes seconds to import.

@@ -229,8 +229,13 @@ class PixelPanel(QWidget):
         if one.by == "grain" and result.labels is not None and result.labels[at]:
             where += f", grain {int(result.labels[at])}"
         name = f"{escape(one.name)}: " if len(self._shown) > 1 else ""
+        if one.way.orientations and result.orientations is None:
+            where += ", answered by the raw-pattern network"
+        if result.fit is not None:
+            where += f", fit of its orientation {float(result.fit[at]):.2f}"
         if not result.space_group[at]:
-            return f"{name}not indexed ({where})"
+            what = "not indexed" if result.fit is None else "no orientation fits"
+            return f"{name}{what} ({where})"
         kind = one.answers.kinds[int(one.answers.number[at])]
         group = int(result.space_group[at])
         answer = kind_name(kind)

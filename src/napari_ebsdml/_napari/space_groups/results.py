@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 RESULT = "ebsdml_space_groups"
 """Key of `Layer.metadata` for the answers that a layer was made of."""
 
-GROUP, CONFIDENCE, UNKNOWN, AGREEMENT = (
+GROUP, CONFIDENCE, UNKNOWN, AGREEMENT, FOUND = (
     "space group", "space-group probability", "unknown patterns", "agreement",
+    "IPF-Z of found orientations",
 )  # fmt: skip
 
 
@@ -38,7 +39,16 @@ def layers_to_add(one: Classified) -> list[dict[str, Any]]:
     result = one.result
     asked = result.space_group > 0
     common = {"settings": one.settings, "model": one.name}
+    found = []
+    if one.colors is not None:
+        found.append(
+            {
+                "data": one.colors, "quantity": f"{one.name}: {FOUND}", "kind": "rgb",
+                "visible": False, **common,
+            }
+        )  # fmt: skip
     return [
+        *found,
         {
             "data": np.where(asked, result.probability, np.nan).astype(np.float32),
             "quantity": f"{one.name}: {CONFIDENCE}",
@@ -75,6 +85,14 @@ def add(widget: ScanWidget, scan: Scan, arguments: dict[str, Any], one: Classifi
         layer.metadata[RESULT] = one
         show_alone(widget.viewer, scan, layer)
     return layer
+
+
+def remove_found(viewer: ViewerModel, scan: Scan, one: Classified) -> None:
+    """Remove orientations of earlier answers of a model where the new ones have none."""
+    for layer in layers_of(viewer, scan):
+        info = info_of(layer)
+        if one.colors is None and info and info["quantity"] == f"{one.name}: {FOUND}":
+            viewer.layers.remove(layer)
 
 
 def show_alone(viewer: ViewerModel, scan: Scan, layer: Any) -> None:

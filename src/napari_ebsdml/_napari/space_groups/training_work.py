@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_ebsdml._napari.space_groups.cameras import Camera, camera_of
 from napari_ebsdml._napari.space_groups.models import ModelEntry, needs_orientations
-from napari_ebsdml._napari.space_groups.work import Camera, camera_of
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
 

@@ -22,14 +22,16 @@ from napari_ebsdml._napari.layers import layers_of
 from napari_ebsdml._napari.scan_widget import ScanWidget
 from napari_ebsdml._napari.settings import remember, remembered
 from napari_ebsdml._napari.space_groups import results, work
+from napari_ebsdml._napari.space_groups.cameras import FILE, OWN, Camera, tells_centre
 from napari_ebsdml._napari.space_groups.compare_panel import ComparePanel
 from napari_ebsdml._napari.space_groups.form import ClassifyForm
 from napari_ebsdml._napari.space_groups.looks import tally_colors, tally_columns
 from napari_ebsdml._napari.space_groups.model_panel import ModelPanel
 from napari_ebsdml._napari.space_groups.models import ModelEntry, store_of
 from napari_ebsdml._napari.space_groups.pixel_panel import PixelPanel
+from napari_ebsdml._napari.space_groups.searched import announcement, outcome
 from napari_ebsdml._napari.space_groups.train_panel import TrainPanel
-from napari_ebsdml._napari.space_groups.work import Camera, Classified
+from napari_ebsdml._napari.space_groups.work import Classified
 from napari_ebsdml._napari.tab_page import tab_page
 from napari_ebsdml._napari.table import DataTable
 from napari_ebsdml.patterns.compare import answers_of, right_share
@@ -228,15 +230,17 @@ class SpaceGroupWidget(ScanWidget):
         if not self._ready:
             return
         scan, why = self.scan, self._problem()
-        self.hint.setText(why)
-        self.hint.setVisible(bool(why))
+        form = self.classify_form
+        hint = why or announcement(scan, form.entries, form.camera_setting())
+        self.hint.setText(hint)
+        self.hint.setVisible(bool(hint))
         self.tasks.allow(scan is not None and not why and bool(self.classify_form.entries))
         if scan is not None:
             self._cameras[scan] = self.classify_form.camera_setting()
-            indexed = scan.patterns is not None and bool(scan.is_indexed.any())
-            self.classify_form.refine_button.setEnabled(
-                indexed and (scan.detector_or_maker is not None
-                             or self._cameras[scan].source != work.FILE)
+            start = form.camera_setting(refined=False).source
+            form.refine_button.setEnabled(
+                scan.patterns is not None and bool(scan.is_indexed.any())
+                and (start == OWN or (start == FILE and tells_centre(scan)))
             )  # fmt: skip
 
     def _model_chosen(self) -> None:
@@ -268,6 +272,7 @@ class SpaceGroupWidget(ScanWidget):
 
     def _show(self, scan: Scan, found: list[Classified]) -> None:
         for one in found:
+            self._to_add.append(_call(results.remove_found, self.viewer, scan, one))
             for arguments in results.layers_to_add(one):
                 self._to_add.append(_call(results.add, self, scan, arguments, one))
         if len(found) > 1:
@@ -333,7 +338,7 @@ class SpaceGroupWidget(ScanWidget):
         ]  # fmt: skip
         self.tally.set_columns(tally_columns(one.answers, one.result.probability, phases))
         self.tally.set_swatches(tally_colors(one.answers))
-        text = f"<b>{one.name}</b>, by {one.by}."
+        text = f"<b>{one.name}</b>, by {one.by}. {outcome(one.result, one.way)}".rstrip()
         lookup = np.zeros(scan.phase_id.max() + 2, np.int64)
         for number, phase in scan.phases:
             if 0 <= number < len(lookup) - 1 and phase.space_group is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,15 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._napari.classes import LabelClass
+from napari_ebsdml._napari.space_groups.cameras import (
+    FILE,
+    Camera,
+    Way,
+    camera_of,
+    tells_centre,
+    way_of,
+)
 from napari_ebsdml._napari.space_groups.looks import label_image
 from napari_ebsdml._napari.space_groups.models import ModelEntry, needs_orientations
-from napari_ebsdml.errors import MissingDataError
+from napari_ebsdml._napari.space_groups.searched import found_colors, settings_of
+from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.patterns.compare import Answers, answers_of
 from napari_ebsdml.scan import Scan
 
 Progress = Callable[[float], None] | None
-
-FILE, OWN, REFINED = "file", "own", "refined"
 
 NO_PATTERNS = (
     "This map has no patterns. Open the pattern file itself (.up1, .up2, .ebsp, .dat, HDF5, or a "
@@ -28,30 +36,6 @@ NO_PATTERNS = (
 
 _GRAIN_PATTERNS = 24
 _REFINE_PATTERNS = 80
-
-
-@dataclass(frozen=True, eq=False)
-class Camera:
-    """Where the detector's geometry comes from.
-
-    Attributes
-    ----------
-    source
-        `FILE`, `OWN` (the figures below) or `REFINED` (`geometry`).
-    pc, convention
-        Pattern centre and how kikuchipy names its convention: "tsl", "bruker" or "oxford".
-    sample_tilt, tilt
-        Degrees.
-    geometry
-        A `Geometry` that was refined.
-    """
-
-    source: str = FILE
-    pc: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    convention: str = "tsl"
-    sample_tilt: float = 70.0
-    tilt: float = 0.0
-    geometry: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +57,11 @@ class Classified:
     camera
         Geometry that was used; None for models that need none.
     entry
-        The model.
+        The model that answered: a raw-pattern network where no camera fitted.
+    way
+        What was searched for.
+    colors : (rows, columns, 3) array or None
+        IPF-Z colours of orientations that were found.
     """
 
     name: str
@@ -85,33 +73,8 @@ class Classified:
     settings: dict[str, Any]
     camera: Any
     entry: ModelEntry
-
-
-def camera_of(scan: Scan, camera: Camera) -> Any:
-    """Detector or geometry for a scan; imports kikuchipy.
-
-    Raises
-    ------
-    MissingDataError
-        When the file tells no geometry.
-    """
-    if camera.source == REFINED and camera.geometry is not None:
-        return camera.geometry
-    if camera.source == FILE:
-        if scan.detector is None:
-            raise MissingDataError(
-                f"{scan.name} does not tell the detector's geometry. Enter it under Detector, or "
-                "choose a raw-pattern model, which needs none."
-            )
-        return scan.detector
-    from kikuchipy.detectors import EBSDDetector
-
-    assert scan.patterns is not None
-    rows, columns = (int(size) for size in scan.patterns.shape[2:])
-    return EBSDDetector(
-        shape=(rows, columns), pc=camera.pc, convention=camera.convention,
-        sample_tilt=camera.sample_tilt, tilt=camera.tilt,
-    )  # fmt: skip
+    way: Way
+    colors: NDArray[np.float32] | None = None
 
 
 def problem(scan: Scan | None, entries: Sequence[ModelEntry], camera: Camera) -> str:
@@ -120,18 +83,15 @@ def problem(scan: Scan | None, entries: Sequence[ModelEntry], camera: Camera) ->
         return ""
     if scan.patterns is None:
         return NO_PATTERNS
-    if any(entry.needs_orientations for entry in entries):
-        if not scan.is_indexed.any():
-            return (
-                "This map has no orientations, which the crystal-frame model needs. Choose a "
-                "raw-pattern model, or index the map first (Hough indexing of one cubic phase "
-                "will do)."
-            )
-        if camera.source == FILE and scan.detector_or_maker is None:
-            return (
-                "The file does not tell the detector's geometry. Enter pattern centre and tilts "
-                "under Detector, or choose a raw-pattern model, which needs none."
-            )
+    if (
+        any(entry.needs_orientations for entry in entries) and scan.is_indexed.any()
+        and camera.source == FILE and not tells_centre(scan)
+    ):  # fmt: skip
+        return (
+            "The file does not tell the detector's geometry. Under Detector, enter pattern centre "
+            "and tilts or let them be searched for, or choose a raw-pattern model, which needs "
+            "none."
+        )
     return ""
 
 
@@ -147,19 +107,57 @@ def classify(
     for number, entry in enumerate(entries):
         yield f"Loading {entry.name}"
         model = entry.load()
-        yield f"Classifying ({entry.name})"
-        frame = camera_of(scan, camera) if needs_orientations(model) else None
+        in_crystal = needs_orientations(model)
+        way = way_of(scan, camera) if in_crystal else Way()
+        searching = "Searching for orientations and classifying"
+        if way.geometry:
+            searching = "Searching for pattern centre and orientations, then classifying"
+        yield f"{searching if way.orientations else 'Classifying'} ({entry.name})"
+        frame = None if way.geometry or not in_crystal else _frame(scan, camera)
         part = partial(_part, progress, number, len(entries))
-        result = predict(model, scan, by, threshold, frame, part)
-        answers = answers_of(result, ambiguous)
-        labels, classes = label_image(answers)
-        settings = {"model": entry.name, "by": by, "ambiguous": ambiguous}
-        if by == "grain":
-            settings["threshold"] = threshold
-        found.append(
-            Classified(entry.name, result, answers, labels, classes, by, settings, frame, entry)
-        )
+        result = predict(model, _given(scan, way), by, threshold, frame, part)
+        found.append(_classified(entry, model, scan, by, threshold, ambiguous, result, frame, way))
     return found
+
+
+def _given(scan: Scan, way: Way) -> Scan:
+    """The map without what is to be searched for, so that it is not taken from the file."""
+    if way.orientations and scan.is_indexed.any():
+        scan = scan.without(np.ones(scan.shape, bool))
+    return dataclasses.replace(scan, detector_or_maker=None) if way.geometry else scan
+
+
+def _frame(scan: Scan, camera: Camera) -> Any:
+    """Geometry for the model; None where a map without orientations turns out to have none."""
+    if camera.source == FILE and scan.detector is None and not scan.is_indexed.any():
+        return None
+    return camera_of(scan, camera)
+
+
+def _classified(
+    entry: ModelEntry, model: Any, scan: Scan, by: str, threshold: float, ambiguous: bool,
+    result: Any, frame: Any, way: Way,
+) -> Classified:  # fmt: skip
+    answers = answers_of(result, ambiguous)
+    labels, classes = label_image(answers)
+    if way.orientations and result.orientations is None:
+        # Raw networks cannot average grains where there are none.
+        by = "pixel" if by == "grain" and result.labels is None else by
+        # What is explained, and how, is up to the network that answered.
+        answered = ModelEntry(f"{entry.name}: raw-pattern network", model._raw_model())
+    else:
+        answered = entry
+    if result.geometry is not None:
+        frame = result.geometry
+    settings = {"model": entry.name, "by": by, "ambiguous": ambiguous}
+    if by == "grain":
+        settings["threshold"] = threshold
+    if needs_orientations(model):
+        settings |= settings_of(result, way)
+    return Classified(
+        entry.name, result, answers, labels, classes, by, settings, frame, answered, way,
+        found_colors(scan, result),
+    )  # fmt: skip
 
 
 def _part(progress: Callable[[float], None], number: int, total: int, done: float) -> None:
@@ -169,12 +167,35 @@ def _part(progress: Callable[[float], None], number: int, total: int, done: floa
 def predict(
     model: Any, scan: Scan, by: str, threshold: float, frame: Any, progress: Progress
 ) -> Any:
-    """Answers of a model of either kind for a scan."""
-    if needs_orientations(model):
+    """Answers of a model of either kind for a scan.
+
+    Raises
+    ------
+    MissingDataError
+        When nothing is known of the geometry, no camera fits, and the model has no network of
+        raw patterns to fall back on.
+    """
+    if not needs_orientations(model):
+        return model.predict_scan(scan, by=by, threshold=threshold, progress=progress)
+    try:
         return model.predict_scan(
             scan, by=by, detector=frame, threshold=threshold, progress=progress
         )
-    return model.predict_scan(scan, by=by, threshold=threshold, progress=progress)
+    except MissingDataError:
+        # Where no camera fits, grains are not known either, but pixels can be named.
+        raw = None if scan.is_indexed.any() or by != "grain" else model._raw_model()
+        if raw is None:
+            raise
+        return raw.predict_scan(scan, by="pixel", progress=progress)
+    except InputError as error:
+        from napari_ebsdml.patterns.folding import NEEDS_ORIENTATIONS
+
+        if str(error) != NEEDS_ORIENTATIONS:
+            raise
+        raise MissingDataError(
+            f"{scan.name}: no camera fits these patterns. Enter the geometry under Detector, index "
+            "the map first, or choose a raw-pattern model."
+        ) from None
 
 
 def refine(scan: Scan, camera: Camera, progress: Progress = None) -> tuple[Any, dict[str, float]]:
@@ -247,16 +268,18 @@ def explain(scan: Scan, row: int, column: int, shown: Classified) -> PixelExplan
         rows, columns = rows[near], columns[near]
     size = (int(scan.patterns.shape[2]), int(scan.patterns.shape[3]))
     frame = shown.camera
+    found_here = shown.result.orientations
+    quaternions = scan.quaternions if found_here is None else found_here
     whole = frame if isinstance(frame, Geometry) else Geometry.of(frame, size)
     geometry = whole.take(np.ravel_multi_index((rows, columns), scan.shape))
     stack = np.asarray(scan.patterns.vindex[rows, columns])
-    found = model.explain(stack, scan.quaternions[rows, columns], geometry)
+    found = model.explain(stack, quaternions[rows, columns], geometry)
     mine = Geometry(geometry.bounds[:1], geometry.to_sample, geometry.shape)
     return PixelExplanation(
         (row, column), shown.name,
         dict(zip(found.space_groups, found.images, strict=True)),
         {group: _ranked(bands) for group, bands in found.bands.items()},
-        {hkl: band_traces(hkl, scan.quaternions[row, column], mine) for hkl in BANDS}, len(stack),
+        {hkl: band_traces(hkl, quaternions[row, column], mine) for hkl in BANDS}, len(stack),
     )  # fmt: skip
 
 

@@ -1,0 +1,92 @@
+"""A small synthetic pattern map, and the dock "Space groups" on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
+from orix.crystal_map import Phase, PhaseList
+
+from napari_ebsdml import Scan, Source
+from napari_ebsdml._napari.map_layers import map_layers
+from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
+from napari_ebsdml.patterns import _kernels
+from napari_ebsdml.patterns.geometry import Geometry, matrices, to_kikuchipy
+from napari_ebsdml.patterns.library import Library
+from napari_ebsdml.patterns.synthetic import CLEAN, random_quaternions, spoil
+from napari_ebsdml.patterns.triangle import FINE
+
+PLUGIN = "napari-ebsdml"
+PC, TILT = (0.5, 0.25, 0.55), 5.0
+
+
+def camera() -> Any:
+    from kikuchipy.detectors import EBSDDetector
+
+    return EBSDDetector(shape=(60, 60), pc=PC, convention="bruker", sample_tilt=70, tilt=TILT)
+
+
+def three_phase_map() -> Scan:
+    """Silicon, iron and nickel side by side, two grains each; the last row is not indexed."""
+    library = Library.load()
+    rng = np.random.default_rng(2)
+    shape = (8, 12)
+    kind = np.repeat(np.arange(3), 4)[None].repeat(8, axis=0)
+    grain = 2 * kind + (np.arange(8) > 3)[:, None]
+    q = random_quaternions(rng, 6)[grain]
+    which = np.array([library.names.index(name) for name in ("Si", "Fe", "Ni")])[kind]
+    geometry = Geometry.from_angles(PC, (60, 60), 70.0, TILT)
+    turns = np.ascontiguousarray(matrices(to_kikuchipy(q.reshape(-1, 4))) @ geometry.to_sample)
+    images = np.empty((96, 60, 60), np.float32)
+    _kernels.project(library.masters, which.ravel(), turns, geometry.bounds, FINE, images)
+    patterns = spoil(images, rng, CLEAN).reshape(*shape, 60, 60)
+    scan = Scan(
+        quaternions=q, phase_id=kind,
+        phases=PhaseList(
+            [Phase("silicon", space_group=227), Phase("iron", space_group=229),
+             Phase("nickel", space_group=225)]
+        ),
+        step=(0.5, 0.5), patterns=da.from_array(patterns, chunks=(4, 12, 60, 60)),
+        detector_or_maker=camera, source=Source(path=Path("three.h5")),
+    )  # fmt: skip
+    hole = np.zeros(shape, bool)
+    hole[-1] = True
+    return scan.without(hole)
+
+
+def plugin_viewer(npe2pm: Any, make_napari_viewer: Callable[..., Any]) -> Any:
+    """A napari window that knows the plugin."""
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
+    notification_manager.records.clear()
+    return make_napari_viewer()
+
+
+def show(viewer: Any, scan: Scan) -> None:
+    viewer.layers.clear()
+    for data, options, kind in map_layers(scan):
+        getattr(viewer, f"add_{kind}")(data, **options)
+
+
+def dock(viewer: Any, scan: Scan | None = None) -> SpaceGroupWidget:
+    if scan is not None:
+        show(viewer, scan)
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Space groups")
+    assert isinstance(widget, SpaceGroupWidget)
+    return widget
+
+
+def classify(widget: SpaceGroupWidget, qtbot: Any, expect: str = "done") -> None:
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000) as over:
+        widget.classify()
+    assert over.args == [expect], widget.tasks.status.text()
+    qtbot.waitUntil(lambda: not widget._to_add and not widget._adding.isActive(), timeout=20_000)
+
+
+def layer(viewer: Any, part: str) -> Any:
+    (found,) = (one for one in viewer.layers if part in one.name)
+    return found

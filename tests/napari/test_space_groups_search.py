@@ -1,0 +1,241 @@
+"""The dock "Space groups" on maps without orientations, and without geometry."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+from orix.quaternion import Orientation, symmetry
+from skimage.io import imsave
+from space_group_docks import (
+    PC,
+    camera,
+    classify,
+    dock,
+    layer,
+    plugin_viewer,
+    show,
+    three_phase_map,
+)
+
+from napari_ebsdml import Scan, read
+from napari_ebsdml._napari.samples import nickel_path
+from napari_ebsdml._napari.space_groups import work
+from napari_ebsdml._napari.space_groups.cameras import (
+    SEARCH,
+    Camera,
+    Way,
+    camera_of,
+    tells_centre,
+    way_of,
+)
+from napari_ebsdml._napari.space_groups.pixel_panel import HEAT
+from napari_ebsdml._napari.space_groups.results import FOUND, GROUP, RESULT, remove_found
+from napari_ebsdml._napari.space_groups.searched import pattern_centre
+from napari_ebsdml.errors import MissingDataError
+from napari_ebsdml.maps.ipf import ipf_colors
+from napari_ebsdml.patterns import camera as camera_search
+from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns.geometry import Geometry
+from napari_ebsdml.patterns.search import FIT, OrientationSearch
+from napari_ebsdml.patterns.sheet import Plan
+
+
+@pytest.fixture(scope="module")
+def three_phases() -> Scan:
+    return three_phase_map()
+
+
+@pytest.fixture
+def viewer(plugin_settings: None, npe2pm: Any, make_napari_viewer: Callable[..., Any]) -> Any:
+    return plugin_viewer(npe2pm, make_napari_viewer)
+
+
+@pytest.fixture
+def quick_search(monkeypatch: pytest.MonkeyPatch) -> SpaceGroupClassifier:
+    """The shipped model, searching coarsely and from few pattern centres, none of them right."""
+    monkeypatch.setattr(camera_search, "CENTRES", ((0.43, 0.53), (0.2, 0.3), (0.5, 0.6)))
+    monkeypatch.setattr(camera_search, "_FINALISTS", 2)
+    model = SpaceGroupClassifier.load()
+    plan = Plan(kinds=4, step=4, blur=2.2, coarse=300, tops=12)
+    model._search = OrientationSearch(model.templates, plan)
+    return model
+
+
+def unindexed(scan: Scan, **changes: Any) -> Scan:
+    return dataclasses.replace(scan.without(np.ones(scan.shape, bool)), **changes)
+
+
+def disorientation(one: Any, two: Any) -> Any:
+    a, b = (Orientation(q.reshape(-1, 4), symmetry=symmetry.Oh) for q in (one, two))
+    return np.rad2deg(a.angle_with(b))
+
+
+def test_orientations_are_searched_for_and_shown(
+    viewer: Any, qtbot: Any, three_phases: Scan, quick_search: SpaceGroupClassifier
+) -> None:
+    widget = dock(viewer, unindexed(three_phases))
+    scan = widget.scan
+    assert scan is not None
+    widget.store.find("crystal frame")._loaded = quick_search
+    assert "No orientations in the file: they are searched for" in widget.hint.text()
+    assert "pattern centre" not in widget.hint.text()
+    assert widget.tasks.run_button.isEnabled()
+    assert not widget.classify_form.refine_button.isEnabled()
+    classify(widget, qtbot)
+    good = three_phases.is_indexed
+    one = layer(viewer, f"crystal frame: {GROUP}").metadata[RESULT]
+    known = one.result.is_known & good
+    assert known.mean() > 0.7
+    assert disorientation(one.result.orientations[known], three_phases.quaternions[known]).max() < 1
+    assert one.result.space_group[known & (three_phases.phase_id == 1)].tolist() == (
+        [229] * int((known & (three_phases.phase_id == 1)).sum())
+    )
+    assert "Orientations were searched for" in widget.message.text()
+    assert "Pattern centre" not in widget.message.text()
+    # The orientations are colours, the same as those that the map had but for their search.
+    shown = layer(viewer, FOUND)
+    assert not shown.visible
+    info = shown.metadata["ebsdml"]
+    assert (info["kind"], info["model"], info["scan"]) == ("rgb", "crystal frame", scan)
+    assert info["settings"]["orientations"] == "searched for"
+    expected = np.rint(255 * ipf_colors(three_phases)[known])
+    difference = np.abs(shown.data[..., :3][known] - expected)
+    assert np.median(difference) <= 3
+    assert (shown.data[..., 3] == 255 * (one.result.fit >= FIT)).all()
+    # A click is explained with the orientation that was found, and the bands are where they were.
+    patterns = widget.open_pattern_viewer()
+    assert patterns is not None
+    patterns.show_pixel(scan, 1, 5)
+    panel = widget.pixel_panel
+    qtbot.waitUntil(lambda: panel.explanation is not None, timeout=30_000)
+    assert "fit of its orientation" in panel.title.text()
+    found = panel.explanation
+    assert found is not None
+    assert three_phases.patterns is not None
+    truth = quick_search.explain(
+        np.asarray(three_phases.patterns[1, 5]), three_phases.quaternions[1, 5], camera()
+    )
+    want = truth.images[truth.space_groups.index(229)]
+    assert np.corrcoef(found.images[229].ravel(), want.ravel())[0, 1] > 0.8
+    # With the right orientations at hand, the layer of an earlier search would be a lie.
+    one_more = dataclasses.replace(one, colors=None)
+    remove_found(viewer, scan, one_more)
+    assert not any(FOUND in each.name for each in viewer.layers)
+
+
+def test_the_pattern_centre_is_searched_for(
+    viewer: Any, qtbot: Any, three_phases: Scan, quick_search: SpaceGroupClassifier
+) -> None:
+    widget = dock(viewer, unindexed(three_phases, detector_or_maker=None))
+    widget.store.find("crystal frame")._loaded = quick_search
+    form = widget.classify_form
+    assert form.camera_setting().source == SEARCH
+    assert "Neither orientations nor geometry" in widget.hint.text()
+    assert "raw patterns answers" in widget.hint.text()
+    form.fields.set_values({"by": "grain"})
+    classify(widget, qtbot)
+    one = layer(viewer, f"crystal frame: {GROUP}").metadata[RESULT]
+    truth = Geometry.from_angles(PC, (60, 60))
+    np.testing.assert_allclose(one.camera.bounds, truth.bounds, atol=0.03)
+    assert pattern_centre(truth) == pytest.approx(PC)
+    x, y, z = pattern_centre(one.camera)
+    assert f"x {x:.3f}, y {y:.3f}, z {z:.3f}" in widget.message.text()
+    assert one.settings["pattern_centre_found"] == pytest.approx([x, y, z], abs=1e-4)
+    assert set(np.unique(one.result.space_group[:, 4:8])) <= {0, 229}
+    explanation = work.explain(widget.scan, 1, 5, one)
+    assert explanation.patterns > 8
+    assert explanation.bands[229]
+
+    # The file's geometry and orientations may be put aside; then both are said to be.
+    show(viewer, three_phases)
+    assert widget.hint.isHidden()
+    form.camera.set_values({"camera": SEARCH})
+    assert "the file's are not used" in widget.hint.text()
+    assert not form.refine_button.isEnabled()
+    classify(widget, qtbot)
+    again = layer(viewer, f"crystal frame: {GROUP}").metadata[RESULT]
+    np.testing.assert_allclose(again.camera.bounds, one.camera.bounds, atol=1e-6)
+    assert layer(viewer, FOUND) is not None
+    form.camera.set_values({"camera": "file"})
+    classify(widget, qtbot)
+    assert not any(FOUND in each.name for each in viewer.layers)
+    assert "searched for" not in widget.message.text()
+    # What learns from a map needs to know its geometry.
+    with pytest.raises(MissingDataError, match="not searched for"):
+        camera_of(three_phases, Camera(SEARCH))
+
+
+def test_where_no_camera_fits_it_is_said(
+    viewer: Any, qtbot: Any, three_phases: Scan, quick_search: SpaceGroupClassifier
+) -> None:
+    # Noise of single pixels: no bands, so that the search ends at once.
+    noise = np.random.default_rng(0).integers(0, 255, (8, 12, 60, 60), dtype=np.uint8)
+    scan = unindexed(three_phases, patterns=da.from_array(noise), detector_or_maker=None)
+    widget = dock(viewer, scan)
+    entry = widget.store.find("crystal frame")
+    entry._loaded = quick_search
+    classify(widget, qtbot)
+    one = layer(viewer, f"crystal frame: {GROUP}").metadata[RESULT]
+    raw = quick_search._raw_model()
+    assert raw is not None
+    np.testing.assert_array_equal(one.result.space_group, raw.predict(noise).space_group)
+    assert "No camera fits these patterns" in widget.message.text()
+    assert not any(FOUND in each.name for each in viewer.layers)
+    # The network that answered is explained, and drawn without bands that nobody knows.
+    patterns = widget.open_pattern_viewer()
+    assert patterns is not None
+    patterns.show_pixel(scan, 1, 5)
+    panel = widget.pixel_panel
+    qtbot.waitUntil(lambda: panel.explanation is not None, timeout=60_000)
+    assert patterns.canvas.overlays() == [HEAT]
+    assert panel.lines.isHidden()
+    assert "answered by the raw-pattern network" in panel.title.text()
+    # Grains are not known where nothing is indexed: the answers are those by pixel.
+    widget.classify_form.fields.set_values({"by": "grain"})
+    classify(widget, qtbot)
+    again = layer(viewer, f"crystal frame: {GROUP}").metadata[RESULT]
+    assert again.by == again.settings["by"] == "pixel"
+    np.testing.assert_array_equal(again.labels, one.labels)
+    widget.classify_form.fields.set_values({"by": "pixel"})
+    # A model without such a network says what to do instead.
+    quick_search._raw = None
+    widget._form_changed()
+    assert "raw patterns answers" not in widget.hint.text()
+    classify(widget, qtbot, "failed")
+    assert "no camera fits these patterns. Enter the geometry" in widget.tasks.status.text()
+
+
+def test_kikuchipys_default_is_no_pattern_centre(tmp_path: Path) -> None:
+    # As pattern files leave it, which hold nothing but patterns.
+    rng = np.random.default_rng(0)
+    for n in range(4):
+        imsave(tmp_path / f"{n}.png", rng.integers(0, 255, (20, 20), np.uint8))
+    scan = read(tmp_path)
+    assert scan.detector is not None
+    assert (scan.detector.pc == 0.5).all()
+    assert not tells_centre(scan)
+    assert way_of(scan, Camera()) == Way(True, True)
+    with pytest.raises(MissingDataError, match="does not tell"):
+        camera_of(scan, Camera())
+    assert tells_centre(read(nickel_path()))
+
+
+def test_a_search_is_cancelled(
+    viewer: Any, qtbot: Any, three_phases: Scan, quick_search: SpaceGroupClassifier
+) -> None:
+    widget = dock(viewer, unindexed(three_phases, detector_or_maker=None))
+    widget.store.find("crystal frame")._loaded = quick_search
+    count = len(viewer.layers)
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000) as over:
+        widget.classify()
+        qtbot.waitUntil(lambda: widget.tasks.progress_bar.value() > 0, timeout=60_000)
+        assert "Searching for pattern centre and orientations" in widget.tasks.status.text()
+        widget.tasks.cancel()
+    assert over.args == ["cancelled"]
+    assert len(viewer.layers) == count
