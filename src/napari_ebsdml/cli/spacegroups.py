@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +19,7 @@ from napari_ebsdml.cli._app import (
     write_arrays,
     write_image,
 )
-from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml.errors import InputError
 
 if TYPE_CHECKING:
     from napari_ebsdml.patterns.result import SpaceGroupResult
@@ -60,7 +59,8 @@ def spacegroups(
     def work(scan: Scan, path: Path, progress: Callable[[float], None]) -> list[Row]:
         import numpy as np
 
-        result = _predict(classifier, _without_default(scan), by, threshold, progress)
+        options = {"threshold": threshold} if by == "grain" else {}
+        result = classifier.predict_scan(scan, by=by, progress=progress, **options)
         stem = path.with_name(f"{path.name}-spacegroups")
         way, found = _way(scan, result, classifier.needs_orientations)
         write_arrays(
@@ -73,32 +73,6 @@ def spacegroups(
         return [dict(row) | way for row in result.tally if row["number"]]
 
     over_maps(files, output, frame, "space groups", work, "spacegroups.csv")
-
-
-def _without_default(scan: Scan) -> Scan:
-    """The map without kikuchipy's default detector, which stands where a file tells no centre."""
-    detector = scan.detector
-    # The middle of the screen at half its height: no map was ever measured so.
-    if detector is not None and (detector.pc == 0.5).all():
-        return dataclasses.replace(scan, detector_or_maker=None)
-    return scan
-
-
-def _predict(
-    classifier: Any, scan: Scan, by: str, threshold: float, progress: Callable[[float], None]
-) -> SpaceGroupResult:
-    options = {"threshold": threshold} if by == "grain" else {}
-    result: SpaceGroupResult
-    try:
-        result = classifier.predict_scan(scan, by=by, progress=progress, **options)
-    except MissingDataError:
-        # Where no camera fits, grains are not known either, but pixels can be named.
-        lost = by == "grain" and scan.patterns is not None and not scan.is_indexed.any()
-        raw = classifier._raw_model() if lost and classifier.needs_orientations else None
-        if raw is None:
-            raise
-        result = raw.predict_scan(scan, by="pixel", progress=progress)
-    return result
 
 
 def _way(
@@ -117,7 +91,7 @@ def _way(
     if result.orientations is None or result.fit is None:
         say(
             f"{scan.name}: has no orientations, and no camera fits its patterns: answered by the "
-            "network of raw patterns (by pixel or map), which is right far less often."
+            "network of raw patterns (by pixel), which is right far less often."
         )
         return {"orientations": UNUSED, "pattern centre": UNUSED}, {}
     from napari_ebsdml.patterns.search import FIT

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import MissingDataError
 from napari_ebsdml.patterns.fold import Folded, find_mask, fold_patterns
+from napari_ebsdml.patterns.folding import told_camera
 from napari_ebsdml.patterns.geometry import Geometry
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def fold_scan(
 
     if scan.patterns is None:
         raise MissingDataError(f"{scan.name} has no patterns to train on.")
-    camera = scan.detector if detector is None else detector
+    camera = told_camera(scan) if detector is None else detector
     if camera is None:
         raise MissingDataError(
             f"{scan.name} has no detector geometry; give its pattern centre and tilts."

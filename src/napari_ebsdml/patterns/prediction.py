@@ -18,6 +18,7 @@ from napari_ebsdml.patterns.folding import (
     check_patterns,
     folded_pieces,
     geometry_of,
+    told_camera,
 )
 from napari_ebsdml.patterns.geometry import Geometry
 from napari_ebsdml.patterns.indexing import index_patterns, indexed_pieces, search_camera
@@ -80,7 +81,7 @@ def predict_scan(
         raise InputError(f"by must be 'pixel', 'grain' or 'map', not {by!r}.")
     if scan.patterns is None:
         raise MissingDataError(f"{scan.name} has no patterns.")
-    camera = scan.detector if detector is None else detector
+    camera = told_camera(scan) if detector is None else detector
     if not scan.is_indexed.any():
         return _predict_unindexed_scan(model, scan, by, camera, threshold, mask, progress)
     if camera is None:
@@ -105,7 +106,8 @@ def _predict_unindexed_scan(
             raise MissingDataError(
                 f"{scan.name} has no orientations, and its patterns fit no camera; index it first."
             )
-        return raw.predict_scan(scan, by=by, mask=mask, progress=_later(progress, start))
+        # Without orientations there are no grains to average over.
+        return raw.predict_scan(scan, by="pixel", mask=mask, progress=_later(progress, start))
     middle = start + 0.8 * (1 - start)
     quaternions, fit = index_patterns(
         model.search, scan.patterns, geometry, mask, _later(progress, start, middle)

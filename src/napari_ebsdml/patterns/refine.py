@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.patterns.fold import find_mask, refine_geometry
-from napari_ebsdml.patterns.folding import geometry_of
+from napari_ebsdml.patterns.folding import geometry_of, told_camera
 from napari_ebsdml.patterns.geometry import Geometry
 from napari_ebsdml.patterns.search import FIT
 from napari_ebsdml.patterns.stream import blocks
@@ -154,7 +154,7 @@ def _camera(scan: Scan, detector: EBSDDetector | Geometry | None) -> Geometry:
         raise MissingDataError(f"{scan.name} has no patterns.")
     if not scan.is_indexed.any():
         raise MissingDataError(f"{scan.name} has no orientations; index it first.")
-    camera = scan.detector if detector is None else detector
+    camera = told_camera(scan) if detector is None else detector
     if camera is None:
         raise MissingDataError(
             f"{scan.name} has no detector geometry; give detector=EBSDDetector(...)."

@@ -181,12 +181,6 @@ def predict(
         return model.predict_scan(
             scan, by=by, detector=frame, threshold=threshold, progress=progress
         )
-    except MissingDataError:
-        # Where no camera fits, grains are not known either, but pixels can be named.
-        raw = None if scan.is_indexed.any() or by != "grain" else model._raw_model()
-        if raw is None:
-            raise
-        return raw.predict_scan(scan, by="pixel", progress=progress)
     except InputError as error:
         from napari_ebsdml.patterns.folding import NEEDS_ORIENTATIONS
 
