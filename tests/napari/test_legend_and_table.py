@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,3 +87,22 @@ def test_table_is_copied_and_saved(qtbot: Any, tmp_path: Path) -> None:
         table.set_columns({"a": [1], "b": []})
     with pytest.raises(WriteError, match="could not be saved"):
         table.save(tmp_path)
+
+
+def test_orientations_that_were_found_have_the_cubic_key(
+    qtbot: Any, make_scan: Callable[..., Scan]
+) -> None:
+    model, scan = ViewerModel(), make_scan()
+    lost = dataclasses.replace(scan, phase_id=np.full(scan.shape, -1))
+    legend = LayerLegend(model)
+    qtbot.addWidget(legend)
+    legend.resize(320, 220)
+    colors = np.zeros((*scan.shape, 3), np.float32)
+    model.layers.selection.active = add_result(
+        model, lost, colors, "IPF-Z of found orientations", kind="rgb",
+        settings={"orientations": "searched for"},
+    )  # fmt: skip
+    qtbot.waitUntil(
+        lambda: bool((np.abs(_colors(legend).astype(int) - (255, 0, 0)).max(axis=-1) < 12).any()),
+        timeout=20_000,
+    )

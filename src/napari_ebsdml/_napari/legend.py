@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _KEY_SIZE = 240
 _LINE = 20
+_Keys = dict[tuple[str, ...], tuple[Any, list[str]]]
+"""What makes a key differ -> a phase, and the names of all phases that share it."""
 _MARGIN = 6
 
 
@@ -85,12 +87,15 @@ class LayerLegend(QWidget):
         elif info["kind"] != "rgb":
             _paint_classes(painter, area, layer, info["classes"])
         elif "IPF" in info["quantity"]:
-            self._paint_keys(painter, area, scan_of(layer, self._viewer) or info["scan"])
+            if (info.get("settings") or {}).get("orientations") == "searched for":
+                self._paint_keys(painter, area, _cubic())
+            else:
+                scan = scan_of(layer, self._viewer) or info["scan"]
+                self._paint_keys(painter, area, _phases_by_symmetry(scan))
         painter.end()
 
-    def _paint_keys(self, painter: QPainter, area: QRectF, scan: Scan) -> None:
+    def _paint_keys(self, painter: QPainter, area: QRectF, keys: _Keys) -> None:
         """Colour key of the Laue class of each phase that occurs."""
-        keys = _phases_by_symmetry(scan)
         missing = {key: phase for key, (phase, _) in keys.items() if key not in self._keys}
         self._draw_keys(missing)
         ready = [(self._keys[key], names) for key, (_, names) in keys.items() if key in self._keys]
@@ -126,9 +131,16 @@ def _make_keys(phases: dict[tuple[str, ...], Any]) -> dict[tuple[str, ...], IPFK
     return {key: ipf_key(phase, _KEY_SIZE) for key, phase in phases.items()}
 
 
-def _phases_by_symmetry(scan: Scan) -> dict[tuple[str, ...], tuple[Any, list[str]]]:
+def _cubic() -> _Keys:
+    """For orientations that were searched for, whatever the map's file says of phases."""
+    from orix.crystal_map import Phase
+
+    return {("m-3m",): (Phase("cubic", point_group="m-3m"), ["cubic"])}
+
+
+def _phases_by_symmetry(scan: Scan) -> _Keys:
     """Phases that occur and have a symmetry, grouped by what makes a key differ."""
-    groups: dict[tuple[str, ...], tuple[Any, list[str]]] = {}
+    groups: _Keys = {}
     present = set(np.unique(scan.phase_id).tolist())
     for number, phase in scan.phases:
         if number not in present or phase.point_group is None:
