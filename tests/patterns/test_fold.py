@@ -6,7 +6,7 @@ from band_crystals import BCC, CAMERA, FCC, bands, project
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns import _kernels
-from napari_ebsdml.patterns.fold import Folded, find_mask, fold_patterns, refine_geometry
+from napari_ebsdml.patterns.fold import Folded, fill_gaps, find_mask, fold_patterns, refine_geometry
 from napari_ebsdml.patterns.geometry import Geometry, matrices, to_kikuchipy
 from napari_ebsdml.patterns.sphere import fold_master, lambert_directions, sample, to_lambert
 from napari_ebsdml.patterns.synthetic import (
@@ -209,3 +209,17 @@ def test_simulated_batches_repeat_with_their_seed(library):
     np.testing.assert_array_equal(one.sums, two.sums)
     assert not np.array_equal(one.sums, three.sums)
     assert isinstance(one, Folded)
+
+
+def test_pixels_that_are_no_number_are_masked_or_filled():
+    rng = np.random.default_rng(0)
+    patterns = rng.normal(100, 5, (5, 40, 40)).astype(np.float32)
+    y, x = np.indices((40, 40)) - 19.5
+    round_screen = y**2 + x**2 < 19**2
+    patterns[:, ~round_screen] = np.nan
+    np.testing.assert_array_equal(find_mask(patterns), round_screen)
+    gap = rng.normal(100, 5, (2, 40, 40)).astype(np.float32)
+    gap[0, 3, 4] = np.nan
+    assert find_mask(gap).all()
+    fill_gaps(gap)
+    assert abs(gap[0, 3, 4] - 100) < 1

@@ -301,3 +301,36 @@ def test_given_orientations_are_refined(model, stack):
         refine_orientations(wrong, model, CAMERA, stop)
     with pytest.raises(MissingDataError, match="detector"):
         refine_orientations(dataclasses.replace(wrong, detector_or_maker=None), model)
+
+
+def test_blank_patterns_do_not_tell_the_camera(stack):
+    patterns = stack[0][:4].copy()
+    patterns[1] = 0
+    patterns[2] = 255
+    ceiling = flattened(patterns, np.ones((60, 60), bool), QUICK).ceiling
+    assert (ceiling[[1, 2]] < 0.35).all()
+    assert (ceiling[[0, 3]] > 0.7).all()
+
+
+def test_wrong_masks_are_refused_before_anything_is_searched(model, stack):
+    patterns = stack[0][:2]
+    with pytest.raises(InputError, match="mask has shape"):
+        model.predict(patterns, mask=np.ones((30, 30), bool))
+    with pytest.raises(InputError, match="no pixel"):
+        model.predict(patterns, None, CAMERA, mask=np.zeros((60, 60), bool))
+
+
+def test_unknown_orientations_are_left_alone_by_the_refinement(model, stack):
+    patterns, q, _ = stack
+    some = q[:4].reshape(2, 2, 4).copy()
+    some[0, 0] = np.nan
+    some[1, 1] = 0
+    scan = Scan(
+        quaternions=some, phase_id=np.zeros((2, 2), int), step=(0.1, 0.1),
+        phases=PhaseList(Phase("metal", space_group=225)),
+        patterns=da.from_array(patterns[:4].reshape(2, 2, 60, 60)),
+    )  # fmt: skip
+    refined, fit = refine_orientations(scan, model, CAMERA)
+    assert fit[0, 0] == fit[1, 1] == 0
+    assert (fit[[0, 1], [1, 0]] > FIT).all()
+    assert np.isnan(refined.quaternions[0, 0]).all()

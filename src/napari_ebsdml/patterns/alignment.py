@@ -27,7 +27,7 @@ def align(
     Parameters
     ----------
     patterns : (patterns, p) float32 array
-        Flattened, see `search.flattened`.
+        Flattened, see `sheet.flattened`.
     owner : (n,) int array
         Pattern of each of n fits.
     places : (p, 2) array

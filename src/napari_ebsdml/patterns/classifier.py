@@ -271,8 +271,9 @@ class SpaceGroupClassifier:
         Raises
         ------
         MissingDataError
-            When the scan has no patterns, or orientations without a detector; or neither, and
-            no camera fits.
+            When the scan has no patterns, or orientations without a detector.
+        MissingDataError, InputError
+            When there are neither, no camera fits, and the model has no network of raw patterns.
         InputError
             When an argument is out of range.
         """

@@ -25,11 +25,16 @@ def find_mask(patterns: NDArray[np.generic]) -> NDArray[np.bool_]:
     """Pixels that carry signal: False outside a circular mask.
 
     A mask shows as one value in all four corners of all patterns; only pixels that keep that
-    value in every pattern, outside the middle of the screen, count as masked.
+    value in every pattern, outside the middle of the screen, count as masked. So do pixels that
+    are no number in any pattern.
     """
     rows, columns = patterns.shape[-2:]
     stack = patterns.reshape(-1, rows, columns)[:64]
     everywhere = np.ones((rows, columns), dtype=bool)
+    if stack.dtype.kind == "f" and len(stack):
+        holes = ~np.isfinite(stack).any(axis=0)
+        if holes.any() and not holes.all():
+            return ~holes & find_mask(np.nan_to_num(stack, posinf=0.0, neginf=0.0))
     corner = stack[:, [0, 0, -1, -1], [0, -1, 0, -1]]
     if not (corner == corner[0, 0]).all():
         return everywhere
@@ -39,6 +44,14 @@ def find_mask(patterns: NDArray[np.generic]) -> NDArray[np.bool_]:
     masked = same & far
     # A few saturated or dead corner pixels are no mask, nor is a pattern without any signal.
     return ~masked if masked.mean() > 0.02 and same.mean() < 0.6 else everywhere
+
+
+def fill_gaps(raw: NDArray[np.float32]) -> None:
+    """Give pixels that are no number the mean of their pattern, in place: (n, rows, columns)."""
+    gaps = ~np.isfinite(raw)
+    for k in np.flatnonzero(gaps.any(axis=(1, 2))):
+        good = raw[k][~gaps[k]]
+        raw[k][gaps[k]] = good.mean() if len(good) else 0.0
 
 
 def _polynomials(valid: NDArray[np.bool_], degree: int = 6) -> NDArray[np.float32]:
@@ -109,8 +122,7 @@ def fold_patterns(
     def work(start: int) -> None:
         part = slice(start, start + _CHUNK)
         raw = np.array(patterns[part], dtype=np.float32, order="C")
-        if not np.isfinite(raw).all():
-            raw = np.nan_to_num(raw, nan=0.0, posinf=0.0, neginf=0.0)
+        fill_gaps(raw)
         lines = raw.reshape(len(raw), -1)
         lines -= lines[:, inside].mean(axis=1, keepdims=True) if inside.any() else 0.0
         # Raw patterns carry bands of one per cent on a hill that a blur alone leaves traces of.

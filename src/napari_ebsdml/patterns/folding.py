@@ -41,6 +41,16 @@ def check_patterns(patterns: Any) -> tuple[int, ...]:
     return tuple(int(n) for n in patterns.shape[:-2])
 
 
+def check_mask(mask: NDArray[np.bool_] | None, patterns: Any) -> None:
+    """Raise an InputError when a mask has another shape than the patterns, or leaves nothing."""
+    if mask is None or getattr(patterns, "ndim", 0) < 2:
+        return
+    if np.shape(mask) != tuple(patterns.shape[-2:]):
+        raise InputError(f"The mask has shape {np.shape(mask)}, not {patterns.shape[-2:]}.")
+    if not np.any(mask):
+        raise InputError("The mask leaves no pixel; it must be True where pixels carry signal.")
+
+
 def geometry_of(patterns: Any, detector: Any, number: int) -> Geometry:
     """Geometry for patterns, with one pattern centre or one for each of them.
 

@@ -99,10 +99,13 @@ def _some(patterns: Any) -> NDArray[np.generic]:
     if patterns.ndim == 3:
         return np.asarray(patterns[_spread(patterns.shape[0], _LOOKED_AT)])
     rows = []
-    for row in _spread(patterns.shape[0], _ROWS):
+    across = max(1, int(np.prod(patterns.shape[1:-2], dtype=int)))
+    # Thin maps and line scans have few rows, or few pixels in each.
+    chosen = _spread(patterns.shape[0], max(_ROWS, -(-_LOOKED_AT // across)))
+    for row in chosen:
         line = patterns[int(row)]
         line = line.reshape(-1, *size)
-        rows.append(np.asarray(line[_spread(line.shape[0], _LOOKED_AT // _ROWS)]))
+        rows.append(np.asarray(line[_spread(line.shape[0], -(-_LOOKED_AT // len(chosen)))]))
     return np.concatenate(rows) if rows else np.zeros((0, *size))
 
 

@@ -15,6 +15,7 @@ from napari_ebsdml.patterns.folding import (
     NEEDS_ORIENTATIONS,
     Progress,
     check_given,
+    check_mask,
     check_patterns,
     folded_pieces,
     geometry_of,
@@ -107,7 +108,8 @@ def _predict_unindexed_scan(
                 f"{scan.name} has no orientations, and its patterns fit no camera; index it first."
             )
         # Without orientations there are no grains to average over.
-        return raw.predict_scan(scan, by="pixel", mask=mask, progress=_later(progress, start))
+        by = "map" if by == "map" else "pixel"
+        return raw.predict_scan(scan, by=by, mask=mask, progress=_later(progress, start))
     middle = start + 0.8 * (1 - start)
     quaternions, fit = index_patterns(
         model.search, scan.patterns, geometry, mask, _later(progress, start, middle)
@@ -133,6 +135,7 @@ def _camera(
     model: SpaceGroupClassifier, patterns: Any, detector: Any, mask: Mask, progress: Progress
 ) -> tuple[Geometry | None, float]:
     """Geometry that was given or found, None where none is sure; and the part of work done."""
+    check_mask(mask, patterns)
     if detector is not None:
         shape = check_patterns(patterns)
         return geometry_of(patterns, detector, int(np.prod(shape, dtype=int))), 0.0

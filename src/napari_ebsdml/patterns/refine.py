@@ -135,7 +135,8 @@ def refine_orientations(
         for first in range(0, len(block), _PIECE):
             piece = block[first : first + _PIECE]
             at = np.arange(start + first, start + first + len(piece))
-            good = indexed[at]
+            good = indexed[at] & np.isfinite(flat[at]).all(axis=1)
+            good &= np.linalg.norm(np.nan_to_num(flat[at]), axis=1) > 0.5
             if good.any():
                 mine = camera.take(at[good])
                 q, fit = search.refine(piece[good], flat[at[good]], mine, mask)

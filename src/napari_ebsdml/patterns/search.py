@@ -93,7 +93,8 @@ class OrientationSearch:
         ----------
         patterns : (n, rows, columns) array
         geometry
-            With one pattern centre or one per pattern.
+            With one pattern centre or one per pattern; these may drift, by a tenth of the screen
+            at most: the search starts from their mean.
         mask : (rows, columns) bool array
             Pixels that carry signal.
 
@@ -201,8 +202,9 @@ class OrientationSearch:
     def _dictionary(self, sheet: Sheet, geometry: Geometry) -> Dictionary:
         """For the mean of the pattern centres; kept as long as it is asked for again."""
         bounds = geometry.bounds.mean(axis=0)
-        if self._last is not None:
-            old, places, dictionary = self._last
+        last = self._last
+        if last is not None:
+            old, places, dictionary = last
             # Centres drift over a map; the fit that follows takes each pattern's own.
             near = np.abs(old - bounds).max() < 0.005
             if near and np.array_equal(places, sheet.coarse_places):

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.patterns import _kernels
-from napari_ebsdml.patterns.fold import _polynomials
+from napari_ebsdml.patterns.fold import _polynomials, fill_gaps
 
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 _LOWEST_CEILING = 0.3
+_BLANK = 1e-3
+"""Patterns whose flattened pixels have a smaller mean square show nothing."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,7 @@ def flattened(patterns: NDArray[np.generic], mask: Mask, plan: Plan) -> Sheet:
     valid = _binned(mask[None].astype(np.float32), fine)[0] > 0.99
     small = _binned(valid[None].astype(np.float32), coarse)[0]
     raw = np.array(patterns, dtype=np.float32, order="C")
-    if not np.isfinite(raw).all():
-        raw = np.nan_to_num(raw, nan=0.0, posinf=0.0, neginf=0.0)
+    fill_gaps(raw)
     raw = np.ascontiguousarray(_binned(raw, fine))
     radius = max(2, round(min(fine) / 8))
     norm = valid.astype(np.float32)
@@ -93,6 +94,8 @@ def flattened(patterns: NDArray[np.generic], mask: Mask, plan: Plan) -> Sheet:
     _kernels.noise_power(flat, valid, noise)
     power = np.maximum((flat**2).sum(axis=(1, 2), dtype=np.float64), 1e-9)
     ceiling = np.sqrt(np.clip(1 - noise / power, _LOWEST_CEILING**2, 1.0))
+    # Black and saturated patterns have no noise either.
+    ceiling[power < _BLANK * valid.sum()] = _LOWEST_CEILING
     # Bins at the mask's rim are means of fewer pixels.
     good = small > 0.5
     binned = _binned(flat, coarse)[:, good] / small[good]

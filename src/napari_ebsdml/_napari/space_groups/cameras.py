@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from napari_ebsdml.errors import MissingDataError
+from napari_ebsdml.patterns.folding import told_camera
 from napari_ebsdml.scan import Scan
 
 FILE, OWN, REFINED, SEARCH = "file", "own", "refined", "search"
@@ -54,7 +57,7 @@ class Way:
 
 
 def tells_centre(scan: Scan) -> bool:
-    """Whether a file tells the pattern centre; kikuchipy is not imported for it.
+    """Whether a file tells the pattern centre; kikuchipy is mostly not imported for it.
 
     Readers of files without one (.up1, .ebsp, .dat, folders of images) leave kikuchipy's default,
     the middle of the screen, which no map was ever measured with.
@@ -63,8 +66,9 @@ def tells_centre(scan: Scan) -> bool:
     if isinstance(maker, partial):
         # As `io._detector.detector_maker` leaves it: the screen's shape, then the settings.
         settings = next((part for part in maker.args if isinstance(part, dict)), None)
-        return settings is None or settings.get("pc") is not None
-    return maker is not None
+        pc = None if settings is None else settings.get("pc")
+        return pc is not None and not (np.asarray(pc) == 0.5).all()
+    return maker is not None and told_camera(scan) is not None
 
 
 def way_of(scan: Scan, camera: Camera) -> Way:
