@@ -36,7 +36,6 @@ from napari_ebsdml._napari.space_groups.cameras import (
 )
 from napari_ebsdml._napari.space_groups.pixel_panel import HEAT
 from napari_ebsdml._napari.space_groups.results import FOUND, GROUP, RESULT, remove_found
-from napari_ebsdml._napari.space_groups.searched import pattern_centre
 from napari_ebsdml.errors import MissingDataError
 from napari_ebsdml.maps.ipf import ipf_colors
 from napari_ebsdml.patterns import camera as camera_search
@@ -143,8 +142,8 @@ def test_the_pattern_centre_is_searched_for(
     one = layer(viewer, f"crystal frame: {GROUP}").metadata[RESULT]
     truth = Geometry.from_angles(PC, (60, 60))
     np.testing.assert_allclose(one.camera.bounds, truth.bounds, atol=0.03)
-    assert pattern_centre(truth) == pytest.approx(PC)
-    x, y, z = pattern_centre(one.camera)
+    assert truth.centre == pytest.approx(PC)
+    x, y, z = one.camera.centre
     assert f"x {x:.3f}, y {y:.3f}, z {z:.3f}" in widget.message.text()
     assert one.settings["pattern_centre_found"] == pytest.approx([x, y, z], abs=1e-4)
     assert set(np.unique(one.result.space_group[:, 4:8])) <= {0, 229}

@@ -100,9 +100,7 @@ def _way(
     text = f"{scan.name}: orientations searched for, {100 * (result.fit >= FIT).mean():.0f} % fit"
     where = FILE
     if result.geometry is not None:
-        # The reverse of `Geometry.from_angles`.
-        x0, x1, y0, y1 = result.geometry.bounds.mean(axis=0)
-        arrays["pattern_centre"] = np.array([-x0 / (x1 - x0), y1 / (y1 - y0), 1 / (y1 - y0)])
+        arrays["pattern_centre"] = np.array(result.geometry.centre)
         where = " ".join(f"{value:.4f}" for value in arrays["pattern_centre"])
         text += f"; pattern centre found: {where} (Bruker)"
         where = f"searched: {where}"

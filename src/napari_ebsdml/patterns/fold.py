@@ -54,7 +54,43 @@ def fill_gaps(raw: NDArray[np.float32]) -> None:
         raw[k][gaps[k]] = good.mean() if len(good) else 0.0
 
 
-def _polynomials(valid: NDArray[np.bool_], degree: int = 6) -> NDArray[np.float32]:
+def flattener(
+    valid: NDArray[np.bool_],
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Function that removes the background of patterns and evens out their contrast.
+
+    Parameters
+    ----------
+    valid : (rows, columns) bool array
+        Pixels that carry signal.
+
+    Returns
+    -------
+    Callable
+        From raw patterns (n, rows, columns), which it overwrites, to flat ones.
+    """
+    rows, columns = valid.shape
+    radius = max(2, round(min(rows, columns) / 8))
+    norm = valid.astype(np.float32)
+    _kernels.blur(norm, radius, np.empty_like(norm), np.empty((columns, rows), np.float32))
+    norm = np.maximum(norm, 1.0)
+    inside = valid.ravel()
+    smooth = polynomials(valid)
+
+    def flattened(raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        fill_gaps(raw)
+        lines = raw.reshape(len(raw), -1)
+        lines -= lines[:, inside].mean(axis=1, keepdims=True) if inside.any() else 0.0
+        # Raw patterns carry bands of one per cent on a hill that a blur alone leaves traces of.
+        lines -= (lines @ smooth) @ smooth.T
+        flat = np.empty_like(raw)
+        _kernels.flatten(raw, valid, norm, radius, flat)
+        return flat
+
+    return flattened
+
+
+def polynomials(valid: NDArray[np.bool_], degree: int = 6) -> NDArray[np.float32]:
     """Orthonormal polynomials over the valid pixels, (pixels, terms); 0 elsewhere."""
     rows, columns = valid.shape
     y = np.polynomial.legendre.legvander(np.linspace(-1, 1, rows), degree)
@@ -109,26 +145,14 @@ def fold_patterns(
     valid = find_mask(patterns) if mask is None else np.asarray(mask, dtype=bool)
     if valid.shape != patterns.shape[1:]:
         raise InputError(f"The mask has shape {valid.shape}, not {patterns.shape[1:]}.")
-    rows, columns = geometry.shape
     turns = matrices(to_kikuchipy(q)) @ geometry.to_sample
-    radius = max(2, round(min(rows, columns) / 8))
-    norm = valid.astype(np.float32)
-    _kernels.blur(norm, radius, np.empty_like(norm), np.empty((columns, rows), np.float32))
-    norm = np.maximum(norm, 1.0)
-    inside = valid.ravel()
-    smooth = _polynomials(valid)
+    flattened = flattener(valid)
     folded = Folded.empty(n, steps)
 
     def work(start: int) -> None:
         part = slice(start, start + _CHUNK)
         raw = np.array(patterns[part], dtype=np.float32, order="C")
-        fill_gaps(raw)
-        lines = raw.reshape(len(raw), -1)
-        lines -= lines[:, inside].mean(axis=1, keepdims=True) if inside.any() else 0.0
-        # Raw patterns carry bands of one per cent on a hill that a blur alone leaves traces of.
-        lines -= (lines @ smooth) @ smooth.T
-        flat = np.empty_like(raw)
-        _kernels.flatten(raw, valid, norm, radius, flat)
+        flat = flattened(raw)
         bounds = geometry.bounds if len(geometry.bounds) == 1 else geometry.bounds[part]
         mine = folded.take(part)
         _kernels.noise_power(flat, valid, mine.noise)

@@ -128,6 +128,12 @@ class Geometry:
         shift = np.array([-dx, -dx, dy, dy]) * height[:, None]
         return Geometry((self.bounds + shift) * scale, self.to_sample, self.shape)
 
+    @property
+    def centre(self) -> tuple[float, float, float]:
+        """Mean pattern centre in Bruker's convention, see `from_angles`."""
+        x0, x1, y0, y1 = self.bounds.mean(axis=0)
+        return float(-x0 / (x1 - x0)), float(y1 / (y1 - y0)), float(1 / (y1 - y0))
+
     def take(self, which: Any) -> Geometry:
         """Geometry of some of the patterns."""
         if len(self.bounds) == 1:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.patterns import _kernels
-from napari_ebsdml.patterns.fold import _polynomials, fill_gaps
+from napari_ebsdml.patterns.fold import fill_gaps, flattener, polynomials
 
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -74,22 +74,13 @@ class Sheet:
 def flattened(patterns: NDArray[np.generic], mask: Mask, plan: Plan) -> Sheet:
     """Bin patterns and remove their background as folding does."""
     shape = (int(patterns.shape[1]), int(patterns.shape[2]))
-    rows, columns = fine = _smaller(shape, plan.fine)
+    fine = _smaller(shape, plan.fine)
     coarse = _smaller(fine, plan.coarse)
     valid = _binned(mask[None].astype(np.float32), fine)[0] > 0.99
     small = _binned(valid[None].astype(np.float32), coarse)[0]
     raw = np.array(patterns, dtype=np.float32, order="C")
     fill_gaps(raw)
-    raw = np.ascontiguousarray(_binned(raw, fine))
-    radius = max(2, round(min(fine) / 8))
-    norm = valid.astype(np.float32)
-    _kernels.blur(norm, radius, np.empty_like(norm), np.empty((columns, rows), np.float32))
-    lines = raw.reshape(len(raw), -1)
-    lines -= lines[:, valid.ravel()].mean(axis=1, keepdims=True)
-    smooth = _polynomials(valid)
-    lines -= (lines @ smooth) @ smooth.T
-    flat = np.empty_like(raw)
-    _kernels.flatten(raw, valid, np.maximum(norm, 1.0), radius, flat)
+    flat = flattener(valid)(np.ascontiguousarray(_binned(raw, fine)))
     noise = np.zeros(len(flat), np.float32)
     _kernels.noise_power(flat, valid, noise)
     power = np.maximum((flat**2).sum(axis=(1, 2), dtype=np.float64), 1e-9)
@@ -101,7 +92,7 @@ def flattened(patterns: NDArray[np.generic], mask: Mask, plan: Plan) -> Sheet:
     binned = _binned(flat, coarse)[:, good] / small[good]
     return Sheet(
         np.ascontiguousarray(flat[:, valid]), np.ascontiguousarray(binned, np.float32),
-        _places(valid), _places(good), _polynomials(good, 3)[good.ravel()], ceiling,
+        _places(valid), _places(good), polynomials(good, 3)[good.ravel()], ceiling,
     )  # fmt: skip
 
 

@@ -17,7 +17,6 @@ from napari_ebsdml._napari.space_groups.models import ModelEntry
 from napari_ebsdml.scan import NOT_INDEXED, Scan
 
 if TYPE_CHECKING:
-    from napari_ebsdml.patterns.geometry import Geometry
     from napari_ebsdml.patterns.result import SpaceGroupResult
 
 RATES = (100, 20)
@@ -92,7 +91,7 @@ def outcome(result: SpaceGroupResult, way: Way) -> str:
     if share < 50:
         text += " So few fit where the geometry is wrong or the crystals are not cubic."
     if result.geometry is not None:
-        x, y, z = pattern_centre(result.geometry)
+        x, y, z = result.geometry.centre
         text += (
             f" Pattern centre found: x {x:.3f}, y {y:.3f}, z {z:.3f} (Bruker); the camera's tilt "
             "cannot be told and is taken as 0°, so that all orientations may be turned alike."
@@ -108,14 +107,8 @@ def settings_of(result: SpaceGroupResult, way: Way) -> dict[str, Any]:
         return {"orientations": "none found: answered by the raw-pattern network"}
     found: dict[str, Any] = {"orientations": "searched for"}
     if result.geometry is not None:
-        found["pattern_centre_found"] = [round(v, 4) for v in pattern_centre(result.geometry)]
+        found["pattern_centre_found"] = [round(v, 4) for v in result.geometry.centre]
     return found
-
-
-def pattern_centre(geometry: Geometry) -> tuple[float, float, float]:
-    """Mean pattern centre in Bruker's convention, the reverse of `Geometry.from_angles`."""
-    x0, x1, y0, y1 = geometry.bounds.mean(axis=0)
-    return float(-x0 / (x1 - x0)), float(y1 / (y1 - y0)), float(1 / (y1 - y0))
 
 
 def fitting(result: SpaceGroupResult) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns import _kernels
-from napari_ebsdml.patterns.fold import _polynomials
+from napari_ebsdml.patterns.fold import polynomials
 
 LIMIT = 3.5
 """Prepared patterns lie between minus and plus this: local standard deviations."""
@@ -104,7 +104,7 @@ def prepare(
     _kernels.blur(norm, radius, np.empty_like(norm), np.empty((size, size), np.float32))
     norm = np.maximum(norm, 1.0)
     inside = valid.ravel()
-    smooth = _polynomials(valid)
+    smooth = polynomials(valid)
     out = np.empty((len(patterns), size, size), np.float32)
     for start in range(0, len(patterns), _CHUNK):
         raw: NDArray[Any] = np.asarray(
