@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.patterns.answer import answer
+from napari_ebsdml.patterns.answers.result import SpaceGroupResult, no_answers
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.fold import Folded
-from napari_ebsdml.patterns.result import SpaceGroupResult, no_answers
+from napari_ebsdml.patterns.crystal_frame.answer import answer
+from napari_ebsdml.patterns.frame.folded import Folded
 
 
 def show(title: str, rows: list[tuple], head: tuple) -> None:

@@ -18,10 +18,11 @@ import torch
 
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.fold import Folded, fold_patterns, refine_geometry
-from napari_ebsdml.patterns.library import Library, collect
-from napari_ebsdml.patterns.structures import PAPER
-from napari_ebsdml.patterns.synthetic import (
+from napari_ebsdml.patterns.crystals.library import Library, collect
+from napari_ebsdml.patterns.crystals.table import PAPER
+from napari_ebsdml.patterns.frame.fold import fold_patterns, refine_geometry
+from napari_ebsdml.patterns.frame.folded import Folded
+from napari_ebsdml.patterns.simulated.synthetic import (
     CLEAN,
     Reality,
     folded_many,

@@ -22,9 +22,9 @@ from scipy.ndimage import gaussian_filter
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.geometry import Geometry, from_kikuchipy
-from napari_ebsdml.patterns.library import Library
-from napari_ebsdml.patterns.synthetic import (
+from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.frame.geometry import Geometry, from_kikuchipy
+from napari_ebsdml.patterns.simulated.synthetic import (
     Reality,
     project_bands,
     random_geometry,

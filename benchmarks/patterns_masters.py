@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_ebsdml.patterns.simulate import simulate_folded
-from napari_ebsdml.patterns.sphere import simulate_sphere
-from napari_ebsdml.patterns.structures import STRANGERS, find
+from napari_ebsdml.patterns.crystals.master import simulate_sphere
+from napari_ebsdml.patterns.crystals.simulate import simulate_folded
+from napari_ebsdml.patterns.crystals.table import STRANGERS, find
 
 VOLTAGE_MATERIALS = ("FeAl", "Ni", "Al", "NbC", "Si", "W", "Fe")
 VOLTAGES = (10, 15, 30)

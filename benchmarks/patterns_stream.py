@@ -19,7 +19,7 @@ import torch
 
 from napari_ebsdml.errors import Cancelled
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.two_phase import two_phase_map
+from napari_ebsdml.patterns.simulated.two_phase import two_phase_map
 
 
 def peak() -> float:

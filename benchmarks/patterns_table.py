@@ -28,7 +28,7 @@ def real(model: SpaceGroupClassifier, data: Path) -> None:
     # With their orientations, as far as the file has them; the nine patterns are the same in all.
     folder = Path(kikuchipy.__file__).parent / "data"
     signal = kikuchipy.data.nickel_ebsd_small()
-    from napari_ebsdml.patterns.geometry import from_kikuchipy
+    from napari_ebsdml.patterns.frame.geometry import from_kikuchipy
 
     q = from_kikuchipy(signal.xmap.rotations.data).reshape(3, 3, 4)
     names = (
@@ -96,7 +96,7 @@ def speed(model: SpaceGroupClassifier, number: int = 6000) -> None:
     patterns = rng.integers(0, 255, (number, 60, 60), dtype=np.uint8)
     q = rng.normal(size=(number, 4))
     q /= np.linalg.norm(q, axis=1, keepdims=True)
-    from napari_ebsdml.patterns.geometry import Geometry
+    from napari_ebsdml.patterns.frame.geometry import Geometry
 
     camera = Geometry.from_angles((0.5, 0.3, 0.5), (60, 60))
     model.predict(patterns[:300], q[:300], camera)

@@ -3,7 +3,7 @@
     python benchmarks/patterns_two_phase.py [--model FILE] [--seeds 3]
 
 As Fig. 5 and Table 2 of doi:10.1038/s41598-021-87557-5; the same maps are made by
-`napari_ebsdml.patterns.two_phase.two_phase_map`.
+`napari_ebsdml.patterns.simulated.two_phase.two_phase_map`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import torch
 
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.two_phase import two_phase_map
+from napari_ebsdml.patterns.simulated.two_phase import two_phase_map
 from patterns_common import percent, shares, show
 
 

@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_ebsdml.patterns.answer import joint_and_match
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.fold import fold_patterns
-from napari_ebsdml.patterns.known import MODERATE
-from napari_ebsdml.patterns.library import collect
-from napari_ebsdml.patterns.structures import PAPER, STRANGERS, SYMBOLS
-from napari_ebsdml.patterns.synthetic import (
+from napari_ebsdml.patterns.crystal_frame.answer import joint_and_match
+from napari_ebsdml.patterns.crystal_frame.known import MODERATE
+from napari_ebsdml.patterns.crystal_frame.training import FITTED_STRANGERS
+from napari_ebsdml.patterns.crystals.library import collect
+from napari_ebsdml.patterns.crystals.table import PAPER, STRANGERS, SYMBOLS
+from napari_ebsdml.patterns.frame.fold import fold_patterns
+from napari_ebsdml.patterns.simulated.synthetic import (
     CLEAN,
     folded_many,
     project_bands,
@@ -31,7 +32,6 @@ from napari_ebsdml.patterns.synthetic import (
     random_quaternions,
     spoil,
 )
-from napari_ebsdml.patterns.train import FITTED_STRANGERS
 from patterns_common import ask, percent, show, spheres
 
 

@@ -4,7 +4,7 @@
     python benchmarks/patterns_unseen.py OUT.json --show
     python benchmarks/patterns_unseen.py LARGE.json --library large.npz --seeds 1
 
-The default library is that of the shipped model; ``python -m napari_ebsdml.patterns.library`` makes
+The default library is that of the shipped model; ``ebsdml dev library`` makes
 others. For each material a model is trained on all crystals but this one and those whose folded
 pattern correlates with its own by more than 0.98; then it is asked for patterns of this material.
 """
@@ -19,22 +19,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_ebsdml.patterns.answer import joint_and_match
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.fold import Folded
-from napari_ebsdml.patterns.known import MODERATE
-from napari_ebsdml.patterns.library import Library
-from napari_ebsdml.patterns.selection import covering, teaching
-from napari_ebsdml.patterns.structures import PAPER
-from napari_ebsdml.patterns.synthetic import CLEAN, Reality, folded_many
-from napari_ebsdml.patterns.templates import Templates
-from napari_ebsdml.patterns.train import (
+from napari_ebsdml.patterns.crystal_frame.answer import joint_and_match
+from napari_ebsdml.patterns.crystal_frame.known import MODERATE
+from napari_ebsdml.patterns.crystal_frame.selection import covering, teaching
+from napari_ebsdml.patterns.crystal_frame.training import (
     Recipe,
     fit_networks,
     hold_out,
     joint_classes,
     simulate_features,
 )
+from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.crystals.table import PAPER
+from napari_ebsdml.patterns.frame.folded import Folded
+from napari_ebsdml.patterns.search.templates import Templates
+from napari_ebsdml.patterns.simulated.synthetic import CLEAN, Reality, folded_many
 from patterns_common import ask, show
 
 TWIN = 0.98

@@ -22,8 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_ebsdml.patterns.geometry import Geometry
-from napari_ebsdml.patterns.library import Library
+from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.crystals.table import PAPER
+from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.raw import (
     LabelledPatterns,
     RawClassifier,
@@ -32,9 +33,13 @@ from napari_ebsdml.patterns.raw import (
     class_table,
     material_table,
 )
-from napari_ebsdml.patterns.structures import PAPER
-from napari_ebsdml.patterns.synthetic import Reality, project_bands, random_quaternions, spoil
-from napari_ebsdml.patterns.two_phase import PC, SAMPLE_TILT, TILT, two_phase_map
+from napari_ebsdml.patterns.simulated.synthetic import (
+    Reality,
+    project_bands,
+    random_quaternions,
+    spoil,
+)
+from napari_ebsdml.patterns.simulated.two_phase import PC, SAMPLE_TILT, TILT, two_phase_map
 
 STARTS = ("scratch", "transfer")
 REALITY = Reality((60,), (0.3, 0.7), 0.0, 0.0, 0.0, 0.6)

@@ -6,7 +6,7 @@
 "all" trains without the 18 materials of doi:10.1038/s41598-021-87557-5 and without every crystal
 whose master pattern correlates with one of theirs by more than 0.98. "folds" goes on from there in
 three folds: each may see the other folds' materials, but neither its own nor their near-twins.
-FOLDER holds simulated master patterns (``python -m napari_ebsdml.patterns.library``). Stopped runs
+FOLDER holds simulated master patterns (``ebsdml dev library``). Stopped runs
 go on where they were; tables land in RESULTS as text.
 """
 
@@ -17,18 +17,18 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_ebsdml.patterns.library import Library
+from napari_ebsdml.patterns.crystal_frame.selection import teaching
+from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.crystals.table import PAPER
 from napari_ebsdml.patterns.raw import RawClassifier, class_table
-from napari_ebsdml.patterns.raw.stream import (
+from napari_ebsdml.patterns.raw.simulated_training import (
     TRAINED_STRANGERS,
     StreamRecipe,
     simulate,
     stream_training,
 )
-from napari_ebsdml.patterns.selection import teaching
-from napari_ebsdml.patterns.structures import PAPER
-from napari_ebsdml.patterns.synthetic import Reality
-from napari_ebsdml.patterns.templates import Templates
+from napari_ebsdml.patterns.search.templates import Templates
+from napari_ebsdml.patterns.simulated.synthetic import Reality
 
 TWIN = 0.98
 FOLDS = (

@@ -234,9 +234,9 @@ def test_spacegroups_of_maps_that_nobody_indexed(
 ) -> None:
     import kikuchipy
 
-    from napari_ebsdml.patterns import prediction
-    from napari_ebsdml.patterns.camera import FoundCamera
-    from napari_ebsdml.patterns.geometry import Geometry
+    from napari_ebsdml.patterns.crystal_frame import prediction
+    from napari_ebsdml.patterns.frame.geometry import Geometry
+    from napari_ebsdml.patterns.search.camera import FoundCamera
 
     data = Path(kikuchipy.__file__).parent / "data"
     nickel = ebsdml.read(data / "kikuchipy_h5ebsd" / "patterns.h5")

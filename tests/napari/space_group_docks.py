@@ -13,13 +13,13 @@ from npe2 import PluginManifest
 from orix.crystal_map import Phase, PhaseList
 
 from napari_ebsdml import Scan, Source
-from napari_ebsdml._napari.map_layers import map_layers
+from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
-from napari_ebsdml.patterns import _kernels
-from napari_ebsdml.patterns.geometry import Geometry, matrices, to_kikuchipy
-from napari_ebsdml.patterns.library import Library
-from napari_ebsdml.patterns.synthetic import CLEAN, random_quaternions, spoil
-from napari_ebsdml.patterns.triangle import FINE
+from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.frame import _kernels
+from napari_ebsdml.patterns.frame.geometry import Geometry, matrices, to_kikuchipy
+from napari_ebsdml.patterns.frame.triangle import FINE
+from napari_ebsdml.patterns.simulated.synthetic import CLEAN, random_quaternions, spoil
 
 PLUGIN = "napari-ebsdml"
 PC, TILT = (0.5, 0.25, 0.55), 5.0

@@ -10,7 +10,8 @@ import pytest
 from skimage.io import imread
 
 import napari_ebsdml as ebsdml
-from napari_ebsdml._napari import demo, demo_steps
+from napari_ebsdml._napari.demo import __main__ as demo
+from napari_ebsdml._napari.demo import steps as demo_steps
 
 
 def test_demo_saves_a_picture_of_the_map(

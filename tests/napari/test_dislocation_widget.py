@@ -19,8 +19,8 @@ from orix.crystal_map import Phase
 from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import InputError, Scan, Source
-from napari_ebsdml._napari.dislocation_form import MODEL_FIELDS
-from napari_ebsdml._napari.dislocation_layers import (
+from napari_ebsdml._napari.dislocations.form import MODEL_FIELDS
+from napari_ebsdml._napari.dislocations.layers import (
     GOOD,
     GUESS,
     OUTSIDE,
@@ -32,11 +32,11 @@ from napari_ebsdml._napari.dislocation_layers import (
     in_short,
     validity,
 )
-from napari_ebsdml._napari.dislocation_widget import DislocationWidget, compute_density
-from napari_ebsdml._napari.fields import Number
-from napari_ebsdml._napari.gnd_layers import RESULT
-from napari_ebsdml._napari.gnd_widget import GndWidget
-from napari_ebsdml._napari.map_layers import map_layers
+from napari_ebsdml._napari.dislocations.widget import DislocationWidget, compute_density
+from napari_ebsdml._napari.files.map_layers import map_layers
+from napari_ebsdml._napari.gnd.layers import RESULT
+from napari_ebsdml._napari.gnd.widget import GndWidget
+from napari_ebsdml._napari.shell.fields import Number
 from napari_ebsdml.dislocations.averages import (
     density_averages,
     density_increments,
@@ -240,7 +240,7 @@ def test_form_offers_the_default_thickness_without_loading_torch() -> None:
     assert isinstance(thickness, Number)
     assert thickness.default == pytest.approx(1000 * INFORMATION_DEPTH)
     code = (
-        "import sys, napari_ebsdml._napari.dislocation_widget as w; "
+        "import sys, napari_ebsdml._napari.dislocations.widget as w; "
         "assert 'torch' not in sys.modules, 'torch'; assert w.DislocationWidget"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)

@@ -16,12 +16,12 @@ from orix.crystal_map import Phase, PhaseList
 from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import Scan, Source
-from napari_ebsdml._napari import gnd_widget
-from napari_ebsdml._napari.gnd_form import GND_FIELDS, LEAVE_OUT
-from napari_ebsdml._napari.gnd_layers import RESULT, further_layers, log_limits
-from napari_ebsdml._napari.gnd_widget import GndWidget, pretty
-from napari_ebsdml._napari.map_layers import map_layers
-from napari_ebsdml._napari.settings import remembered
+from napari_ebsdml._napari.files.map_layers import map_layers
+from napari_ebsdml._napari.gnd import widget as gnd_widget
+from napari_ebsdml._napari.gnd.form import GND_FIELDS, LEAVE_OUT
+from napari_ebsdml._napari.gnd.layers import RESULT, further_layers, log_limits
+from napari_ebsdml._napari.gnd.widget import GndWidget, pretty
+from napari_ebsdml._napari.shell.settings import remembered
 from napari_ebsdml.dislocations.averages import gnd_averages
 from napari_ebsdml.dislocations.gnd import gnd_density
 from napari_ebsdml.samples import deformed

@@ -13,11 +13,11 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import InputError, Scan, WriteError
-from napari_ebsdml._napari.classes import LabelClass
-from napari_ebsdml._napari.layers import add_result
-from napari_ebsdml._napari.legend import LayerLegend, nice_ticks
-from napari_ebsdml._napari.map_layers import map_layers
-from napari_ebsdml._napari.table import DataTable
+from napari_ebsdml._napari.files.map_layers import map_layers
+from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.shell.layers import add_result
+from napari_ebsdml._napari.shell.legend import LayerLegend, nice_ticks
+from napari_ebsdml._napari.shell.table import DataTable
 
 
 def _colors(widget: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 from orix.crystal_map import Phase, PhaseList
 
 from napari_ebsdml import Scan
-from napari_ebsdml._napari.map_layers import can_stack, map_layers, phase_labels, stack_layers
+from napari_ebsdml._napari.files.map_layers import can_stack, map_layers, phase_labels, stack_layers
 from napari_ebsdml.maps.ipf import ipf_colors
 
 MakeScan = Callable[..., Scan]
@@ -117,7 +117,7 @@ def test_map_without_orientations_shows_its_patterns(make_scan: MakeScan) -> Non
 
 
 def test_large_patterns_are_sampled(make_scan: MakeScan, monkeypatch) -> None:
-    from napari_ebsdml._napari import map_layers as module
+    from napari_ebsdml._napari.files import map_layers as module
 
     patterns = da.arange(6 * 8 * 4, dtype=np.uint8).reshape(6, 8, 2, 2)
     monkeypatch.setattr(module, "_PATTERN_BYTES", patterns.nbytes // 4)

@@ -19,11 +19,11 @@ from superqt.utils import WorkerBase
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Scan, Source
-from napari_ebsdml._napari.layers import layers_of
-from napari_ebsdml._napari.map_layers import map_layers, stack_layers
-from napari_ebsdml._napari.map_results import compute_maps
-from napari_ebsdml._napari.map_settings import MapResult, MapSettings
-from napari_ebsdml._napari.maps_widget import FIELDS, MapsWidget
+from napari_ebsdml._napari.files.map_layers import map_layers, stack_layers
+from napari_ebsdml._napari.maps.results import compute_maps
+from napari_ebsdml._napari.maps.settings import MapResult, MapSettings
+from napari_ebsdml._napari.maps.widget import FIELDS, MapsWidget
+from napari_ebsdml._napari.shell.layers import layers_of
 
 PLUGIN = "napari-ebsdml"
 ROWS, COLUMNS = 12, 16

@@ -17,13 +17,13 @@ from skimage.io import imread
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import InputError, Scan, WriteError
-from napari_ebsdml._napari import pattern_feed
-from napari_ebsdml._napari.pattern_info import describe_pixel
-from napari_ebsdml._napari.pattern_panel import PatternPanel
-from napari_ebsdml._napari.pattern_picker import Pixel
-from napari_ebsdml._napari.pattern_processing import Processing, load_pattern, process
-from napari_ebsdml._napari.pattern_save import pixels
-from napari_ebsdml._napari.samples import nickel_path
+from napari_ebsdml._napari.files.samples import nickel_path
+from napari_ebsdml._napari.pattern_viewer import feed as pattern_feed
+from napari_ebsdml._napari.pattern_viewer.info import describe_pixel
+from napari_ebsdml._napari.pattern_viewer.panel import PatternPanel
+from napari_ebsdml._napari.pattern_viewer.picker import Pixel
+from napari_ebsdml._napari.pattern_viewer.processing import Processing, load_pattern, process
+from napari_ebsdml._napari.pattern_viewer.save import pixels
 
 MakeScan = Callable[..., Scan]
 

@@ -12,7 +12,8 @@ import pytest
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Cancelled, FileFormatError, InputError, MissingDataError, Scan
-from napari_ebsdml._napari.pattern_processing import (
+from napari_ebsdml._napari.files.samples import nickel_path
+from napari_ebsdml._napari.pattern_viewer.processing import (
     Processing,
     background_of,
     grey_levels,
@@ -20,8 +21,7 @@ from napari_ebsdml._napari.pattern_processing import (
     mean_pattern,
     process,
 )
-from napari_ebsdml._napari.pattern_virtual import rgb_of, virtual_images
-from napari_ebsdml._napari.samples import nickel_path
+from napari_ebsdml._napari.pattern_viewer.virtual import rgb_of, virtual_images
 from napari_ebsdml.io.static_background import static_background
 from napari_ebsdml.maps import virtual_backscatter, virtual_backscatter_grid
 
@@ -114,7 +114,7 @@ def test_mean_leaves_out_what_was_not_measured(make_scan: MakeScan, scan: Scan) 
 def test_mean_of_a_large_file_reads_a_part_and_can_be_cancelled(
     make_scan: MakeScan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_ebsdml._napari import pattern_processing
+    from napari_ebsdml._napari.pattern_viewer import processing as pattern_processing
 
     monkeypatch.setattr(pattern_processing, "_MEAN_BYTES", 32 * 1000)
     patterns = np.random.default_rng(0).normal(100, 5, (40, 60, 10, 12)).astype(np.float32)

@@ -18,13 +18,13 @@ from qtpy.QtWidgets import QApplication
 from superqt.utils import WorkerBase
 
 from napari_ebsdml import InputError, Scan
-from napari_ebsdml._napari.fields import Number
-from napari_ebsdml._napari.layers import layers_of
-from napari_ebsdml._napari.map_layers import map_layers, stack_layers
-from napari_ebsdml._napari.pattern_panel import DISPLAY, SECTION
-from napari_ebsdml._napari.pattern_picker import MARKER
-from napari_ebsdml._napari.pattern_save import pixels
-from napari_ebsdml._napari.pattern_viewer import PatternViewer
+from napari_ebsdml._napari.files.map_layers import map_layers, stack_layers
+from napari_ebsdml._napari.pattern_viewer.panel import DISPLAY, SECTION
+from napari_ebsdml._napari.pattern_viewer.picker import MARKER
+from napari_ebsdml._napari.pattern_viewer.save import pixels
+from napari_ebsdml._napari.pattern_viewer.viewer import PatternViewer
+from napari_ebsdml._napari.shell.fields import Number
+from napari_ebsdml._napari.shell.layers import layers_of
 
 MakeScan = Callable[..., Scan]
 Opener = Callable[[], PatternViewer]

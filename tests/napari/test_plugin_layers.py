@@ -10,8 +10,9 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 
 from napari_ebsdml import InputError, Scan
-from napari_ebsdml._napari.classes import LabelClass
-from napari_ebsdml._napari.layers import (
+from napari_ebsdml._napari.files.map_layers import map_layers, stack_layers
+from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.shell.layers import (
     add_result,
     contrast_limits,
     info_of,
@@ -21,7 +22,6 @@ from napari_ebsdml._napari.layers import (
     scans_in,
     scans_of,
 )
-from napari_ebsdml._napari.map_layers import map_layers, stack_layers
 
 MakeScan = Callable[..., Scan]
 

@@ -10,8 +10,8 @@ import pytest
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import FileFormatError, Scan
-from napari_ebsdml._napari import reader
-from napari_ebsdml._napari.reader import get_reader, notify, side_by_side
+from napari_ebsdml._napari.files import reader
+from napari_ebsdml._napari.files.reader import get_reader, notify, side_by_side
 
 MakeScan = Callable[..., Scan]
 

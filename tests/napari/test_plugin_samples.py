@@ -14,8 +14,8 @@ import pytest
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import InputError, Scan
-from napari_ebsdml._napari import samples
-from napari_ebsdml._napari.samples import fetch, registry
+from napari_ebsdml._napari.files import samples
+from napari_ebsdml._napari.files.samples import fetch, registry
 from napari_ebsdml.errors import DownloadError
 
 MakeScan = Callable[..., Scan]

@@ -16,11 +16,11 @@ from qtpy.QtWidgets import QApplication
 from superqt.utils import WorkerBase
 
 from napari_ebsdml import InputError, Scan
-from napari_ebsdml._napari.layers import layers_of
-from napari_ebsdml._napari.map_layers import map_layers
-from napari_ebsdml._napari.scan_widget import ScanWidget
-from napari_ebsdml._napari.settings import remember, remembered
-from napari_ebsdml._napari.workers import thread_count
+from napari_ebsdml._napari.files.map_layers import map_layers
+from napari_ebsdml._napari.shell.layers import layers_of
+from napari_ebsdml._napari.shell.scan_widget import ScanWidget
+from napari_ebsdml._napari.shell.settings import remember, remembered
+from napari_ebsdml._napari.shell.workers import thread_count
 
 PLUGIN = "napari-ebsdml"
 

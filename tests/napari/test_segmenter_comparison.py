@@ -9,8 +9,8 @@ import pytest
 from napari.components import ViewerModel
 from segmenter_panels import make_state, model, predict, steel, strokes
 
-from napari_ebsdml._napari.layers import add_result, info_of
 from napari_ebsdml._napari.segmenter.comparison import ComparisonPanel
+from napari_ebsdml._napari.shell.layers import add_result, info_of
 from napari_ebsdml.segmentation.comparison import FOREST, THRESHOLD, UNET
 
 

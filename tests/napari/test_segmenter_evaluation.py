@@ -15,10 +15,10 @@ from skimage.io import imread
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score, precision_score, recall_score
 
 from napari_ebsdml import WriteError
-from napari_ebsdml._napari.classes import LabelClass
-from napari_ebsdml._napari.layers import add_result
 from napari_ebsdml._napari.segmenter.evaluation_panel import EvaluationPanel
 from napari_ebsdml._napari.segmenter.truth import meaning_of
+from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.shell.layers import add_result
 
 
 @pytest.fixture

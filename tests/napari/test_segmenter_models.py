@@ -15,10 +15,10 @@ from qtpy.QtGui import QDropEvent
 from segmenter_panels import make_state, model, steel
 
 from napari_ebsdml import Segmenter, Source
-from napari_ebsdml._napari.layers import add_result, info_of
 from napari_ebsdml._napari.segmenter.model_files import file_of
 from napari_ebsdml._napari.segmenter.model_panel import Failed, ModelPanel
 from napari_ebsdml._napari.segmenter.state import SegmentClass
+from napari_ebsdml._napari.shell.layers import add_result, info_of
 
 
 @pytest.fixture

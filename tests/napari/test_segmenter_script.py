@@ -18,12 +18,12 @@ from segmenter_panels import QUICK, make_state, model, steel
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Segmenter
-from napari_ebsdml._napari.layers import add_result
 from napari_ebsdml._napari.segmenter.model_files import remember_file
 from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
 from napari_ebsdml._napari.segmenter.run_script import Run, write_script
 from napari_ebsdml._napari.segmenter.script import ScriptButton
 from napari_ebsdml._napari.segmenter.state import Pair, PredictOptions
+from napari_ebsdml._napari.shell.layers import add_result
 
 
 def train_in_dock(state: Any, qtbot: Any, more: bool = False, stop_after: int = 0, **settings: Any):

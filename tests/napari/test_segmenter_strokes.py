@@ -13,12 +13,12 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog
 
 from napari_ebsdml import InputError, Scan
-from napari_ebsdml._napari.layers import add_result
 from napari_ebsdml._napari.segmenter import annotation_layers as strokes_layers
 from napari_ebsdml._napari.segmenter.annotations_store import AnnotationsStore
 from napari_ebsdml._napari.segmenter.class_table import advice
 from napari_ebsdml._napari.segmenter.state import Pair, SegmentClass, SegmenterState
 from napari_ebsdml._napari.segmenter.strokes_panel import StrokesPanel
+from napari_ebsdml._napari.shell.layers import add_result
 
 
 @pytest.fixture

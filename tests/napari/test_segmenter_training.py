@@ -17,7 +17,7 @@ from orix.crystal_map import Phase, PhaseList
 from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import InputError, Scan, Segmenter, Source
-from napari_ebsdml._napari.map_layers import map_layers
+from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.segmenter import training_run
 from napari_ebsdml._napari.segmenter.inputs import GND
 from napari_ebsdml._napari.segmenter.training_form import (
@@ -27,7 +27,7 @@ from napari_ebsdml._napari.segmenter.training_form import (
     to_train_on,
 )
 from napari_ebsdml._napari.segmenter.widget import SegmenterWidget
-from napari_ebsdml._napari.settings import remembered
+from napari_ebsdml._napari.shell.settings import remembered
 
 PLUGIN = "napari-ebsdml"
 TINY = {"epochs": 3, "steps": 3, "crop": 32, "batch": 4, "held_out": 0.2, "coarser": False}

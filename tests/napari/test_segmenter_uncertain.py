@@ -11,8 +11,8 @@ from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 from segmenter_panels import make_state, predict, steel, strokes
 
-from napari_ebsdml._napari.layers import layers_of
 from napari_ebsdml._napari.segmenter.uncertain import UncertainPanel
+from napari_ebsdml._napari.shell.layers import layers_of
 
 
 @pytest.fixture

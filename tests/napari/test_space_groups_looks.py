@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from qtpy.QtGui import QColor
 
-from napari_ebsdml._napari.classes import class_features
-from napari_ebsdml._napari.space_groups.looks import (
+from napari_ebsdml._napari.shell.classes import class_features
+from napari_ebsdml._napari.space_groups.classify import PixelExplanation
+from napari_ebsdml._napari.space_groups.display import (
     UNKNOWN_COLOR,
     UNKNOWN_LABEL,
     both_columns,
@@ -23,10 +24,9 @@ from napari_ebsdml._napari.space_groups.looks import (
 )
 from napari_ebsdml._napari.space_groups.models import card_html
 from napari_ebsdml._napari.space_groups.overlay import AGAINST, FOR, band_picture, heat_map
-from napari_ebsdml._napari.space_groups.work import PixelExplanation
 from napari_ebsdml.learning.model_file import ModelCard
-from napari_ebsdml.patterns.compare import UNKNOWN, Answers, answers_of, cross_table
-from napari_ebsdml.patterns.result import SpaceGroupResult, no_answers
+from napari_ebsdml.patterns.answers.compare import UNKNOWN, Answers, answers_of, cross_table
+from napari_ebsdml.patterns.answers.result import SpaceGroupResult, no_answers
 
 GROUPS = (221, 223, 225, 227, 229, 230)
 

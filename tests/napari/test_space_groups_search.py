@@ -24,8 +24,8 @@ from space_group_docks import (
 )
 
 from napari_ebsdml import Scan, read
-from napari_ebsdml._napari.samples import nickel_path
-from napari_ebsdml._napari.space_groups import work
+from napari_ebsdml._napari.files.samples import nickel_path
+from napari_ebsdml._napari.space_groups import classify as work
 from napari_ebsdml._napari.space_groups.cameras import (
     SEARCH,
     Camera,
@@ -38,11 +38,11 @@ from napari_ebsdml._napari.space_groups.pixel_panel import HEAT
 from napari_ebsdml._napari.space_groups.results import FOUND, GROUP, RESULT, remove_found
 from napari_ebsdml.errors import MissingDataError
 from napari_ebsdml.maps.ipf import ipf_colors
-from napari_ebsdml.patterns import camera as camera_search
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.geometry import Geometry
-from napari_ebsdml.patterns.search import FIT, OrientationSearch
-from napari_ebsdml.patterns.sheet import Plan
+from napari_ebsdml.patterns.frame.geometry import Geometry
+from napari_ebsdml.patterns.search import camera as camera_search
+from napari_ebsdml.patterns.search.binned import Plan
+from napari_ebsdml.patterns.search.orientations import FIT, OrientationSearch
 
 
 @pytest.fixture(scope="module")

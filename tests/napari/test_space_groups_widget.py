@@ -22,15 +22,15 @@ from space_group_docks import (
 )
 
 from napari_ebsdml import Scan, Source
-from napari_ebsdml._napari.map_layers import map_layers
-from napari_ebsdml._napari.pattern_viewer import PatternViewer
-from napari_ebsdml._napari.space_groups import work
+from napari_ebsdml._napari.files.map_layers import map_layers
+from napari_ebsdml._napari.pattern_viewer.viewer import PatternViewer
+from napari_ebsdml._napari.space_groups import classify as work
 from napari_ebsdml._napari.space_groups.cameras import REFINED
 from napari_ebsdml._napari.space_groups.pixel_panel import HEAT, LINES
 from napari_ebsdml._napari.space_groups.results import RESULT
 from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
+from napari_ebsdml.patterns.answers.compare import answers_of
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.compare import answers_of
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from npe2 import PluginManifest
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QLabel
 
-from napari_ebsdml._napari.curves import CurvesWidget
-from napari_ebsdml._napari.histogram import DensityHistogram
-from napari_ebsdml._napari.theme import is_light, muted, shades
+from napari_ebsdml._napari.shell.curves import CurvesWidget
+from napari_ebsdml._napari.shell.histogram import DensityHistogram
+from napari_ebsdml._napari.shell.theme import is_light, muted, shades
 
 
 def contrast(one: str, other: str) -> float:

@@ -6,9 +6,9 @@ from itertools import permutations, product
 
 import numpy as np
 
-from napari_ebsdml.patterns import _kernels
-from napari_ebsdml.patterns.geometry import Geometry, matrices, to_kikuchipy
-from napari_ebsdml.patterns.triangle import FINE, node_directions
+from napari_ebsdml.patterns.frame import _kernels
+from napari_ebsdml.patterns.frame.geometry import Geometry, matrices, to_kikuchipy
+from napari_ebsdml.patterns.frame.triangle import FINE, node_directions
 
 CAMERA = Geometry.from_angles((0.5, 0.25, 0.55), (60, 60), 70, 5)
 

@@ -7,8 +7,8 @@ import pytest
 from band_crystals import BCC, DIAMOND, FCC, bands
 
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.library import Library
-from napari_ebsdml.patterns.train import Recipe
+from napari_ebsdml.patterns.crystal_frame.training import Recipe
+from napari_ebsdml.patterns.crystals.library import Library
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,11 @@ from orix.crystal_map import Phase, PhaseList
 from napari_ebsdml.errors import FileFormatError, InputError, MissingDataError
 from napari_ebsdml.learning.model_file import ModelError
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.library import Library
-from napari_ebsdml.patterns.prototypes import PROTOTYPES, invent
-from napari_ebsdml.patterns.sphere import read_master
-from napari_ebsdml.patterns.structures import OTHERS, PAPER, SYMBOLS
-from napari_ebsdml.patterns.synthetic import CLEAN, random_quaternions, spoil
+from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.crystals.master import read_master
+from napari_ebsdml.patterns.crystals.prototypes import PROTOTYPES, invent
+from napari_ebsdml.patterns.crystals.table import OTHERS, PAPER, SYMBOLS
+from napari_ebsdml.patterns.simulated.synthetic import CLEAN, random_quaternions, spoil
 from napari_ebsdml.scan import Scan
 
 
@@ -145,7 +145,7 @@ def test_twins_are_said_to_be_inseparable(library):
         np.append(library.space_groups, 221), np.append(library.energies, 20.0),
         np.concatenate([library.masters, library.masters[:1]]),
     )  # fmt: skip
-    from napari_ebsdml.patterns.train import Recipe
+    from napari_ebsdml.patterns.crystal_frame.training import Recipe
 
     recipe = Recipe(patterns=24, members=1, epochs=8, batch=64, validation=0.2)
     made = SpaceGroupClassifier.train(twin, recipe)
@@ -181,7 +181,7 @@ def test_the_explanation_points_at_the_bands(model, measured):
 
 def test_training_can_be_cancelled_and_says_what_it_lacks(library):
     from napari_ebsdml.errors import Cancelled
-    from napari_ebsdml.patterns.train import Recipe
+    from napari_ebsdml.patterns.crystal_frame.training import Recipe
 
     def stop(event):
         raise Cancelled("enough")
@@ -243,10 +243,10 @@ def test_a_simulated_master_pattern_is_like_emsofts():
     pytest.importorskip("de_ebsd", reason="de-ebsd (extra simulate) is not installed")
     import kikuchipy
 
-    from napari_ebsdml.patterns.simulate import simulate_directions
-    from napari_ebsdml.patterns.sphere import sample
-    from napari_ebsdml.patterns.structures import find
-    from napari_ebsdml.patterns.triangle import node_directions
+    from napari_ebsdml.patterns.crystals.master import sample
+    from napari_ebsdml.patterns.crystals.simulate import simulate_directions
+    from napari_ebsdml.patterns.crystals.table import find
+    from napari_ebsdml.patterns.frame.triangle import node_directions
 
     master = kikuchipy.data.nickel_ebsd_master_pattern_small(
         projection="lambert", hemisphere="both"

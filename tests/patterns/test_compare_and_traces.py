@@ -5,8 +5,7 @@ import pytest
 from band_crystals import CAMERA, bands
 
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.patterns import _kernels
-from napari_ebsdml.patterns.compare import (
+from napari_ebsdml.patterns.answers.compare import (
     DIFFERENT,
     MAY_BE,
     NOT_ASKED,
@@ -18,11 +17,12 @@ from napari_ebsdml.patterns.compare import (
     cross_table,
     right_share,
 )
-from napari_ebsdml.patterns.geometry import matrices, to_kikuchipy
-from napari_ebsdml.patterns.result import no_answers
-from napari_ebsdml.patterns.synthetic import random_quaternions
-from napari_ebsdml.patterns.traces import band_traces, plane_family
-from napari_ebsdml.patterns.triangle import FINE
+from napari_ebsdml.patterns.answers.result import no_answers
+from napari_ebsdml.patterns.frame import _kernels
+from napari_ebsdml.patterns.frame.bands import band_traces, plane_family
+from napari_ebsdml.patterns.frame.geometry import matrices, to_kikuchipy
+from napari_ebsdml.patterns.frame.triangle import FINE
+from napari_ebsdml.patterns.simulated.synthetic import random_quaternions
 
 
 def result(groups, others=None, known=None):

@@ -10,10 +10,10 @@ from orix.crystal_map import Phase, PhaseList
 
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.fine_tune import FineTuneRecipe, FineTuning
-from napari_ebsdml.patterns.library import Library
-from napari_ebsdml.patterns.measured import fold_scan
-from napari_ebsdml.patterns.synthetic import CLEAN, random_quaternions, spoil
+from napari_ebsdml.patterns.crystal_frame.fine_tune import FineTuneRecipe, FineTuning
+from napari_ebsdml.patterns.crystal_frame.measured import fold_scan
+from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.simulated.synthetic import CLEAN, random_quaternions, spoil
 from napari_ebsdml.scan import Scan
 
 # Half way between the diamond and the bcc crystals of the library, in a size of its own.

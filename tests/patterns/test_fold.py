@@ -5,18 +5,31 @@ import pytest
 from band_crystals import BCC, CAMERA, FCC, bands, project
 
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.patterns import _kernels
-from napari_ebsdml.patterns.fold import Folded, fill_gaps, find_mask, fold_patterns, refine_geometry
-from napari_ebsdml.patterns.geometry import Geometry, matrices, to_kikuchipy
-from napari_ebsdml.patterns.sphere import fold_master, lambert_directions, sample, to_lambert
-from napari_ebsdml.patterns.synthetic import (
+from napari_ebsdml.patterns.crystals.master import (
+    fold_master,
+    lambert_directions,
+    sample,
+    to_lambert,
+)
+from napari_ebsdml.patterns.frame import _kernels
+from napari_ebsdml.patterns.frame.flatten import fill_gaps, find_mask
+from napari_ebsdml.patterns.frame.fold import fold_patterns, refine_geometry
+from napari_ebsdml.patterns.frame.folded import Folded
+from napari_ebsdml.patterns.frame.geometry import Geometry, matrices, to_kikuchipy
+from napari_ebsdml.patterns.frame.triangle import (
+    FINE,
+    n_nodes,
+    node_directions,
+    solid_angles,
+    to_square,
+)
+from napari_ebsdml.patterns.simulated.synthetic import (
     CLEAN,
     Reality,
     folded_batch,
     random_quaternions,
     spoil,
 )
-from napari_ebsdml.patterns.triangle import FINE, n_nodes, node_directions, solid_angles, to_square
 
 
 def test_nodes_are_sorted_unit_vectors_and_areas_are_right():

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.patterns.geometry import (
+from napari_ebsdml.patterns.frame.geometry import (
     Geometry,
     from_kikuchipy,
     matrices,
     to_kikuchipy,
 )
-from napari_ebsdml.patterns.synthetic import random_quaternions
+from napari_ebsdml.patterns.simulated.synthetic import random_quaternions
 
 
 @pytest.fixture(scope="module")

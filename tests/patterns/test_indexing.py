@@ -16,12 +16,18 @@ from scipy.ndimage import gaussian_filter
 
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.errors import Cancelled, InputError, MissingDataError
-from napari_ebsdml.patterns import camera, refine_orientations
-from napari_ebsdml.patterns.geometry import Geometry, from_kikuchipy
-from napari_ebsdml.patterns.indexing import index_patterns, search_camera
-from napari_ebsdml.patterns.search import FIT, OrientationSearch, orientation_grid, tables
-from napari_ebsdml.patterns.sheet import Plan, flattened
-from napari_ebsdml.patterns.synthetic import CLEAN, random_quaternions, small_turns, spoil
+from napari_ebsdml.patterns import refine_orientations
+from napari_ebsdml.patterns.frame.geometry import Geometry, from_kikuchipy
+from napari_ebsdml.patterns.search import camera
+from napari_ebsdml.patterns.search.binned import Plan, flattened
+from napari_ebsdml.patterns.search.maps import index_patterns, search_camera
+from napari_ebsdml.patterns.search.orientations import (
+    FIT,
+    OrientationSearch,
+    orientation_grid,
+    tables,
+)
+from napari_ebsdml.patterns.simulated.synthetic import CLEAN, random_quaternions, small_turns, spoil
 from napari_ebsdml.scan import Scan
 
 QUICK = Plan(kinds=3, step=4, blur=2.2, coarse=300)

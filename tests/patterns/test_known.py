@@ -11,20 +11,26 @@ from band_crystals import BCC, CAMERA, FCC, bands, project
 
 from napari_ebsdml.errors import ModelError
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.fold import Folded, fold_patterns
-from napari_ebsdml.patterns.folded import CELLS, GROUPINGS
-from napari_ebsdml.patterns.geometry import matrices, to_kikuchipy
-from napari_ebsdml.patterns.known import MODERATE, WITNESSES, KnownScore, fit_known, witnesses
-from napari_ebsdml.patterns.sphere import lambert_directions, sample, simulate_sphere
-from napari_ebsdml.patterns.structures import find
-from napari_ebsdml.patterns.synthetic import (
+from napari_ebsdml.patterns.crystal_frame.known import (
+    MODERATE,
+    WITNESSES,
+    KnownScore,
+    fit_known,
+    witnesses,
+)
+from napari_ebsdml.patterns.crystals.master import lambert_directions, sample, simulate_sphere
+from napari_ebsdml.patterns.crystals.table import find
+from napari_ebsdml.patterns.frame.fold import fold_patterns
+from napari_ebsdml.patterns.frame.folded import CELLS, GROUPINGS, Folded
+from napari_ebsdml.patterns.frame.geometry import matrices, to_kikuchipy
+from napari_ebsdml.patterns.search.templates import Templates
+from napari_ebsdml.patterns.simulated.synthetic import (
     CLEAN,
     folded_many,
     project_bands,
     random_quaternions,
     spoil,
 )
-from napari_ebsdml.patterns.templates import Templates
 
 
 def sphere(planes: dict[tuple[int, int, int], float], cell: tuple[float, float, float]):
@@ -157,7 +163,7 @@ def test_sums_add_up():
 
 
 def _small():
-    from napari_ebsdml.patterns.geometry import Geometry
+    from napari_ebsdml.patterns.frame.geometry import Geometry
 
     return Geometry.from_angles((0.5, 0.25, 0.55), (40, 40), 70, 5)
 
@@ -244,7 +250,7 @@ def test_the_score_is_saved_and_an_older_file_refused_clearly(tmp_path):
     ],
 )
 def test_symmetry_saves_directions_and_loses_nothing(monkeypatch, name, function):
-    from napari_ebsdml.patterns import simulate
+    from napari_ebsdml.patterns.crystals import simulate
 
     asked = []
 

@@ -6,11 +6,11 @@ import pytest
 from band_crystals import CAMERA, FCC, bands, project
 
 from napari_ebsdml.errors import FileFormatError, InputError
-from napari_ebsdml.patterns.library import Library
-from napari_ebsdml.patterns.own import add_files, add_to_library, read_cif
-from napari_ebsdml.patterns.sphere import lambert_directions
-from napari_ebsdml.patterns.synthetic import CLEAN, random_quaternions, spoil
-from napari_ebsdml.patterns.train import Recipe
+from napari_ebsdml.patterns.crystal_frame.training import Recipe
+from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.crystals.master import lambert_directions
+from napari_ebsdml.patterns.crystals.user_crystals import add_files, add_to_library, read_cif
+from napari_ebsdml.patterns.simulated.synthetic import CLEAN, random_quaternions, spoil
 
 CIF = """data_{name}
 _cell_length_a {a}
@@ -141,8 +141,8 @@ def test_rhombohedral_crystals_are_simulated_on_hexagonal_axes():
     from de_ebsd import Crystal
     from de_ebsd.crystal.lattice import AtomSite
 
-    from napari_ebsdml.patterns.simulate import simulate_directions
-    from napari_ebsdml.patterns.structures import Site, Structure, find
+    from napari_ebsdml.patterns.crystals.simulate import simulate_directions
+    from napari_ebsdml.patterns.crystals.table import Site, Structure, find
 
     calcite = find("calcite")
     whole = Crystal(

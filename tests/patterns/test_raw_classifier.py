@@ -27,8 +27,19 @@ from napari_ebsdml.patterns.raw import (
     material_table,
 )
 from napari_ebsdml.patterns.raw.data import group_of
-from napari_ebsdml.patterns.raw.stream import StreamRecipe, simulate, stream_training, turned
-from napari_ebsdml.patterns.synthetic import CLEAN, Reality, random_quaternions, small_turns, spoil
+from napari_ebsdml.patterns.raw.simulated_training import (
+    StreamRecipe,
+    simulate,
+    stream_training,
+    turned,
+)
+from napari_ebsdml.patterns.simulated.synthetic import (
+    CLEAN,
+    Reality,
+    random_quaternions,
+    small_turns,
+    spoil,
+)
 from napari_ebsdml.scan import Scan
 
 RECIPE = RawRecipe(size=40, epochs=12, patience=6, batch=16, seed=1)

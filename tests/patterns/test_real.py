@@ -11,7 +11,7 @@ import pytest
 
 from napari_ebsdml import read
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.geometry import from_kikuchipy
+from napari_ebsdml.patterns.frame.geometry import from_kikuchipy
 
 
 @pytest.fixture(scope="module")

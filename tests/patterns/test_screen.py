@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from band_crystals import CAMERA, project
 
-from napari_ebsdml.patterns.screen import Screen, circle, expose
-from napari_ebsdml.patterns.synthetic import Reality, folded_batch, random_quaternions
+from napari_ebsdml.patterns.simulated.screen import Screen, circle, expose
+from napari_ebsdml.patterns.simulated.synthetic import Reality, folded_batch, random_quaternions
 
 PLAIN = Screen(
     contrast=(0.1, 0.1), background_width=(1e3, 1e3), background_offset=0.0, vignetting=(0, 0),

@@ -6,9 +6,9 @@ import pytest
 from band_crystals import CAMERA, project
 
 from napari_ebsdml.errors import Cancelled
-from napari_ebsdml.patterns import stream
-from napari_ebsdml.patterns.stream import blocks
-from napari_ebsdml.patterns.synthetic import CLEAN, random_quaternions, spoil
+from napari_ebsdml.patterns.frame import pieces as stream
+from napari_ebsdml.patterns.frame.pieces import blocks
+from napari_ebsdml.patterns.simulated.synthetic import CLEAN, random_quaternions, spoil
 
 
 def whole(patterns):

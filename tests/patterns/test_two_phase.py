@@ -6,7 +6,7 @@ import pytest
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.patterns.refine import refine_scan
-from napari_ebsdml.patterns.two_phase import two_phase_map
+from napari_ebsdml.patterns.simulated.two_phase import two_phase_map
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_arguments_out_of_range_are_named(library):
 
 
 def test_a_maps_camera_is_refined(library, model):
-    from napari_ebsdml.patterns.geometry import Geometry
+    from napari_ebsdml.patterns.frame.geometry import Geometry
 
     sample = two_phase_map((12, 16), ("fcc", "bcc"), 0.5, 5, library=library, grains=8, radius=1.5)
     right = Geometry.of(sample.scan.detector)

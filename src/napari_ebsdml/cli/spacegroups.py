@@ -22,7 +22,7 @@ from napari_ebsdml.cli._app import (
 from napari_ebsdml.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_ebsdml.patterns.result import SpaceGroupResult
+    from napari_ebsdml.patterns.answers.result import SpaceGroupResult
     from napari_ebsdml.scan import Scan
 
 FILE, SEARCHED, UNUSED = "file", "searched", "not used"
@@ -94,7 +94,7 @@ def _way(
             "network of raw patterns (by pixel), which is right far less often."
         )
         return {"orientations": UNUSED, "pattern centre": UNUSED}, {}
-    from napari_ebsdml.patterns.search import FIT
+    from napari_ebsdml.patterns.search.orientations import FIT
 
     arrays: dict[str, Any] = {"orientations": result.orientations, "fit": result.fit}
     text = f"{scan.name}: orientations searched for, {100 * (result.fit >= FIT).mean():.0f} % fit"

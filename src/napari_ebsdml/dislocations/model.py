@@ -11,8 +11,9 @@ from types import MappingProxyType
 import torch
 
 from napari_ebsdml.dislocations.network import LineNetwork
-from napari_ebsdml.errors import InputError, ModelError
+from napari_ebsdml.errors import ModelError
 from napari_ebsdml.learning.model_file import ModelCard, load_model, put_weights
+from napari_ebsdml.learning.shipped import shipped_path
 
 KIND = "dislocation-density"
 SHIPPED: Mapping[str, str] = MappingProxyType(
@@ -77,14 +78,7 @@ class DislocationModel:
         """
         if isinstance(model, DislocationModel):
             return model
-        if isinstance(model, str) and model in SHIPPED:
-            path = Path(__file__).resolve().parents[1] / "weights" / SHIPPED[model]
-        elif isinstance(model, str) and Path(model).name == model and not Path(model).suffix:
-            raise InputError(
-                f"No model {model!r}; there are {', '.join(SHIPPED)}, or give a .safetensors file."
-            )
-        else:
-            path = Path(model)
+        path = shipped_path(model, SHIPPED)
         file = path.with_suffix(".safetensors")
         stamp = file.stat().st_mtime_ns if file.is_file() else 0
         return _load(str(model), path, stamp)

@@ -1,6 +1,6 @@
 """Training of the dense network, as a function and as a command.
 
-``python -m napari_ebsdml.dislocations.train OUTPUT`` trains, shows its progress, keeps a
+``ebsdml dev train-density OUTPUT`` trains, shows its progress, keeps a
 checkpoint beside the output and goes on from it when it is started again.
 """
 
@@ -315,7 +315,7 @@ def card_of(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line of the training."""
     parser = argparse.ArgumentParser(
-        prog="python -m napari_ebsdml.dislocations.train",
+        prog="ebsdml dev train-density",
         description="Train the network for total dislocation density.",
     )
     parser.add_argument("output", type=Path, help="model file to write (.safetensors)")

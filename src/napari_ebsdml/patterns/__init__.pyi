@@ -1,13 +1,13 @@
+from .answers.result import SpaceGroupResult
 from .classifier import SpaceGroupClassifier
-from .explain import Explanation
-from .fold import fold_patterns, refine_geometry
-from .geometry import Geometry
-from .library import Library
-from .own import add_files, add_to_library, read_cif
+from .crystal_frame.explain import Explanation
+from .crystal_frame.training import Recipe
+from .crystals.library import Library
+from .crystals.user_crystals import add_files, add_to_library, read_cif
+from .frame.fold import fold_patterns, refine_geometry
+from .frame.geometry import Geometry
 from .refine import refine_orientations, refine_scan
-from .result import SpaceGroupResult
-from .train import Recipe
-from .two_phase import TwoPhaseSample, two_phase_map
+from .simulated.two_phase import TwoPhaseSample, two_phase_map
 
 __all__ = [
     "Explanation",

@@ -11,28 +11,33 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.model_file import ModelCard, read_card
-from napari_ebsdml.patterns.folding import check_given
-from napari_ebsdml.patterns.geometry import Geometry
-from napari_ebsdml.patterns.known import KnownScore, fit_known
-from napari_ebsdml.patterns.library import Library
-from napari_ebsdml.patterns.model_io import KIND, load_parts, save_parts
-from napari_ebsdml.patterns.network import FoldedNetwork
-from napari_ebsdml.patterns.prediction import predict_indexed, predict_scan, predict_unindexed
-from napari_ebsdml.patterns.result import SpaceGroupResult
-from napari_ebsdml.patterns.search import OrientationSearch
-from napari_ebsdml.patterns.selection import covering
-from napari_ebsdml.patterns.templates import Templates
-from napari_ebsdml.patterns.train import (
+from napari_ebsdml.learning.shipped import shipped_path
+from napari_ebsdml.patterns.answers.result import SpaceGroupResult
+from napari_ebsdml.patterns.crystal_frame.known import KnownScore, fit_known
+from napari_ebsdml.patterns.crystal_frame.model_io import KIND, load_parts, save_parts
+from napari_ebsdml.patterns.crystal_frame.network import FoldedNetwork
+from napari_ebsdml.patterns.crystal_frame.prediction import (
+    predict_indexed,
+    predict_scan,
+    predict_unindexed,
+)
+from napari_ebsdml.patterns.crystal_frame.selection import covering
+from napari_ebsdml.patterns.crystal_frame.training import (
     Recipe,
     joint_classes,
     train_networks,
 )
+from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.frame.checks import check_given
+from napari_ebsdml.patterns.frame.geometry import Geometry
+from napari_ebsdml.patterns.search.orientations import OrientationSearch
+from napari_ebsdml.patterns.search.templates import Templates
 
 if TYPE_CHECKING:
     from kikuchipy.detectors import EBSDDetector
 
     from napari_ebsdml.learning.loop import TrainingEvent
-    from napari_ebsdml.patterns.explain import Explanation
+    from napari_ebsdml.patterns.crystal_frame.explain import Explanation
     from napari_ebsdml.patterns.raw import LabelledPatterns, RawClassifier, RawRecipe
     from napari_ebsdml.scan import Scan
 
@@ -108,12 +113,7 @@ class SpaceGroupClassifier:
             When there is no shipped model of that name.
         """
         name = path
-        if isinstance(path, str) and path in SHIPPED:
-            path = Path(__file__).resolve().parents[1] / "weights" / SHIPPED[path]
-        elif isinstance(path, str) and Path(path).name == path and not Path(path).suffix:
-            raise InputError(
-                f"No model {path!r}; there is {', '.join(SHIPPED)}, or give a .safetensors file."
-            )
+        path = shipped_path(path, SHIPPED)
         if read_card(path).kind == "space-groups-raw":
             from napari_ebsdml.patterns.raw import RawClassifier
 
@@ -148,7 +148,7 @@ class SpaceGroupClassifier:
         Parameters
         ----------
         library
-            Or the file of one. Make one with ``python -m napari_ebsdml.patterns.library``.
+            Or the file of one. Make one with ``ebsdml dev library``.
             Labelled patterns train a raw-pattern network, see `RawClassifier.train`.
         recipe
             Default: that of the shipped model; for labelled patterns `RawRecipe`.
@@ -306,7 +306,7 @@ class SpaceGroupClassifier:
         InputError
             As for `predict`.
         """
-        from napari_ebsdml.patterns.explain import explain
+        from napari_ebsdml.patterns.crystal_frame.explain import explain
 
         return explain(self, pattern, quaternions, detector, samples)
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import InputError, MissingDataError
-from napari_ebsdml.patterns.fold import find_mask, refine_geometry
-from napari_ebsdml.patterns.folding import geometry_of, told_camera
-from napari_ebsdml.patterns.geometry import Geometry
-from napari_ebsdml.patterns.search import FIT
-from napari_ebsdml.patterns.stream import blocks
+from napari_ebsdml.patterns.frame.checks import geometry_of, told_camera
+from napari_ebsdml.patterns.frame.flatten import find_mask
+from napari_ebsdml.patterns.frame.fold import refine_geometry
+from napari_ebsdml.patterns.frame.geometry import Geometry
+from napari_ebsdml.patterns.frame.pieces import blocks
+from napari_ebsdml.patterns.search.orientations import FIT
 
 if TYPE_CHECKING:
     from kikuchipy.detectors import EBSDDetector

@@ -7,7 +7,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject
 
-from napari_ebsdml._napari.workers import Job, Outcome, Relay
+from napari_ebsdml._napari.shell.workers import Job, Outcome, Relay
 
 
 class Background(QObject):

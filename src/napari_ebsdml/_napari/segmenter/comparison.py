@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.classes import LabelClass
-from napari_ebsdml._napari.layers import add_result, layers_of
 from napari_ebsdml._napari.segmenter.truth import TruthChooser
-from napari_ebsdml._napari.table import DataTable
-from napari_ebsdml._napari.workers import thread_count
+from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.shell.layers import add_result, layers_of
+from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._napari.shell.workers import thread_count
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:

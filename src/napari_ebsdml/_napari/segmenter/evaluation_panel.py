@@ -21,17 +21,17 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ebsdml._napari.classes import LabelClass
-from napari_ebsdml._napari.layers import add_result, layers_of
 from napari_ebsdml._napari.segmenter.background import Background
 from napari_ebsdml._napari.segmenter.truth import TruthChooser
-from napari_ebsdml._napari.table import DataTable
+from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.shell.layers import add_result, layers_of
+from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
     from napari_ebsdml._napari.segmenter.state import SegmenterState
-    from napari_ebsdml._napari.workers import Outcome
+    from napari_ebsdml._napari.shell.workers import Outcome
     from napari_ebsdml.segmentation import Evaluation
 
 ACCURACY_MAP = "accuracy map"

@@ -26,8 +26,8 @@ class Inputs:
 
     def gnd(self, scan: Scan) -> GndDensity | None:
         """GND density that is shown on the scan."""
-        from napari_ebsdml._napari.gnd_layers import result_of
-        from napari_ebsdml._napari.gnd_widget import density_layer_of
+        from napari_ebsdml._napari.gnd.layers import result_of
+        from napari_ebsdml._napari.gnd.widget import density_layer_of
 
         layer = density_layer_of(self._viewer, scan)
         return result_of(layer) if layer is not None else None

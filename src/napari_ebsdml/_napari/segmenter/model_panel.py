@@ -15,7 +15,7 @@ from napari_ebsdml._napari.segmenter import model_files
 from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
 from napari_ebsdml._napari.segmenter.state import PredictOptions, SegmentClass
 from napari_ebsdml._napari.segmenter.training_run import Predicted, predict
-from napari_ebsdml._napari.table import DataTable
+from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.scan import Scan
 

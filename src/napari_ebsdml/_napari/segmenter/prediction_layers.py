@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_ebsdml._napari.classes import LabelClass
-from napari_ebsdml._napari.layers import add_result, info_of, layers_of
+from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.shell.layers import add_result, info_of, layers_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

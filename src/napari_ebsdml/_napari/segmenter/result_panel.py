@@ -8,13 +8,13 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.fields import Choice, Field, Flag, Form, Number
 from napari_ebsdml._napari.segmenter.background import Background
 from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
 from napari_ebsdml._napari.segmenter.state import PredictOptions, SegmenterState
 from napari_ebsdml._napari.segmenter.training_run import Predicted, predict, vote
-from napari_ebsdml._napari.table import DataTable
-from napari_ebsdml._napari.workers import Outcome
+from napari_ebsdml._napari.shell.fields import Choice, Field, Flag, Form, Number
+from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._napari.shell.workers import Outcome
 from napari_ebsdml.scan import Scan
 
 RESULT_FIELDS: tuple[Field, ...] = (

@@ -23,7 +23,7 @@ from napari_ebsdml.errors import EbsdmlError
 
 if TYPE_CHECKING:
     from napari_ebsdml._napari.segmenter.state import SegmenterState
-    from napari_ebsdml._napari.workers import Outcome
+    from napari_ebsdml._napari.shell.workers import Outcome
 
 
 class ScriptButton(QPushButton):

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
-from napari_ebsdml._napari.classes import LabelClass
-from napari_ebsdml._napari.layers import scans_of
-from napari_ebsdml._napari.scan_widget import ScanWidget
 from napari_ebsdml._napari.segmenter.inputs import Inputs
+from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.shell.layers import scans_of
+from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
 

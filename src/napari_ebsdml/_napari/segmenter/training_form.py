@@ -7,7 +7,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.fields import Choice, Field, Flag, Form, Number
+from napari_ebsdml._napari.shell.fields import Choice, Field, Flag, Form, Number
 
 _EPOCHS = {"quick": 8, "normal": 15, "thorough": 40}
 

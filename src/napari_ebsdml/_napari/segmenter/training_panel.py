@@ -8,8 +8,6 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.curves import CurvesWidget
-from napari_ebsdml._napari.layers import layers_of
 from napari_ebsdml._napari.segmenter.channels_panel import ChannelsPanel
 from napari_ebsdml._napari.segmenter.class_table import advice
 from napari_ebsdml._napari.segmenter.painted import PaintedPixels
@@ -25,6 +23,8 @@ from napari_ebsdml._napari.segmenter.training_run import (
     Trained,
     train,
 )
+from napari_ebsdml._napari.shell.curves import CurvesWidget
+from napari_ebsdml._napari.shell.layers import layers_of
 from napari_ebsdml.scan import Scan
 
 _LOSS, _ACCURACY = "loss", "accuracy [%]"

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.layers import info_of, scans_of
 from napari_ebsdml._napari.segmenter.state import MOST_CLASSES, Pair
+from napari_ebsdml._napari.shell.layers import info_of, scans_of
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from qtpy.QtCore import QKeyCombination, Qt
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.layers import layers_of, scans_of
+from napari_ebsdml._napari.shell.layers import layers_of, scans_of
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:

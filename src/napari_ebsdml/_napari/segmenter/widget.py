@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtGui import QHideEvent
 from qtpy.QtWidgets import QWidget
 
-from napari_ebsdml._napari.scan_widget import ScanWidget
 from napari_ebsdml._napari.segmenter.annotations_store import AnnotationsStore
 from napari_ebsdml._napari.segmenter.channels_panel import ChannelsPanel
 from napari_ebsdml._napari.segmenter.comparison import ComparisonPanel
@@ -15,12 +14,13 @@ from napari_ebsdml._napari.segmenter.evaluation_panel import EvaluationPanel
 from napari_ebsdml._napari.segmenter.model_panel import ModelPanel
 from napari_ebsdml._napari.segmenter.result_panel import ResultPanel
 from napari_ebsdml._napari.segmenter.script import ScriptButton
-from napari_ebsdml._napari.segmenter.section import Section
 from napari_ebsdml._napari.segmenter.state import SegmenterState
 from napari_ebsdml._napari.segmenter.strokes_panel import StrokesPanel
 from napari_ebsdml._napari.segmenter.training_panel import TrainingPanel
 from napari_ebsdml._napari.segmenter.uncertain import UncertainPanel
-from napari_ebsdml._napari.settings import remember, remembered
+from napari_ebsdml._napari.shell.scan_widget import ScanWidget
+from napari_ebsdml._napari.shell.section import Section
+from napari_ebsdml._napari.shell.settings import remember, remembered
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_ebsdml.errors import MissingDataError
-from napari_ebsdml.patterns.folding import told_camera
+from napari_ebsdml.patterns.frame.checks import told_camera
 from napari_ebsdml.scan import Scan
 
 FILE, OWN, REFINED, SEARCH = "file", "own", "refined", "search"

@@ -6,10 +6,10 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.space_groups.looks import both_columns, cross_columns
-from napari_ebsdml._napari.space_groups.work import Classified
-from napari_ebsdml._napari.table import DataTable
-from napari_ebsdml.patterns.compare import (
+from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._napari.space_groups.classify import Classified
+from napari_ebsdml._napari.space_groups.display import both_columns, cross_columns
+from napari_ebsdml.patterns.answers.compare import (
     DIFFERENT,
     MAY_BE,
     ONE_UNKNOWN,

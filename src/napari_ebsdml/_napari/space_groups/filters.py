@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QDialog, QLabel, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.task_bar import TaskBar
+from napari_ebsdml._napari.shell.task_bar import TaskBar
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ebsdml._napari.fields import Choice, Field, Flag, Form, Number
+from napari_ebsdml._napari.shell.fields import Choice, Field, Flag, Form, Number
 from napari_ebsdml._napari.space_groups.cameras import (
     FILE,
     OWN,

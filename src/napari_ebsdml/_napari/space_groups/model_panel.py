@@ -15,9 +15,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.shell.task_bar import TaskBar
+from napari_ebsdml._napari.shell.theme import muted
 from napari_ebsdml._napari.space_groups.models import ModelEntry, card_html
-from napari_ebsdml._napari.task_bar import TaskBar
-from napari_ebsdml._napari.theme import muted
 
 
 class ModelPanel(QWidget):
@@ -138,7 +138,6 @@ def card_of(entry: ModelEntry) -> Any:
 
     if isinstance(entry.source, Path):
         return read_card(entry.source)
-    import napari_ebsdml
+    from napari_ebsdml.learning.shipped import WEIGHTS
 
-    folder = Path(str(napari_ebsdml.__file__)).parent / "weights"
-    return read_card(folder / f"space-groups-{entry.source}")
+    return read_card(WEIGHTS / f"space-groups-{entry.source}")

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from qtpy.QtCore import QObject, Signal
 
 from napari_ebsdml.errors import InputError
+from napari_ebsdml.learning.shipped import WEIGHTS
 
 _MOST = 20
 """Longer lists on a model card are counted and not shown."""
@@ -114,13 +115,10 @@ def needs_orientations(model: Any) -> bool:
 
 def shipped() -> dict[str, tuple[str, str]]:
     """Models that come with the package: name -> what to load, and what it is."""
-    from importlib.resources import files
-
-    there = files("napari_ebsdml").joinpath("weights")
     return {
         name: (key, tip)
         for name, (key, tip) in _SHIPPED.items()
-        if there.joinpath(f"space-groups-{key}.safetensors").is_file()
+        if (WEIGHTS / f"space-groups-{key}.safetensors").is_file()
     }
 
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_ebsdml._napari.shell.theme import is_light
 from napari_ebsdml._napari.space_groups.bars import Bar, ProbabilityBars
+from napari_ebsdml._napari.space_groups.classify import Classified, PixelExplanation
+from napari_ebsdml._napari.space_groups.display import color_of, full_name, kind_name
 from napari_ebsdml._napari.space_groups.explainer import Explainer
 from napari_ebsdml._napari.space_groups.filters import FilterWindow
-from napari_ebsdml._napari.space_groups.looks import color_of, full_name, kind_name
 from napari_ebsdml._napari.space_groups.overlay import (
     AGAINST,
     FOR,
@@ -19,12 +21,10 @@ from napari_ebsdml._napari.space_groups.overlay import (
     band_picture,
     heat_map,
 )
-from napari_ebsdml._napari.space_groups.work import Classified, PixelExplanation
-from napari_ebsdml._napari.theme import is_light
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
-    from napari_ebsdml._napari.pattern_viewer import PatternViewer
+    from napari_ebsdml._napari.pattern_viewer.viewer import PatternViewer
     from napari_ebsdml._napari.space_groups.models import ModelEntry
 
 HEAT, LINES = "space group: evidence", "space group: bands"

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_ebsdml._napari.layers import info_of, layers_of
-from napari_ebsdml._napari.space_groups.looks import AGREEMENT_CLASSES, UNKNOWN_CLASSES
-from napari_ebsdml._napari.space_groups.work import Classified
-from napari_ebsdml.patterns.compare import agreement
+from napari_ebsdml._napari.shell.layers import info_of, layers_of
+from napari_ebsdml._napari.space_groups.classify import Classified
+from napari_ebsdml._napari.space_groups.display import AGREEMENT_CLASSES, UNKNOWN_CLASSES
+from napari_ebsdml.patterns.answers.compare import agreement
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_ebsdml._napari.scan_widget import ScanWidget
+    from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 
 RESULT = "ebsdml_space_groups"
 """Key of `Layer.metadata` for the answers that a layer was made of."""

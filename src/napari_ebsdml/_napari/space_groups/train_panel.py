@@ -18,10 +18,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ebsdml._napari.curves import CurvesWidget
-from napari_ebsdml._napari.fields import Choice, Field, Form, Number
+from napari_ebsdml._napari.shell.curves import CurvesWidget
+from napari_ebsdml._napari.shell.fields import Choice, Field, Form, Number
+from napari_ebsdml._napari.shell.task_bar import TaskBar
 from napari_ebsdml._napari.space_groups.cameras import Camera
-from napari_ebsdml._napari.space_groups.looks import full_name
+from napari_ebsdml._napari.space_groups.display import full_name
 from napari_ebsdml._napari.space_groups.models import ModelEntry, ModelStore
 from napari_ebsdml._napari.space_groups.training_work import (
     FINE_TUNE,
@@ -32,7 +33,6 @@ from napari_ebsdml._napari.space_groups.training_work import (
     TrainingPlan,
     run_training,
 )
-from napari_ebsdml._napari.task_bar import TaskBar
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
 

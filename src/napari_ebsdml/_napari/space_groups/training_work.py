@@ -70,7 +70,7 @@ def run_training(plan: TrainingPlan, left: Trainee) -> Generator[Any, None, Any]
 
 
 def _fine_tune_crystal(plan: TrainingPlan, model: Any, left: Trainee) -> Generator[Any, None, Any]:
-    from napari_ebsdml.patterns.fine_tune import FineTuneRecipe, FineTuning
+    from napari_ebsdml.patterns.crystal_frame.fine_tune import FineTuneRecipe, FineTuning
 
     recipe = FineTuneRecipe(
         patterns=plan.patterns, epochs=plan.epochs, seed=plan.seed,

@@ -18,29 +18,30 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ebsdml._napari.layers import layers_of
-from napari_ebsdml._napari.scan_widget import ScanWidget
-from napari_ebsdml._napari.settings import remember, remembered
-from napari_ebsdml._napari.space_groups import results, work
+from napari_ebsdml._napari.shell.layers import layers_of
+from napari_ebsdml._napari.shell.scan_widget import ScanWidget
+from napari_ebsdml._napari.shell.settings import remember, remembered
+from napari_ebsdml._napari.shell.tab_page import tab_page
+from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._napari.space_groups import classify as work
+from napari_ebsdml._napari.space_groups import results
 from napari_ebsdml._napari.space_groups.cameras import FILE, OWN, Camera, tells_centre
+from napari_ebsdml._napari.space_groups.classify import Classified
 from napari_ebsdml._napari.space_groups.compare_panel import ComparePanel
+from napari_ebsdml._napari.space_groups.display import tally_colors, tally_columns
 from napari_ebsdml._napari.space_groups.form import ClassifyForm
-from napari_ebsdml._napari.space_groups.looks import tally_colors, tally_columns
+from napari_ebsdml._napari.space_groups.found_orientations import announcement, outcome
 from napari_ebsdml._napari.space_groups.model_panel import ModelPanel
 from napari_ebsdml._napari.space_groups.models import ModelEntry, store_of
 from napari_ebsdml._napari.space_groups.pixel_panel import PixelPanel
-from napari_ebsdml._napari.space_groups.searched import announcement, outcome
 from napari_ebsdml._napari.space_groups.train_panel import TrainPanel
-from napari_ebsdml._napari.space_groups.work import Classified
-from napari_ebsdml._napari.tab_page import tab_page
-from napari_ebsdml._napari.table import DataTable
-from napari_ebsdml.patterns.compare import answers_of, right_share
+from napari_ebsdml.patterns.answers.compare import answers_of, right_share
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_ebsdml._napari.pattern_viewer import PatternViewer
+    from napari_ebsdml._napari.pattern_viewer.viewer import PatternViewer
 
 SECTION = "space_groups"
 """Where napari keeps the settings of this widget."""
@@ -181,7 +182,7 @@ class SpaceGroupWidget(ScanWidget):
         return known
 
     def _find_viewer(self) -> PatternViewer | None:
-        from napari_ebsdml._napari.pattern_viewer import PatternViewer
+        from napari_ebsdml._napari.pattern_viewer.viewer import PatternViewer
 
         for widget in getattr(self._window, "dock_widgets", {}).values():
             if isinstance(widget, PatternViewer):

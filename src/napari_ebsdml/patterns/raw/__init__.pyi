@@ -3,7 +3,7 @@ from .data import FewShotSplit, LabelledPatterns, from_folder, from_scan, from_s
 from .explain import FilterPair, RawExplanation, alike_filters
 from .member import Member, RawRecipe
 from .scores import Score, class_table, material_table
-from .small import SmallNetwork
+from .small_network import SmallNetwork
 from .training import RawTraining
 from .xception import Xception
 

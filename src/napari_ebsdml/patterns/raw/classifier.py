@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.model_file import ModelCard
+from napari_ebsdml.learning.shipped import shipped_path
 from napari_ebsdml.learning.under_way import run
+from napari_ebsdml.patterns.answers.result import SpaceGroupResult
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.raw.answers import Classes, Voting
+from napari_ebsdml.patterns.raw.answer import Classes, Voting
 from napari_ebsdml.patterns.raw.data import LabelledPatterns
 from napari_ebsdml.patterns.raw.made import classifier_of, joined
 from napari_ebsdml.patterns.raw.member import Member, RawRecipe, first_filters
-from napari_ebsdml.patterns.raw.model_io import load_raw, save_raw, shipped
-from napari_ebsdml.patterns.raw.naming import name_map, name_patterns
-from napari_ebsdml.patterns.result import SpaceGroupResult
+from napari_ebsdml.patterns.raw.model_io import SHIPPED, load_raw, save_raw
+from napari_ebsdml.patterns.raw.prediction import name_map, name_patterns
 
 if TYPE_CHECKING:
     from napari_ebsdml.learning.loop import TrainingEvent
@@ -72,7 +73,7 @@ class RawClassifier(SpaceGroupClassifier):
         ModelError
             When the file is missing, damaged or of another kind.
         """
-        members, classes, background, unknown, card = load_raw(shipped(path))
+        members, classes, background, unknown, card = load_raw(shipped_path(path, SHIPPED))
         return cls(members, classes, background, unknown, card)
 
     def save(self, path: str | Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.patterns.fold import find_mask
+from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.raw.member import Member, to_tensor
 from napari_ebsdml.patterns.raw.prepare import LIMIT, check_patterns, resize_matrix, square
 

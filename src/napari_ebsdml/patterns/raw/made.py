@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.model_file import ModelCard
-from napari_ebsdml.patterns.fold import find_mask
-from napari_ebsdml.patterns.raw.answers import Classes
+from napari_ebsdml.patterns.frame.flatten import find_mask
+from napari_ebsdml.patterns.raw.answer import Classes
 from napari_ebsdml.patterns.raw.data import LabelledPatterns
 from napari_ebsdml.patterns.raw.member import Member, RawRecipe
 from napari_ebsdml.patterns.raw.model_io import KIND

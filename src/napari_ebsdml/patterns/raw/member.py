@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.raw.prepare import LIMIT, prepare
-from napari_ebsdml.patterns.raw.small import SmallNetwork
+from napari_ebsdml.patterns.raw.small_network import SmallNetwork
 from napari_ebsdml.patterns.raw.xception import LEAST, Xception
 
 NetworkName = Literal["small", "xception"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_ebsdml.errors import ModelError
 from napari_ebsdml.learning.model_file import ModelCard, load_model, put_weights, save_model
-from napari_ebsdml.patterns.raw.answers import Classes
+from napari_ebsdml.patterns.raw.answer import Classes
 from napari_ebsdml.patterns.raw.member import Member, build, settings_of
 from napari_ebsdml.patterns.raw.prepare import LIMIT
 
@@ -23,13 +23,6 @@ KIND = "space-groups-raw"
 SHIPPED = {"raw": "space-groups-raw"}
 LEVELS = 127 / LIMIT
 """Prepared patterns are stored in 8 bits, so many levels to one."""
-
-
-def shipped(path: str | Path) -> str | Path:
-    """Path of a shipped model's file where `path` is its name."""
-    if isinstance(path, str) and path in SHIPPED:
-        return Path(__file__).resolve().parents[2] / "weights" / SHIPPED[path]
-    return path
 
 
 def _packed(tensor: Tensor) -> Tensor:

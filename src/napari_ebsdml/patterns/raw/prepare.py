@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.patterns import _kernels
-from napari_ebsdml.patterns.fold import polynomials
+from napari_ebsdml.patterns.frame import _kernels
+from napari_ebsdml.patterns.frame.flatten import polynomials
 
 LIMIT = 3.5
 """Prepared patterns lie between minus and plus this: local standard deviations."""

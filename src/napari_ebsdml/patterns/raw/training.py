@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
 from napari_ebsdml.learning.under_way import UnderWay
-from napari_ebsdml.patterns.fold import find_mask
+from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.raw.data import LabelledPatterns
 from napari_ebsdml.patterns.raw.member import (
     Member,

@@ -1,0 +1,324 @@
+"""Widget "Dislocation density": total density of a map, its averages and the flow stress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
+
+from napari_ebsdml._napari.dislocations import layers as layers
+from napari_ebsdml._napari.dislocations.form import ModelForm, TaylorForm
+from napari_ebsdml._napari.dislocations.layers import DensityResult
+from napari_ebsdml._napari.gnd.form import GndForm, plain_settings
+from napari_ebsdml._napari.gnd.layers import result_of
+from napari_ebsdml._napari.gnd.widget import compute_gnd, density_layer_of, show_layer
+from napari_ebsdml._napari.shell.histogram import DensityHistogram
+from napari_ebsdml._napari.shell.layers import info_of, layers_of
+from napari_ebsdml._napari.shell.scan_widget import ScanWidget
+from napari_ebsdml._napari.shell.settings import remember, remembered
+from napari_ebsdml._napari.shell.tab_page import tab_page
+from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.scan import Scan
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from napari_ebsdml.dislocations.gnd import GndDensity
+
+SECTION = "dislocations"
+"""Where napari keeps the settings of this widget."""
+
+_NOTHING = (
+    "A GND density counts only dislocations that bend the lattice. A network, trained on "
+    "simulated dislocation lines, estimates those that cancel out within a pixel."
+)
+_GND_SHARE = 0.3
+
+
+def compute_density(
+    scan: Scan,
+    gnd: GndDensity | None,
+    gnd_arguments: dict[str, Any],
+    options: dict[str, Any],
+    progress: Callable[[float], None],
+) -> DensityResult:
+    """Total density of a scan for a worker thread; with a GND density that there is, or a new."""
+    from napari_ebsdml.dislocations.density import total_dislocation_density
+    from napari_ebsdml.dislocations.model import DislocationModel
+
+    # First, because a model that cannot be loaded should not cost a computation.
+    model = DislocationModel.load(options["model"])
+    share = 0.0 if gnd is not None else _GND_SHARE
+    if gnd is None:
+        gnd = compute_gnd(scan, gnd_arguments, lambda done: progress(share * done))
+    rest = {key: value for key, value in options.items() if key != "model"}
+    total = total_dislocation_density(
+        gnd, model, **rest, progress=lambda done: progress(share + (1 - share) * done)
+    )
+    return DensityResult(total, gnd, model.name, 2 * model.network.radius + 1)
+
+
+class DislocationWidget(ScanWidget):
+    """Computes the total dislocation density of a scan, with averages per phase and grain.
+
+    Attributes
+    ----------
+    source : QComboBox
+        An existing GND density (True) or a new one (False).
+    gnd_form : GndForm
+    model_form : ModelForm
+    taylor_form : TaylorForm
+    phase_table, grain_table, increment_table : DataTable
+    other : QComboBox
+        Scan to compare with, before the deformation.
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer, "Compute density")
+        self.source = _combo()
+        self.source.currentIndexChanged.connect(self._source_chosen)
+        self.gnd_form = GndForm()
+        self.gnd_form.fields.set_values(remembered("gnd"))
+        self.model_form = ModelForm()
+        self.model_form.fields.set_values(remembered(SECTION))
+        self.taylor_form = TaylorForm()
+        self.taylor_form.changed.connect(self._fill_tables)
+        self.model_form.extrapolate.toggled.connect(self._extrapolate)
+        self.form.addWidget(QLabel("<b>GND density</b>"))
+        self.form.addWidget(self.source)
+        for part in (self.gnd_form, self.model_form, self.taylor_form):
+            self.form.addWidget(part)
+        self.form.addStretch(1)
+
+        self.message = QLabel(_NOTHING)
+        self.message.setWordWrap(True)
+        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.phase_table, self.grain_table = DataTable(), DataTable()
+        self.increment_table = DataTable()
+        self.histogram = DensityHistogram()
+        self.other = _combo()
+        self.other.currentIndexChanged.connect(self._fill_increment)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(tab_page(self.phase_table), "Phases")
+        self.tabs.addTab(tab_page(self.grain_table), "Grains")
+        self.tabs.addTab(tab_page(self.histogram), "Plot")
+        self.tabs.addTab(self._increment_page(), "Increase")
+        self.tabs.addTab(self._meaning_page(), "Help")
+        self.below.addWidget(self.message)
+        self.below.addWidget(self.tabs, 1)
+        self.tabs.setVisible(False)
+
+        self.result: DensityResult | None = None
+        self.tasks.run_clicked.connect(self.compute)
+        napari_viewer.layers.events.inserted.connect(self._layers_changed)
+        napari_viewer.layers.events.removed.connect(self._layers_changed)
+        self.scan_chosen(self.scan)
+
+    def compute(self) -> None:
+        """Compute the density of the chosen scan."""
+        scan = self.scan
+        if scan is None or self.tasks.running:
+            return
+        remember(SECTION, self.model_form.fields.values())
+        gnd = None
+        if self.source.currentData():
+            layer = density_layer_of(self.viewer, scan)
+            gnd = result_of(layer) if layer is not None else None
+        options = self.model_form.arguments()
+        self.run(
+            scan, compute_density, scan, gnd, self.gnd_form.arguments(), options,
+            label="Computing the dislocation density", uses_torch=True,
+            on_result=lambda result: self._show(result, options),
+        )  # fmt: skip
+
+    def scan_chosen(self, scan: Scan | None) -> None:
+        """Show the phases of a scan, and its result where there is one."""
+        if hasattr(self, "result"):
+            self.gnd_form.show_scan(scan)
+            self.taylor_form.show_scan(scan)
+            self._layers_changed()
+
+    def closing(self) -> None:
+        """Let go of the layer."""
+        self.histogram.clear()
+        for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
+            event.disconnect(self._layers_changed)
+
+    @property
+    def _all(self) -> bool:
+        """Whether values out of the model's range are shown."""
+        return self.model_form.extrapolate.isChecked()
+
+    def _show(self, result: DensityResult, options: dict[str, Any]) -> None:
+        scan = result.gnd.scan
+        settings = {**options, "model": str(options["model"]), "extrapolate": self._all}
+        settings["gnd"] = plain_settings(result.gnd.settings)
+        newest = None
+        for shown in layers.density_layers(result, self._all):
+            newest = show_layer(self, scan, shown, settings, result, model=result.model)
+        self.add_result(
+            scan, layers.validity(result.total), layers.VALIDITY, kind="labels",
+            classes=layers.VALIDITY_CLASSES, settings=settings, model=result.model, opacity=0.7,
+        ).opacity = 0.35 if self._all else 0.7  # fmt: skip
+        self.viewer.layers.selection.active = newest
+        self._layers_changed()
+
+    def _extrapolate(self, checked: bool) -> None:
+        layer = None if self.result is None else total_layer_of(self.viewer, self.result.gnd.scan)
+        info = info_of(layer) if layer is not None else None
+        if self.result is not None and info is not None:
+            self._show(self.result, dict(info["settings"]))
+            self._show_result(layer)
+
+    def _layers_changed(self, event: Any = None) -> None:
+        scan = self.scan
+        there = scan is not None and density_layer_of(self.viewer, scan) is not None
+        if (self.source.count() == 2) != there or not self.source.count():
+            self.source.blockSignals(True)
+            self.source.clear()
+            if there:
+                self.source.addItem("the one that is shown", True)
+            self.source.addItem("compute it first", False)
+            self.source.blockSignals(False)
+            self._source_chosen()
+        self._offer_others()
+        layer = total_layer_of(self.viewer, scan) if scan is not None else None
+        result = result_of(layer) if layer is not None else None
+        if result is not self.result:
+            self.result = result
+            self._show_result(layer)
+
+    def _show_result(self, layer: Layer | None) -> None:
+        self.tabs.setVisible(self.result is not None)
+        if self.result is None or layer is None:
+            self.message.setText(_NOTHING)
+            self.histogram.clear()
+            return
+        mean, worth = self.result.total.mean, layers.validity(self.result.total)
+        self.message.setText(layers.in_short(self.result, self._all))
+        self.meaning.setText(layers.in_words(self.result))
+        self.histogram.follow(layer)
+        parts = {
+            name: mean[worth == kind]
+            for name, kind in (
+                ("guess", layers.GUESS), ("estimate", layers.GOOD),
+                ("noise", layers.QUIET), ("out of range", layers.OUTSIDE),
+            )
+            if (worth == kind).any()
+        }  # fmt: skip
+        self.histogram.show_values("mean dislocation density [1/m²]", parts)
+        self._fill_tables()
+
+    def _fill_tables(self) -> None:
+        if self.result is None:
+            return
+        self.phase_table.set_columns(upright(self._averages(self.result, "phase")))
+        self.grain_table.set_columns(self._averages(self.result, "grain"))
+        self._fill_increment()
+
+    def _averages(self, result: DensityResult, by: str) -> dict[str, list[Any]]:
+        from napari_ebsdml.dislocations.averages import density_averages
+
+        return density_averages(
+            result.total, result.gnd, by, self.taylor_form.materials, self.taylor_form.friction,
+            result.window, self._all,
+        )  # fmt: skip
+
+    def _offer_others(self) -> None:
+        chosen = self.other.currentData()
+        offers = [
+            (scan.name, scan) for scan in self.chooser.scans
+            if scan is not self.scan and total_layer_of(self.viewer, scan) is not None
+        ]  # fmt: skip
+        if [scan for _, scan in offers] != [self.other.itemData(n) for n in range(len(self.other))]:
+            self.other.blockSignals(True)
+            self.other.clear()
+            for name, scan in offers:
+                self.other.addItem(name, scan)
+            if chosen is not None and self.other.findData(chosen) >= 0:
+                self.other.setCurrentIndex(self.other.findData(chosen))
+            self.other.blockSignals(False)
+            self._fill_increment()
+
+    def _fill_increment(self, index: int = 0) -> None:
+        from napari_ebsdml.dislocations.averages import density_increments
+
+        self.increment_table.set_columns({})
+        before = self.other.currentData()
+        if self.result is None or before is None:
+            self.increment_note.setText(
+                "Compute the density of a second map, measured before the deformation, and "
+                "choose it here."
+            )
+            return
+        layer = total_layer_of(self.viewer, before)
+        if layer is None:
+            return
+        scan = self.result.gnd.scan
+        metals = {scan.phases[n].name: m for n, m in self.taylor_form.materials.items()}
+        try:
+            rise = density_increments(
+                self._averages(result_of(layer), "phase"), self._averages(self.result, "phase"),
+                metals,
+            )  # fmt: skip
+        except InputError as error:
+            self.increment_note.setText(str(error))
+            return
+        self.increment_note.setText(f"Rise from {before.name} to {scan.name}")
+        self.increment_table.set_columns(upright(rise))
+
+    def _source_chosen(self, index: int = 0) -> None:
+        self.gnd_form.setVisible(not self.source.currentData())
+
+    def _increment_page(self) -> QWidget:
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self.increment_note = QLabel()
+        self.increment_note.setWordWrap(True)
+        layout.addWidget(QLabel("Map before the deformation:"))
+        layout.addWidget(self.other)
+        layout.addWidget(self.increment_note)
+        layout.addWidget(self.increment_table, 1)
+        return tab_page(content)
+
+    def _meaning_page(self) -> QWidget:
+        self.meaning = QLabel()
+        self.meaning.setWordWrap(True)
+        self.meaning.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.meaning.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        return tab_page(self.meaning)
+
+
+def upright(table: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """A table with one column a phase in place of one row: a dock is narrow, its titles long."""
+    titles = [title for title in table if title != "phase"]
+    columns: dict[str, list[Any]] = {"": titles}
+    for n, name in enumerate(table["phase"]):
+        columns[name if name not in columns else f"{name} ({n})"] = [table[t][n] for t in titles]
+    return columns
+
+
+def total_layer_of(viewer: ViewerModel, scan: Scan) -> Layer | None:
+    """The layer with the total density of a scan that was added last."""
+    for layer in reversed(layers_of(viewer, scan)):
+        info = info_of(layer)
+        if (
+            info is not None
+            and info["quantity"] == layers.TOTAL
+            and isinstance(result_of(layer), DensityResult)
+        ):
+            return layer
+    return None
+
+
+def _combo() -> QComboBox:
+    box = QComboBox()
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(8)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return box

@@ -1,0 +1,1 @@
+"""Reading and writing files, samples, and the layers of a map."""

@@ -1,0 +1,140 @@
+"""GND density as layers: what can be shown of a result, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml._napari.shell.classes import LabelClass
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+    from napari_ebsdml.dislocations.gnd import GndDensity
+
+LOG_UNIT = "log10 1/m²"
+LOWEST = 1e9
+"""Densities below this (1/m^2) are shown as this: a lone dislocation in a square of 30 um."""
+
+RESULT = "ebsdml_result"
+"""Key of `Layer.metadata` for the whole result that a layer was made of."""
+
+TOTAL = "GND density"
+BELOW_NOISE = "GND below noise"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Data and looks of a layer, as `layers.add_result` takes them."""
+
+    data: NDArray[Any]
+    quantity: str
+    unit: str
+    options: dict[str, Any]
+
+
+def log_density(values: NDArray[Any]) -> NDArray[np.float32]:
+    """log10 of a density in 1/m^2 for display; NaN stays NaN, zero becomes `LOWEST`."""
+    return np.log10(np.maximum(values, LOWEST)).astype(np.float32)
+
+
+def log_limits(*densities: NDArray[Any]) -> tuple[float, float]:
+    """Contrast limits in log10 that show nearly all densities, at least one decade."""
+    flat = np.concatenate([np.asarray(d, np.float64).ravel() for d in densities])
+    logs = np.log10(flat[np.isfinite(flat) & (flat > LOWEST)])
+    if not logs.size:
+        return 12.0, 16.0
+    low, high = (float(v) for v in np.percentile(logs, (2, 99.5)))
+    low, high = max(np.floor(low * 10) / 10, high - 5), np.ceil(high * 10) / 10
+    return float(low), float(max(high, low + 1))
+
+
+def density_layer(
+    values: NDArray[Any], quantity: str, limits: tuple[float, float] | None = None
+) -> Shown:
+    """A density on a logarithmic scale."""
+    options = {"colormap": "inferno", "contrast_limits": limits or log_limits(values)}
+    return Shown(log_density(values), quantity, LOG_UNIT, options)
+
+
+def known_text(density: float) -> str:
+    """A density with its unit, e.g. "2.4 × 10<sup>14</sup> 1/m²"."""
+    if not np.isfinite(density):
+        return "unknown"
+    if density <= 0:
+        return "0 1/m²"
+    power = int(np.floor(np.log10(density)))
+    return f"{density / 10.0**power:.2g} × 10<sup>{power}</sup> 1/m²"
+
+
+def signed_layer(values: NDArray[Any], quantity: str, unit: str) -> Shown:
+    """A signed quantity: blue below zero, black at zero, red above."""
+    known = np.abs(values[np.isfinite(values)])
+    most = float(np.percentile(known, 99)) if known.size else 1.0
+    most = most if most > 0 else 1.0
+    options = {"colormap": signed_colormap(), "contrast_limits": (-most, most)}
+    return Shown(np.asarray(values, np.float32), quantity, unit, options)
+
+
+def signed_colormap() -> Any:
+    """Blue, black, red: zero is dark, as the canvas."""
+    from napari.utils.colormaps import Colormap
+
+    colors = ["#8fd3ff", "#2a6fdb", "#101010", "#d43d2a", "#ffc08a"]
+    return Colormap(colors, name="blue black red", display_name="blue black red")
+
+
+def below_noise(gnd: GndDensity) -> NDArray[np.int32]:
+    """1 where a density is known but not above noise."""
+    return (np.isfinite(gnd.total) & ~gnd.above_noise).astype(np.int32)
+
+
+BELOW_NOISE_CLASSES = (LabelClass(0, "no", "transparent"), LabelClass(1, "yes", "#3c4658"))
+
+
+def further_layers(gnd: GndDensity) -> dict[str, str]:
+    """What else a result can show: key -> text for people."""
+    found = {
+        "energy": "Density weighted by line energy",
+        "floor": "Noise floor",
+        "grains": "Grains",
+    }
+    if gnd.misfit[np.isfinite(gnd.misfit)].max(initial=0) > 1e-6:
+        found["misfit"] = "Curvature that the systems cannot make"
+    for i in range(3):
+        for j in range(2):
+            found[f"k{i}{j}"] = f"Curvature κ{'₁₂₃'[i]}{'₁₂₃'[j]}"
+    for i, j in ((0, 1), (0, 2), (1, 0), (1, 2), (2, 2)):
+        found[f"a{i}{j}"] = f"Nye tensor α{'₁₂₃'[i]}{'₁₂₃'[j]}"
+    if gnd.per_system is not None:
+        for number, columns in gnd.system_columns.items():
+            where = f" ({gnd.scan.phases[number].name})" if len(gnd.system_columns) > 1 else ""
+            for n in range(columns.start, columns.stop):
+                found[f"s{n}"] = gnd.systems.labels[n] + where
+    return found
+
+
+def further_layer(gnd: GndDensity, key: str) -> Shown:
+    """One of `further_layers`, ready to be added."""
+    text = further_layers(gnd)[key]
+    if key == "energy":
+        return density_layer(gnd.energy, "GND density by line energy")
+    if key == "floor":
+        return density_layer(gnd.noise_floor, "GND noise floor")
+    if key == "grains":
+        return Shown(gnd.grains, "grains for GND", "", {"kind": "labels"})
+    if key == "misfit":
+        return Shown(gnd.misfit.astype(np.float32), text, "1/µm", {"colormap": "magma"})
+    if key[0] in "ka":
+        tensor = gnd.curvature if key[0] == "k" else gnd.nye
+        return signed_layer(tensor[..., int(key[1]), int(key[2])], text, "1/µm")
+    assert gnd.per_system is not None
+    return signed_layer(gnd.per_system[..., int(key[1:])], f"GND {text}", "1/m²")
+
+
+def result_of(layer: Layer) -> Any:
+    """The result that a layer was made of, or None."""
+    return layer.metadata.get(RESULT)

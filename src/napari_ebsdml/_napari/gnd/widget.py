@@ -1,0 +1,263 @@
+"""Widget "GND density": geometrically necessary dislocations of a map, and what noise hides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_ebsdml._napari.gnd import layers as gnd_layers
+from napari_ebsdml._napari.gnd.form import GndForm, plain_settings
+from napari_ebsdml._napari.gnd.layers import known_text
+from napari_ebsdml._napari.shell.histogram import DensityHistogram
+from napari_ebsdml._napari.shell.layers import info_of, layers_of
+from napari_ebsdml._napari.shell.scan_widget import ScanWidget
+from napari_ebsdml._napari.shell.settings import remember, remembered
+from napari_ebsdml._napari.shell.tab_page import tab_page
+from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml.dislocations.noise import RESOLUTION
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.scan import Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from napari_ebsdml.dislocations.gnd import GndDensity
+
+SECTION = "gnd"
+"""Where napari keeps the settings of this widget."""
+
+_NOTHING = "Compute a GND density to see its histogram, the grains and further layers here."
+
+
+def compute_gnd(
+    scan: Scan, arguments: dict[str, Any], progress: Callable[[float], None]
+) -> GndDensity:
+    """`gnd_density` for a worker thread; the grain table is quick and made when shown."""
+    from napari_ebsdml.dislocations.gnd import gnd_density
+
+    if not any(arguments["slip_systems"].values()):
+        raise InputError(
+            f"Every phase of {scan.name} is left out. Choose slip systems for at least one phase."
+        )
+    return gnd_density(scan, **arguments, progress=progress)
+
+
+class GndWidget(ScanWidget):
+    """Computes the GND density of a scan; shows the density, its noise, grains and systems.
+
+    Attributes
+    ----------
+    settings_form : GndForm
+    histogram : DensityHistogram
+    grain_table : DataTable
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer, "Compute GND density")
+        self.settings_form = GndForm()
+        self.settings_form.fields.set_values(remembered(SECTION))
+        self.form.addWidget(self.settings_form)
+        self.form.addStretch(1)
+
+        self.message = QLabel(_NOTHING)
+        self.message.setWordWrap(True)
+        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.histogram = DensityHistogram()
+        self.grain_table = DataTable()
+        self.more = QComboBox()
+        self.more.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.more.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.more.setMaxVisibleItems(20)
+        self.add_button = QPushButton("Add layer")
+        self.add_button.clicked.connect(self.add_further)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(tab_page(self.histogram), "Histogram")
+        self.tabs.addTab(tab_page(self.grain_table), "Grains")
+        self.tabs.addTab(self._further_page(), "More layers")
+        self.tabs.setVisible(False)
+        self.below.addWidget(self.message)
+        self.below.addWidget(self.tabs, 1)
+
+        self.result: GndDensity | None = None
+        self.tasks.run_clicked.connect(self.compute)
+        napari_viewer.layers.events.removed.connect(self._removed)
+        self.scan_chosen(self.scan)
+
+    def compute(self) -> None:
+        """Compute the density of the chosen scan."""
+        scan = self.scan
+        if scan is None or self.tasks.running:
+            return
+        remember(SECTION, self.settings_form.fields.values())
+        self.run(
+            scan, compute_gnd, scan, self.settings_form.arguments(),
+            label="Computing the GND density", on_result=self._show,
+        )  # fmt: skip
+
+    def add_further(self) -> None:
+        """Add the layer that is chosen under "More layers"."""
+        key = self.more.currentData()
+        if self.result is not None and key is not None:
+            show_layer(self, self.result.scan, gnd_layers.further_layer(self.result, key),
+                       self.result.settings, self.result)  # fmt: skip
+
+    def scan_chosen(self, scan: Scan | None) -> None:
+        """Show the phases of a scan, and its result where there is one."""
+        if hasattr(self, "settings_form"):
+            self.settings_form.show_scan(scan)
+        if hasattr(self, "result"):
+            found = density_layer_of(self.viewer, scan) if scan is not None else None
+            self._show_result(found)
+
+    def closing(self) -> None:
+        """Let go of the layer."""
+        self.histogram.clear()
+
+    def _show(self, gnd: GndDensity) -> None:
+        scan = gnd.scan
+        total = show_layer(
+            self, scan, gnd_layers.density_layer(gnd.total, gnd_layers.TOTAL), gnd.settings, gnd
+        )
+        if np.isfinite(gnd.noise_floor).any():
+            self.add_result(
+                scan, gnd_layers.below_noise(gnd), gnd_layers.BELOW_NOISE, kind="labels",
+                classes=gnd_layers.BELOW_NOISE_CLASSES, settings=plain_settings(gnd.settings),
+                opacity=0.55, blending="translucent", visible=False,
+            )  # fmt: skip
+        self.viewer.layers.selection.active = total
+        if self.scan is scan:
+            self._show_result(total)
+
+    def _show_result(self, layer: Layer | None) -> None:
+        gnd = gnd_layers.result_of(layer) if layer is not None else None
+        self.result = gnd
+        self.tabs.setVisible(gnd is not None)
+        self.more.clear()
+        if gnd is None:
+            self.message.setText(_NOTHING)
+            self.histogram.clear()
+            return
+        from napari_ebsdml.dislocations.averages import gnd_averages
+
+        self.message.setText(in_words(gnd))
+        known = np.isfinite(gnd.total)
+        floor = gnd.noise_floor[np.isfinite(gnd.noise_floor)]
+        self.histogram.follow(layer)
+        self.histogram.show_values(
+            "GND density [1/m²]",
+            {"within noise": gnd.total[known & ~gnd.above_noise],
+             "above noise": gnd.total[gnd.above_noise]},
+            {"noise floor": float(np.median(floor)) if floor.size else np.nan},
+        )  # fmt: skip
+        self.grain_table.set_columns(gnd_averages(gnd, "grain"))
+        for key, text in gnd_layers.further_layers(gnd).items():
+            self.more.addItem(text, key)
+
+    def _removed(self, event: Any) -> None:
+        if self.result is not None and gnd_layers.result_of(event.value) is self.result:
+            found = density_layer_of(self.viewer, self.result.scan)
+            if found is None:
+                self._show_result(None)
+
+    def _further_page(self) -> QWidget:
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(0, 0, 0, 0)
+        text = QLabel(
+            "Signed density of each slip system, lattice curvature, Nye's tensor, noise floor. "
+            "Index 1 is x (right), 2 is y (down), 3 is z (into the screen)."
+        )
+        text.setWordWrap(True)
+        row = QHBoxLayout()
+        row.addWidget(self.more, 1)
+        row.addWidget(self.add_button)
+        layout.addWidget(text)
+        layout.addLayout(row)
+        layout.addStretch(1)
+        return tab_page(content)
+
+
+def density_layer_of(viewer: ViewerModel, scan: Scan) -> Layer | None:
+    """The layer with the GND density of a scan that was added last."""
+    from napari_ebsdml.dislocations.gnd import GndDensity
+
+    for layer in reversed(layers_of(viewer, scan)):
+        info = info_of(layer)
+        result = gnd_layers.result_of(layer)
+        if info is not None and info["quantity"] == gnd_layers.TOTAL and result is not None:
+            return layer if isinstance(result, GndDensity) else None
+    return None
+
+
+def show_layer(
+    widget: ScanWidget,
+    scan: Scan,
+    shown: gnd_layers.Shown,
+    settings: Any,
+    result: Any,
+    **options: Any,
+) -> Layer:
+    """Add or replace a layer, with the result that it was made of."""
+    before = set(widget.viewer.layers)
+    for other in layers_of(widget.viewer, scan)[1:]:
+        # One picture at a time, on the quality image: pixels without a value are transparent.
+        info = info_of(other)
+        if info is not None and info["kind"] in ("image", "rgb"):
+            other.visible = False
+    given = {**shown.options, **options}
+    layer = widget.add_result(
+        scan, shown.data, shown.quantity, shown.unit, settings=plain_settings(settings), **given
+    )
+    layer.metadata[gnd_layers.RESULT] = result
+    if layer in before:
+        layer.visible = given.get("visible", True)
+        if "contrast_limits" in given:
+            layer.contrast_limits_range = given["contrast_limits"]
+            layer.contrast_limits = given["contrast_limits"]
+    return layer
+
+
+def in_words(gnd: GndDensity) -> str:
+    """The result in a few sentences: density, and what noise hides."""
+    known = gnd.total[np.isfinite(gnd.total)]
+    if not known.size:
+        return (
+            "No pixel has a known curvature: grains are too small, or every phase with "
+            "orientations was left out."
+        )
+    share = 100 * float(gnd.above_noise.sum()) / known.size
+    text = (
+        f"<b>Median {known_text(float(np.median(known)))}, mean "
+        f"{known_text(float(known.mean()))}</b>; {share:.0f} % of {known.size} pixels lie above "
+        f"noise. {pretty(gnd.noise_sentence)}"
+    )
+    measured = [sigma for sigma in gnd.orientation_noise.values() if sigma >= RESOLUTION]
+    if share < 50 and measured:
+        text += " Most of what the map shows is noise: denoise, or measure with a larger step."
+    return text
+
+
+def pretty(sentence: str) -> str:
+    """A sentence of the package with the signs that a screen can show."""
+    import re
+
+    sentence = re.sub(r"(\d(?:\.\d+)?)e\+?(\d+)", r"\1 × 10<sup>\2</sup>", sentence)
+    sentence = sentence.replace("1/m^2", "1/m²").replace(" um ", " µm ")
+    return re.sub(r" deg\b", "°", sentence)

@@ -1,0 +1,1 @@
+"""What all docks share: scans, tasks, tables, layers, settings. Imports no dock."""

@@ -1,0 +1,317 @@
+"""What every layer of the plugin carries, and the only code that writes it.
+
+A layer shows one quantity of one scan. Its ``metadata["ebsdml"]`` is a dict:
+
+=========== =================================================================================
+scan        the `Scan` (shared, not copied); of a stack of sections the first one
+scans       tuple of the scans along the first axis; one entry for a flat map
+quantity    what the layer shows, e.g. "BC" or "GND density"
+unit        its unit, "" for none
+kind        "image", "rgb", "labels", "phases" or "segmentation"
+classes     label -> name for the three kinds of labels, else {}
+settings    what the result was computed with
+model       name of the trained model that made it, or None
+=========== =================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_ebsdml._napari.shell.classes import LabelClass, class_colormap, class_features
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.scan import Scan
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+KEY = "ebsdml"
+"""Key of `Layer.metadata` under which the plugin keeps its own."""
+
+LABEL_KINDS = frozenset({"labels", "phases", "segmentation"})
+KINDS = frozenset({"image", "rgb"}) | LABEL_KINDS
+
+LayerTuple = tuple[Any, dict[str, Any], str]
+"""Data, keyword arguments and type of a layer, as napari's readers return them."""
+
+
+def layer_name(scan: Scan | Sequence[Scan], quantity: str, unit: str = "") -> str:
+    """Name of a layer: ``<scan> · <quantity> [unit]``."""
+    scans = _as_scans(scan)
+    first = scans[0].name
+    if len(scans) > 1:
+        first = f"{first} … {scans[-1].name}"
+    return f"{first} · {quantity}" + (f" [{unit}]" if unit else "")
+
+
+def layer_data(
+    scan: Scan | Sequence[Scan],
+    data: ArrayLike,
+    quantity: str,
+    unit: str = "",
+    *,
+    kind: str = "image",
+    classes: Sequence[LabelClass] = (),
+    settings: Mapping[str, Any] | None = None,
+    model: str | None = None,
+    translate: Sequence[float] | None = None,
+    **display: Any,
+) -> LayerTuple:
+    """Everything napari needs to show one quantity of a scan.
+
+    Parameters
+    ----------
+    scan
+        The map, or the maps of a stack of sections in order.
+    data : (rows, columns), for a stack (sections, rows, columns); for "rgb" one axis more
+        For "rgb" float 0..1 with 3 channels, NaN where there is nothing to show (becomes
+        transparent), or uint8 with 3 or 4 channels.
+    quantity, unit
+        What it is, e.g. ``"GND density", "1/m²"``.
+    kind
+        "image", "rgb", "labels" (any classes), "phases" (label = position of the phase in
+        ``scan.phases`` plus 1) or "segmentation" (classes that may be written as phases).
+    classes
+        Classes of a Labels layer. Without any, napari colours labels by number.
+    settings, model
+        What made the result.
+    translate
+        Place of the first pixel in um, (y, x) or (z, y, x). Default: the origin.
+    **display
+        Further arguments of the layer: ``visible``, ``colormap``, ``contrast_limits`` ...
+
+    Raises
+    ------
+    InputError
+        When the kind is unknown or the data do not fit the map.
+    """
+    scans = _as_scans(scan)
+    if kind not in KINDS:
+        raise InputError(f"No kind of layer {kind!r}; there are {', '.join(sorted(KINDS))}.")
+    array = np.asarray(data)
+    rows, columns = scans[0].shape
+    shape = (rows, columns) if len(scans) == 1 else (len(scans), rows, columns)
+    expected = (*shape, array.shape[-1]) if kind == "rgb" and array.ndim else shape
+    if array.shape != expected:
+        raise InputError(
+            f"{quantity} of {scans[0].name} has shape {array.shape}, not {expected} as the map."
+        )
+    dy, dx = scans[0].step
+    options: dict[str, Any] = {
+        "name": layer_name(scans, quantity, unit),
+        # The distance of sections is in no file: one step, so that a voxel is near a cube.
+        "scale": (dy, dx) if len(scans) == 1 else (dy, dy, dx),
+        "units": ("um",) * len(shape),
+        "axis_labels": ("z", "y", "x")[-len(shape) :],
+        "metadata": {
+            KEY: {
+                "scan": scans[0],
+                "scans": scans,
+                "quantity": quantity,
+                "unit": unit,
+                "kind": kind,
+                "classes": {int(c.label): c.name for c in classes},
+                "settings": dict(settings or {}),
+                "model": model,
+            }
+        },
+    }
+    if translate is not None:
+        options["translate"] = tuple(translate)
+    if kind in LABEL_KINDS:
+        return (*_labels(array, quantity, classes, options, display), "labels")
+    if kind == "rgb":
+        return _rgba(array), {**options, "rgb": True, **display}, "image"
+    array = _plain(array)
+    if "contrast_limits" not in display:
+        options["contrast_limits"] = contrast_limits(array, _indexed(scans))
+    return array, {**options, "colormap": "gray", **display}, "image"
+
+
+def add_result(
+    viewer: ViewerModel,
+    scan: Scan | Sequence[Scan],
+    data: ArrayLike,
+    quantity: str,
+    unit: str = "",
+    *,
+    kind: str = "image",
+    replace: bool = False,
+    **options: Any,
+) -> Layer:
+    """Add a result to the scan that it was computed from, wherever that lies in the viewer.
+
+    Parameters
+    ----------
+    viewer, scan, data, quantity, unit, kind, **options
+        As for `layer_data`. A scan that is one section of a stack gets its result at the
+        height of that section.
+    replace
+        Put the result into the layer that shows the same quantity of the same scan, if there
+        is one; else a layer is added.
+
+    Returns
+    -------
+    napari.layers.Layer
+
+    Raises
+    ------
+    InputError
+        When the kind is unknown or the data do not fit the map.
+    """
+    array, arguments, layer_type = layer_data(scan, data, quantity, unit, kind=kind, **options)
+    scans = _as_scans(scan)
+    home = next((layer for layer in viewer.layers if scans[0] in scans_of(layer)), None)
+    if home is not None and "translate" not in arguments:
+        origin = tuple(float(t) for t in home.translate)
+        section = scans_of(home).index(scans[0])
+        if len(origin) == 3 and len(scans) == 1:
+            dy, dx = arguments["scale"]
+            height = float(home.scale[0])
+            array = array[np.newaxis]
+            arguments["scale"] = (height, dy, dx)
+            arguments["units"] = ("um",) * 3
+            arguments["axis_labels"] = ("z", "y", "x")
+            origin = (origin[0] + section * height, *origin[1:])
+        arguments["translate"] = origin
+    old = _same(viewer, scans, quantity, kind) if replace else None
+    if old is not None and old.data.shape == array.shape:
+        old.data = array
+        old.metadata = arguments["metadata"]
+        for name in ("features", "colormap"):
+            if layer_type == "labels" and name in arguments:
+                setattr(old, name, arguments[name])
+        return old
+    added: Layer = getattr(viewer, f"add_{layer_type}")(array, **arguments)
+    return added
+
+
+def info_of(layer: Layer) -> dict[str, Any] | None:
+    """What the plugin wrote on a layer, or None for a layer that is not its own."""
+    info = layer.metadata.get(KEY)
+    return info if isinstance(info, dict) and isinstance(info.get("scan"), Scan) else None
+
+
+def scans_of(layer: Layer) -> tuple[Scan, ...]:
+    """Scans that a layer shows: none, one, or the sections of a stack in order."""
+    info = info_of(layer)
+    return tuple(info.get("scans", (info["scan"],))) if info else ()
+
+
+def scan_of(layer: Layer, viewer: ViewerModel | None = None) -> Scan | None:
+    """The scan that a layer shows, or None.
+
+    Of a stack of sections it is the one at the viewer's slider, without a viewer the first.
+    """
+    scans = scans_of(layer)
+    if len(scans) > 1 and viewer is not None:
+        point = viewer.dims.point[-layer.ndim :]
+        section = round(float(layer.world_to_data(point)[0]))
+        return scans[min(max(section, 0), len(scans) - 1)]
+    return scans[0] if scans else None
+
+
+def scans_in(viewer: ViewerModel) -> list[Scan]:
+    """Scans that layers of the viewer show, each once, in the order of the layers."""
+    # `Scan` compares by identity, so a dict keeps each object once.
+    return list(dict.fromkeys(scan for layer in viewer.layers for scan in scans_of(layer)))
+
+
+def layers_of(viewer: ViewerModel, scan: Scan) -> list[Layer]:
+    """Layers that show a scan, bottom to top."""
+    return [layer for layer in viewer.layers if scan in scans_of(layer)]
+
+
+def contrast_limits(
+    values: NDArray[Any], indexed: NDArray[np.bool_] | None = None
+) -> tuple[float, float]:
+    """Limits that a few outliers and the not-indexed pixels do not stretch: 1 and 99 per cent."""
+    flat = values.reshape(-1)
+    chosen = flat
+    if indexed is not None and indexed.shape == values.shape and indexed.any():
+        chosen = flat[indexed.reshape(-1)]
+    # A part of a large map tells the percentiles as well as the whole.
+    chosen = chosen[:: max(1, chosen.size // 500_000)]
+    chosen = chosen[np.isfinite(chosen)]
+    if chosen.size == 0:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(chosen, (1, 99)))
+    if high <= low:
+        low, high = float(chosen.min()), float(chosen.max())
+    if high <= low:
+        # The relative part keeps the limits apart in float32, which the display uses.
+        high = low + max(1.0, abs(low) * 1e-3)
+    return low, high
+
+
+def _as_scans(scan: Scan | Sequence[Scan]) -> tuple[Scan, ...]:
+    scans = (scan,) if isinstance(scan, Scan) else tuple(scan)
+    if not scans or len({s.shape for s in scans}) > 1:
+        raise InputError("A layer needs one scan, or several of the same size.")
+    return scans
+
+
+def _indexed(scans: Sequence[Scan]) -> NDArray[np.bool_]:
+    return scans[0].is_indexed if len(scans) == 1 else np.stack([s.is_indexed for s in scans])
+
+
+def _same(viewer: ViewerModel, scans: tuple[Scan, ...], quantity: str, kind: str) -> Layer | None:
+    for layer in reversed(viewer.layers):
+        info = info_of(layer)
+        shows = (info["quantity"], info["kind"]) if info else None
+        if shows == (quantity, kind) and scans_of(layer) == scans:
+            return layer
+    return None
+
+
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    """Array that the display can take."""
+    if array.dtype == bool:
+        return array.view(np.uint8)
+    if not array.dtype.isnative:
+        # Big-endian values, as some HDF5 files hold them, show as noise.
+        return array.astype(array.dtype.newbyteorder("="))
+    return array
+
+
+def _rgba(colors: NDArray[Any]) -> NDArray[np.uint8]:
+    """Colours as bytes; pixels with NaN become black and transparent."""
+    if colors.shape[-1] not in (3, 4):
+        raise InputError(f"Colours need 3 or 4 channels, not {colors.shape[-1]}.")
+    result = np.zeros((*colors.shape[:-1], 4), dtype=np.uint8)
+    channels = colors.shape[-1]
+    if colors.dtype == np.uint8:
+        result[..., :channels] = colors
+        if channels == 3:
+            result[..., 3] = 255
+        return result
+    seen = np.isfinite(colors).all(axis=-1)
+    scaled = np.clip(np.where(seen[..., np.newaxis], colors, 0), 0, 1) * 255
+    result[..., :channels] = np.rint(scaled)
+    if channels == 3:
+        result[..., 3] = 255 * seen
+    return result
+
+
+def _labels(
+    array: NDArray[Any],
+    quantity: str,
+    classes: Sequence[LabelClass],
+    options: dict[str, Any],
+    display: dict[str, Any],
+) -> tuple[NDArray[np.integer], dict[str, Any]]:
+    if array.dtype.kind not in "iub":
+        raise InputError(f"{quantity}: labels must be whole numbers, not {array.dtype}.")
+    # int32: napari refuses to paint labels above 255 on bytes.
+    labels = array.astype(np.int32, copy=False)
+    if classes:
+        # "phase", "class": the word that the status bar puts before the name.
+        column = quantity if options["metadata"][KEY]["kind"] != "segmentation" else "class"
+        options = {**options, "colormap": class_colormap(classes)}
+        options["features"] = class_features(classes, column)
+    return labels, {**options, **display}

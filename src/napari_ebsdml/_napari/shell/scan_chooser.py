@@ -1,0 +1,121 @@
+"""Combo box of the scans that a viewer shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+
+from napari_ebsdml._napari.shell.layers import layers_of, scans_in, scans_of
+from napari_ebsdml.scan import Scan
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+_SEPARATOR = " · "
+
+
+class ScanChooser(QComboBox):
+    """Chooses a scan of the viewer; follows layers that come, go or get another name.
+
+    Signals
+    -------
+    scan_changed : Scan or None
+        Another scan is chosen.
+    scans_changed
+        Scans came or went.
+    """
+
+    scan_changed = Signal(object)
+    scans_changed = Signal()
+
+    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._scans: list[Scan] = []
+        self._shown: Scan | None = None
+        # A long name must not make the dock wider.
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setPlaceholderText("no EBSD map is open")
+        self.currentIndexChanged.connect(self._chosen)
+        events = viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            event.connect(self.refresh)
+        self.refresh()
+
+    @property
+    def scan(self) -> Scan | None:
+        """The chosen scan."""
+        index = self.currentIndex()
+        return self._scans[index] if 0 <= index < len(self._scans) else None
+
+    @scan.setter
+    def scan(self, scan: Scan) -> None:
+        self.setCurrentIndex(self._scans.index(scan))
+
+    @property
+    def scans(self) -> list[Scan]:
+        """All scans that can be chosen."""
+        return list(self._scans)
+
+    def refresh(self, event: Any = None) -> None:
+        """Read the viewer's layers anew; the choice stays where its scan is still there."""
+        before, chosen = self._scans, self.scan
+        self._scans = scans_in(self._viewer)
+        names = _names(self._viewer, self._scans)
+        self.blockSignals(True)
+        self.clear()
+        for scan, name in zip(self._scans, names, strict=True):
+            self.addItem(name)
+            self.setItemData(self.count() - 1, _tip(scan), 3)  # 3: Qt.ToolTipRole
+        if chosen in self._scans:
+            self.setCurrentIndex(self._scans.index(chosen))
+        else:
+            self.setCurrentIndex(0 if self._scans else -1)
+        self.blockSignals(False)
+        if self._scans != before:
+            self.scans_changed.emit()
+        self._chosen()
+
+    def _chosen(self, index: int = 0) -> None:
+        scan = self.scan
+        self.setToolTip(_tip(scan) if scan is not None else "Open a map: File > Open File(s).")
+        if scan is not self._shown:
+            self._shown = scan
+            self.scan_changed.emit(scan)
+
+
+def _names(viewer: ViewerModel, scans: list[Scan]) -> list[str]:
+    """A name for each scan, as its layers are called; a number tells equal ones apart."""
+    names = []
+    for scan in scans:
+        first = layers_of(viewer, scan)[0]
+        stacked = len(scans_of(first)) > 1
+        names.append(scan.name if stacked else first.name.split(_SEPARATOR)[0])
+    total, seen = Counter(names), Counter[str]()
+    for n, name in enumerate(names):
+        if total[name] > 1:
+            seen[name] += 1
+            names[n] = f"{name} ({seen[name]})"
+    return names
+
+
+def _tip(scan: Scan) -> str:
+    path = f"{scan.source.path}\n" if scan.source.path else ""
+    return path + describe(scan)
+
+
+def describe(scan: Scan) -> str:
+    """Size, step, phases and indexing rate of a scan in one line."""
+    rows, columns = scan.shape
+    dy, dx = scan.step
+    step = f"{dx:.3g}" if abs(dy - dx) < 1e-3 * dx else f"{dx:.3g} × {dy:.3g}"
+    phases = ", ".join(phase.name for number, phase in scan.phases if number >= 0) or "no phase"
+    return (
+        f"{columns} × {rows} pixels, step {step} µm · {phases} · "
+        f"{100 * float(scan.is_indexed.mean()):.1f} % indexed"
+    )

@@ -1,0 +1,162 @@
+"""What all widgets of the plugin share: a scan, a form, and one job at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from napari_ebsdml._napari.shell.layers import add_result, layers_of
+from napari_ebsdml._napari.shell.scan_chooser import ScanChooser, describe
+from napari_ebsdml._napari.shell.task_bar import TaskBar
+from napari_ebsdml.scan import Scan
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+_WIDTH = 320
+_BORDER = 2
+"""napari's style sheet leaves so many pixels between a scroll area and its content."""
+
+_NO_SCAN = "Open an EBSD map first: File > Open File(s), or drop it on the canvas."
+
+
+class ScanWidget(QWidget):
+    """Base of the widgets: scan chooser on top, scrolling form, task bar, results below.
+
+    A subclass fills `form` (scrolls) and `below` (does not), connects
+    ``self.tasks.run_clicked``, and starts its work with `run`.
+
+    Attributes
+    ----------
+    viewer
+    chooser : ScanChooser
+    tasks : TaskBar
+    form, below : QVBoxLayout
+    """
+
+    def __init__(self, viewer: ViewerModel, run_text: str = "Compute") -> None:
+        super().__init__()
+        # napari hands out a proxy, whose layers are proxies that do not equal the layers.
+        viewer = getattr(viewer, "__wrapped__", viewer)
+        self.viewer = viewer
+        self._bound: tuple[Scan, ...] = ()
+        self.chooser = ScanChooser(viewer)
+        self.info = QLabel()
+        self.info.setWordWrap(True)
+        self.tasks = TaskBar(run_text)
+
+        content = QWidget()
+        self.form = QVBoxLayout(content)
+        self.form.setContentsMargins(2, 2, 2, 2)
+        self.form.setSpacing(4)
+        scroll = _VerticalScroll(content)
+        self.below = QVBoxLayout()
+
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 6)
+        layout.setSpacing(6)
+        layout.addWidget(self.chooser)
+        layout.addWidget(self.info)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(self.tasks)
+        layout.addLayout(self.below)
+
+        self.chooser.scan_changed.connect(self._scan_changed)
+        self.chooser.scans_changed.connect(self._check_bound)
+        self._show_scan(self.scan)
+
+    @property
+    def scan(self) -> Scan | None:
+        """The chosen scan."""
+        return self.chooser.scan
+
+    def run(
+        self,
+        scans: Scan | Sequence[Scan],
+        function: Callable[..., Any],
+        *arguments: Any,
+        **options: Any,
+    ) -> None:
+        """Call a function in a worker thread; see `TaskBar.start` for the options.
+
+        Parameters
+        ----------
+        scans
+            What the result belongs to. When the layers of one of these are removed the job is
+            stopped, its results are dropped, and the user is told. Empty: nothing is watched.
+        function, *arguments
+            What to call.
+        """
+        self._bound = (scans,) if isinstance(scans, Scan) else tuple(scans)
+        self.tasks.start(function, *arguments, **options)
+
+    def add_result(
+        self, scan: Scan, data: Any, quantity: str, unit: str = "", **options: Any
+    ) -> Layer:
+        """Show a result on its scan; see `layers.add_result`. The same quantity is replaced."""
+        return add_result(self.viewer, scan, data, quantity, unit, **{"replace": True, **options})
+
+    def minimumSizeHint(self) -> QSize:
+        """At least 320 pixels wide, more where the form needs it."""
+        return super().minimumSizeHint().expandedTo(QSize(_WIDTH, 0))
+
+    def scan_chosen(self, scan: Scan | None) -> None:
+        """Called when another scan is chosen; for subclasses, which call it once themselves."""
+
+    def closing(self) -> None:
+        """Called when the dock is closed; for subclasses."""
+
+    def _show_scan(self, scan: Scan | None) -> None:
+        self.info.setText(describe(scan) if scan is not None else _NO_SCAN)
+        self.tasks.allow(scan is not None)
+
+    def _scan_changed(self, scan: Scan | None) -> None:
+        self._show_scan(scan)
+        self.scan_chosen(scan)
+
+    def _check_bound(self) -> None:
+        if not self.tasks.running:
+            return
+        for scan in self._bound:
+            if not layers_of(self.viewer, scan):
+                self.tasks.drop(
+                    f"The layers of {scan.name} were removed, so the computation was stopped."
+                )
+                return
+
+    def event(self, event: QEvent) -> bool:
+        """Stop the job when napari takes the widget out of its dock."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.tasks.stop()
+            self.closing()
+        return bool(super().event(event))
+
+
+class _VerticalScroll(QScrollArea):
+    """Scrolls up and down only: it is always wide enough for its content."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self.setWidget(content)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        content.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.LayoutRequest:
+            # Fields came or went; a scroll area does not pass this on to its own layout.
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
+
+    def minimumSizeHint(self) -> QSize:
+        bar = self.verticalScrollBar().sizeHint().width()
+        return QSize(self.widget().minimumSizeHint().width() + bar, 120)
+
+    def sizeHint(self) -> QSize:
+        height = self.widget().sizeHint().height() + _BORDER
+        return QSize(self.minimumSizeHint().width(), height)

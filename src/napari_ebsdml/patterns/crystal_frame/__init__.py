@@ -1,0 +1,1 @@
+"""The classifier that reads patterns in the frame of the crystal."""

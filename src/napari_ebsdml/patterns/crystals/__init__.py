@@ -1,0 +1,1 @@
+"""Crystals and their simulated master patterns."""

@@ -1,0 +1,1 @@
+"""From pixels of a pattern to directions of the crystal."""

@@ -1,0 +1,1 @@
+"""The search for orientations and camera, without torch."""

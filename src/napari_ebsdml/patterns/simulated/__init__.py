@@ -1,0 +1,1 @@
+"""Patterns made from master patterns."""
