@@ -7,8 +7,7 @@ from scipy.spatial.transform import Rotation
 from napari_ebsdml.dislocations.curvature import lattice_curvature
 from napari_ebsdml.errors import Cancelled, InputError
 from napari_ebsdml.maps.symmetry import LAUE_CLASSES, laue_operators
-
-from .fields import field, quaternion
+from tests.dislocations.fields import field, quaternion
 
 ANY = Rotation.from_euler("ZXZ", (33, 47, 71), degrees=True)
 

@@ -9,8 +9,7 @@ from napari_ebsdml.dislocations import slip_systems as ss
 from napari_ebsdml.dislocations.curvature import lattice_curvature
 from napari_ebsdml.dislocations.denoise import Denoise, as_denoise, denoise_orientations
 from napari_ebsdml.errors import InputError, MissingDataError
-
-from .fields import field, scrambled
+from tests.dislocations.fields import field, scrambled
 
 ANY = Rotation.from_euler("ZXZ", (33, 47, 71), degrees=True)
 FLAT = np.zeros((3, 2))

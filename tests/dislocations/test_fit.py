@@ -7,8 +7,7 @@ from scipy.spatial.transform import Rotation
 from napari_ebsdml.dislocations import slip_systems as ss
 from napari_ebsdml.dislocations.gnd import fit_slip_systems
 from napari_ebsdml.errors import EbsdmlError, InputError
-
-from .fields import highs, quaternion, systems_matrix
+from tests.dislocations.fields import highs, quaternion, systems_matrix
 
 SYSTEMS = {
     "fcc": ss.for_lattice("fcc", 3.52),

@@ -13,8 +13,7 @@ from napari_ebsdml.dislocations import slip_systems as ss
 from napari_ebsdml.dislocations.gnd import fit_slip_systems, gnd_density
 from napari_ebsdml.errors import Cancelled, InputError, MissingDataError
 from napari_ebsdml.scan import Scan
-
-from .fields import field, quaternion, scrambled, systems_matrix
+from tests.dislocations.fields import field, quaternion, scrambled, systems_matrix
 
 ANY = Rotation.from_euler("ZXZ", (33, 47, 71), degrees=True)
 PHASES = {

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from orix.quaternion import Rotation
-from writers_text import ang_astar, ang_edax, ang_emsoft, ang_grid, make_points
 
 from napari_ebsdml.errors import EbsdmlError, FileFormatError, WriteError
 from napari_ebsdml.io import ang, read, write
 from napari_ebsdml.io.frames import FRAMES, multiply
+from tests.io.writers_text import ang_astar, ang_edax, ang_emsoft, ang_grid, make_points
 
 MALFORMED = ["GridMissing.ang", "MissingHeader_1.ang"]
 

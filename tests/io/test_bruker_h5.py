@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from orix.quaternion import Rotation
-from writers_hdf5 import write_bruker
 
 from napari_ebsdml.errors import EbsdmlError, FileFormatError, InputError, UnsupportedFormatError
 from napari_ebsdml.io._assemble import scan_from_raw
 from napari_ebsdml.io.bruker_h5 import FORMAT
+from tests.io.writers_hdf5 import write_bruker
 
 ROI = np.array(
     [

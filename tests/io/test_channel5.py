@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from writers_channel5 import USUAL, Project, grains
 
 from napari_ebsdml.errors import FileFormatError, GridError
 from napari_ebsdml.io._assemble import scan_from_raw
 from napari_ebsdml.io._row_length import euler_channels, find_row_length
 from napari_ebsdml.io.channel5 import FORMAT, read, sniff
 from napari_ebsdml.scan import Scan
+from tests.io.writers_channel5 import USUAL, Project, grains
 
 
 def load(path: Path) -> Scan:

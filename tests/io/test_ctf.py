@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from orix.quaternion import Rotation
 from orix.quaternion.symmetry import D6, O
 from scipy.spatial import cKDTree
-from writers_text import CTF_TITLES, ctf, make_points
 
 from napari_ebsdml.errors import (
     EbsdmlError,
@@ -24,6 +23,7 @@ from napari_ebsdml.errors import (
 from napari_ebsdml.io import ctf as ctf_format
 from napari_ebsdml.io import read, write
 from napari_ebsdml.io.frames import FRAMES, crystal_turn, multiply
+from tests.io.writers_text import CTF_TITLES, ctf, make_points
 
 CONJUGATE = np.array([1.0, -1, -1, -1])
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from orix.quaternion import Rotation
-from writers_hdf5 import write_edax
 
 from napari_ebsdml.errors import EbsdmlError, FileFormatError, InputError, UnsupportedFormatError
 from napari_ebsdml.io._assemble import scan_from_raw
 from napari_ebsdml.io.edax_h5 import FORMAT
 from napari_ebsdml.io.frames import FRAMES
+from tests.io.writers_hdf5 import write_edax
 
 
 def read(path: Path, scan: str | None = None, frame: str | None = None):

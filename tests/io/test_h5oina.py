@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from orix.quaternion import Rotation
-from writers_hdf5 import write_h5oina
 
 from napari_ebsdml.errors import EbsdmlError, FileFormatError, InputError
 from napari_ebsdml.io import _hdf5, _hdf5_patterns, _lazy_patterns
 from napari_ebsdml.io._assemble import scan_from_raw
 from napari_ebsdml.io.frames import FRAMES
 from napari_ebsdml.io.h5oina import FORMAT
+from tests.io.writers_hdf5 import write_h5oina
 
 
 def read(path: Path, scan: str | None = None):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from band_crystals import BCC, DIAMOND, FCC, bands
 
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 from napari_ebsdml.patterns.crystal_frame.training import Recipe
 from napari_ebsdml.patterns.crystals.library import Library
+from tests.patterns.band_crystals import BCC, DIAMOND, FCC, bands
 
 
 @pytest.fixture(scope="session")

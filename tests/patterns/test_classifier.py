@@ -6,7 +6,6 @@ import json
 import dask.array as da
 import numpy as np
 import pytest
-from band_crystals import CAMERA, project
 from orix.crystal_map import Phase, PhaseList
 
 from napari_ebsdml.errors import FileFormatError, InputError, MissingDataError
@@ -18,6 +17,7 @@ from napari_ebsdml.patterns.crystals.prototypes import PROTOTYPES, invent
 from napari_ebsdml.patterns.crystals.table import OTHERS, PAPER, SYMBOLS
 from napari_ebsdml.patterns.simulated.synthetic import CLEAN, random_quaternions, spoil
 from napari_ebsdml.scan import Scan
+from tests.patterns.band_crystals import CAMERA, project
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from band_crystals import CAMERA, bands
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.answers.compare import (
@@ -23,6 +22,7 @@ from napari_ebsdml.patterns.frame.bands import band_traces, plane_family
 from napari_ebsdml.patterns.frame.geometry import matrices, to_kikuchipy
 from napari_ebsdml.patterns.frame.triangle import FINE
 from napari_ebsdml.patterns.simulated.synthetic import random_quaternions
+from tests.patterns.band_crystals import CAMERA, bands
 
 
 def result(groups, others=None, known=None):

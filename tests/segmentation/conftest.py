@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from segmentation_data import stroke_labels
 
 from napari_ebsdml.samples import dual_phase_steel
 from napari_ebsdml.segmentation import Segmenter
+from tests.segmentation.segmentation_data import stroke_labels
 
 
 @pytest.fixture(autouse=True)

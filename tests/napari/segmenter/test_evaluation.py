@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
-from segmenter_panels import make_state, predict, steel, strokes
 from skimage.io import imread
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score, precision_score, recall_score
 
@@ -19,6 +18,7 @@ from napari_ebsdml._napari.segmenter.evaluation_panel import EvaluationPanel
 from napari_ebsdml._napari.segmenter.truth import meaning_of
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.layers import add_result
+from tests.napari.segmenter.panels import make_state, predict, steel, strokes
 
 
 @pytest.fixture

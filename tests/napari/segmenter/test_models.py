@@ -12,13 +12,13 @@ import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
-from segmenter_panels import make_state, model, steel
 
 from napari_ebsdml import Segmenter, Source
 from napari_ebsdml._napari.segmenter.model_files import file_of
 from napari_ebsdml._napari.segmenter.model_panel import Failed, ModelPanel
 from napari_ebsdml._napari.segmenter.state import SegmentClass
 from napari_ebsdml._napari.shell.layers import add_result, info_of
+from tests.napari.segmenter.panels import make_state, model, steel
 
 
 @pytest.fixture

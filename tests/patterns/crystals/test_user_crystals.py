@@ -3,7 +3,6 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
-from band_crystals import CAMERA, FCC, bands, project
 
 from napari_ebsdml.errors import FileFormatError, InputError
 from napari_ebsdml.patterns.crystal_frame.training import Recipe
@@ -11,6 +10,7 @@ from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.crystals.master import lambert_directions
 from napari_ebsdml.patterns.crystals.user_crystals import add_files, add_to_library, read_cif
 from napari_ebsdml.patterns.simulated.synthetic import CLEAN, random_quaternions, spoil
+from tests.patterns.band_crystals import CAMERA, FCC, bands, project
 
 CIF = """data_{name}
 _cell_length_a {a}

@@ -3,12 +3,12 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
-from band_crystals import CAMERA, project
 
 from napari_ebsdml.errors import Cancelled
 from napari_ebsdml.patterns.frame import pieces as stream
 from napari_ebsdml.patterns.frame.pieces import blocks
 from napari_ebsdml.patterns.simulated.synthetic import CLEAN, random_quaternions, spoil
+from tests.patterns.band_crystals import CAMERA, project
 
 
 def whole(patterns):

@@ -12,16 +12,6 @@ import numpy as np
 import pytest
 from orix.quaternion import Orientation, symmetry
 from skimage.io import imsave
-from space_group_docks import (
-    PC,
-    camera,
-    classify,
-    dock,
-    layer,
-    plugin_viewer,
-    show,
-    three_phase_map,
-)
 
 from napari_ebsdml import Scan, read
 from napari_ebsdml._napari.files.samples import nickel_path
@@ -43,6 +33,16 @@ from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.search import camera as camera_search
 from napari_ebsdml.patterns.search.binned import Plan
 from napari_ebsdml.patterns.search.orientations import FIT, OrientationSearch
+from tests.napari.space_groups.docks import (
+    PC,
+    camera,
+    classify,
+    dock,
+    layer,
+    plugin_viewer,
+    show,
+    three_phase_map,
+)
 
 
 @pytest.fixture(scope="module")

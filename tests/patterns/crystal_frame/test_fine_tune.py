@@ -5,7 +5,6 @@ import dataclasses
 import dask.array as da
 import numpy as np
 import pytest
-from band_crystals import CAMERA, bands, project
 from orix.crystal_map import Phase, PhaseList
 
 from napari_ebsdml.errors import InputError, MissingDataError
@@ -15,6 +14,7 @@ from napari_ebsdml.patterns.crystal_frame.measured import fold_scan
 from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.simulated.synthetic import CLEAN, random_quaternions, spoil
 from napari_ebsdml.scan import Scan
+from tests.patterns.band_crystals import CAMERA, bands, project
 
 # Half way between the diamond and the bcc crystals of the library, in a size of its own.
 ODD = {(1, 1, 0): 0.5, (1, 1, 1): 0.35, (2, 2, 0): 0.5, (2, 1, 1): 0.25, (3, 1, 1): 0.25}

@@ -8,7 +8,6 @@ import dask.array as da
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from band_crystals import project
 from orix.crystal_map import Phase, PhaseList
 from scipy.signal import correlate2d
 
@@ -41,6 +40,7 @@ from napari_ebsdml.patterns.simulated.synthetic import (
     spoil,
 )
 from napari_ebsdml.scan import Scan
+from tests.patterns.band_crystals import project
 
 RECIPE = RawRecipe(size=40, epochs=12, patience=6, batch=16, seed=1)
 

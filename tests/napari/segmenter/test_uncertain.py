@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
-from segmenter_panels import make_state, predict, steel, strokes
 
 from napari_ebsdml._napari.segmenter.uncertain import UncertainPanel
 from napari_ebsdml._napari.shell.layers import layers_of
+from tests.napari.segmenter.panels import make_state, predict, steel, strokes
 
 
 @pytest.fixture

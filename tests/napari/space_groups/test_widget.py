@@ -10,16 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from space_group_docks import (
-    PC,
-    TILT,
-    camera,
-    classify,
-    dock,
-    layer,
-    plugin_viewer,
-    three_phase_map,
-)
 
 from napari_ebsdml import Scan, Source
 from napari_ebsdml._napari.files.map_layers import map_layers
@@ -31,6 +21,16 @@ from napari_ebsdml._napari.space_groups.results import RESULT
 from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
 from napari_ebsdml.patterns.answers.compare import answers_of
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from tests.napari.space_groups.docks import (
+    PC,
+    TILT,
+    camera,
+    classify,
+    dock,
+    layer,
+    plugin_viewer,
+    three_phase_map,
+)
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from segmentation_data import stroke_labels
 
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.learning.model_file import ModelError
 from napari_ebsdml.segmentation import ModelWarning, Segmenter, evaluate, with_property
+from tests.segmentation.segmentation_data import stroke_labels
 
 
 def test_learns_and_carries_over_to_another_map(model, other_steel):

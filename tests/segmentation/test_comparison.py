@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from segmentation_data import stroke_labels
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.segmentation import ForestSegmenter, TrainingSettings, evaluate
@@ -17,6 +16,7 @@ from napari_ebsdml.segmentation.comparison import (
     compare,
 )
 from napari_ebsdml.segmentation.prepare import prepare
+from tests.segmentation.segmentation_data import stroke_labels
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ import pytest
 import torch
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
-from segmenter_panels import QUICK, make_state, model, steel
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Segmenter
@@ -24,6 +23,7 @@ from napari_ebsdml._napari.segmenter.run_script import Run, write_script
 from napari_ebsdml._napari.segmenter.script import ScriptButton
 from napari_ebsdml._napari.segmenter.state import Pair, PredictOptions
 from napari_ebsdml._napari.shell.layers import add_result
+from tests.napari.segmenter.panels import QUICK, make_state, model, steel
 
 
 def train_in_dock(state: Any, qtbot: Any, more: bool = False, stop_after: int = 0, **settings: Any):

@@ -9,7 +9,6 @@ from itertools import product
 import dask.array as da
 import numpy as np
 import pytest
-from band_crystals import CAMERA, project
 from orix.crystal_map import Phase, PhaseList
 from orix.quaternion import Orientation, symmetry
 from scipy.ndimage import gaussian_filter
@@ -29,6 +28,7 @@ from napari_ebsdml.patterns.search.orientations import (
 )
 from napari_ebsdml.patterns.simulated.synthetic import CLEAN, random_quaternions, small_turns, spoil
 from napari_ebsdml.scan import Scan
+from tests.patterns.band_crystals import CAMERA, project
 
 QUICK = Plan(kinds=3, step=4, blur=2.2, coarse=300)
 FEW = ((0.42, 0.53), (0.2, 0.3), (0.5, 0.6))

@@ -5,7 +5,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from segmentation_data import stroke_labels
 
 from napari_ebsdml.errors import InputError, WriteError
 from napari_ebsdml.maps import segment_grains
@@ -16,6 +15,7 @@ from napari_ebsdml.segmentation import (
     SegmentationResult,
     evaluate,
 )
+from tests.segmentation.segmentation_data import stroke_labels
 
 
 def test_figures_agree_with_scikit_learn(tmp_path):

@@ -7,7 +7,6 @@ from itertools import product
 
 import numpy as np
 import pytest
-from band_crystals import BCC, CAMERA, FCC, bands, project
 
 from napari_ebsdml.errors import ModelError
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
@@ -31,6 +30,7 @@ from napari_ebsdml.patterns.simulated.synthetic import (
     random_quaternions,
     spoil,
 )
+from tests.patterns.band_crystals import BCC, CAMERA, FCC, bands, project
 
 
 def sphere(planes: dict[tuple[int, int, int], float], cell: tuple[float, float, float]):

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from band_crystals import CAMERA, project
 
 from napari_ebsdml.patterns.simulated.screen import Screen, circle, expose
 from napari_ebsdml.patterns.simulated.synthetic import Reality, folded_batch, random_quaternions
+from tests.patterns.band_crystals import CAMERA, project
 
 PLAIN = Screen(
     contrast=(0.1, 0.1), background_width=(1e3, 1e3), background_offset=0.0, vignetting=(0, 0),

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from segmenter_panels import make_state, model, predict, steel, strokes
 
 from napari_ebsdml._napari.segmenter.comparison import ComparisonPanel
 from napari_ebsdml._napari.shell.layers import add_result, info_of
 from napari_ebsdml.segmentation.comparison import FOREST, THRESHOLD, UNET
+from tests.napari.segmenter.panels import make_state, model, predict, steel, strokes
 
 
 @pytest.fixture

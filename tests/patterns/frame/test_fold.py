@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from band_crystals import BCC, CAMERA, FCC, bands, project
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.crystals.master import (
@@ -30,6 +29,7 @@ from napari_ebsdml.patterns.simulated.synthetic import (
     random_quaternions,
     spoil,
 )
+from tests.patterns.band_crystals import BCC, CAMERA, FCC, bands, project
 
 
 def test_nodes_are_sorted_unit_vectors_and_areas_are_right():
