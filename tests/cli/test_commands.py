@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import sys
 
 import numpy as np
@@ -55,6 +56,25 @@ def test_maps_goes_on_after_a_bad_file(map_file, tmp_path, capsys):
     with np.load(tmp_path / "results" / "steel.npz") as results:
         scan = ebsdml.read(map_file)
         np.testing.assert_array_equal(results["kam"], ebsdml.kam(scan))
+
+
+def test_maps_without_slip_systems_have_kam_and_grains(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    scan = ebsdml.samples.dual_phase_steel((32, 32), 0.4, seed=1).scan
+    phases = scan.phases.deepcopy()
+    for number in phases.ids:
+        phases[number].space_group = 221
+        phases[number].name = f"odd{number}"
+    ebsdml.write(tmp_path / "odd.ctf", dataclasses.replace(scan, phases=phases))
+    assert run("maps", tmp_path / "odd.ctf", "-o", tmp_path / "results") == 0
+    assert "slip systems" in capsys.readouterr().err.replace("\n", " ")
+    text = (tmp_path / "results" / "summary.csv").read_text(encoding="utf-8")
+    (row,) = csv.DictReader(text.splitlines())
+    assert int(row["grains"]) > 0
+    assert "odd" in row["note"]
+    with np.load(tmp_path / "results" / "odd.npz") as results:
+        assert np.isnan(results["gnd"]).all()
+        assert np.isfinite(results["kam"]).any()
 
 
 def test_an_error_is_one_line_and_an_exit_code(tmp_path, capsys, monkeypatch):

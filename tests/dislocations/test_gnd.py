@@ -259,6 +259,54 @@ def test_scans_that_cannot_do():
         gnd_density(dataclasses.replace(scan, quaternions=np.zeros((10, 12, 4))))
     with pytest.raises(InputError, match="2 x 2"):
         gnd_density(scan.crop(slice(0, 1)))
-    odd = PhaseList({0: Phase("odd", space_group=62), 3: phase("bcc")})
+    odd = PhaseList({0: Phase("odd", space_group=62), 3: Phase("other", space_group=62)})
     with pytest.raises(MissingDataError, match="'odd'"):
         gnd_density(dataclasses.replace(scan, phases=odd))
+
+
+def test_a_phase_without_known_systems_stays_empty_with_a_word():
+    scan = two_phases()
+    odd = dataclasses.replace(
+        scan, phases=PhaseList({0: Phase("odd", space_group=62), 3: phase("bcc")})
+    )
+    gnd = gnd_density(odd)
+    assert np.isnan(gnd.total[:, :6]).all()
+    np.testing.assert_array_equal(gnd.total[:, 6:], gnd_density(scan).total[:, 6:])
+    (note,) = gnd.notes
+    assert "'odd'" in note
+    assert "no GND density" in note
+    with pytest.raises(MissingDataError, match="'odd'"):  # asked for by name
+        gnd_density(odd, {"odd": "auto", "bcc": "auto"})
+
+
+@pytest.mark.parametrize("denoise", [None, True])
+@pytest.mark.parametrize("stray", [[(4, 4)], [(4, 4), (4, 5)]])
+def test_a_stray_pixel_of_a_second_phase(stray, denoise):
+    scan = two_phases()
+    phase_id = np.where(scan.is_indexed, 3, -1)
+    for at in stray:
+        phase_id[at] = 0
+    mixed = gnd_density(dataclasses.replace(scan, phase_id=phase_id), denoise=denoise)
+    assert np.isnan(mixed.total[tuple(np.transpose(stray))]).all()
+    assert np.isfinite(mixed.total).sum() == (phase_id == 3).sum()
+    assert len(mixed.systems) == mixed.per_system.shape[2] == 70
+
+
+def test_maps_without_any_curvature():
+    """Every pixel a grain of its own: no gradient, no noise, and no error."""
+    scan = scan_of(quaternion(Rotation.random(12, rng=1)).reshape(3, 4, 4))
+    gnd = gnd_density(scan, denoise=True)
+    assert np.isnan(gnd.total).all()
+    assert np.isnan(gnd.per_system).all()
+    assert not gnd.above_noise.any()
+    assert "nothing known" in repr(gnd)
+
+
+def test_cleaned_maps_are_told():
+    q = field((40, 40), (1, 1), np.zeros((3, 2)), ANY, 0.1)
+    assert "same orientation" not in gnd_density(scan_of(q)).noise_sentence
+    copied = np.random.default_rng(3).random((40, 20)) < 0.3
+    q[:, 1::2][copied] = q[:, ::2][copied]
+    gnd = gnd_density(scan_of(q))
+    assert gnd.identical[0] == pytest.approx(copied.sum() / (2 * 40 * 39))
+    assert f"{100 * gnd.identical[0]:.0f} % of the neighbouring pixels" in gnd.noise_sentence

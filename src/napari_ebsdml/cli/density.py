@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_ebsdml.cli._app import Files, Frame, Output, Row, app, over_maps, write_arrays
+from napari_ebsdml.cli._app import Files, Frame, Output, Row, app, over_maps, warn, write_arrays
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -50,6 +50,8 @@ def density(
 
         grains = ebsdml.segment_grains(scan, threshold=threshold)
         gnd = ebsdml.gnd_density(scan, grains=grains)
+        for note in gnd.notes:
+            warn(f"{scan.name}: {note}")
         progress(0.3)
         options = {} if plane_thickness is None else {"plane_thickness": plane_thickness}
         total = ebsdml.total_dislocation_density(

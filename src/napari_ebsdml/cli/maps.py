@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_ebsdml.cli._app import Files, Frame, Output, Row, app, over_maps, write_arrays
+from napari_ebsdml.cli._app import Files, Frame, Output, Row, app, over_maps, warn, write_arrays
+from napari_ebsdml.errors import EbsdmlError
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -26,7 +27,8 @@ def maps(
     """Compute KAM, grains and GND density of many maps.
 
     Each map becomes NAME.npz (kam in degrees, grains, gnd in 1/m^2, step in um), and one line of
-    summary.csv. A map that fails is told and the others go on.
+    summary.csv. A map that fails is told and the others go on. Where slip systems are not known
+    there is no GND density (NaN), and a note says so.
     """
 
     def work(scan: Scan, path: Path, progress: Callable[[float], None]) -> list[Row]:
@@ -54,11 +56,21 @@ def _results(scan: Scan, path: Path, kam_order: int, threshold: float, gnd: bool
         else "",
     }
     if gnd:
-        density = ebsdml.gnd_density(scan, grains=grains)
-        results["gnd"] = density.total
-        row["mean_gnd_per_m2"] = f"{np.nanmean(density.total):.4g}"
-        row["orientation_noise_deg"] = ", ".join(
-            f"{noise:.3g}" for noise in density.orientation_noise.values()
-        )
+        try:
+            density = ebsdml.gnd_density(scan, grains=grains)
+        except EbsdmlError as error:  # KAM and grains stand on their own
+            warn(f"{scan.name}: {error}")
+            results["gnd"] = np.full(scan.shape, np.nan)
+            row["note"] = str(error)
+        else:
+            results["gnd"] = density.total
+            known = density.total[np.isfinite(density.total)]
+            row["mean_gnd_per_m2"] = f"{known.mean():.4g}" if known.size else ""
+            row["orientation_noise_deg"] = ", ".join(
+                f"{noise:.3g}" for noise in density.orientation_noise.values()
+            )
+            for note in density.notes:
+                warn(f"{scan.name}: {note}")
+            row["note"] = " ".join(density.notes)
     write_arrays(path, **results)
     return row

@@ -11,16 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress
-from napari_ebsdml.dislocations.curvature import curvature_and_gain
-from napari_ebsdml.dislocations.denoise import Denoise, as_denoise, denoise_orientations
+from napari_ebsdml.dislocations.denoise import Denoise, as_denoise
 from napari_ebsdml.dislocations.fit import SlipFit, check_norm, fit_slip_systems
-from napari_ebsdml.dislocations.noise import (
-    RESOLUTION,
-    noise_level,
-    noise_sentence,
-    orientation_noise,
-    remaining_noise,
-)
+from napari_ebsdml.dislocations.noise import noise_sentence
+from napari_ebsdml.dislocations.phase_density import Method, PhaseDensity, part, phase_density
 from napari_ebsdml.dislocations.slip_systems import SlipSystems, for_phase
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps.grains import segment_grains
@@ -67,6 +61,10 @@ class GndDensity:
         The map it was computed from.
     settings
         Arguments in use.
+    identical
+        Phase id -> part of the pairs of neighbours in a grain with the same orientation.
+    notes
+        Sentences on what is missing, and why.
     """
 
     total: NDArray[np.float64]
@@ -82,6 +80,8 @@ class GndDensity:
     grains: NDArray[Any]
     scan: Scan
     settings: Mapping[str, Any] = field(default_factory=dict)
+    identical: Mapping[int, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def nye(self) -> NDArray[np.float64]:
@@ -100,8 +100,9 @@ class GndDensity:
             floor = self.noise_floor[self.scan.phase_id == number]
             floor = floor[np.isfinite(floor)]
             text = noise_sentence(
-                sigma, self.scan.step, float(np.median(floor)) if floor.size else float("nan")
-            )
+                sigma, self.scan.step, float(np.median(floor)) if floor.size else float("nan"),
+                self.identical.get(number, 0.0),
+            )  # fmt: skip
             name = f"{self.scan.phases[number].name}: " if len(self.orientation_noise) > 1 else ""
             sentences.append(name + text)
         return " ".join(sentences)
@@ -167,8 +168,7 @@ def gnd_density(
     -----
     Pantleon, Scripta Materialia 58 (2008) 994, doi 10.1016/j.scriptamat.2008.01.050.
     """
-    kind = check_norm(norm)
-    filtering = as_denoise(denoise)
+    method = Method(check_norm(norm), stencil, as_denoise(denoise), keep_per_system)
     report = progress or (lambda fraction: None)
     if min(scan.shape) < 2:
         raise InputError(f"GND density needs a map of at least 2 x 2 pixels, not {scan.shape}.")
@@ -176,9 +176,7 @@ def gnd_density(
     if not oriented.any():
         raise MissingDataError(f"{scan.name} has no orientations, which GND density needs.")
     present = [int(number) for number in np.unique(scan.phase_id[oriented])]
-    chosen = _choose(scan, slip_systems, present)
-    for number in chosen:  # fails early, and with the phase's name
-        laue_operators(scan.phases[number])
+    chosen, notes = choose_systems(scan, slip_systems, present)
     if grains is None:
         labels = segment_grains(
             scan, grain_threshold, min_pixels, progress=lambda fraction: report(0.1 * fraction)
@@ -191,102 +189,74 @@ def gnd_density(
                 f"{labels.shape}."
             )
     report(0.1)
-
-    def partial(start: float, share: float) -> Progress:
-        return lambda fraction: report(start + share * fraction)
-
-    systems = SlipSystems.join(list(chosen.values()))
-    stops = np.cumsum([0, *(len(part) for part in chosen.values())])
-    columns = {
-        number: slice(int(a), int(b))
-        for number, a, b in zip(chosen, stops[:-1], stops[1:], strict=True)
-    }
     turns = scan.quaternions * np.array([1.0, -1.0, -1.0, -1.0])  # crystal -> specimen
-    curvature = np.full((*scan.shape, 3, 3), np.nan)
-    total, energy, misfit, floor = (np.full(scan.shape, np.nan) for _ in range(4))
-    above = np.zeros(scan.shape, dtype=bool)
-    per_system: NDArray[np.float32] | None = None
-    noise: dict[int, float] = {}
-    single = len(present) == 1
-    if keep_per_system and not single:
-        per_system = np.full((*scan.shape, len(systems)), np.nan, dtype=np.float32)
-    for index, (number, part) in enumerate(chosen.items()):
+    whole = len(present) == 1
+    found = {}
+    for index, (number, systems) in enumerate(chosen.items()):
         start, share = 0.1 + 0.9 * index / len(chosen), 0.9 / len(chosen)
-        phase = scan.phases[number]
-        inside = labels if single else np.where(scan.phase_id == number, labels, 0)
-        sigma = orientation_noise(turns, inside, phase)
-        left: NDArray[np.float64] | None = None
-        smooth = turns
-        if filtering is not None:
-            level = filtering.sigma if filtering.sigma is not None else sigma
-            if np.isfinite(level):
-                smooth = denoise_orientations(
-                    turns,
-                    inside,
-                    level,
-                    filtering.radius,
-                    filtering.passes,
-                    phase,
-                    progress=partial(start, 0.3 * share),
-                )
-                left = remaining_noise(
-                    filtering, stencil, sigma, inside,
-                    progress=partial(start + 0.3 * share, 0.05 * share),
-                )  # fmt: skip
-        kappa, gain = curvature_and_gain(
-            smooth, inside, scan.step, stencil, laue_operators(phase),
-            partial(start + 0.35 * share, 0.05 * share),
+        found[number] = phase_density(
+            turns, labels if whole else np.where(scan.phase_id == number, labels, 0),
+            scan.step, scan.phases[number], systems, method, whole, part(report, start, share),
         )  # fmt: skip
-        known = np.isfinite(gain)
-        at: Any = ... if single else known
-
-        fit = fit_slip_systems(
-            kappa[at],
-            smooth[at],
-            part,
-            kind,
-            keep_per_system=keep_per_system,
-            progress=partial(start + 0.4 * share, 0.6 * share),
-        )
-        total[at], energy[at], misfit[at] = fit.total, fit.energy, fit.misfit
-        if single:
-            curvature, per_system = kappa, fit.per_system
-        else:
-            curvature[known] = kappa[known]
-            if per_system is not None:
-                per_system[known] = 0
-                per_system[known, columns[number]] = fit.per_system
-        noise[number] = sigma
-        if known.any() and np.isfinite(sigma):
-            pure = noise_level(part, turns[known][:: max(1, int(known.sum()) >> 16)], kind)
-            spread = np.radians(max(sigma, RESOLUTION)) * gain[known]
-            if left is not None:
-                spread *= left[known]
-            floor[known] = pure.median * spread
-            above[known] = total[known] > pure.high * spread
     report(1.0)
+    maps = _merged(found, scan.shape, keep_per_system)
+    stops = np.cumsum([0, *(len(systems) for systems in chosen.values())])
     return GndDensity(
-        total,
-        energy,
-        per_system,
-        systems,
-        columns,
-        curvature,
-        misfit,
-        floor,
-        above,
-        noise,
-        labels,
-        scan,
-        {
+        **maps,
+        systems=SlipSystems.join(list(chosen.values())),
+        system_columns={
+            number: slice(int(a), int(b))
+            for number, a, b in zip(chosen, stops[:-1], stops[1:], strict=True)
+        },
+        orientation_noise={number: phase.noise for number, phase in found.items()},
+        grains=labels,
+        scan=scan,
+        settings={
             "slip_systems": {scan.phases[i].name: repr(part) for i, part in chosen.items()},
-            "norm": kind,
+            "norm": method.norm,
             "stencil": stencil,
-            "denoise": filtering,
+            "denoise": method.denoise,
             "grain_threshold": None if grains is not None else grain_threshold,
             "min_pixels": None if grains is not None else min_pixels,
         },
+        identical={number: phase.identical for number, phase in found.items()},
+        notes=notes,
     )
+
+
+def _merged(
+    found: Mapping[int, PhaseDensity], shape: tuple[int, int], keep_per_system: bool
+) -> dict[str, Any]:
+    """Maps of all phases, by the names of `GndDensity`."""
+    counts = [phase.systems for phase in found.values()]
+    whole = next((phase for phase in found.values() if phase.at is ...), None)
+    if whole is not None and whole.fit is not None:
+        fit = whole.fit
+        return {
+            "total": fit.total, "energy": fit.energy, "misfit": fit.misfit,
+            "per_system": fit.per_system, "curvature": whole.curvature,
+            "noise_floor": whole.floor, "above_noise": whole.above,
+        }  # fmt: skip
+    names = ("total", "energy", "misfit", "noise_floor")
+    maps: dict[str, Any] = {name: np.full(shape, np.nan) for name in names}
+    maps["curvature"] = np.full((*shape, 3, 3), np.nan)
+    maps["above_noise"] = np.zeros(shape, dtype=bool)
+    maps["per_system"] = None
+    if keep_per_system:
+        maps["per_system"] = np.full((*shape, sum(counts)), np.nan, dtype=np.float32)
+    first = 0
+    for phase, count in zip(found.values(), counts, strict=True):
+        last = first + count
+        if phase.fit is not None:
+            at, fit = phase.at, phase.fit
+            maps["total"][at], maps["energy"][at] = fit.total, fit.energy
+            maps["misfit"][at], maps["curvature"][at] = fit.misfit, phase.curvature
+            maps["noise_floor"][at], maps["above_noise"][at] = phase.floor, phase.above
+            if keep_per_system:
+                maps["per_system"][at] = 0
+                maps["per_system"][at, first:last] = fit.per_system
+        first = last
+    return maps
 
 
 def nye_tensor(curvature: NDArray[Any]) -> NDArray[np.float64]:
@@ -310,11 +280,20 @@ def nye_tensor(curvature: NDArray[Any]) -> NDArray[np.float64]:
     return alpha
 
 
-def _choose(
+def choose_systems(
     scan: Scan, choice: _Choice | Mapping[int | str, _Choice], present: list[int]
-) -> dict[int, SlipSystems]:
-    """Slip systems by phase id, for the phases that the map holds."""
+) -> tuple[dict[int, SlipSystems], tuple[str, ...]]:
+    """Slip systems by phase id for the phases that the map holds, and what to say about it.
+
+    Raises
+    ------
+    InputError
+        When the choice cannot be understood or leaves out every phase.
+    MissingDataError
+        When the systems that were asked for by phase are not known, or those of no phase are.
+    """
     wanted: dict[int, _Choice] = {}
+    by_phase = isinstance(choice, Mapping)
     if isinstance(choice, Mapping):
         names = {scan.phases[number].name: number for number in scan.phases.ids}
         for key, value in choice.items():
@@ -328,17 +307,30 @@ def _choose(
     else:
         wanted = dict.fromkeys(present, choice)
     chosen: dict[int, SlipSystems] = {}
+    unknown: list[MissingDataError] = []
     for number in present:
         value = wanted.get(number)
-        if isinstance(value, str):
-            chosen[number] = for_phase(scan.phases[number], value)
-        elif isinstance(value, SlipSystems):
-            chosen[number] = value
-        elif value is not None:
-            raise InputError(
-                "slip_systems must be 'auto', 'fcc', 'bcc', 'hcp', a SlipSystems or a dict of "
-                f"these by phase, not {value!r}."
-            )
+        try:
+            if isinstance(value, str):
+                systems = for_phase(scan.phases[number], value)
+            elif isinstance(value, SlipSystems):
+                systems = value
+            elif value is None:
+                continue
+            else:
+                raise InputError(
+                    "slip_systems must be 'auto', 'fcc', 'bcc', 'hcp', a SlipSystems or a dict "
+                    f"of these by phase, not {value!r}."
+                )
+            laue_operators(scan.phases[number])
+        except MissingDataError as error:
+            if by_phase:
+                raise
+            unknown.append(error)
+        else:
+            chosen[number] = systems
+    if not chosen and unknown:
+        raise unknown[0]
     if not chosen:
         raise InputError("slip_systems leaves out every phase that the map holds.")
-    return chosen
+    return chosen, tuple(f"{error} Its pixels have no GND density." for error in unknown)

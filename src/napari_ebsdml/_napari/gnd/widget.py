@@ -251,7 +251,7 @@ def in_words(gnd: GndDensity) -> str:
     measured = [sigma for sigma in gnd.orientation_noise.values() if sigma >= RESOLUTION]
     if share < 50 and measured:
         text += " Most of what the map shows is noise: denoise, or measure with a larger step."
-    return text
+    return " ".join((text, *gnd.notes))
 
 
 def pretty(sentence: str) -> str:
