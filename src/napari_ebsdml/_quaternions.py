@@ -26,3 +26,14 @@ def multiply(p: NDArray[np.floating[Any]], q: NDArray[np.floating[Any]]) -> NDAr
         ),
         axis=-1,
     )
+
+
+def to_matrix(q: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Rotation matrices (..., 3, 3) of unit quaternions (..., 4)."""
+    w, x, y, z = np.moveaxis(np.asarray(q, dtype=np.float64), -1, 0)
+    rows = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    )
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)

@@ -205,6 +205,17 @@ def test_each_phase_has_its_own_systems():
     assert (own.energy[right] >= some.energy[right] * (1 - 1e-9)).all()
 
 
+def test_a_stray_pixel_of_a_second_phase_has_no_gnd_and_stops_nothing():
+    q, step = deformed()
+    one = scan_of(q, "bcc", step)
+    stray = one.phase_id.copy()
+    stray[2, 3] = 1
+    phases = PhaseList({0: phase("bcc"), 1: phase("fcc")})
+    gnd = gnd_density(dataclasses.replace(one, phase_id=stray, phases=phases))
+    assert np.isnan(gnd.total[2, 3])
+    assert np.isfinite(np.delete(gnd.total.ravel(), np.ravel_multi_index((2, 3), one.shape))).all()
+
+
 def test_given_grains_and_nearby_api():
     q, step = deformed()
     scan = scan_of(q, "bcc", step)

@@ -6,8 +6,9 @@ from itertools import permutations, product
 
 import numpy as np
 
+from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.patterns.frame import _kernels
-from napari_ebsdml.patterns.frame.geometry import Geometry, matrices, to_kikuchipy
+from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
 from napari_ebsdml.patterns.frame.triangle import FINE, node_directions
 
 CAMERA = Geometry.from_angles((0.5, 0.25, 0.55), (60, 60), 70, 5)
@@ -38,7 +39,7 @@ DIAMOND = {(1, 1, 1): 0.7, (2, 2, 0): 1.0, (3, 1, 1): 0.5, (4, 0, 0): 0.4}
 
 def project(library, which, q, camera=CAMERA):
     """Noise-free patterns of crystals of a library."""
-    turns = np.ascontiguousarray(matrices(to_kikuchipy(q)) @ camera.to_sample)
+    turns = np.ascontiguousarray(to_matrix(to_kikuchipy(q)) @ camera.to_sample)
     out = np.empty((len(q), *camera.shape), np.float32)
     _kernels.project(library.masters, np.asarray(which), turns, camera.bounds, FINE, out)
     return out

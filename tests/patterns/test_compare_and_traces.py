@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.answers.compare import (
     DIFFERENT,
@@ -19,7 +20,7 @@ from napari_ebsdml.patterns.answers.compare import (
 from napari_ebsdml.patterns.answers.result import no_answers
 from napari_ebsdml.patterns.frame import _kernels
 from napari_ebsdml.patterns.frame.bands import band_traces, plane_family
-from napari_ebsdml.patterns.frame.geometry import matrices, to_kikuchipy
+from napari_ebsdml.patterns.frame.geometry import to_kikuchipy
 from napari_ebsdml.patterns.frame.triangle import FINE
 from napari_ebsdml.patterns.simulated.synthetic import random_quaternions
 from tests.patterns.band_crystals import CAMERA, bands
@@ -45,7 +46,7 @@ def test_traces_lie_on_the_bands(hkl):
     """Against projected patterns of a crystal that has bands of this family alone."""
     rng = np.random.default_rng(4)
     q = random_quaternions(rng, 5)
-    turns = np.ascontiguousarray(matrices(to_kikuchipy(q)) @ CAMERA.to_sample)
+    turns = np.ascontiguousarray(to_matrix(to_kikuchipy(q)) @ CAMERA.to_sample)
     images = np.empty((5, *CAMERA.shape), np.float32)
     master = bands(3.6, {hkl: 1.0})[None]
     _kernels.project(master, np.zeros(5, int), turns, CAMERA.bounds, FINE, images)

@@ -173,3 +173,10 @@ def test_normaliser_withstands_outliers_constants_and_nan(steel):
     assert not out[2].any()
     assert normaliser.logarithm == (False, False, False, True, False)
     assert Normaliser.from_inputs(normaliser.as_inputs()) == normaliser
+
+
+def test_default_channels_of_a_map_without_boundaries(steel):
+    part = steel.scan.crop(slice(12), slice(15))
+    scan = dataclasses.replace(part, quaternions=np.full((12, 15, 4), 0.5))
+    stack = compute_channels(scan, default_channels(scan))
+    assert np.isfinite(stack.values).all()

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from napari_ebsdml.errors import InputError
 
@@ -36,11 +35,6 @@ def direct_basis(lattice: Sequence[float]) -> NDArray[np.float64]:
             [0, 0, c * np.sqrt(rest)],
         ]
     )
-
-
-def rotation_matrices(quaternions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, 3, 3) of (n, 4) quaternions, w first."""
-    return np.asarray(Rotation.from_quat(np.asarray(quaternions), scalar_first=True).as_matrix())
 
 
 def three_indices(indices: Sequence[int], plane: bool) -> NDArray[np.float64]:

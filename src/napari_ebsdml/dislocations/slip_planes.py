@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from napari_ebsdml._parallel import Progress
+from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.errors import InputError, MissingDataError
 
 if TYPE_CHECKING:
@@ -68,18 +69,7 @@ def system_planes(gnd: GndDensity, progress: Progress = None) -> SystemPlanes:
         raise InputError("Slip planes need edge systems; these slip systems are screws only.")
     rows, columns = gnd.per_system.shape[:2]
     # Scan quaternions turn specimen -> crystal: the transpose brings crystal axes to the map.
-    w, x, y, z = np.moveaxis(gnd.scan.quaternions, -1, 0)
-    matrix = np.empty((rows, columns, 3, 3))
-    matrix[..., 0, :] = np.stack(
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], -1
-    )
-    matrix[..., 1, :] = np.stack(
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], -1
-    )
-    matrix[..., 2, :] = np.stack(
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], -1
-    )
-    to_map = np.swapaxes(matrix, -1, -2)
+    to_map = np.swapaxes(to_matrix(gnd.scan.quaternions), -1, -2)
     unit_b = systems.burgers / systems.burgers_lengths[:, None]
     screws = np.flatnonzero(~systems.is_edge)
     owner = _screw_of(unit_b[edges], unit_b[screws], _phase_of(gnd)[edges], _phase_of(gnd)[screws])

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.dislocations._cell import (
     direct_basis,
     first_positive,
     index_label,
-    rotation_matrices,
     three_indices,
 )
 from napari_ebsdml.errors import InputError, MissingDataError
@@ -256,7 +256,7 @@ def from_families(
     basis = direct_basis(lattice)
     if not (np.isfinite(poisson) and -1 < poisson < 1):
         raise InputError(f"Poisson's ratio must lie between -1 and 1, not {poisson}.")
-    turns = rotation_matrices(laue_operators(point_group))
+    turns = to_matrix(laue_operators(point_group))
     to_direct = np.linalg.inv(basis)
     to_reciprocal = basis.T
     edges: dict[tuple[Any, ...], tuple[NDArray[Any], NDArray[Any], str, str]] = {}

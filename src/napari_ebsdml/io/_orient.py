@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import over_rows
-
-_Quaternion = tuple[float, float, float, float]
+from napari_ebsdml._quaternion_kernels import product
 
 
 def quaternions_from_euler(
@@ -70,19 +69,8 @@ def _turn(
 ) -> None:
     sigma, delta = 0.5 * (euler[0] + euler[2]), 0.5 * (euler[0] - euler[2])
     c, s = np.cos(0.5 * euler[1]), np.sin(0.5 * euler[1])
-    q = (c * np.cos(sigma), -s * np.cos(delta), -s * np.sin(delta), -c * np.sin(sigma))
-    q = _product(q, (right[0], right[1], right[2], right[3]))
-    q = _product((left[0], left[1], left[2], left[3]), q)
-    sign = -1.0 if q[0] < 0 else 1.0
-    for k in range(4):
-        out[k] = sign * q[k]
-
-
-@numba.njit(cache=True, nogil=True)
-def _product(p: _Quaternion, q: _Quaternion) -> _Quaternion:
-    return (
-        p[0] * q[0] - p[1] * q[1] - p[2] * q[2] - p[3] * q[3],
-        p[0] * q[1] + p[1] * q[0] + p[2] * q[3] - p[3] * q[2],
-        p[0] * q[2] - p[1] * q[3] + p[2] * q[0] + p[3] * q[1],
-        p[0] * q[3] + p[1] * q[2] - p[2] * q[1] + p[3] * q[0],
-    )
+    w, x, y, z = c * np.cos(sigma), -s * np.cos(delta), -s * np.sin(delta), -c * np.sin(sigma)
+    w, x, y, z = product(w, x, y, z, right[0], right[1], right[2], right[3])
+    w, x, y, z = product(left[0], left[1], left[2], left[3], w, x, y, z)
+    sign = -1.0 if w < 0 else 1.0
+    out[0], out[1], out[2], out[3] = sign * w, sign * x, sign * y, sign * z

@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from napari_ebsdml._quaternion_kernels import product
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.symmetry import laue_operators, safe_cosine
 
@@ -22,19 +23,6 @@ if TYPE_CHECKING:
     from napari_ebsdml.maps.symmetry import CrystalSymmetry
 
 _ROOT_HALF = math.sqrt(0.5)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def product(  # type: ignore[no-untyped-def]
-    aw, ax, ay, az, bw, bx, by, bz
-):
-    """Hamilton product a * b, component by component."""
-    return (
-        aw * bw - ax * bx - ay * by - az * bz,
-        aw * bx + ax * bw + ay * bz - az * by,
-        aw * by - ax * bz + ay * bw + az * bx,
-        aw * bz + ax * by - ay * bx + az * bw,
-    )
 
 
 @njit(cache=True, nogil=True)

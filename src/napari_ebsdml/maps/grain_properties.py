@@ -11,7 +11,8 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from napari_ebsdml._parallel import Progress, over_rows
-from napari_ebsdml.maps.disorientation import half_angle, product
+from napari_ebsdml._quaternion_kernels import product
+from napari_ebsdml.maps.disorientation import half_angle
 from napari_ebsdml.maps.grains import check_labels
 from napari_ebsdml.maps.homogenise import variants_and_means
 from napari_ebsdml.maps.symmetry import PhaseTable, phase_table

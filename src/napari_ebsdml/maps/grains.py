@@ -9,10 +9,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from napari_ebsdml._parallel import Progress, over_rows
+from napari_ebsdml._parallel import Progress, over_rows, part_of
+from napari_ebsdml._quaternion_kernels import product
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps._checks import check_angle, check_count
-from napari_ebsdml.maps.disorientation import half_angle, product
+from napari_ebsdml.maps.disorientation import half_angle
 from napari_ebsdml.maps.symmetry import phase_table
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def segment_grains(
     def work(first: int, end: int) -> None:
         _link(table.quaternions, table.index, first, end, limit, *table.symmetry, links)
 
-    over_rows(work, scan.shape, progress, (0.0, 0.7))
+    over_rows(work, scan.shape, part_of(progress, 0.0, 0.7))
     labels = np.empty(scan.shape, dtype=np.int32)
     _label(links, table.index, min_pixels, labels)
     if progress is not None:

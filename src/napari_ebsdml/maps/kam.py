@@ -10,8 +10,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, over_rows
+from napari_ebsdml._quaternion_kernels import product
 from napari_ebsdml.maps._checks import check_angle, check_count
-from napari_ebsdml.maps.disorientation import half_angle, product
+from napari_ebsdml.maps.disorientation import half_angle
 from napari_ebsdml.maps.symmetry import phase_table
 
 if TYPE_CHECKING:

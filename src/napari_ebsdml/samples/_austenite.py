@@ -7,9 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._quaternions import multiply, to_matrix
+
 from ._fields import scattered_points, smooth_field
 from ._growth import Nuclei, grow
-from ._rotations import PACKET_PLANES, from_rotation_vector, multiply, to_matrix, uniform
+from ._rotations import PACKET_PLANES, from_rotation_vector, uniform
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from napari_ebsdml._quaternions import multiply, to_matrix
+
 from ._austenite import Austenite, Canvas
 from ._fields import smooth_field
 from ._growth import Nuclei, grow
-from ._rotations import KS_VARIANTS, PACKET_PLANES, multiply, scatter, to_matrix, uniform
+from ._rotations import KS_VARIANTS, PACKET_PLANES, scatter, uniform
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]

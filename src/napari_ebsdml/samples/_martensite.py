@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from napari_ebsdml._quaternions import multiply, to_matrix
+
 from ._austenite import Austenite, Canvas
 from ._ferrite import Plate
 from ._fields import scattered_points, smooth_field
@@ -16,9 +18,7 @@ from ._rotations import (
     KS_VARIANTS,
     PACKET_PLANES,
     conjugate,
-    multiply,
     scatter,
-    to_matrix,
 )
 
 Floats = NDArray[np.float64]

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_ebsdml._parallel import over_rows
+from napari_ebsdml._quaternions import multiply
 
 from ._austenite import Canvas
 from ._fields import scattered_points, smooth_field
 from ._growth import Nuclei, grow
-from ._rotations import CUBIC, from_rotation_vector, multiply, reduce_cubic, uniform
+from ._rotations import CUBIC, from_rotation_vector, reduce_cubic, uniform
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]

@@ -1,7 +1,6 @@
-"""Quaternion arithmetic and the Kurdjumov-Sachs relationship for the synthetic samples.
+"""Rotations and the Kurdjumov-Sachs relationship for the synthetic samples.
 
-Quaternions are w, x, y, z on the last axis and turn vectors as ``v' = q v q*``, as in orix;
-``multiply(a, b)`` is the rotation b followed by a.
+Quaternions are those of `napari_ebsdml._quaternions`.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import over_rows
-from napari_ebsdml._quaternions import multiply as multiply
 
 Floats = NDArray[np.float64]
 
@@ -51,17 +49,6 @@ def from_matrix(m: Floats) -> Floats:
     # The row of the largest component divides by no small number.
     row = np.take_along_axis(table, squares.argmax(-1)[..., None, None], axis=-2)[..., 0, :]
     return row / np.linalg.norm(row, axis=-1, keepdims=True)
-
-
-def to_matrix(q: Floats) -> Floats:
-    """Rotation matrices (..., 3, 3) of unit quaternions (..., 4)."""
-    w, x, y, z = np.moveaxis(q, -1, 0)
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
 def uniform(rng: np.random.Generator, n: int) -> Floats:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan, Source
 
 from ._checks import checked_seed, checked_shape, in_range
-from ._rotations import conjugate, from_rotation_vector, multiply, scatter
+from ._rotations import conjugate, from_rotation_vector, scatter
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase, PhaseList

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.scan import NOT_INDEXED, Scan, Source
 
 from ._austenite import make_austenite, make_canvas
@@ -14,7 +15,6 @@ from ._checks import checked_seed, checked_shape, in_range
 from ._ferrite import SMALL_GRAIN, WIDMANSTAETTEN, make_ferrite
 from ._martensite import make_martensite
 from ._measure import Crystals, measure
-from ._rotations import to_matrix
 
 if TYPE_CHECKING:
     from orix.crystal_map import PhaseList

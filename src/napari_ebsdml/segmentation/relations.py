@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_ebsdml._parallel import over_rows
+from napari_ebsdml._quaternion_kernels import product
 from napari_ebsdml._quaternions import multiply
-from napari_ebsdml.maps.disorientation import half_angle, product
+from napari_ebsdml.maps.disorientation import half_angle
 from napari_ebsdml.maps.homogenise import variants_and_means
 from napari_ebsdml.maps.symmetry import laue_operators, phase_table
 

@@ -15,9 +15,10 @@ from orix.crystal_map import Phase, PhaseList
 from napari_ebsdml import Scan, Source
 from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
+from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.frame import _kernels
-from napari_ebsdml.patterns.frame.geometry import Geometry, matrices, to_kikuchipy
+from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
 from napari_ebsdml.patterns.frame.triangle import FINE
 from napari_ebsdml.patterns.simulated.synthetic import CLEAN, random_quaternions, spoil
 
@@ -41,7 +42,7 @@ def three_phase_map() -> Scan:
     q = random_quaternions(rng, 6)[grain]
     which = np.array([library.names.index(name) for name in ("Si", "Fe", "Ni")])[kind]
     geometry = Geometry.from_angles(PC, (60, 60), 70.0, TILT)
-    turns = np.ascontiguousarray(matrices(to_kikuchipy(q.reshape(-1, 4))) @ geometry.to_sample)
+    turns = np.ascontiguousarray(to_matrix(to_kikuchipy(q.reshape(-1, 4))) @ geometry.to_sample)
     images = np.empty((96, 60, 60), np.float32)
     _kernels.project(library.masters, which.ravel(), turns, geometry.bounds, FINE, images)
     patterns = spoil(images, rng, CLEAN).reshape(*shape, 60, 60)

@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.errors import ModelError
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 from napari_ebsdml.patterns.crystal_frame.known import (
@@ -21,7 +22,7 @@ from napari_ebsdml.patterns.crystals.master import lambert_directions, sample, s
 from napari_ebsdml.patterns.crystals.table import find
 from napari_ebsdml.patterns.frame.fold import fold_patterns
 from napari_ebsdml.patterns.frame.folded import CELLS, GROUPINGS, Folded
-from napari_ebsdml.patterns.frame.geometry import matrices, to_kikuchipy
+from napari_ebsdml.patterns.frame.geometry import to_kikuchipy
 from napari_ebsdml.patterns.search.templates import Templates
 from napari_ebsdml.patterns.simulated.synthetic import (
     CLEAN,
@@ -72,7 +73,7 @@ def test_parts_hold_the_pixels_of_each_permutation():
     folded = fold_patterns(patterns, q, CAMERA)
     assert folded.parts.shape == (3, 6, CELLS * (CELLS + 1) // 2)
     for k in range(3):
-        rays = np.abs(CAMERA.directions()[0].reshape(-1, 3) @ matrices(to_kikuchipy(q))[k].T)
+        rays = np.abs(CAMERA.directions()[0].reshape(-1, 3) @ to_matrix(to_kikuchipy(q))[k].T)
         order = np.argsort(rays, axis=1)
         low, middle, high = np.take_along_axis(rays, order, axis=1).T
         i = np.minimum(np.rad2deg(np.arctan(middle / high)) / 2.5, CELLS - 1).astype(int)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.crystals.master import (
     fold_master,
@@ -14,7 +15,7 @@ from napari_ebsdml.patterns.frame import _kernels
 from napari_ebsdml.patterns.frame.flatten import fill_gaps, find_mask
 from napari_ebsdml.patterns.frame.fold import fold_patterns, refine_geometry
 from napari_ebsdml.patterns.frame.folded import Folded
-from napari_ebsdml.patterns.frame.geometry import Geometry, matrices, to_kikuchipy
+from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
 from napari_ebsdml.patterns.frame.triangle import (
     FINE,
     n_nodes,
@@ -47,10 +48,10 @@ def test_projection_reads_the_master_at_the_folded_direction(library):
     q = random_quaternions(np.random.default_rng(0), 3)
     rays = CAMERA.directions()[0].reshape(-1, 3)
     for k in range(3):
-        crystal = np.sort(np.abs(rays @ matrices(to_kikuchipy(q))[k].T), axis=1)
+        crystal = np.sort(np.abs(rays @ to_matrix(to_kikuchipy(q))[k].T), axis=1)
         exact = bands(3.6, FCC, crystal)
         table = np.stack([bands(3.6, FCC)])
-        turns = np.ascontiguousarray(matrices(to_kikuchipy(q[k : k + 1])) @ CAMERA.to_sample)
+        turns = np.ascontiguousarray(to_matrix(to_kikuchipy(q[k : k + 1])) @ CAMERA.to_sample)
         out = np.empty((1, 60, 60), np.float32)
         _kernels.project(table, np.zeros(1, int), turns, CAMERA.bounds, FINE, out)
         assert np.corrcoef(out.ravel(), exact)[0, 1] > 0.98
@@ -200,7 +201,7 @@ def test_a_master_pattern_sampled_equals_kikuchipys():
     theirs = signal.get_patterns(
         Rotation(to_kikuchipy(q)), camera, energy=20, dtype_out="float32", compute=True
     ).data.squeeze()
-    rays = Geometry.of(camera).directions()[0] @ matrices(to_kikuchipy(q))[0].T
+    rays = Geometry.of(camera).directions()[0] @ to_matrix(to_kikuchipy(q))[0].T
     ours = sample(master, rays)
     assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.999
 

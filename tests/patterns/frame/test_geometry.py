@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.frame.geometry import (
     Geometry,
     from_kikuchipy,
-    matrices,
     to_kikuchipy,
 )
 from napari_ebsdml.patterns.simulated.synthetic import random_quaternions
@@ -51,15 +51,15 @@ def test_rotations_are_orix_rotations():
     from orix.quaternion import Rotation
 
     q = random_quaternions(np.random.default_rng(0), 5)
-    np.testing.assert_allclose(matrices(q), Rotation(q).to_matrix(), atol=1e-12)
+    np.testing.assert_allclose(to_matrix(q), Rotation(q).to_matrix(), atol=1e-12)
     np.testing.assert_allclose(from_kikuchipy(to_kikuchipy(q)), q, atol=1e-12)
 
 
 def test_a_specimen_axis_goes_the_same_way_in_both_frames():
     # EDAX A1 points up in the map, that is along -y.
     q = random_quaternions(np.random.default_rng(1), 1)
-    along_map = matrices(q)[0] @ (0, -1, 0)
-    along_edax = matrices(to_kikuchipy(q))[0] @ (1, 0, 0)
+    along_map = to_matrix(q)[0] @ (0, -1, 0)
+    along_edax = to_matrix(to_kikuchipy(q))[0] @ (1, 0, 0)
     np.testing.assert_allclose(along_map, along_edax, atol=1e-12)
 
 

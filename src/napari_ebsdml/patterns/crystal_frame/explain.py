@@ -11,13 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
+from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.frame import _kernels
 from napari_ebsdml.patterns.frame.bands import BANDS, band_nodes
 from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.frame.fold import fold_patterns
 from napari_ebsdml.patterns.frame.folded import features
-from napari_ebsdml.patterns.frame.geometry import Geometry, matrices, to_kikuchipy
+from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
 from napari_ebsdml.patterns.frame.triangle import node_indices, to_square
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def explain(
     # Single nodes are noise to the eye; the picture shows their surroundings' mean.
     picture = gaussian_filter(to_square(table, folded.steps), (0, 1.2, 1.2), mode="nearest")
     smooth = np.ascontiguousarray(picture[(slice(None), *node_indices(folded.steps))])
-    turns = np.ascontiguousarray(matrices(to_kikuchipy(rays[:1])) @ geometry.to_sample)
+    turns = np.ascontiguousarray(to_matrix(to_kikuchipy(rays[:1])) @ geometry.to_sample)
     images = np.empty((len(table), *geometry.shape), np.float32)
     _kernels.project(
         smooth, np.arange(len(table)), np.repeat(turns, len(table), axis=0),

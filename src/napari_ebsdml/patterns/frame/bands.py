@@ -7,7 +7,8 @@ from itertools import permutations, product
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_ebsdml.patterns.frame.geometry import Geometry, matrices, to_kikuchipy
+from napari_ebsdml._quaternions import to_matrix
+from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
 from napari_ebsdml.patterns.frame.triangle import node_directions
 
 _INSIDE = 1e-9
@@ -44,7 +45,7 @@ def band_traces(
         Two end points (row, column) of each line on the edge of the detector, in parts of its
         height and width; planes that miss the detector are left out.
     """
-    to_crystal = matrices(to_kikuchipy(np.reshape(quaternion, (1, 4))))[0] @ geometry.to_sample
+    to_crystal = to_matrix(to_kikuchipy(np.reshape(quaternion, 4))) @ geometry.to_sample
     x0, x1, y0, y1 = geometry.bounds[0]
     lines = []
     # n . R (x, y, 1) = 0 is a line in the gnomonic plane.

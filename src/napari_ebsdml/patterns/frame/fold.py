@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 
 from napari_ebsdml._parallel import available_cores
+from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.frame import _kernels
 from napari_ebsdml.patterns.frame.flatten import find_mask, flattener
 from napari_ebsdml.patterns.frame.folded import CELLS, Folded
-from napari_ebsdml.patterns.frame.geometry import Geometry, matrices, to_kikuchipy
+from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
 from napari_ebsdml.patterns.frame.triangle import COARSE
 
 _CHUNK = 256
@@ -65,7 +66,7 @@ def fold_patterns(
     valid = find_mask(patterns) if mask is None else np.asarray(mask, dtype=bool)
     if valid.shape != patterns.shape[1:]:
         raise InputError(f"The mask has shape {valid.shape}, not {patterns.shape[1:]}.")
-    turns = matrices(to_kikuchipy(q)) @ geometry.to_sample
+    turns = to_matrix(to_kikuchipy(q)) @ geometry.to_sample
     flattened = flattener(valid)
     folded = Folded.empty(n, steps)
 

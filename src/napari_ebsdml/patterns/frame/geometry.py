@@ -21,19 +21,6 @@ if TYPE_CHECKING:
     from kikuchipy.detectors import EBSDDetector
 
 
-def matrices(quaternions: ArrayLike) -> NDArray[np.float64]:
-    """Rotation matrices (n, 3, 3) of unit quaternions (n, 4), ``v' = q v q*``."""
-    w, x, y, z = np.asarray(quaternions, dtype=np.float64).reshape(-1, 4).T
-    return np.stack(
-        [
-            np.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], axis=-1),
-            np.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], axis=-1),
-            np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], axis=-1),
-        ],
-        axis=-2,
-    )
-
-
 def to_kikuchipy(quaternions: ArrayLike) -> NDArray[np.float64]:
     """Quaternions of a `Scan` as rotations of kikuchipy's sample frame into the crystal."""
     turn = np.array(FRAMES["edax"].specimen_turn) * (1, -1, -1, -1)

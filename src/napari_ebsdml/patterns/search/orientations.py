@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial.transform import Rotation
 
-from napari_ebsdml._quaternions import multiply
+from napari_ebsdml._quaternions import multiply, to_matrix
 from napari_ebsdml.patterns.frame.fold import fold_patterns
-from napari_ebsdml.patterns.frame.geometry import Geometry, from_kikuchipy, matrices, to_kikuchipy
+from napari_ebsdml.patterns.frame.geometry import Geometry, from_kikuchipy, to_kikuchipy
 from napari_ebsdml.patterns.frame.triangle import COARSE, to_square
 from napari_ebsdml.patterns.search import _kernels as _search_kernels
 from napari_ebsdml.patterns.search.alignment import align
@@ -121,7 +121,7 @@ class OrientationSearch:
         """
         sheet = flattened(patterns, mask, self.plan)
         n, kinds = len(given), len(self.kinds)
-        start = matrices(to_kikuchipy(given)) @ geometry.to_sample
+        start = to_matrix(to_kikuchipy(given)) @ geometry.to_sample
         turns, fit = align(
             sheet.coarse, np.repeat(np.arange(n), kinds), sheet.coarse_places, geometry.bounds,
             np.repeat(start, kinds, axis=0), self.blurred, np.tile(np.arange(kinds), n), 5,

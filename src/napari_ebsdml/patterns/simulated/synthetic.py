@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from napari_ebsdml._quaternions import multiply
+from napari_ebsdml._quaternions import multiply, to_matrix
 from napari_ebsdml.patterns.crystals.master import sample
 from napari_ebsdml.patterns.frame import _kernels
 from napari_ebsdml.patterns.frame.fold import fold_patterns
 from napari_ebsdml.patterns.frame.folded import Folded
-from napari_ebsdml.patterns.frame.geometry import Geometry, matrices, to_kikuchipy
+from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
 from napari_ebsdml.patterns.frame.triangle import FINE
 from napari_ebsdml.patterns.simulated.screen import Screen, circle, expose
 
@@ -172,7 +172,7 @@ def project_bands(
         With one pattern centre or one per pattern.
     """
     n = len(which)
-    turns = np.ascontiguousarray(matrices(to_kikuchipy(quaternions)) @ geometry.to_sample)
+    turns = np.ascontiguousarray(to_matrix(to_kikuchipy(quaternions)) @ geometry.to_sample)
     out = np.empty((n, *geometry.shape), np.float32)
     if masters.ndim == 2:
         _kernels.project(
