@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from orix.crystal_map import Phase, PhaseList
 from orix.quaternion import Rotation
 
 from napari_ebsdml import InputError, MissingDataError, Scan
+from napari_ebsdml.camera import Camera
+from napari_ebsdml.io import from_xmap
 
 
 def make_scan(rows: int = 6, columns: int = 8, **changes) -> Scan:
@@ -72,20 +76,90 @@ def test_crop_keeps_step_and_thinning_doubles_it():
 
 def test_crop_takes_the_pattern_centres_along():
     import dask.array as da
-    from kikuchipy.detectors import EBSDDetector
 
     pc = np.random.default_rng(0).random((6, 8, 3))
-    made = []
-
-    def make():
-        made.append(1)
-        return EBSDDetector(shape=(4, 4), pc=pc)
-
-    scan = make_scan(patterns=da.zeros((6, 8, 4, 4)), detector_or_maker=make)
+    scan = make_scan(patterns=da.zeros((6, 8, 4, 4)), camera=Camera(shape=(4, 4), pc=pc))
     part = scan.crop(slice(2, 5))
-    assert made == []
     np.testing.assert_allclose(part.detector.pc, pc[2:5])
     assert part.patterns.shape == (3, 8, 4, 4)
+
+
+@pytest.mark.parametrize("pc", [(0.5, 0.3, 0.6), np.full((6, 8, 3), 0.4), None])
+def test_a_cropped_scan_can_be_pickled(pc):
+    import dask.array as da
+
+    scan = make_scan(patterns=da.zeros((6, 8, 4, 4)), camera=Camera(shape=(4, 4), pc=pc))
+    for part in (scan, scan.crop(slice(2, 5)), scan.crop(slice(2, 5)).crop(slice(0, 2))):
+        # What is made at first use does not go along.
+        assert part.xmap.size == part.phase_id.size
+        back = pickle.loads(pickle.dumps(part))
+        assert back.camera == part.camera
+        assert back.camera.tells_centre == (pc is not None)
+        assert back.shape == part.shape
+        assert "xmap" not in vars(back)
+        np.testing.assert_array_equal(back.quaternions, part.quaternions)
+        if pc is None:
+            assert back.detector is None
+        else:
+            np.testing.assert_allclose(back.detector.pc, part.detector.pc)
+
+
+def test_a_camera_that_does_not_fit_is_refused():
+    pc = np.full((5, 8, 3), 0.4)
+    with pytest.raises(InputError, match="pattern centres"):
+        make_scan(camera=Camera(shape=(4, 4), pc=pc))
+    with pytest.raises(InputError, match="not str"):
+        make_scan(camera="camera")
+
+
+def test_a_kikuchipy_detector_becomes_a_camera():
+    from kikuchipy.detectors import EBSDDetector
+
+    pc = np.random.default_rng(0).uniform(0.3, 0.6, (48, 3))
+    scan = make_scan(camera=EBSDDetector(shape=(4, 4), pc=pc, tilt=5))
+    assert isinstance(scan.camera, Camera)
+    assert scan.camera.tilt == 5
+    np.testing.assert_allclose(scan.crop(slice(1, 2)).detector.pc, pc.reshape(6, 8, 3)[1:2])
+    # kikuchipy's own default is nobody's calibration.
+    assert not make_scan(camera=EBSDDetector(shape=(4, 4))).camera.tells_centre
+
+
+def test_with_property():
+    scan = make_scan()
+    more = scan.with_property("KAM", np.ones((6, 8)))
+    assert list(more.prop) == ["BC", "KAM"]
+    assert list(scan.prop) == ["BC"]
+    flags = more.with_property("bc", np.zeros((6, 8), bool))
+    assert list(flags.prop) == ["bc", "KAM"]
+    assert flags.get("BC").dtype == bool
+    np.testing.assert_array_equal(flags.quaternions, scan.quaternions)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        (None, np.ones((6, 8))),
+        (3, np.ones((6, 8))),
+        ("", np.ones((6, 8))),
+        ("  ", np.ones((6, 8))),
+        ("a\nb", np.ones((6, 8))),
+        ("a" * 101, np.ones((6, 8))),
+        ("a", np.ones((8, 6))),
+        ("a", 1.0),
+        ("a", None),
+        ("a", np.full((6, 8), "text")),
+        ("a", np.full((6, 8), None)),
+        ("a", np.ones((6, 8), complex)),
+    ],
+)
+def test_odd_properties_are_refused(name, values):
+    with pytest.raises(InputError):
+        make_scan().with_property(name, values)
+
+
+def test_properties_are_numbers():
+    with pytest.raises(InputError, match="BC"):
+        make_scan(prop={"BC": np.full((6, 8), "text")})
 
 
 def test_without_masks_pixels():
@@ -100,7 +174,7 @@ def test_without_masks_pixels():
 
 def test_from_xmap_is_the_inverse_of_xmap():
     scan = make_scan()
-    back = Scan.from_xmap(scan.xmap)
+    back = from_xmap(scan.xmap)
     assert back.step == scan.step
     np.testing.assert_array_equal(back.phase_id, scan.phase_id)
     np.testing.assert_allclose(

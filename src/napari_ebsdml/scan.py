@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import InputError, MissingDataError
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 NOT_INDEXED = -1
 """`Scan.phase_id` of a pixel without an orientation."""
+
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,19 +101,22 @@ class Scan:
     step : (dy, dx)
         Distance of rows and of columns in um.
     prop : mapping of name -> (rows, columns) array
-        Everything else that the vendor measured, by the vendor's names (BC, BS, MAD, IQ, CI ...).
+        Everything else that the vendor measured, by the vendor's names (BC, BS, MAD, IQ, CI ...):
+        numbers or booleans.
     is_measured : (rows, columns) bool, optional
         False where the grid has a cell but the instrument took no point (region of interest,
         scan stopped early). Default: measured everywhere.
     patterns : dask array (rows, columns, detector rows, detector columns), optional
-    detector : kikuchipy EBSDDetector or a function that makes one, optional
-        A function is called at first use: kikuchipy takes seconds to import.
+    camera : Camera or kikuchipy EBSDDetector, optional
+        What is known of the detector; see `napari_ebsdml.camera`. A kikuchipy detector is made
+        into a `Camera`.
     source : Source, optional
 
     Raises
     ------
     InputError
-        When shapes do not agree, the step is not positive or a phase id is unknown.
+        When shapes do not agree, the step is not positive, a phase id is unknown or a property
+        holds no numbers.
     """
 
     quaternions: NDArray[np.float64]
@@ -120,7 +126,7 @@ class Scan:
     prop: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     is_measured: NDArray[np.bool_] | None = None
     patterns: da.Array | None = None
-    detector_or_maker: EBSDDetector | Callable[[], EBSDDetector | None] | None = None
+    camera: Camera | None = None
     source: Source = field(default_factory=Source)
 
     def __post_init__(self) -> None:
@@ -137,8 +143,7 @@ class Scan:
         if not (np.isfinite(self.step).all() and min(self.step) > 0):
             raise InputError(f"The step must be positive and finite, not {self.step} um.")
         for name, values in self.prop.items():
-            if values.shape != shape:
-                raise InputError(f"Property {name!r} has shape {values.shape}, not {shape}.")
+            _check_property(name, values, shape)
         if self.is_measured is not None and self.is_measured.shape != shape:
             raise InputError(f"is_measured has shape {self.is_measured.shape}, not {shape}.")
         if self.patterns is not None and (
@@ -147,6 +152,14 @@ class Scan:
             raise InputError(
                 f"patterns have shape {self.patterns.shape}; the map needs "
                 f"{shape} + (detector rows, detector columns)."
+            )
+        given: Any = self.camera
+        if given is not None and not isinstance(given, Camera):
+            put(self, "camera", Camera.of(given, (shape[0], shape[1])))
+        camera = self.camera
+        if camera is not None and camera.pc is not None and camera.pc.shape[:-1] not in ((), shape):
+            raise InputError(
+                f"The camera has {camera.pc.shape[:-1]} pattern centres for a map of {shape}."
             )
         lowest, highest = int(self.phase_id.min()), int(self.phase_id.max())
         used = np.unique(self.phase_id) if highest - lowest < 1 << 16 else [lowest, highest]
@@ -175,10 +188,12 @@ class Scan:
 
     @cached_property
     def detector(self) -> EBSDDetector | None:
-        """Detector geometry as kikuchipy's `EBSDDetector`, or None when the file has none."""
-        return (
-            self.detector_or_maker() if callable(self.detector_or_maker) else self.detector_or_maker
-        )
+        """The camera as kikuchipy's `EBSDDetector`; None when nobody told the pattern centre.
+
+        What else is known, such as tilts, is in `camera`. kikuchipy takes seconds to import.
+        """
+        told = self.camera is not None and self.camera.tells_centre
+        return self.camera.detector() if self.camera is not None and told else None
 
     @cached_property
     def xmap(self) -> CrystalMap:
@@ -198,15 +213,6 @@ class Scan:
             prop={name: values.ravel() for name, values in self.prop.items()},
             scan_unit="um",
         )
-
-    @classmethod
-    def from_xmap(cls, xmap: CrystalMap, source: Source | None = None) -> Scan:
-        """Make a `Scan` of a two-dimensional orix `CrystalMap` (best match of each point)."""
-        from napari_ebsdml.io._assemble import scan_from_raw
-        from napari_ebsdml.io.orix_h5 import raw_from_xmap
-
-        scan = scan_from_raw(raw_from_xmap(xmap, Path("memory")))
-        return dataclasses.replace(scan, source=source or Source(warnings=scan.source.warnings))
 
     def get(self, name: str) -> NDArray[Any]:
         """Property `name`, whatever the case of its letters.
@@ -234,9 +240,38 @@ class Scan:
             prop={name: values[at] for name, values in self.prop.items()},
             is_measured=None if self.is_measured is None else self.is_measured[at],
             patterns=None if self.patterns is None else self.patterns[at],
-            detector_or_maker=lambda: _crop_detector(self.detector, self.shape, at),
+            camera=None if self.camera is None else self.camera.crop(at),
             source=dataclasses.replace(self.source, hexagonal=None),
         )
+
+    def with_property(self, name: str, values: ArrayLike) -> Scan:
+        """The map with a further property; one of the same name, whatever its case, is replaced.
+
+        Parameters
+        ----------
+        name
+            Not empty, on one line, at most 100 characters.
+        values : (rows, columns) array
+            Numbers or booleans.
+
+        Raises
+        ------
+        InputError
+            When the name or the values cannot be those of a property.
+        """
+        values = np.asarray(values)
+        _check_property(name, values, self.shape)
+        if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
+            raise InputError(
+                f"A property needs a name on one line of 1 to {_LONGEST_NAME} characters, not "
+                f"{name[: _LONGEST_NAME + 1]!r}."
+            )
+        name = name.strip()
+        known = next((key for key in self.prop if key.casefold() == name.casefold()), name)
+        prop = {**self.prop, known: values}
+        # Under the name given now, in the place that it had.
+        prop = {name if key == known else key: value for key, value in prop.items()}
+        return dataclasses.replace(self, prop=prop)
 
     def without(self, where: NDArray[np.bool_]) -> Scan:
         """The map with the pixels of `where` counted as not indexed.
@@ -262,6 +297,10 @@ class Scan:
             phase_id=np.where(where, NOT_INDEXED, self.phase_id),
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What is made at first use is made again: a pickle holds the fields alone.
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
     def __repr__(self) -> str:
         rows, columns = self.shape
         phases = ", ".join(self.phases.names) or "no phase"
@@ -274,12 +313,11 @@ class Scan:
         )
 
 
-def _crop_detector(
-    detector: EBSDDetector | None, shape: tuple[int, int], at: tuple[slice, slice]
-) -> EBSDDetector | None:
-    """Detector of a cropped map: pattern centres may differ from pixel to pixel."""
-    if detector is None or tuple(detector.navigation_shape) != shape:
-        return detector
-    cropped = detector.deepcopy()
-    cropped.pc = detector.pc[at]
-    return cropped
+def _check_property(name: object, values: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Raise an InputError when this is no property of a map of this shape."""
+    if not isinstance(name, str):
+        raise InputError(f"The name of a property must be a string, not {name!r}.")
+    if values.shape != shape:
+        raise InputError(f"Property {name!r} has shape {values.shape}, not {shape}.")
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"Property {name!r} holds {values.dtype}; it must be numbers or booleans.")

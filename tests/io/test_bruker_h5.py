@@ -236,3 +236,30 @@ def test_any_damage_gives_a_map_or_one_clear_error(sound: bytes, tmp_path: Path,
     except EbsdmlError as error:
         message = str(error)
     assert str(path) in message
+
+
+def test_pattern_centres_of_a_region_lie_at_their_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "map.h5"
+    region = np.ones((5, 6), bool)
+    region[0, :3] = region[4, 5] = False
+    truth = write_bruker(path, region=region, shuffle=True)
+    camera = read(path).camera
+    assert camera is not None
+    assert camera.pc is not None
+    row, column = truth["at"].T
+    np.testing.assert_allclose(camera.pc[row, column], truth["pc"], atol=1e-6)
+    np.testing.assert_allclose(camera.pc[0, 0], truth["pc"].mean(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0, 1, np.nan])
+def test_an_odd_pattern_centre_is_not_told(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "map.h5"
+    write_bruker(path)
+    with h5py.File(path, "r+") as file:
+        for name in ("PCX", "PCY", "DD"):
+            file[f"Scan 0/EBSD/Data/{name}"][...] = value
+    scan = read(path)
+    assert scan.camera is not None
+    assert not scan.camera.tells_centre
+    assert scan.camera.tilt == 3
+    assert len([w for w in scan.source.warnings if "geometry" in w]) == 1

@@ -96,7 +96,7 @@ def test_a_scan_with_patterns_can_be_pickled(tmp_path: Path) -> None:
     truth = write_h5oina(path)
     raw = pickle.loads(pickle.dumps(FORMAT.read(path, None)))
     np.testing.assert_array_equal(raw.patterns.compute(), truth["patterns"])
-    assert raw.detector().shape == (6, 8)
+    assert raw.camera.shape == (6, 8)
 
 
 def test_large_patterns_are_chunked_within_a_row(tmp_path: Path, monkeypatch) -> None:
@@ -375,3 +375,31 @@ def test_any_damage_gives_a_map_or_one_clear_error(sound: bytes, tmp_path: Path,
     except EbsdmlError as error:
         message = str(error)
     assert str(path) in message
+
+
+@pytest.mark.parametrize("value", [0, 1, np.nan, -5, 1e9])
+def test_an_odd_pattern_centre_is_not_told(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "map.h5oina"
+    write_h5oina(path)
+    with h5py.File(path, "r+") as file:
+        data = file["1/EBSD/Data"]
+        for name in ("Pattern Center X", "Pattern Center Y", "Detector Distance"):
+            data[name][...] = value
+    scan = read(path)
+    assert scan.camera is not None
+    assert not scan.camera.tells_centre
+    assert scan.camera.sample_tilt == pytest.approx(69.9, abs=1e-4)
+    assert scan.detector is None
+    assert len([w for w in scan.source.warnings if "geometry" in w]) == 1
+
+
+def test_a_pixel_without_a_pattern_centre_gets_the_mean(tmp_path: Path) -> None:
+    path = tmp_path / "map.h5oina"
+    truth = write_h5oina(path)
+    with h5py.File(path, "r+") as file:
+        file["1/EBSD/Data/Detector Distance"][7] = np.nan
+    camera = read(path).camera
+    assert camera is not None
+    assert camera.pc is not None
+    others = np.delete(truth["pc"].astype(float), 7, axis=0)
+    np.testing.assert_allclose(camera.pc[1, 2], others.mean(axis=0), atol=1e-6)

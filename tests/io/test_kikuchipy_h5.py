@@ -133,3 +133,14 @@ def test_cut_files_give_one_error(original, tmp_path_factory, share):
     with pytest.raises(EbsdmlError) as caught:
         scan_from_raw(read(path, None))
     assert str(path) in str(caught.value)
+
+
+def test_kikuchipys_default_centre_is_not_told(copy):
+    with h5py.File(copy, "r+") as file:
+        header = file["Scan 1/EBSD/Header"]
+        for name in ("pcx", "pcy", "pcz"):
+            header[name][...] = 0.5
+    scan = scan_from_raw(read(copy, None))
+    assert scan.camera.sample_tilt == 70
+    assert not scan.camera.tells_centre
+    assert scan.detector is None

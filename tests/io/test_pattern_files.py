@@ -94,7 +94,8 @@ def test_equals_kikuchipy(kp, folder, name):
     got = scan.patterns.compute()
     np.testing.assert_array_equal(got.reshape(expected.shape), expected)
     assert not scan.is_indexed.any()
-    assert scan.detector.shape == (60, 60)
+    assert scan.camera.shape == (60, 60)
+    assert scan.detector is None
     if path.suffix in {".ebsp", ".dat"}:
         assert scan.shape == (3, 3)
         assert scan.step == (1.5, 1.5)
@@ -104,7 +105,8 @@ def test_nordif_detector(kp, folder):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = kp.load(folder / "nordif" / "Pattern.dat", lazy=True).detector
-    got = scan_from_raw(pattern_files.read(folder / "nordif" / "Pattern.dat", None)).detector
+    got = scan_from_raw(pattern_files.read(folder / "nordif" / "Pattern.dat", None)).camera
+    assert not got.tells_centre
     for name in ("shape", "sample_tilt", "tilt", "azimuthal"):
         assert getattr(got, name) == getattr(expected, name)
 

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["frames"],
     submod_attrs={
-        "_read": ["read", "read_all", "scan_names", "write"],
+        "_read": ["from_xmap", "read", "read_all", "scan_names", "write"],
         "_registry": ["format_of", "formats", "sniff"],
     },
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_ebsdml.io._ang_columns import RESERVED
 from napari_ebsdml.io._text_write import (
     Properties,
     TextColumn,
@@ -18,7 +19,6 @@ from napari_ebsdml.io._text_write import (
     property_column,
     write_text,
 )
-from napari_ebsdml.io.ang import RESERVED
 from napari_ebsdml.io.frames import FRAMES
 
 if TYPE_CHECKING:

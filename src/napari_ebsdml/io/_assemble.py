@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import FileFormatError, GridError, InputError
 from napari_ebsdml.io._grid import Grid, grid_from_coordinates, raster_grid
 from napari_ebsdml.io._lazy_patterns import BIG_ROW
@@ -75,7 +76,7 @@ def scan_from_raw(raw: RawMap, ref_frame: str | ReferenceFrame | None = None) ->
         prop={name: pixels.lay(values, None) for name, values in raw.prop.items()},
         is_measured=pixels.is_measured,
         patterns=pixels.lay_patterns(raw.patterns),
-        detector_or_maker=raw.detector,
+        camera=pixels.lay_camera(raw.camera),
         source=Source(
             path=raw.path,
             format=raw.format,
@@ -107,6 +108,7 @@ def _count_points(raw: RawMap) -> int:
         "not indexed": raw.not_indexed,
         "measured": raw.measured,
         "patterns": raw.patterns,
+        "pattern centres": _centres(raw.camera),
         **raw.prop,
     }
     lengths = {name: len(values) for name, values in arrays.items() if values is not None}
@@ -122,6 +124,11 @@ def _count_points(raw: RawMap) -> int:
     if n == 0:
         raise GridError(raw.path, "the file holds no measured point")
     return n
+
+
+def _centres(camera: Camera | None) -> NDArray[np.float64] | None:
+    """Pattern centres (n, 3) of a camera that has one for each point."""
+    return None if camera is None or camera.pc is None or camera.pc.ndim != 2 else camera.pc
 
 
 def _phase_id(raw: RawMap, phases: PhaseList, n: int, warnings: list[str]) -> NDArray[np.int32]:
@@ -218,7 +225,14 @@ class _Pixels:
     def is_measured(self) -> NDArray[np.bool_] | None:
         return ~self.empty if self.empty is not None and self.empty.any() else None
 
-    def lay(self, values: NDArray[Any], fill: float | None) -> NDArray[Any]:
+    def lay_camera(self, camera: Camera | None) -> Camera | None:
+        """Camera with the pattern centres on the map; their mean where no point was measured."""
+        centres = _centres(camera)
+        if camera is None or centres is None:
+            return camera
+        return dataclasses.replace(camera, pc=self.lay(centres, centres.mean(axis=0)))
+
+    def lay(self, values: NDArray[Any], fill: float | NDArray[Any] | None) -> NDArray[Any]:
         """Map of `values`; `fill` (NaN or 0 by type when None) where no point was measured."""
         values = np.asarray(values)
         if self.points is None or self.empty is None:

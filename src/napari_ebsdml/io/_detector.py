@@ -1,100 +1,73 @@
-"""The detector of a file, made only when asked for: kikuchipy takes seconds to import."""
+"""What a file says of its detector, made into a `Camera`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from napari_ebsdml.io._placement import Placement
-
-if TYPE_CHECKING:
-    from kikuchipy.detectors import EBSDDetector
+from napari_ebsdml.camera import Camera
 
 
-def detector_maker(
-    shape: tuple[int, ...],
-    pc: NDArray[np.float64] | None = None,
-    convention: str = "bruker",
-    **settings: Any,
-) -> Callable[[], EBSDDetector]:
-    """Function, safe to pickle, that makes the kikuchipy detector.
-
-    Parameters
-    ----------
-    shape : (2,)
-        Rows and columns of the patterns.
-    pc : (3,) or (rows, columns, 3) array, optional
-        Pattern centre of the map or of each pixel; kikuchipy's default when the file has none.
-    convention
-        Vendor's convention of `pc`, by kikuchipy's name.
-    **settings
-        Further arguments of kikuchipy's `EBSDDetector`, such as tilts in degrees.
-    """
-    if pc is not None:
-        settings |= {"pc": pc, "convention": convention}
-    return partial(_make, (int(shape[0]), int(shape[1])), settings)
-
-
-def _make(shape: tuple[int, int], settings: dict[str, Any]) -> EBSDDetector:
-    from kikuchipy.detectors import EBSDDetector
-
-    return EBSDDetector(shape=shape, **settings)
-
-
-def pattern_centres(
-    pc: NDArray[Any] | None,
-    pixel: NDArray[np.intp] | None,
-    shape: tuple[int, int] | None,
+def camera_of_file(
+    shape: Sequence[int] | None,
     warnings: list[str],
-) -> NDArray[np.float64] | None:
-    """Pattern centres as `detector_maker` takes them, or None when there are none.
+    pc: ArrayLike | None = None,
+    convention: str = "bruker",
+    **settings: float | None,
+) -> Camera | None:
+    """The camera that a file describes; None when it does not even tell the patterns' size.
 
     Parameters
     ----------
-    pc : (n, 3) or (3,) array, optional
-        Pattern centre of each point, or of all.
-    pixel : (n,) int array, optional
-        Flat index of each point on a map of `shape`; without it the mean centre serves all points.
-    shape : (rows, columns), optional
+    shape : (2,), optional
+        Rows and columns of the patterns.
     warnings
-        Gets a sentence when the centres cannot be right.
+        Gets a sentence when something cannot be right, which then counts as not told.
+    pc : (3,) or (n, 3) array, optional
+        Pattern centre of the map or of each point. Points without a finite one get the mean.
+    convention
+        Of `pc`, by kikuchipy's name.
+    **settings
+        Further values of `Camera`, tilts in degrees; None where the file is silent.
     """
+    if shape is None or min(shape) < 1:
+        return None
+    camera = Camera(shape=(int(shape[0]), int(shape[1])), convention=convention, source="file")
+    told = {}
+    for name, value in settings.items():
+        if value is None:
+            continue
+        if np.isfinite(value) and (value > 0 or name not in ("binning", "px_size")):
+            told[name] = float(value)
+        else:
+            warnings.append(
+                f"The file says that the detector's {name} is {value:g}, which cannot be; "
+                f"{getattr(camera, name):g} is taken."
+            )
+    camera = dataclasses.replace(camera, **told)  # type: ignore[arg-type]
+    centres = _usable(camera, pc, warnings)
+    return camera if centres is None else dataclasses.replace(camera, pc=centres)
+
+
+def _usable(
+    camera: Camera, pc: ArrayLike | None, warnings: list[str]
+) -> NDArray[np.float64] | None:
+    """Pattern centres (3,) or (n, 3) without gaps, or None when there are none to be used."""
     if pc is None:
         return None
-    pc = np.asarray(pc, dtype=np.float64)
-    finite = np.isfinite(pc).all(axis=-1)
+    centres = np.array(pc, dtype=np.float64)
+    finite = np.isfinite(centres).all(axis=-1)
     if not finite.any():
-        warnings.append("The file's pattern centres are no numbers; it has no usable detector.")
+        warnings.append("The file's pattern centres are no numbers; its geometry is not known.")
         return None
-    mean: NDArray[np.float64] = pc if pc.ndim == 1 else pc[finite].mean(axis=0)
-    if mean[2] <= 0:
-        warnings.append(
-            f"The file's pattern centre {tuple(np.round(mean, 4).tolist())} lies on or behind the "
-            "detector, which cannot be; set the right one before simulating patterns."
-        )
-    if pc.ndim == 1 or pixel is None or shape is None or np.ptp(pc[finite], axis=0).max() == 0:
+    mean: NDArray[np.float64] = np.atleast_2d(centres)[np.atleast_1d(finite)].mean(axis=0)
+    if fault := camera.fault(mean):
+        warnings.append(f"{fault} It is not used: the file does not tell the geometry.")
+        return None
+    if centres.ndim == 1 or np.ptp(centres[finite], axis=0).max() == 0:
         return mean
-    laid = np.tile(mean, (shape[0] * shape[1], 1))
-    laid[pixel[finite]] = pc[finite]
-    return laid.reshape(*shape, 3)
-
-
-def detector_of_points(
-    shape: tuple[int, int] | None,
-    pc: NDArray[Any] | None,
-    convention: str,
-    placement: Placement,
-    warnings: list[str],
-    **settings: Any,
-) -> Callable[[], EBSDDetector] | None:
-    """As `detector_maker`, or None when the file tells no size or no usable pattern centre."""
-    if shape is None or pc is None:
-        return None
-    centres = pattern_centres(pc, placement.pixel, placement.shape, warnings)
-    if centres is None:
-        return None
-    return detector_maker(shape, centres, convention, **settings)
+    centres[~finite] = mean
+    return centres

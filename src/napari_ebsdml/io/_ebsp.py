@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
-from napari_ebsdml.io._detector import detector_maker
+from napari_ebsdml.io._detector import camera_of_file
 from napari_ebsdml.io._lazy_patterns import BinaryPatterns, lazy
 from napari_ebsdml.io._raw import RawMap
 
@@ -117,7 +117,7 @@ def read_ebsp(path: Path) -> RawMap:
         columns_of_map,
     )
 
-    raw.detector = detector_maker((rows, columns))
+    raw.camera = camera_of_file((rows, columns), raw.warnings)
     return raw
 
 

@@ -22,15 +22,12 @@ class Placement:
         Coordinates in um; None when the points fill `shape` in raster order.
     shape : (rows, columns) or None
     step : (dy, dx) in um or None
-    pixel : (n,) int array or None
-        Flat index of each point on `shape`; None when only the assembled map will tell.
     """
 
     x: NDArray[Any] | None
     y: NDArray[Any] | None
     shape: tuple[int, int] | None
     step: tuple[float, float] | None
-    pixel: NDArray[np.intp] | None
 
 
 def place_points(
@@ -47,31 +44,30 @@ def place_points(
     Points outside the scanned area have no coordinates. When the others stand in raster order
     on the header's grid, that order tells where all of them belong.
     """
-    raster = np.arange(n, dtype=np.intp) if shape and n <= shape[0] * shape[1] else None
     if x is None or y is None:
-        return Placement(None, None, shape, step, raster)
+        return Placement(None, None, shape, step)
     if shape is None or n != shape[0] * shape[1]:
-        return Placement(x, y, shape, step, None)
+        return Placement(x, y, shape, step)
     use = np.isfinite(x) & np.isfinite(y)
     if measured is not None:
         use &= measured
     found = _raster_step(shape, step, x, y, use)
     if found is not None:
         if use.all():
-            return Placement(x, y, shape, step, raster)
+            return Placement(x, y, shape, step)
         if step is not None and np.any(np.abs(np.subtract(found, step)) > 0.01 * np.array(found)):
             warnings.append(
                 f"The header says a step of {step[0]:g} x {step[1]:g} um; the coordinates say "
                 f"{found[0]:g} x {found[1]:g} um, which is used."
             )
-        return Placement(None, None, shape, found, raster)
+        return Placement(None, None, shape, found)
     if _collide(x[use], y[use]):
         warnings.append(
             "Several points have the same coordinates, so these cannot be right; the points are "
             f"laid row by row on the header's {shape[0]} x {shape[1]} cells instead."
         )
-        return Placement(None, None, shape, step, raster)
-    return Placement(x, y, shape, step, None)
+        return Placement(None, None, shape, step)
+    return Placement(x, y, shape, step)
 
 
 def _raster_step(

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import dask.array as da
-    from kikuchipy.detectors import EBSDDetector
 
+    from napari_ebsdml.camera import Camera
     from napari_ebsdml.scan import Scan
 
 
@@ -71,8 +71,8 @@ class RawMap:
         False for points that the file lists but the instrument never measured.
     prop : name -> (n,) array
     patterns : dask array (n, detector rows, detector columns), optional
-    detector
-        Makes the kikuchipy detector when asked (kikuchipy is slow to import).
+    camera : Camera, optional
+        Its pattern centres may be (n, 3), one for each point.
     """
 
     path: Path
@@ -91,7 +91,7 @@ class RawMap:
     measured: NDArray[np.bool_] | None = None
     prop: dict[str, NDArray[Any]] = field(default_factory=dict)
     patterns: da.Array | None = None
-    detector: Callable[[], EBSDDetector | None] | None = None
+    camera: Camera | None = None
     header: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     scan_name: str = ""

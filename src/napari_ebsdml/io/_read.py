@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,10 @@ from napari_ebsdml.io._phase_labels import with_phase_labels
 from napari_ebsdml.io._raw import Format, RawMap
 from napari_ebsdml.io._registry import format_of, formats, writer_of
 from napari_ebsdml.io.frames import ReferenceFrame
-from napari_ebsdml.scan import Scan
+from napari_ebsdml.scan import Scan, Source
+
+if TYPE_CHECKING:
+    from orix.crystal_map import CrystalMap
 
 
 def scan_names(path: str | PathLike[str]) -> list[str]:
@@ -145,13 +149,34 @@ def _with_map_beside(raw: RawMap) -> RawMap:
         path=raw.path,
         format=raw.format,
         patterns=raw.patterns,
-        detector=raw.detector or other.detector,
+        camera=raw.camera or other.camera,
         shape=other.shape or raw.shape,
         prop={**raw.prop, **other.prop},
         header={**raw.header, **other.header},
         warnings=[*raw.warnings, *other.warnings, f"Orientations come from {beside.name}."],
         scan_name=raw.scan_name,
     )
+
+
+def from_xmap(xmap: CrystalMap, source: Source | None = None) -> Scan:
+    """Make a `Scan` of a two-dimensional orix `CrystalMap`, whose axes are taken for the map's.
+
+    Parameters
+    ----------
+    xmap
+        Of several rotations per point the first, the best match, is taken.
+    source
+        What `Scan.source` shall say. Default: made in memory, with the warnings.
+
+    Raises
+    ------
+    GridError
+        When the map is empty, or its points form no map of two dimensions.
+    """
+    from napari_ebsdml.io.orix_h5 import raw_from_xmap
+
+    scan = scan_from_raw(raw_from_xmap(xmap, Path("memory")))
+    return dataclasses.replace(scan, source=source or Source(warnings=scan.source.warnings))
 
 
 class _errors_name_the_file:

@@ -36,6 +36,10 @@ _BLOCK = 1 << 20
 _SAMPLE_ROWS = 64
 
 
+class NoRowsError(FileFormatError):
+    """A text file whose table never begins."""
+
+
 @dataclass
 class TextFile:
     """A text file split into header lines and the bytes of its table.
@@ -323,7 +327,9 @@ def split_header(path: Path, is_data: Callable[[str], bool], most_lines: int = 1
     Raises
     ------
     FileFormatError
-        When the file cannot be read, is UTF-16, or no such line comes.
+        When the file cannot be read or is UTF-16.
+    NoRowsError
+        When no such line comes.
     """
     buffer = map_bytes(path)
     if bytes(buffer[:2]) in (b"\xff\xfe", b"\xfe\xff"):
@@ -337,6 +343,6 @@ def split_header(path: Path, is_data: Callable[[str], bool], most_lines: int = 1
             return TextFile(path, header, buffer, position)
         header.append(line.rstrip("\r\n"))
         position = stop
-    raise FileFormatError(
+    raise NoRowsError(
         path, "no rows of data follow the header; the file is cut off, or of another format."
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError
+from napari_ebsdml.io._ang_columns import EDAX, NAMES
 from napari_ebsdml.io._phase_text import edax_laue, modern_symbol
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 from napari_ebsdml.io._text import (
@@ -34,21 +35,14 @@ _LAUE_OF_GROUP = {
     "m-3": "m-3", "m3": "m-3", "432": "m-3m", "-43m": "m-3m", "m-3m": "m-3m", "m3m": "m-3m",
 }  # fmt: skip
 
-_EDAX = ["phi1", "Phi", "phi2", "x", "y", "IQ", "CI", "phase", "SEM", "fit"]
 _COLUMNS = {
-    "edax": _EDAX,
-    "emsphinx": _EDAX,
-    "orix": _EDAX,
+    "edax": EDAX,
+    "emsphinx": EDAX,
+    "orix": EDAX,
     # Columns as EMsoft's ang writer and orix's ang reader name them.
     "emsoft": ["phi1", "Phi", "phi2", "x", "y", "IQ", "DP", "phase"],
     "astar": ["phi1", "Phi", "phi2", "x", "y", "ind", "rel", "phase", "relx100"],
 }
-_NAMES = {name.casefold(): name for name in _EDAX} | {
-    "phase index": "phase", "phase_id": "phase", "phase id": "phase", "image_quality": "IQ",
-    "confidence_index": "CI", "detector_signal": "SEM", "pattern_fit": "fit", "sem signal": "SEM",
-}  # fmt: skip
-RESERVED = frozenset(_NAMES)
-"""Names that columns with a fixed meaning may have, in lower case."""
 _NEEDED = ("phi1", "Phi", "phi2", "x", "y", "phase")
 _FOUR_PI = 4 * np.pi
 
@@ -228,7 +222,7 @@ def _column_names(
     path: Path, writer: str, n: int, listed: list[str], warnings: list[str]
 ) -> list[str]:
     if listed:
-        known = [_NAMES.get(name.casefold(), name) for name in listed]
+        known = [NAMES.get(name.casefold(), name) for name in listed]
         complete = all(name in known for name in _NEEDED) and all(known)
         if len(known) == n and complete and len(set(known)) == n:
             return known
@@ -238,7 +232,7 @@ def _column_names(
         )
     names = list(_COLUMNS[writer])
     if writer == "emsoft" and n == 10:  # EMsoft's later writers follow EDAX
-        names = list(_EDAX)
+        names = list(EDAX)
     if n < 8:
         raise FileFormatError(
             path,

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import FileFormatError, GridError, UnsupportedFormatError
-from napari_ebsdml.io._detector import detector_of_points
+from napari_ebsdml.io._detector import camera_of_file
 from napari_ebsdml.io._hdf5 import SIGNATURE, Node, manufacturer, tidy
 from napari_ebsdml.io._hdf5_map import check_euler, check_phases, numbered_phases, several_scans
 from napari_ebsdml.io._hdf5_patterns import h5_patterns, pattern_shape
@@ -98,7 +99,7 @@ def _read_scan(root: Node, name: str, node: Node) -> RawMap:
         hexagonal=False,
         prop=data.per_point(n, _NOT_PROPERTIES),
         patterns=patterns,
-        detector=_detector(data, header, n, patterns, placement, warnings),
+        camera=_camera(data, header, n, patterns, warnings),
         header={"Version": root.text("Version"), **header.header()},
         warnings=warnings,
         scan_name=name,
@@ -153,7 +154,7 @@ def _place(
                 "IX nor beam positions say where they belong",
                 data.name,
             )
-        return Placement(None, None, shape, step, np.arange(n, dtype=np.intp))
+        return Placement(None, None, shape, step)
     row, column = index[0] - index[0].min(), index[1] - index[1].min()
     rows, columns = int(row.max()) + 1, int(column.max()) + 1
     if rows * columns > 100 * n + 10_000:
@@ -162,8 +163,8 @@ def _place(
     if has_repeats(pixel, rows * columns):
         raise GridError(path, "IY and IX put several points into one cell", node.name)
     if n == rows * columns and np.array_equal(pixel, np.arange(n)):
-        return Placement(None, None, (rows, columns), step, pixel)
-    return Placement(column * step[1], row * step[0], (rows, columns), step, pixel)
+        return Placement(None, None, (rows, columns), step)
+    return Placement(column * step[1], row * step[0], (rows, columns), step)
 
 
 def _indices(node: Node, n: int) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
@@ -255,19 +256,16 @@ def _atoms(group: Node) -> list[tuple[str, float, float, float, float]]:
     return atoms
 
 
-def _detector(
-    data: Node, header: Node, n: int, patterns: Any, placement: Placement, warnings: list[str]
-) -> Any:
+def _camera(data: Node, header: Node, n: int, patterns: Any, warnings: list[str]) -> Camera | None:
     centres = [data.maybe_array(name, n) for name in ("PCX", "PCY", "DD")]
     known = [values for values in centres if values is not None]
     height = header.number("UnClippedPatternHeight")
     full = header.number("DetectorFullHeightMicrons")
-    return detector_of_points(
+    return camera_of_file(
         pattern_shape(patterns, header, "PatternHeight", "PatternWidth"),
+        warnings,
         np.column_stack(known) if len(known) == 3 else None,
         "bruker",
-        placement,
-        warnings,
         sample_tilt=header.number("SampleTilt", 70.0) or 0.0,
         tilt=header.number("CameraTilt", 0.0) or 0.0,
         px_size=full / height if full and height and full > 0 and height > 0 else 1.0,

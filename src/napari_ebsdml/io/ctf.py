@@ -17,6 +17,7 @@ from napari_ebsdml.io._text import (
     FLOAT64,
     INT32,
     UINT8,
+    NoRowsError,
     Table,
     count_values,
     parse_table,
@@ -68,11 +69,11 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
 
     try:
         text = split_header(path, after_titles)
-    except FileFormatError as error:
-        if error.where is None and "no rows" in error.reason and not titles_seen:
-            reason = "no line names the columns (Phase, X, Y, ... Euler1 ...); the file is cut off."
-            raise FileFormatError(path, reason) from None
-        raise
+    except NoRowsError:
+        if titles_seen:
+            raise
+        reason = "no line names the columns (Phase, X, Y, ... Euler1 ...); the file is cut off."
+        raise FileFormatError(path, reason) from None
     lines = [line.lstrip("\ufeff") for line in text.header]
     header, phases, warnings = _parse_header(path, lines)
     names = _column_names(path, names, len(text.header))

@@ -23,13 +23,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
-from napari_ebsdml.io._detector import detector_of_points
+from napari_ebsdml.io._detector import camera_of_file
 from napari_ebsdml.io._hdf5 import SIGNATURE, Node, manufacturer, tidy
 from napari_ebsdml.io._hdf5_map import check_euler, check_phases, numbered_phases, several_scans
 from napari_ebsdml.io._hdf5_patterns import h5_patterns, pattern_shape
 from napari_ebsdml.io._phase_text import bracketed_group, edax_laue, known_space_group
-from napari_ebsdml.io._placement import Placement, place_points, step_of
+from napari_ebsdml.io._placement import place_points, step_of
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 
 # Coordinates of points outside the sample; the exact value is -1111111.
@@ -152,7 +153,7 @@ def _read_scan(root: Node, name: str, node: Node) -> RawMap:
             n, {"Phi1", "Phi", "Phi2", "Phase", "X Position", "Y Position", "Valid", "Pattern"}
         ),
         patterns=patterns,
-        detector=_detector(header, patterns, placement, warnings),
+        camera=_camera(header, patterns, warnings),
         header={"Version": root.text("Version"), **header.header()},
         warnings=warnings,
         scan_name=name,
@@ -241,14 +242,13 @@ def _lattice(values: list[Any]) -> tuple[float, float, float, float, float, floa
     return a, b, c, alpha, beta, gamma
 
 
-def _detector(header: Node, patterns: Any, placement: Placement, warnings: list[str]) -> Any:
+def _camera(header: Node, patterns: Any, warnings: list[str]) -> Camera | None:
     centre = [header.number(f"Pattern Center Calibration/{axis}-star") for axis in "xyz"]
-    return detector_of_points(
+    return camera_of_file(
         pattern_shape(patterns, header, "Pattern Height", "Pattern Width"),
+        warnings,
         None if None in centre else np.array(centre, dtype=np.float64),
         "edax",
-        placement,
-        warnings,
         # The sign only tells which way the stage turns.
         sample_tilt=abs(header.number("Sample Tilt", 70.0) or 0.0),
         tilt=header.number("Camera Elevation Angle", 0.0) or 0.0,

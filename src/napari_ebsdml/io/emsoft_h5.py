@@ -7,22 +7,18 @@ they were made of. EMsoft works in EDAX's frames unless ``eulerconvention`` is "
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
-from napari_ebsdml.io._detector import detector_maker, pattern_centres
+from napari_ebsdml.io._detector import camera_of_file
 from napari_ebsdml.io._hdf5 import SIGNATURE, Node, open_h5
 from napari_ebsdml.io._hdf5_patterns import h5_patterns
 from napari_ebsdml.io._phase_text import bracketed_group, element_symbol
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
-
-if TYPE_CHECKING:
-    from kikuchipy.detectors import EBSDDetector
 
 # Programs whose files hold neither a map nor patterns of one.
 _OTHER = {
@@ -165,6 +161,10 @@ def _read_simulated(root: Node) -> RawMap:
     _tell_convention(root, _SIMULATED, warnings)
     settings = root.maybe_group(_SIMULATED)
     name = Path(ebsd.text("xtalname")).stem or "phase 1"
+    size = patterns.shape[1:]
+    camera = (
+        camera_of_file(size, warnings) if settings is None else _camera(settings, size, warnings)
+    )
     return RawMap(
         path=root.path,
         format="emsoft",
@@ -178,9 +178,7 @@ def _read_simulated(root: Node) -> RawMap:
         header=settings.header(depth=0) if settings is not None else {},
         warnings=warnings,
         patterns=patterns,
-        detector=_detector(settings, patterns.shape[1:], warnings)
-        if settings is not None
-        else None,
+        camera=camera,
     )
 
 
@@ -205,13 +203,11 @@ def _phase_of_crystal(crystal: Node, name: str) -> RawPhase:
     )
 
 
-def _detector(
-    settings: Node, shape: tuple[int, ...], warnings: list[str]
-) -> Callable[[], EBSDDetector]:
-    centre = np.array([settings.scalar(name) for name in ("xpc", "ypc", "L")])
-    return detector_maker(
+def _camera(settings: Node, shape: tuple[int, ...], warnings: list[str]) -> Camera | None:
+    return camera_of_file(
         shape,
-        pattern_centres(centre, None, None, warnings),
+        warnings,
+        [settings.scalar(name) for name in ("xpc", "ypc", "L")],
         "emsoft",
         binning=settings.scalar("binning"),
         px_size=settings.scalar("delta"),

@@ -16,8 +16,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import FileFormatError
-from napari_ebsdml.io._detector import detector_of_points
+from napari_ebsdml.io._detector import camera_of_file
 from napari_ebsdml.io._hdf5 import SIGNATURE, Node, manufacturer, tidy
 from napari_ebsdml.io._hdf5_map import check_euler, check_phases, numbered_phases, several_scans
 from napari_ebsdml.io._hdf5_patterns import h5_patterns, pattern_shape
@@ -154,7 +155,7 @@ def _read_scan(root: Node, name: str, place: tuple[str, str]) -> RawMap:
         measured=measured,
         prop=prop,
         patterns=patterns,
-        detector=_detector(own, measured_data, header, n, patterns, placement, warnings),
+        camera=_camera(own, measured_data, header, n, patterns, warnings),
         header={
             **{key: root.text(key) for key in ("Format Version", "Software Version")},
             **header.header(),
@@ -283,27 +284,25 @@ def _element_maps(node: Node, n: int) -> dict[str, NDArray[Any]]:
     return maps
 
 
-def _detector(
+def _camera(
     own: Node,
     data: Node,
     header: Node,
     n: int,
     patterns: Any,
-    placement: Placement,
     warnings: list[str],
-) -> Any:
+) -> Camera | None:
     centres = []
     for name in ("Pattern Center X", "Pattern Center Y", "Detector Distance"):
         values = own.maybe_array(name, n)
         centres.append(data.maybe_array(name, n) if values is None else values)
     known = [values for values in centres if values is not None]
     tilt = header.numbers("Detector Orientation Euler")
-    return detector_of_points(
+    return camera_of_file(
         pattern_shape(patterns, header, "Pattern Height", "Pattern Width"),
+        warnings,
         np.column_stack(known) if len(known) == 3 else None,
         "oxford",
-        placement,
-        warnings,
         sample_tilt=float(np.rad2deg(header.number("Tilt Angle", np.deg2rad(70.0)) or 0.0)),
         # The second Euler angle is 90 degrees for an upright detector.
         tilt=float(np.rad2deg(tilt[1]) - 90) if tilt is not None and tilt.size == 3 else 0.0,

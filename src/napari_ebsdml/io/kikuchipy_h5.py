@@ -6,22 +6,19 @@ detector. kikuchipy's sample frame (RD up, TD to the left, ND out of the screen)
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from napari_ebsdml.camera import Camera, is_kikuchipys_default
 from napari_ebsdml.errors import FileFormatError
-from napari_ebsdml.io._detector import detector_maker, pattern_centres
+from napari_ebsdml.io._detector import camera_of_file
 from napari_ebsdml.io._hdf5 import Node, manufacturer, open_h5
 from napari_ebsdml.io._hdf5_map import chosen_scan
 from napari_ebsdml.io._hdf5_patterns import h5_patterns
 from napari_ebsdml.io._orix_map import raw_from_group
 from napari_ebsdml.io._raw import Format, RawMap
-
-if TYPE_CHECKING:
-    from kikuchipy.detectors import EBSDDetector
 
 
 def sniff(path: Path, head: bytes) -> bool:
@@ -78,7 +75,7 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
         raw.scan_name = name
         raw.header = {**header.header(depth=0), **raw.header}
         raw.patterns = patterns
-        raw.detector = _detector(header, patterns.shape[1:], (rows, columns), raw.warnings)
+        raw.camera = _camera(header, patterns.shape[1:], n, raw.warnings)
         microscope = root.group(name).maybe_group("SEM/Header")
         if microscope is not None:
             raw.header |= microscope.header(depth=0)
@@ -102,13 +99,14 @@ def _with_map(raw: RawMap, crystal_map: RawMap) -> RawMap:
     return crystal_map
 
 
-def _detector(
-    header: Node,
-    pattern_shape: tuple[int, ...],
-    map_shape: tuple[int, int],
-    warnings: list[str],
-) -> Callable[[], EBSDDetector]:
-    """Maker of the detector, with a pattern centre (Bruker convention) per point or for all."""
+def _camera(
+    header: Node, pattern_shape: tuple[int, ...], n: int, warnings: list[str]
+) -> Camera | None:
+    """The camera, with a pattern centre (Bruker convention) per point or for all.
+
+    A file of a detector that nobody calibrated holds kikuchipy's default centre, the middle of
+    the screen at half its height: it counts as not told.
+    """
     settings: dict[str, Any] = {}
     for key, name in (
         ("px_size", "detector_pixel_size"),
@@ -120,7 +118,6 @@ def _detector(
     ):
         if header.find(name) is not None:
             settings[key] = header.scalar(name)
-    n = map_shape[0] * map_shape[1]
     names = ("pcx", "pcy", "pcz")
     pc = None
     if all(header.find(name) is not None for name in names):
@@ -128,9 +125,9 @@ def _detector(
         sizes = {centre.size for centre in centres}
         if sizes in ({1}, {n}):
             stacked = np.stack(centres, axis=-1)
-            stacked = stacked[0] if sizes == {1} else stacked
-            pc = pattern_centres(stacked, np.arange(n), map_shape, warnings)
-    return detector_maker(pattern_shape, pc, **settings)
+            if not is_kikuchipys_default(stacked):
+                pc = stacked[0] if sizes == {1} else stacked
+    return camera_of_file(pattern_shape, warnings, pc, **settings)
 
 
 FORMAT = Format(

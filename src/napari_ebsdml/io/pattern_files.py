@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
-from napari_ebsdml.io._detector import detector_maker
+from napari_ebsdml.io._detector import camera_of_file
 from napari_ebsdml.io._ebsp import read_ebsp, sniff_ebsp
 from napari_ebsdml.io._lazy_patterns import BinaryPatterns, lazy
 from napari_ebsdml.io._raw import Format, RawMap
@@ -107,7 +107,7 @@ def _read_up(path: Path, dtype: np.dtype[Any]) -> RawMap:
         path=path.resolve(), shape=(n, height, width), dtype=dtype, offset=offset
     )
     raw.patterns = lazy(source, raw.shape[1] if raw.shape else None)
-    raw.detector = detector_maker((height, width))
+    raw.camera = camera_of_file((height, width), warnings)
     raw.header = {"version": version, "pattern width": width, "pattern height": height}
     return raw
 
@@ -181,7 +181,7 @@ def _read_nordif(path: Path) -> RawMap:
             f"{size // (height * width)}; it was cut off",
             f"pattern {size // (height * width) + 1}",
         )
-    warnings = []
+    warnings: list[str] = []
     if size > n * height * width:
         warnings.append(
             f"The file holds {size - n * height * width} bytes more than the {rows} x {columns} "
@@ -198,12 +198,13 @@ def _read_nordif(path: Path) -> RawMap:
         shape=(rows, columns),
         step=(step, step) if step and step > 0 else None,
         patterns=lazy(source, columns),
-        detector=detector_maker(
+        camera=camera_of_file(
             (height, width),
-            sample_tilt=_number(sections, "microscope", "tilt angle") or 70.0,
+            warnings,
+            sample_tilt=_number(sections, "microscope", "tilt angle") or None,
             # NORDIF counts the elevation of the camera the other way round.
             tilt=0.0 - (_number(sections, "detector angles", "elevation") or 0.0),
-            azimuthal=_number(sections, "detector angles", "azimuthal") or 0.0,
+            azimuthal=_number(sections, "detector angles", "azimuthal"),
         ),
         header={f"{title}.{key}": v for title, part in sections.items() for key, v in part.items()},
         warnings=warnings,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError
-from napari_ebsdml.io._detector import detector_maker
+from napari_ebsdml.io._detector import camera_of_file
 from napari_ebsdml.io._lazy_patterns import ImagePatterns, lazy
 from napari_ebsdml.io._raw import Format, RawMap
 
@@ -125,7 +125,7 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     )
     raw.patterns = lazy(source, columns)
     raw.header = {"first image": files[0].name, "images": len(files)}
-    raw.detector = detector_maker(first.shape)
+    raw.camera = camera_of_file(first.shape, raw.warnings)
     return raw
 
 

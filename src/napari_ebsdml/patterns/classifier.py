@@ -36,6 +36,7 @@ from napari_ebsdml.patterns.search.templates import Templates
 if TYPE_CHECKING:
     from kikuchipy.detectors import EBSDDetector
 
+    from napari_ebsdml.camera import Camera
     from napari_ebsdml.learning.loop import TrainingEvent
     from napari_ebsdml.patterns.crystal_frame.explain import Explanation
     from napari_ebsdml.patterns.raw import LabelledPatterns, RawClassifier, RawRecipe
@@ -205,7 +206,7 @@ class SpaceGroupClassifier:
         self,
         patterns: Any,
         quaternions: ArrayLike | None = None,
-        detector: EBSDDetector | Geometry | None = None,
+        detector: EBSDDetector | Camera | Geometry | None = None,
         mask: NDArray[np.bool_] | None = None,
         progress: Progress = None,
     ) -> SpaceGroupResult:
@@ -219,10 +220,10 @@ class SpaceGroupClassifier:
             Specimen -> crystal as in `Scan`; 0 or NaN where unknown: those patterns get no answer.
             Without the argument, orientations are searched for: some hundred patterns a second.
         detector
-            kikuchipy `EBSDDetector`, with one pattern centre or one per pattern. Without it and
-            orientations, the pattern centre is searched for first, on a dozen patterns, in some
-            ten seconds; where too few of them fit any camera, the shipped model answers by its
-            network of raw patterns, which is right far less often.
+            kikuchipy `EBSDDetector` or `Camera`, with one pattern centre or one per pattern.
+            Without it and orientations, the pattern centre is searched for first, on a dozen
+            patterns, in some ten seconds; where too few of them fit any camera, the shipped model
+            answers by its network of raw patterns, which is right far less often.
         mask : (rows, columns) bool array, optional
             Pixels that carry signal. Default: found from the patterns (circular masks).
         progress
@@ -247,7 +248,7 @@ class SpaceGroupClassifier:
         self,
         scan: Scan,
         by: Literal["pixel", "grain", "map"] = "pixel",
-        detector: EBSDDetector | Geometry | None = None,
+        detector: EBSDDetector | Camera | Geometry | None = None,
         threshold: float = 5.0,
         mask: NDArray[np.bool_] | None = None,
         progress: Progress = None,
@@ -283,7 +284,7 @@ class SpaceGroupClassifier:
         self,
         pattern: NDArray[np.generic],
         quaternions: ArrayLike | None = None,
-        detector: EBSDDetector | Geometry | None = None,
+        detector: EBSDDetector | Camera | Geometry | None = None,
         samples: int = 64,
     ) -> Explanation:
         """Which parts of a pattern speak for and against each space group.

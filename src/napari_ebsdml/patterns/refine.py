@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import InputError, MissingDataError
-from napari_ebsdml.patterns.frame.checks import geometry_of, told_camera
+from napari_ebsdml.patterns.frame.checks import geometry_of
 from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.frame.fold import refine_geometry
 from napari_ebsdml.patterns.frame.geometry import Geometry
@@ -20,6 +20,7 @@ from napari_ebsdml.patterns.search.orientations import FIT
 if TYPE_CHECKING:
     from kikuchipy.detectors import EBSDDetector
 
+    from napari_ebsdml.camera import Camera
     from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
     from napari_ebsdml.scan import Scan
 
@@ -29,7 +30,7 @@ _PIECE = 256
 
 def refine_scan(
     scan: Scan,
-    detector: EBSDDetector | Geometry | None = None,
+    detector: EBSDDetector | Camera | Geometry | None = None,
     number: int = 48,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
@@ -91,7 +92,7 @@ def refine_scan(
 def refine_orientations(
     scan: Scan,
     classifier: SpaceGroupClassifier | None = None,
-    detector: EBSDDetector | Geometry | None = None,
+    detector: EBSDDetector | Camera | Geometry | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Scan, NDArray[np.float32]]:
     """Turn each orientation to where a cubic crystal fits the pattern best.
@@ -150,13 +151,13 @@ def refine_orientations(
     return refined, fits.reshape(scan.shape)
 
 
-def _camera(scan: Scan, detector: EBSDDetector | Geometry | None) -> Geometry:
+def _camera(scan: Scan, detector: EBSDDetector | Camera | Geometry | None) -> Geometry:
     """Geometry for a scan that has all it takes to refine anything."""
     if scan.patterns is None:
         raise MissingDataError(f"{scan.name} has no patterns.")
     if not scan.is_indexed.any():
         raise MissingDataError(f"{scan.name} has no orientations; index it first.")
-    camera = told_camera(scan) if detector is None else detector
+    camera = scan.detector if detector is None else detector
     if camera is None:
         raise MissingDataError(
             f"{scan.name} has no detector geometry; give detector=EBSDDetector(...)."

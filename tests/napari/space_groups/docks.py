@@ -16,6 +16,7 @@ from napari_ebsdml import Scan, Source
 from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
 from napari_ebsdml._quaternions import to_matrix
+from napari_ebsdml.camera import Camera
 from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.frame import _kernels
 from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
@@ -26,10 +27,7 @@ PLUGIN = "napari-ebsdml"
 PC, TILT = (0.5, 0.25, 0.55), 5.0
 
 
-def camera() -> Any:
-    from kikuchipy.detectors import EBSDDetector
-
-    return EBSDDetector(shape=(60, 60), pc=PC, convention="bruker", sample_tilt=70, tilt=TILT)
+CAMERA = Camera(shape=(60, 60), pc=np.array(PC), sample_tilt=70.0, tilt=TILT)
 
 
 def three_phase_map() -> Scan:
@@ -53,7 +51,7 @@ def three_phase_map() -> Scan:
              Phase("nickel", space_group=225)]
         ),
         step=(0.5, 0.5), patterns=da.from_array(patterns, chunks=(4, 12, 60, 60)),
-        detector_or_maker=camera, source=Source(path=Path("three.h5")),
+        camera=CAMERA, source=Source(path=Path("three.h5")),
     )  # fmt: skip
     hole = np.zeros(shape, bool)
     hole[-1] = True

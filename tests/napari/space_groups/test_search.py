@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from napari_ebsdml._napari.files.samples import nickel_path
 from napari_ebsdml._napari.space_groups import classify as work
 from napari_ebsdml._napari.space_groups.cameras import (
     SEARCH,
-    Camera,
+    CameraChoice,
     Way,
     camera_of,
     tells_centre,
@@ -27,15 +28,18 @@ from napari_ebsdml._napari.space_groups.cameras import (
 from napari_ebsdml._napari.space_groups.pixel_panel import HEAT
 from napari_ebsdml._napari.space_groups.results import FOUND, GROUP, RESULT, remove_found
 from napari_ebsdml.errors import MissingDataError
+from napari_ebsdml.io import from_xmap
 from napari_ebsdml.maps.ipf import ipf_colors
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.search import camera as camera_search
 from napari_ebsdml.patterns.search.binned import Plan
 from napari_ebsdml.patterns.search.orientations import FIT, OrientationSearch
+from napari_ebsdml.patterns.simulated.two_phase import PC as TWO_PHASE_PC
+from napari_ebsdml.patterns.simulated.two_phase import two_phase_map
 from tests.napari.space_groups.docks import (
+    CAMERA,
     PC,
-    camera,
     classify,
     dock,
     layer,
@@ -118,7 +122,7 @@ def test_orientations_are_searched_for_and_shown(
     assert found is not None
     assert three_phases.patterns is not None
     truth = quick_search.explain(
-        np.asarray(three_phases.patterns[1, 5]), three_phases.quaternions[1, 5], camera()
+        np.asarray(three_phases.patterns[1, 5]), three_phases.quaternions[1, 5], CAMERA
     )
     want = truth.images[truth.space_groups.index(229)]
     assert np.corrcoef(found.images[229].ravel(), want.ravel())[0, 1] > 0.8
@@ -131,7 +135,7 @@ def test_orientations_are_searched_for_and_shown(
 def test_the_pattern_centre_is_searched_for(
     viewer: Any, qtbot: Any, three_phases: Scan, quick_search: SpaceGroupClassifier
 ) -> None:
-    widget = dock(viewer, unindexed(three_phases, detector_or_maker=None))
+    widget = dock(viewer, unindexed(three_phases, camera=None))
     widget.store.find("crystal frame")._loaded = quick_search
     form = widget.classify_form
     assert form.camera_setting().source == SEARCH
@@ -167,7 +171,7 @@ def test_the_pattern_centre_is_searched_for(
     assert "searched for" not in widget.message.text()
     # What learns from a map needs to know its geometry.
     with pytest.raises(MissingDataError, match="not searched for"):
-        camera_of(three_phases, Camera(SEARCH))
+        camera_of(three_phases, CameraChoice(SEARCH))
 
 
 def test_where_no_camera_fits_it_is_said(
@@ -175,7 +179,7 @@ def test_where_no_camera_fits_it_is_said(
 ) -> None:
     # Noise of single pixels: no bands, so that the search ends at once.
     noise = np.random.default_rng(0).integers(0, 255, (8, 12, 60, 60), dtype=np.uint8)
-    scan = unindexed(three_phases, patterns=da.from_array(noise), detector_or_maker=None)
+    scan = unindexed(three_phases, patterns=da.from_array(noise), camera=None)
     widget = dock(viewer, scan)
     entry = widget.store.find("crystal frame")
     entry._loaded = quick_search
@@ -210,25 +214,60 @@ def test_where_no_camera_fits_it_is_said(
     assert "no camera fits these patterns. Enter the geometry" in widget.tasks.status.text()
 
 
-def test_kikuchipys_default_is_no_pattern_centre(tmp_path: Path) -> None:
-    # As pattern files leave it, which hold nothing but patterns.
+def test_files_of_patterns_alone_tell_no_pattern_centre(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for n in range(4):
         imsave(tmp_path / f"{n}.png", rng.integers(0, 255, (20, 20), np.uint8))
     scan = read(tmp_path)
-    assert scan.detector is not None
-    assert (scan.detector.pc == 0.5).all()
+    assert scan.camera is not None
+    assert scan.camera.shape == (20, 20)
+    assert scan.detector is None
     assert not tells_centre(scan)
-    assert way_of(scan, Camera()) == Way(True, True)
+    assert way_of(scan, CameraChoice()) == Way(True, True)
     with pytest.raises(MissingDataError, match="does not tell"):
-        camera_of(scan, Camera())
+        camera_of(scan, CameraChoice())
     assert tells_centre(read(nickel_path()))
+
+
+def _console(scan: Scan) -> Scan:
+    made = from_xmap(scan.xmap)
+    return dataclasses.replace(made, patterns=scan.patterns, camera=scan.camera)
+
+
+WAYS: dict[str, Callable[[Scan], Scan]] = {
+    "made": lambda scan: scan,
+    "cropped": lambda scan: scan.crop(slice(0, 4)),
+    "pickled": lambda scan: pickle.loads(pickle.dumps(scan)),
+    "cropped and pickled": lambda scan: pickle.loads(pickle.dumps(scan.crop(slice(0, 4)))),
+    "from the console": _console,
+    "with kikuchipy's detector": lambda scan: dataclasses.replace(scan, camera=scan.detector),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_dock_and_library_agree_on_who_tells_the_geometry(viewer: Any, way: str) -> None:
+    told = WAYS[way](two_phase_map((8, 8), size=24, grains=2, radius=2).scan)
+    widget = dock(viewer, told)
+    assert told.detector is not None
+    assert np.asarray(told.detector.pc).ravel()[:3] == pytest.approx(TWO_PHASE_PC)
+    assert widget.hint.isHidden()
+    assert widget.tasks.run_button.isEnabled()
+    assert widget.classify_form.refine_button.isEnabled()
+    assert way_of(told, widget.classify_form.camera_setting()) == Way()
+
+    untold = dataclasses.replace(told, camera=dataclasses.replace(told.camera, pc=None))
+    show(viewer, untold)
+    assert untold.detector is None
+    assert "does not tell the detector" in widget.hint.text()
+    assert not widget.tasks.run_button.isEnabled()
+    with pytest.raises(MissingDataError, match="geometry"):
+        SpaceGroupClassifier.load().predict_scan(untold)
 
 
 def test_a_search_is_cancelled(
     viewer: Any, qtbot: Any, three_phases: Scan, quick_search: SpaceGroupClassifier
 ) -> None:
-    widget = dock(viewer, unindexed(three_phases, detector_or_maker=None))
+    widget = dock(viewer, unindexed(three_phases, camera=None))
     widget.store.find("crystal frame")._loaded = quick_search
     count = len(viewer.layers)
     with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000) as over:

@@ -22,9 +22,9 @@ from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
 from napari_ebsdml.patterns.answers.compare import answers_of
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 from tests.napari.space_groups.docks import (
+    CAMERA,
     PC,
     TILT,
-    camera,
     classify,
     dock,
     layer,
@@ -110,7 +110,7 @@ def test_a_click_is_explained_on_the_pattern(viewer: Any, qtbot: Any, three_phas
     model = SpaceGroupClassifier.load()
     assert three_phases.patterns is not None
     pattern = np.asarray(three_phases.patterns[1, 5])
-    expected = model.explain(pattern, three_phases.quaternions[1, 5], camera())
+    expected = model.explain(pattern, three_phases.quaternions[1, 5], CAMERA)
     found = panel.explanation
     assert found is not None
     np.testing.assert_allclose(found.images[229], expected.images[model.space_groups.index(229)],
@@ -250,7 +250,7 @@ def test_what_is_missing_is_said_before_and_after(
     assert not widget.tasks.run_button.isEnabled()
     cases = {
         "no patterns": dataclasses.replace(three_phases, patterns=None),
-        "does not tell the detector": dataclasses.replace(three_phases, detector_or_maker=None),
+        "does not tell the detector": dataclasses.replace(three_phases, camera=None),
     }
     for text, scan in cases.items():
         viewer.layers.clear()
@@ -270,7 +270,7 @@ def test_what_is_missing_is_said_before_and_after(
     assert widget.hint.isHidden()
     classify(widget, qtbot)
     own = layer(viewer, "crystal frame: space group").data
-    expected = SpaceGroupClassifier.load().predict_scan(three_phases, detector=camera())
+    expected = SpaceGroupClassifier.load().predict_scan(three_phases, detector=CAMERA)
     assert (own[:-1] == 0).sum() == 0
     np.testing.assert_array_equal(own == 1, (expected.space_group > 0) & ~expected.is_known)
     # A damaged model file is one clear message.
@@ -288,7 +288,7 @@ def test_geometry_from_the_header_and_refined(
     monkeypatch.setattr(work, "_REFINE_PATTERNS", 16)
     header = {"x-star": PC[0], "y-star": 1 - PC[1], "z-star": PC[2]}
     scan = dataclasses.replace(
-        three_phases, detector_or_maker=None, source=Source(path=Path("a.ang"), header=header)
+        three_phases, camera=None, source=Source(path=Path("a.ang"), header=header)
     )
     widget = dock(viewer, scan)
     form = widget.classify_form

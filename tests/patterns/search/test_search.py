@@ -306,7 +306,7 @@ def test_given_orientations_are_refined(model, stack):
     with pytest.raises(Cancelled):
         refine_orientations(wrong, model, CAMERA, stop)
     with pytest.raises(MissingDataError, match="detector"):
-        refine_orientations(dataclasses.replace(wrong, detector_or_maker=None), model)
+        refine_orientations(dataclasses.replace(wrong, camera=None), model)
 
 
 def test_blank_patterns_do_not_tell_the_camera(stack):

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
+from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import MissingDataError
-from napari_ebsdml.patterns.frame.checks import told_camera
 from napari_ebsdml.scan import Scan
 
 FILE, OWN, REFINED, SEARCH = "file", "own", "refined", "search"
 
 
 @dataclass(frozen=True, eq=False)
-class Camera:
-    """Where the detector's geometry comes from.
+class CameraChoice:
+    """Where the user wants the detector's geometry to come from.
 
     Attributes
     ----------
@@ -57,22 +56,12 @@ class Way:
 
 
 def tells_centre(scan: Scan) -> bool:
-    """Whether a file tells the pattern centre; kikuchipy is mostly not imported for it.
-
-    Readers of files without one (.up1, .ebsp, .dat, folders of images) leave kikuchipy's default,
-    the middle of the screen, which no map was ever measured with.
-    """
-    maker = scan.detector_or_maker
-    if isinstance(maker, partial):
-        # As `io._detector.detector_maker` leaves it: the screen's shape, then the settings.
-        settings = next((part for part in maker.args if isinstance(part, dict)), None)
-        pc = None if settings is None else settings.get("pc")
-        return pc is not None and not (np.asarray(pc) == 0.5).all()
-    return maker is not None and told_camera(scan) is not None
+    """Whether a map knows the pattern centre, without which the geometry is not known."""
+    return scan.camera is not None and scan.camera.tells_centre
 
 
-def way_of(scan: Scan, camera: Camera) -> Way:
-    """What is searched for in a map, as far as can be told without kikuchipy."""
+def way_of(scan: Scan, camera: CameraChoice) -> Way:
+    """What is searched for in a map, without importing kikuchipy."""
     if camera.source == SEARCH:
         return Way(True, True)
     if scan.is_indexed.any():
@@ -80,13 +69,15 @@ def way_of(scan: Scan, camera: Camera) -> Way:
     return Way(True, camera.source == FILE and not tells_centre(scan))
 
 
-def camera_of(scan: Scan, camera: Camera) -> Any:
+def camera_of(scan: Scan, camera: CameraChoice) -> Any:
     """Detector or geometry for a scan; imports kikuchipy.
 
     Raises
     ------
     MissingDataError
         When the file tells no geometry, or it is to be searched for.
+    InputError
+        When no detector can have the figures that were entered.
     """
     if camera.source == REFINED and camera.geometry is not None:
         return camera.geometry
@@ -96,17 +87,15 @@ def camera_of(scan: Scan, camera: Camera) -> Any:
             "file under Detector, or enter it."
         )
     if camera.source == FILE:
-        if not tells_centre(scan) or scan.detector is None:
+        if scan.detector is None:
             raise MissingDataError(
                 f"{scan.name} does not tell the detector's geometry. Enter it under Detector, or "
                 "choose a raw-pattern model, which needs none."
             )
         return scan.detector
-    from kikuchipy.detectors import EBSDDetector
-
     assert scan.patterns is not None
-    rows, columns = (int(size) for size in scan.patterns.shape[2:])
-    return EBSDDetector(
-        shape=(rows, columns), pc=camera.pc, convention=camera.convention,
+    entered = Camera(
+        shape=scan.patterns.shape[2:], pc=np.array(camera.pc), convention=camera.convention,
         sample_tilt=camera.sample_tilt, tilt=camera.tilt,
     )  # fmt: skip
+    return entered.detector()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.space_groups.cameras import (
     FILE,
-    Camera,
+    CameraChoice,
     Way,
     camera_of,
     tells_centre,
@@ -77,7 +77,7 @@ class Classified:
     colors: NDArray[np.float32] | None = None
 
 
-def problem(scan: Scan | None, entries: Sequence[ModelEntry], camera: Camera) -> str:
+def problem(scan: Scan | None, entries: Sequence[ModelEntry], camera: CameraChoice) -> str:
     """Why a scan cannot be classified, and what to do; "" when it can."""
     if scan is None:
         return ""
@@ -97,7 +97,7 @@ def problem(scan: Scan | None, entries: Sequence[ModelEntry], camera: Camera) ->
 
 def classify(
     scan: Scan, entries: Sequence[ModelEntry], by: str, threshold: float, ambiguous: bool,
-    camera: Camera, progress: Callable[[float], None],
+    camera: CameraChoice, progress: Callable[[float], None],
 ) -> Generator[str, None, list[Classified]]:  # fmt: skip
     """Classify a map with one model after the other; yields what is under way."""
     why = problem(scan, entries, camera)
@@ -124,12 +124,12 @@ def _given(scan: Scan, way: Way) -> Scan:
     """The map without what is to be searched for, so that it is not taken from the file."""
     if way.orientations and scan.is_indexed.any():
         scan = scan.without(np.ones(scan.shape, bool))
-    return dataclasses.replace(scan, detector_or_maker=None) if way.geometry else scan
+    return dataclasses.replace(scan, camera=None) if way.geometry else scan
 
 
-def _frame(scan: Scan, camera: Camera) -> Any:
+def _frame(scan: Scan, camera: CameraChoice) -> Any:
     """Geometry for the model; None where a map without orientations turns out to have none."""
-    if camera.source == FILE and scan.detector is None and not scan.is_indexed.any():
+    if camera.source == FILE and not tells_centre(scan) and not scan.is_indexed.any():
         return None
     return camera_of(scan, camera)
 
@@ -192,7 +192,9 @@ def predict(
         ) from None
 
 
-def refine(scan: Scan, camera: Camera, progress: Progress = None) -> tuple[Any, dict[str, float]]:
+def refine(
+    scan: Scan, camera: CameraChoice, progress: Progress = None
+) -> tuple[Any, dict[str, float]]:
     """Refine pattern centre and camera tilt on some patterns of a map.
 
     Returns

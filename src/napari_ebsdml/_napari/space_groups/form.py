@@ -26,7 +26,7 @@ from napari_ebsdml._napari.space_groups.cameras import (
     OWN,
     REFINED,
     SEARCH,
-    Camera,
+    CameraChoice,
     tells_centre,
 )
 from napari_ebsdml._napari.space_groups.models import ModelEntry, ModelStore
@@ -245,7 +245,7 @@ class ClassifyForm(QWidget):
         both = (self.model.entry, self.second.entry)
         return list(dict.fromkeys(entry for entry in both if entry is not None))
 
-    def camera_setting(self, refined: bool = True) -> Camera:
+    def camera_setting(self, refined: bool = True) -> CameraChoice:
         """The geometry that the form says; `refined` False: what the refinement starts from."""
         values = self.camera.values()
         stored = self._refined.get(self._scan) if self._scan is not None else None
@@ -253,7 +253,7 @@ class ClassifyForm(QWidget):
         geometry = None
         if refined and stored is not None and self.use_refined.isChecked():
             source, geometry = REFINED, stored[0]
-        return Camera(
+        return CameraChoice(
             source, (values["pcx"], values["pcy"], values["pcz"]), values["convention"],
             values["sample_tilt"], values["tilt"], geometry,
         )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._napari.space_groups.cameras import Camera, Way, tells_centre, way_of
+from napari_ebsdml._napari.space_groups.cameras import CameraChoice, Way, tells_centre, way_of
 from napari_ebsdml._napari.space_groups.models import ModelEntry
 from napari_ebsdml.scan import NOT_INDEXED, Scan
 
@@ -30,7 +30,7 @@ START_S = (3, 8)
 _UNSURE = "the network of raw patterns answers, which is right far less often"
 
 
-def announcement(scan: Scan | None, entries: Sequence[ModelEntry], camera: Camera) -> str:
+def announcement(scan: Scan | None, entries: Sequence[ModelEntry], camera: CameraChoice) -> str:
     """What will be searched for before a map is classified; "" when nothing is."""
     asking = [entry for entry in entries if entry.needs_orientations]
     if scan is None or scan.patterns is None or not asking:

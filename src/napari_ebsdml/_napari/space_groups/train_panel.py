@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 from napari_ebsdml._napari.shell.curves import CurvesWidget
 from napari_ebsdml._napari.shell.fields import Choice, Field, Form, Number
 from napari_ebsdml._napari.shell.task_bar import TaskBar
-from napari_ebsdml._napari.space_groups.cameras import Camera
+from napari_ebsdml._napari.space_groups.cameras import CameraChoice
 from napari_ebsdml._napari.space_groups.display import full_name
 from napari_ebsdml._napari.space_groups.models import ModelEntry, ModelStore
 from napari_ebsdml._napari.space_groups.training_work import (
@@ -91,7 +91,7 @@ class TrainPanel(QWidget):
         super().__init__()
         self._store = store
         self._entry: ModelEntry | None = None
-        self._cameras: dict[Scan, Camera] = {}
+        self._cameras: dict[Scan, CameraChoice] = {}
         self.weights: Path | None = None
         self.maps = QListWidget()
         self.maps.itemChanged.connect(self._count)
@@ -130,7 +130,7 @@ class TrainPanel(QWidget):
         self._entry = entry
         self._count()
 
-    def show_scans(self, scans: list[Scan], cameras: dict[Scan, Camera]) -> None:
+    def show_scans(self, scans: list[Scan], cameras: dict[Scan, CameraChoice]) -> None:
         """Offer the maps of the viewer; what is ticked stays so."""
         self._cameras = cameras
         ticked = set(self.scans)
@@ -182,7 +182,7 @@ class TrainPanel(QWidget):
         values = self.form.values()
         return TrainingPlan(
             values["kind"],
-            tuple((scan, self._cameras.get(scan, Camera())) for scan in self.scans),
+            tuple((scan, self._cameras.get(scan, CameraChoice())) for scan in self.scans),
             self._entry, self.weights, values["patterns"], values["validation"], values["epochs"],
             values["seed"],
         )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_ebsdml._napari.space_groups.cameras import Camera, camera_of
+from napari_ebsdml._napari.space_groups.cameras import CameraChoice, camera_of
 from napari_ebsdml._napari.space_groups.models import ModelEntry, needs_orientations
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
@@ -36,7 +36,7 @@ class TrainingPlan:
     """
 
     kind: str
-    scans: tuple[tuple[Scan, Camera], ...]
+    scans: tuple[tuple[Scan, CameraChoice], ...]
     entry: ModelEntry | None = None
     weights: Path | None = None
     patterns: int = 400

@@ -25,7 +25,7 @@ from napari_ebsdml._napari.shell.tab_page import tab_page
 from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._napari.space_groups import classify as work
 from napari_ebsdml._napari.space_groups import results
-from napari_ebsdml._napari.space_groups.cameras import FILE, OWN, Camera, tells_centre
+from napari_ebsdml._napari.space_groups.cameras import FILE, OWN, CameraChoice, tells_centre
 from napari_ebsdml._napari.space_groups.classify import Classified
 from napari_ebsdml._napari.space_groups.compare_panel import ComparePanel
 from napari_ebsdml._napari.space_groups.display import tally_colors, tally_columns
@@ -74,7 +74,7 @@ class SpaceGroupWidget(ScanWidget):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Classify")
         self._window = getattr(napari_viewer, "window", None)
-        self._cameras: WeakKeyDictionary[Scan, Camera] = WeakKeyDictionary()
+        self._cameras: WeakKeyDictionary[Scan, CameraChoice] = WeakKeyDictionary()
         self._to_add: list[Callable[[], object]] = []
         self._last: tuple[Scan | None, list[Classified], list[str]] | None = None
         self._adding = QTimer(self)

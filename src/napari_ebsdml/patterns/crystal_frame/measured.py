@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import MissingDataError
-from napari_ebsdml.patterns.frame.checks import told_camera
 from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.frame.fold import fold_patterns
 from napari_ebsdml.patterns.frame.folded import Folded
@@ -75,7 +74,7 @@ def fold_scan(
 
     if scan.patterns is None:
         raise MissingDataError(f"{scan.name} has no patterns to train on.")
-    camera = told_camera(scan) if detector is None else detector
+    camera = scan.detector if detector is None else detector
     if camera is None:
         raise MissingDataError(
             f"{scan.name} has no detector geometry; give its pattern centre and tilts."

@@ -18,7 +18,6 @@ from napari_ebsdml.patterns.frame.checks import (
     check_mask,
     check_patterns,
     geometry_of,
-    told_camera,
 )
 from napari_ebsdml.patterns.frame.fold import fold_patterns
 from napari_ebsdml.patterns.frame.folded import Folded
@@ -83,7 +82,7 @@ def predict_scan(
         raise InputError(f"by must be 'pixel', 'grain' or 'map', not {by!r}.")
     if scan.patterns is None:
         raise MissingDataError(f"{scan.name} has no patterns.")
-    camera = told_camera(scan) if detector is None else detector
+    camera = scan.detector if detector is None else detector
     if not scan.is_indexed.any():
         return _predict_unindexed_scan(model, scan, by, camera, threshold, mask, progress)
     if camera is None:

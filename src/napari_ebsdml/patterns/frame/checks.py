@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.frame.geometry import Geometry
-
-if TYPE_CHECKING:
-    from kikuchipy.detectors import EBSDDetector
-
-    from napari_ebsdml.scan import Scan
 
 Progress = Callable[[float], None] | None
 
@@ -64,16 +59,6 @@ def geometry_of(patterns: Any, detector: Any, number: int) -> Geometry:
             f"The detector has {len(geometry.bounds)} pattern centres for {number} patterns."
         )
     return geometry
-
-
-def told_camera(scan: Scan) -> EBSDDetector | None:
-    """The detector of a scan, None where its file tells no pattern centre.
-
-    kikuchipy's default stands there then: the middle of the screen at half its height, with which
-    no map was ever measured.
-    """
-    detector = scan.detector
-    return None if detector is None or (np.asarray(detector.pc) == 0.5).all() else detector
 
 
 def check_given(

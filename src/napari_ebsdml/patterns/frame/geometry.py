@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_ebsdml._quaternions import multiply
+from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.io.frames import FRAMES
 
@@ -53,21 +54,24 @@ class Geometry:
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, detector: EBSDDetector, shape: tuple[int, int] | None = None) -> Geometry:
-        """Geometry of a kikuchipy detector; `shape` of the patterns, which may be binned further.
+    def of(cls, detector: EBSDDetector | Camera, shape: tuple[int, int] | None = None) -> Geometry:
+        """Geometry of a detector; `shape` of the patterns, which may be binned further.
 
         Raises
         ------
         InputError
-            When the argument is no such detector or its pattern centre is not finite.
+            When the argument is no detector or its pattern centre is unknown or not finite.
         """
+        if isinstance(detector, Camera):
+            detector = detector.detector()
         try:
             bounds = np.array(detector.gnomonic_bounds, dtype=np.float64).reshape(-1, 4)
             turn = (~detector.sample_to_detector).to_matrix().squeeze()
             rows, columns = (int(size) for size in detector.shape)
         except AttributeError:
             raise InputError(
-                f"detector must be a kikuchipy EBSDDetector, not {type(detector).__name__}."
+                "detector must be a Camera or a kikuchipy EBSDDetector, not "
+                f"{type(detector).__name__}."
             ) from None
         if not np.isfinite(bounds).all():
             raise InputError("The detector's pattern centre is not finite.")

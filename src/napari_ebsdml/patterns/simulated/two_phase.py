@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._quaternions import multiply
+from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.frame.geometry import Geometry
@@ -19,9 +19,6 @@ from napari_ebsdml.patterns.simulated.synthetic import (
     small_turns,
 )
 from napari_ebsdml.scan import Scan
-
-if TYPE_CHECKING:
-    from kikuchipy.detectors import EBSDDetector
 
 _FINE = 3
 PC, SAMPLE_TILT, TILT = (0.48, 0.22, 0.55), 70.0, 5.0
@@ -138,18 +135,18 @@ def two_phase_map(
             patterns.reshape(rows, columns, size, size),
             chunks=(min(rows, 16), columns, size, size),
         ),
-        detector_or_maker=partial(_detector, size),
+        camera=Camera(
+            shape=(size, size),
+            pc=np.array(PC),
+            sample_tilt=SAMPLE_TILT,
+            tilt=TILT,
+            source="simulated",
+        ),
     )
     material = kind[first].reshape(shape).astype(np.uint8)
     truth = library.space_groups[which[first]].reshape(shape).astype(np.int32)
     grain = (first + 1).reshape(shape).astype(np.int32)
     return TwoPhaseSample(scan, truth, material, grain, purity.reshape(shape))
-
-
-def _detector(size: int) -> EBSDDetector:
-    from kikuchipy.detectors import EBSDDetector
-
-    return EBSDDetector(shape=(size, size), pc=PC, sample_tilt=SAMPLE_TILT, tilt=TILT)
 
 
 def _regions(
