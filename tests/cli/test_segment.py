@@ -270,9 +270,10 @@ def test_spacegroups_of_maps_that_nobody_indexed(
     with np.load(tmp_path / "b" / "patterns-spacegroups.npz") as found:
         np.testing.assert_allclose(found["pattern_centre"], pc)
     assert row["pattern centre"] == "searched: " + " ".join(f"{value:.4f}" for value in pc)
-    assert "no camera fits" in printed
+    assert "No pattern shows bands" in printed
     (row, *_) = rows_of(tmp_path / "c" / "spacegroups.csv")
-    assert row["orientations"] == row["pattern centre"] == "not used"
+    assert row["orientations"] == row["pattern centre"] == "none found"
+    assert row["space_group"] == "unknown"
     with np.load(tmp_path / "c" / "patterns-spacegroups.npz") as found:
         assert "orientations" not in found
 

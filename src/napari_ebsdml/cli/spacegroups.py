@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_ebsdml.patterns.answers.result import SpaceGroupResult
     from napari_ebsdml.scan import Scan
 
-FILE, SEARCHED, UNUSED = "file", "searched", "not used"
+FILE, SEARCHED, NONE, UNUSED = "file", "searched", "none found", "not used"
 
 
 @app.command()
@@ -48,7 +48,7 @@ def spacegroups(
     A map without orientations has them searched for, at some tens of patterns a second, and its
     pattern centre before, when the file tells no geometry. Its npz then holds orientations
     (quaternions w, x, y, z, specimen -> crystal) and fit (0..1) too, and pattern_centre (x, y, z,
-    Bruker's convention) when that was found.
+    Bruker's convention) when that was found. Where no camera fits, all patterns are unknown.
     """
     if by not in ("pixel", "grain", "map"):
         raise InputError(f"--by must be pixel, grain or map, not {by!r}.")
@@ -89,11 +89,8 @@ def _way(
     if scan.is_indexed.any():
         return {"orientations": FILE, "pattern centre": FILE}, {}
     if result.orientations is None or result.fit is None:
-        say(
-            f"{scan.name}: has no orientations, and no camera fits its patterns: answered by the "
-            "network of raw patterns (by pixel), which is right far less often."
-        )
-        return {"orientations": UNUSED, "pattern centre": UNUSED}, {}
+        say(f"{scan.name}: {result.reason}")
+        return {"orientations": NONE, "pattern centre": NONE}, {}
     from napari_ebsdml.patterns.search.orientations import FIT
 
     arrays: dict[str, Any] = {"orientations": result.orientations, "fit": result.fit}

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from napari_ebsdml.camera import Camera
     from napari_ebsdml.learning.loop import TrainingEvent
     from napari_ebsdml.patterns.crystal_frame.explain import Explanation
-    from napari_ebsdml.patterns.raw import LabelledPatterns, RawClassifier, RawRecipe
+    from napari_ebsdml.patterns.raw import LabelledPatterns, RawRecipe
     from napari_ebsdml.scan import Scan
 
 SHIPPED = {"default": "space-groups-default", "raw": "space-groups-raw"}
@@ -64,7 +64,6 @@ class SpaceGroupClassifier:
     """
 
     needs_orientations = True
-    _raw: RawClassifier | str | None = None
     _search: OrientationSearch | None = None
 
     def __init__(
@@ -113,16 +112,12 @@ class SpaceGroupClassifier:
         InputError
             When there is no shipped model of that name.
         """
-        name = path
         path = shipped_path(path, SHIPPED)
         if read_card(path).kind == "space-groups-raw":
             from napari_ebsdml.patterns.raw import RawClassifier
 
             return RawClassifier.load(path)
-        made = cls(*load_parts(path))
-        if name == "default":
-            made._raw = "raw"
-        return made
+        return cls(*load_parts(path))
 
     def save(self, path: str | Path) -> None:
         """Write weights (half precision) and model card.
@@ -222,8 +217,8 @@ class SpaceGroupClassifier:
         detector
             kikuchipy `EBSDDetector` or `Camera`, with one pattern centre or one per pattern.
             Without it and orientations, the pattern centre is searched for first, on a dozen
-            patterns, in some ten seconds; where too few of them fit any camera, the shipped model
-            answers by its network of raw patterns, which is right far less often.
+            patterns, in some ten seconds; where too few of them fit any camera, all patterns are
+            unknown, and `SpaceGroupResult.reason` says why.
         mask : (rows, columns) bool array, optional
             Pixels that carry signal. Default: found from the patterns (circular masks).
         progress
@@ -237,8 +232,7 @@ class SpaceGroupClassifier:
         Raises
         ------
         InputError
-            When orientations are given without a detector, shapes do not fit, or no camera fits
-            and the model has no network of raw patterns.
+            When orientations are given without a detector, or shapes do not fit.
         """
         if quaternions is None:
             return predict_unindexed(self, patterns, detector, mask, progress)
@@ -258,7 +252,8 @@ class SpaceGroupClassifier:
         Parameters
         ----------
         scan
-            With patterns. Without any orientation they are searched for, as by `predict`.
+            With patterns. Without any orientation they are searched for, as by `predict`, and so
+            is the pattern centre where there is no detector either.
         by
             ``"grain"`` averages the folded patterns of each grain, ``"map"`` all of them;
             every pixel then has the common answer.
@@ -273,8 +268,6 @@ class SpaceGroupClassifier:
         ------
         MissingDataError
             When the scan has no patterns, or orientations without a detector.
-        MissingDataError, InputError
-            When there are neither, no camera fits, and the model has no network of raw patterns.
         InputError
             When an argument is out of range.
         """
@@ -319,13 +312,6 @@ class SpaceGroupClassifier:
         if self._search is None:
             self._search = OrientationSearch(self.templates)
         return self._search
-
-    def _raw_model(self) -> RawClassifier | None:
-        from napari_ebsdml.patterns.raw import RawClassifier
-
-        if self._raw is not None and not isinstance(self._raw, RawClassifier):
-            self._raw = RawClassifier.load(self._raw)
-        return self._raw
 
     def _check(
         self, patterns: Any, quaternions: ArrayLike | None, detector: Any

@@ -25,7 +25,6 @@ from napari_ebsdml._napari.space_groups.cameras import (
     tells_centre,
     way_of,
 )
-from napari_ebsdml._napari.space_groups.pixel_panel import HEAT
 from napari_ebsdml._napari.space_groups.results import FOUND, GROUP, RESULT, remove_found
 from napari_ebsdml.errors import MissingDataError
 from napari_ebsdml.io import from_xmap
@@ -140,7 +139,7 @@ def test_the_pattern_centre_is_searched_for(
     form = widget.classify_form
     assert form.camera_setting().source == SEARCH
     assert "Neither orientations nor geometry" in widget.hint.text()
-    assert "raw patterns answers" in widget.hint.text()
+    assert "Where no camera fits, all patterns are unknown" in widget.hint.text()
     form.fields.set_values({"by": "grain"})
     classify(widget, qtbot)
     one = layer(viewer, f"crystal frame: {GROUP}").metadata[RESULT]
@@ -181,37 +180,25 @@ def test_where_no_camera_fits_it_is_said(
     noise = np.random.default_rng(0).integers(0, 255, (8, 12, 60, 60), dtype=np.uint8)
     scan = unindexed(three_phases, patterns=da.from_array(noise), camera=None)
     widget = dock(viewer, scan)
-    entry = widget.store.find("crystal frame")
-    entry._loaded = quick_search
-    classify(widget, qtbot)
-    one = layer(viewer, f"crystal frame: {GROUP}").metadata[RESULT]
-    raw = quick_search._raw_model()
-    assert raw is not None
-    np.testing.assert_array_equal(one.result.space_group, raw.predict(noise).space_group)
-    assert "No camera fits these patterns" in widget.message.text()
-    assert not any(FOUND in each.name for each in viewer.layers)
-    # The network that answered is explained, and drawn without bands that nobody knows.
+    assert "all patterns are unknown" in widget.hint.text()
+    widget.store.find("crystal frame")._loaded = quick_search
+    for by in ("pixel", "grain"):
+        widget.classify_form.fields.set_values({"by": by})
+        classify(widget, qtbot)
+        one = layer(viewer, f"crystal frame: {GROUP}").metadata[RESULT]
+        assert one.result.asked.all()
+        assert not one.result.is_known.any()
+        names = {each.label: each.name for each in one.classes}
+        assert [names[n] for n in np.unique(one.labels)] == ["unknown"]
+        assert one.result.reason in widget.message.text()
+        assert not any(FOUND in each.name for each in viewer.layers)
+    # There is nothing to explain, and the raw-pattern model answers only when it is chosen.
     patterns = widget.open_pattern_viewer()
     assert patterns is not None
     patterns.show_pixel(scan, 1, 5)
-    panel = widget.pixel_panel
-    qtbot.waitUntil(lambda: panel.explanation is not None, timeout=60_000)
-    assert patterns.canvas.overlays() == [HEAT]
-    assert panel.lines.isHidden()
-    assert "answered by the raw-pattern network" in panel.title.text()
-    # Grains are not known where nothing is indexed: the answers are those by pixel.
-    widget.classify_form.fields.set_values({"by": "grain"})
-    classify(widget, qtbot)
-    again = layer(viewer, f"crystal frame: {GROUP}").metadata[RESULT]
-    assert again.by == again.settings["by"] == "pixel"
-    np.testing.assert_array_equal(again.labels, one.labels)
-    widget.classify_form.fields.set_values({"by": "pixel"})
-    # A model without such a network says what to do instead.
-    quick_search._raw = None
-    widget._form_changed()
-    assert "raw patterns answers" not in widget.hint.text()
-    classify(widget, qtbot, "failed")
-    assert "no camera fits these patterns. Enter the geometry" in widget.tasks.status.text()
+    assert "no camera fits" in widget.pixel_panel.title.text()
+    assert not widget.pixel_panel.explainer.busy
+    assert patterns.canvas.overlays() == []
 
 
 def test_files_of_patterns_alone_tell_no_pattern_centre(tmp_path: Path) -> None:

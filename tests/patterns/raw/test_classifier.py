@@ -256,16 +256,6 @@ def test_maps_are_answered_by_pixel_grain_and_whole(trained, scan):
         model.predict_scan(scan, by="row")
 
 
-def test_the_crystal_frame_model_hands_over_what_has_no_orientation(trained, split):
-    raw, _ = trained
-    bare = SpaceGroupClassifier.__new__(SpaceGroupClassifier)
-    with pytest.raises(InputError, match=r"load\('raw'\)"):
-        bare.predict(split.test.patterns)
-    bare._raw = raw
-    one, two = bare.predict(split.test.patterns), raw.predict(split.test.patterns)
-    np.testing.assert_array_equal(one.space_group, two.space_group)
-
-
 # -- data --------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.errors import Cancelled, InputError, MissingDataError
 from napari_ebsdml.patterns import refine_orientations
+from napari_ebsdml.patterns.answers.compare import UNKNOWN, answers_of
 from napari_ebsdml.patterns.frame.geometry import Geometry, from_kikuchipy
 from napari_ebsdml.patterns.search import camera
 from napari_ebsdml.patterns.search.binned import Plan, flattened
@@ -188,19 +189,24 @@ def test_the_pattern_centre_is_found(model, stack, few, number):
     np.testing.assert_array_equal(same.space_group, result.space_group)
 
 
-def test_where_no_camera_fits_the_raw_network_answers(model, noise, few, monkeypatch):
-    with pytest.raises(InputError, match="needs orientations"):
-        model.predict(noise)
+def test_where_no_camera_fits_all_are_unknown_and_it_is_said_why(model, noise, few):
     # Noise of single pixels holds no bands that a search could begin with.
     grain = np.random.default_rng(0).integers(0, 255, (5, 60, 60), dtype=np.uint8)
     assert search_camera(model.search, grain) is None
-    monkeypatch.setattr(model, "_raw", "raw")
-    result = model.predict(noise)
-    assert result.orientations is None
-    assert result.geometry is None
-    np.testing.assert_array_equal(
-        result.probabilities, model._raw_model().predict(noise).probabilities
-    )
+    for patterns, why in ((noise, "fit no camera"), (grain, "No pattern shows bands")):
+        result = model.predict(patterns)
+        assert why in result.reason
+        assert result.asked.all()
+        assert not result.is_known.any()
+        assert not result.space_group.any()
+        assert result.orientations is None
+        assert result.geometry is None
+        rows = {row["space_group"]: row["number"] for row in result.tally}
+        assert rows["unknown"] == len(patterns)
+        assert rows["not indexed"] == 0
+        answers = answers_of(result)
+        assert {answers.kinds[k] for k in answers.number} == {(UNKNOWN,)}
+    assert model.predict(noise, None, CAMERA).reason == ""
 
 
 def test_maps_without_orientations_are_answered(model, library, few):
@@ -232,8 +238,11 @@ def test_maps_without_orientations_are_answered(model, library, few):
     assert len(np.unique(whole.space_group[good])) == 1
     np.testing.assert_allclose(whole.geometry.bounds, CAMERA.bounds, atol=0.03)
     none = dataclasses.replace(scan, patterns=da.zeros((4, 6, 60, 60), dtype=np.uint8))
-    with pytest.raises(MissingDataError, match="no camera"):
-        model.predict_scan(none, by="grain")
+    for by in ("pixel", "grain", "map"):
+        blank = model.predict_scan(none, by=by)
+        assert blank.reason
+        assert blank.asked.all()
+        assert not blank.is_known.any()
 
 
 def test_lazy_patterns_are_indexed_in_pieces_and_cancelled(model, stack):

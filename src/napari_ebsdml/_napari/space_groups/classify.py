@@ -23,7 +23,7 @@ from napari_ebsdml._napari.space_groups.cameras import (
 from napari_ebsdml._napari.space_groups.display import label_image
 from napari_ebsdml._napari.space_groups.found_orientations import found_colors, settings_of
 from napari_ebsdml._napari.space_groups.models import ModelEntry, needs_orientations
-from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml.errors import MissingDataError
 from napari_ebsdml.patterns.answers.compare import Answers, answers_of
 from napari_ebsdml.scan import Scan
 
@@ -57,7 +57,6 @@ class Classified:
     camera
         Geometry that was used; None for models that need none.
     entry
-        The model that answered: a raw-pattern network where no camera fitted.
     way
         What was searched for.
     colors : (rows, columns, 3) array or None
@@ -115,7 +114,9 @@ def classify(
         yield f"{searching if way.orientations else 'Classifying'} ({entry.name})"
         frame = None if way.geometry or not in_crystal else _frame(scan, camera)
         part = partial(_part, progress, number, len(entries))
-        result = predict(model, _given(scan, way), by, threshold, frame, part)
+        result = model.predict_scan(
+            _given(scan, way), by=by, detector=frame, threshold=threshold, progress=part
+        )
         found.append(_classified(entry, model, scan, by, threshold, ambiguous, result, frame, way))
     return found
 
@@ -140,13 +141,6 @@ def _classified(
 ) -> Classified:  # fmt: skip
     answers = answers_of(result, ambiguous)
     labels, classes = label_image(answers)
-    if way.orientations and result.orientations is None:
-        # Raw networks cannot average grains where there are none.
-        by = "pixel" if by == "grain" and result.labels is None else by
-        # What is explained, and how, is up to the network that answered.
-        answered = ModelEntry(f"{entry.name}: raw-pattern network", model._raw_model())
-    else:
-        answered = entry
     if result.geometry is not None:
         frame = result.geometry
     settings = {"model": entry.name, "by": by, "ambiguous": ambiguous}
@@ -155,41 +149,13 @@ def _classified(
     if needs_orientations(model):
         settings |= settings_of(result, way)
     return Classified(
-        entry.name, result, answers, labels, classes, by, settings, frame, answered, way,
+        entry.name, result, answers, labels, classes, by, settings, frame, entry, way,
         found_colors(scan, result),
     )  # fmt: skip
 
 
 def _part(progress: Callable[[float], None], number: int, total: int, done: float) -> None:
     progress((number + done) / total)
-
-
-def predict(
-    model: Any, scan: Scan, by: str, threshold: float, frame: Any, progress: Progress
-) -> Any:
-    """Answers of a model of either kind for a scan.
-
-    Raises
-    ------
-    MissingDataError
-        When nothing is known of the geometry, no camera fits, and the model has no network of
-        raw patterns to fall back on.
-    """
-    if not needs_orientations(model):
-        return model.predict_scan(scan, by=by, threshold=threshold, progress=progress)
-    try:
-        return model.predict_scan(
-            scan, by=by, detector=frame, threshold=threshold, progress=progress
-        )
-    except InputError as error:
-        from napari_ebsdml.patterns.frame.checks import NEEDS_ORIENTATIONS
-
-        if str(error) != NEEDS_ORIENTATIONS:
-            raise
-        raise MissingDataError(
-            f"{scan.name}: no camera fits these patterns. Enter the geometry under Detector, index "
-            "the map first, or choose a raw-pattern model."
-        ) from None
 
 
 def refine(

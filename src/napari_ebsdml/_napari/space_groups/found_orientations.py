@@ -27,8 +27,6 @@ CAMERA_S = (15, 60)
 START_S = (3, 8)
 """Seconds until a search begins: model and templates are made ready."""
 
-_UNSURE = "the network of raw patterns answers, which is right far less often"
-
 
 def announcement(scan: Scan | None, entries: Sequence[ModelEntry], camera: CameraChoice) -> str:
     """What will be searched for before a map is classified; "" when nothing is."""
@@ -58,9 +56,7 @@ def announcement(scan: Scan | None, entries: Sequence[ModelEntry], camera: Camer
     else:
         text = "Neither orientations nor geometry in the file: both are searched for"
     text += f" (here {time})."
-    if any(entry.can_do_without for entry in asking):
-        text += f" Where no camera fits, {_UNSURE}."
-    return text
+    return text + " Where no camera fits, all patterns are unknown."
 
 
 def _duration(least: float, most: float) -> str:
@@ -80,7 +76,7 @@ def outcome(result: SpaceGroupResult, way: Way) -> str:
     if not way.orientations:
         return ""
     if result.orientations is None or result.fit is None:
-        return f"No camera fits these patterns, so {_UNSURE.replace('answers', 'answered')}."
+        return result.reason
     fit = result.fit
     share = 100 * float(fitting(result).mean())
     text = f"Orientations were searched for: {share:.0f} % of the patterns fit"
@@ -104,7 +100,7 @@ def settings_of(result: SpaceGroupResult, way: Way) -> dict[str, Any]:
     if not way.orientations:
         return {"orientations": "file"}
     if result.orientations is None:
-        return {"orientations": "none found: answered by the raw-pattern network"}
+        return {"orientations": "none found"}
     found: dict[str, Any] = {"orientations": "searched for"}
     if result.geometry is not None:
         found["pattern_centre_found"] = [round(v, 4) for v in result.geometry.centre]

@@ -69,14 +69,6 @@ class ModelEntry:
             return _kind_of(model) == "space-groups"
         return needs_orientations(model)
 
-    @property
-    def can_do_without(self) -> bool:
-        """Whether it has a network of raw patterns for maps that it finds no camera for."""
-        model = self._loaded if self._loaded is not None else self.source
-        if isinstance(model, str | Path):
-            return model == _SHIPPED[CRYSTAL][0]
-        return getattr(model, "_raw", None) is not None
-
     def load(self) -> Any:
         """The model; not for the GUI thread, because torch takes seconds to import.
 

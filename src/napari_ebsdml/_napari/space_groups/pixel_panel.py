@@ -229,12 +229,11 @@ class PixelPanel(QWidget):
         if one.by == "grain" and result.labels is not None and result.labels[at]:
             where += f", grain {int(result.labels[at])}"
         name = f"{escape(one.name)}: " if len(self._shown) > 1 else ""
-        if one.way.orientations and result.orientations is None:
-            where += ", answered by the raw-pattern network"
         if result.fit is not None:
             where += f", fit of its orientation {float(result.fit[at]):.2f}"
         if not result.space_group[at]:
             what = "not indexed" if result.fit is None else "no orientation fits"
+            what = "unknown: no camera fits" if result.reason else what
             return f"{name}{what} ({where})"
         kind = one.answers.kinds[int(one.answers.number[at])]
         group = int(result.space_group[at])

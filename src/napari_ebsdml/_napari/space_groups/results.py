@@ -37,7 +37,7 @@ def results_of(viewer: ViewerModel, scan: Scan | None) -> list[Classified]:
 def layers_to_add(one: Classified) -> list[dict[str, Any]]:
     """Arguments of `ScanWidget.add_result` for one model's answers, bottom to top."""
     result = one.result
-    asked = result.space_group > 0
+    named = result.space_group > 0
     common = {"settings": one.settings, "model": one.name}
     found = []
     if one.colors is not None:
@@ -50,12 +50,12 @@ def layers_to_add(one: Classified) -> list[dict[str, Any]]:
     return [
         *found,
         {
-            "data": np.where(asked, result.probability, np.nan).astype(np.float32),
+            "data": np.where(named, result.probability, np.nan).astype(np.float32),
             "quantity": f"{one.name}: {CONFIDENCE}",
             "colormap": "viridis", "contrast_limits": (0.0, 1.0), "visible": False, **common,
         },
         {
-            "data": (asked & ~result.is_known).astype(np.int32),
+            "data": (result.asked & ~result.is_known).astype(np.int32),
             "quantity": f"{one.name}: {UNKNOWN}", "kind": "labels", "classes": UNKNOWN_CLASSES,
             "visible": False, **common,
         },

@@ -74,7 +74,7 @@ def answers_of(result: SpaceGroupResult, ambiguous: bool = True) -> Answers:
         lookup[one] = n + 1
     number = lookup[group]
     number[order > 0] = len(plain) + order[order > 0]
-    number[(group > 0) & ~result.is_known] = len(kinds) - 1
+    number[result.asked & ~result.is_known] = len(kinds) - 1
     return Answers(tuple(kinds), number.astype(np.int32))
 
 

@@ -21,8 +21,9 @@ class SpaceGroupResult:
     Attributes
     ----------
     space_group : int array
-        Number in the International Tables; 0 where there is no orientation. Given also where
-        `is_known` is False: then it is only the nearest of the known ones.
+        Number in the International Tables; 0 where there is no orientation, or no answer at all
+        (`reason`). Given also where `is_known` is False: then it is only the nearest of the known
+        ones.
     family : str array
         Lattice family, "" where there is no orientation. See `structures.FAMILIES`.
     probability : array, 0..1
@@ -42,13 +43,15 @@ class SpaceGroupResult:
         For answers by grain: the grain of each pixel, 0 = none.
     orientations : (..., 4) array, optional
         Quaternions as in `Scan` that were searched for because none were given; None where they
-        were given, or where a network of raw patterns answered, which uses none. By grain, a
-        pixel whose pattern did not fit has 0.
+        were given, where the model uses none, or where none was found. By grain, a pixel whose
+        pattern did not fit has 0.
     fit : array, optional
         With `orientations`: how well each pattern fits the best template there, as a part of what
         its noise leaves. Below `search.FIT` a pattern is called unknown.
     geometry : Geometry, optional
         The camera, where it was searched for as well. Orientations refer to it.
+    reason
+        Why every pattern is unknown and none was named: a sentence; "" where there are answers.
     """
 
     space_group: NDArray[np.int32]
@@ -64,6 +67,12 @@ class SpaceGroupResult:
     orientations: NDArray[np.float64] | None = None
     fit: NDArray[np.float32] | None = None
     geometry: Geometry | None = None
+    reason: str = ""
+
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        """Where a pattern was looked at, whether it was named or not."""
+        return self.space_group > 0 if not self.reason else np.ones(self.shape, dtype=bool)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,7 +87,6 @@ class SpaceGroupResult:
         ``percent``, ``probability`` (mean) and ``ambiguous`` (number not separable from another).
         """
         total = max(self.space_group.size, 1)
-        indexed = self.space_group > 0
         rows: list[dict[str, Any]] = []
 
         def add(name: int | str, symbol: str, where: NDArray[np.bool_]) -> None:
@@ -95,8 +103,8 @@ class SpaceGroupResult:
         for group in self.space_groups:
             where = (self.space_group == group) & self.is_known
             add(group, SYMBOLS.get(group, ""), where)
-        add("unknown", "", indexed & ~self.is_known)
-        add("not indexed", "", ~indexed)
+        add("unknown", "", self.asked & ~self.is_known)
+        add("not indexed", "", ~self.asked)
         return rows
 
     def reshaped(self, shape: tuple[int, ...]) -> SpaceGroupResult:

@@ -12,7 +12,6 @@ from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.patterns.answers.result import SpaceGroupResult, no_answers
 from napari_ebsdml.patterns.crystal_frame.answer import answer
 from napari_ebsdml.patterns.frame.checks import (
-    NEEDS_ORIENTATIONS,
     Progress,
     check_given,
     check_mask,
@@ -29,6 +28,12 @@ from napari_ebsdml.patterns.search.orientations import FIT
 if TYPE_CHECKING:
     from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
     from napari_ebsdml.scan import Scan
+
+NO_BANDS = "No pattern shows bands that a search for orientations could begin with: none was named."
+NO_CAMERA = (
+    "These patterns fit no camera, so that none was named. Give the detector's geometry, and "
+    "orientations where there are any, or ask a model of raw patterns."
+)
 
 Mask = NDArray[np.bool_] | None
 By = Literal["pixel", "grain", "map"]
@@ -51,12 +56,9 @@ def predict_unindexed(
 ) -> SpaceGroupResult:
     """Answers for patterns without orientations; see `SpaceGroupClassifier.predict`."""
     found, part_done = _camera(model, patterns, detector, mask, progress)
-    if found is None:
-        raw = model._raw_model()
-        if raw is None:
-            raise InputError(NEEDS_ORIENTATIONS)
-        return raw.predict(patterns, mask=mask, progress=_later(progress, part_done))
     shape = check_patterns(patterns)
+    if isinstance(found, str):
+        return replace(no_answers(shape, model.space_groups), reason=found)
     number = int(np.prod(shape, dtype=int))
     flat = no_answers((number,), model.space_groups)
     quaternions = np.zeros((number, 4))
@@ -101,15 +103,8 @@ def _predict_unindexed_scan(
     if by == "pixel":
         return predict_unindexed(model, scan.patterns, camera, mask, progress)
     geometry, start = _camera(model, scan.patterns, camera, mask, progress)
-    if geometry is None:
-        raw = model._raw_model()
-        if raw is None:
-            raise MissingDataError(
-                f"{scan.name} has no orientations, and its patterns fit no camera; index it first."
-            )
-        # Without orientations there are no grains to average over.
-        by = "map" if by == "map" else "pixel"
-        return raw.predict_scan(scan, by=by, mask=mask, progress=_later(progress, start))
+    if isinstance(geometry, str):
+        return replace(no_answers(scan.shape, model.space_groups), reason=geometry)
     middle = start + 0.8 * (1 - start)
     quaternions, fit = index_patterns(
         model.search, scan.patterns, geometry, mask, _later(progress, start, middle)
@@ -133,27 +128,19 @@ def _predict_unindexed_scan(
 
 def _camera(
     model: SpaceGroupClassifier, patterns: Any, detector: Any, mask: Mask, progress: Progress
-) -> tuple[Geometry | None, float]:
-    """Geometry that was given or found, None where none is sure; and the part of work done."""
+) -> tuple[Geometry | str, float]:
+    """Geometry that was given or found, or why there is none; and the part of work done."""
+    shape = check_patterns(patterns)
     check_mask(mask, patterns)
     if detector is not None:
-        shape = check_patterns(patterns)
         return geometry_of(patterns, detector, int(np.prod(shape, dtype=int))), 0.0
-    # A model that was not given its templates can only hand over to raw patterns.
-    if getattr(model, "templates", None) is None or _too_small(patterns):
-        return None, 0.0
     share = 0.5
     camera = search_camera(model.search, patterns, mask, _later(progress, 0.0, share))
-    if camera is None or not camera.is_sure:
-        return None, share
-    return camera.geometry, share
-
-
-def _too_small(patterns: Any) -> bool:
-    """Whether only raw networks can tell what to do: they take, and refuse, on their own terms."""
-    if getattr(patterns, "ndim", 0) < 2 or 0 in patterns.shape:
-        return True
-    return min(patterns.shape[-2:]) < 16
+    if camera is None:
+        return NO_BANDS, share
+    # An answer from a camera that few patterns fit, or from patterns as they are, would be a guess
+    # that looks like any other answer.
+    return (camera.geometry if camera.is_sure else NO_CAMERA), share
 
 
 def _labels(scan: Scan, by: By, threshold: float) -> NDArray[np.int32]:
