@@ -37,3 +37,21 @@ def to_matrix(q: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
     )
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def from_matrix(matrix: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Unit quaternion (4,), w >= 0, of a rotation matrix (3, 3) that turns ``v' = matrix @ v``."""
+    m = np.asarray(matrix, dtype=np.float64)
+    # 4 q q^T of the quaternion q; its longest row loses the least to rounding.
+    xx, yy, zz = m.diagonal()
+    outer = np.array(
+        [
+            [1 + xx + yy + zz, m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]],
+            [m[2, 1] - m[1, 2], 1 + xx - yy - zz, m[0, 1] + m[1, 0], m[0, 2] + m[2, 0]],
+            [m[0, 2] - m[2, 0], m[0, 1] + m[1, 0], 1 - xx + yy - zz, m[1, 2] + m[2, 1]],
+            [m[1, 0] - m[0, 1], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], 1 - xx - yy + zz],
+        ]
+    )
+    q = outer[int(outer.diagonal().argmax())]
+    q = q / np.linalg.norm(q)
+    return np.asarray(-q if q[0] < 0 else q)

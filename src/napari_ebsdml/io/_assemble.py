@@ -13,17 +13,14 @@ from napari_ebsdml.errors import FileFormatError, GridError, InputError
 from napari_ebsdml.io._grid import Grid, grid_from_coordinates, raster_grid
 from napari_ebsdml.io._lazy_patterns import BIG_ROW
 from napari_ebsdml.io._orient import quaternions_from_euler
-from napari_ebsdml.io._phases import phase_list
+from napari_ebsdml.io._phases import crystal_turns, phase_list
 from napari_ebsdml.io._raw import RawMap
-from napari_ebsdml.io.frames import FRAMES, ReferenceFrame, crystal_turn, multiply
+from napari_ebsdml.io.frames import FRAMES, ReferenceFrame, multiply
 from napari_ebsdml.scan import NOT_INDEXED, HexagonalPoints, Scan, Source
 
 if TYPE_CHECKING:
     import dask.array as da
-    from orix.crystal_map import Phase, PhaseList
-
-# Laue classes whose crystal x axis vendors lay differently.
-_HEXAGONAL = {"-3", "-3m", "6/m", "6/mmm"}
+    from orix.crystal_map import PhaseList
 
 
 def scan_from_raw(raw: RawMap, ref_frame: str | ReferenceFrame | None = None) -> Scan:
@@ -166,20 +163,13 @@ def _phase_id(raw: RawMap, phases: PhaseList, n: int, warnings: list[str]) -> ND
     return phase_id
 
 
-def _is_hexagonal(phase: Phase) -> bool:
-    group = phase.point_group
-    return group is not None and group.laue.name in _HEXAGONAL
-
-
 def _quaternions(
     raw: RawMap, phases: PhaseList, phase_id: NDArray[np.int32], frame: ReferenceFrame
 ) -> NDArray[np.float64]:
     skip = phase_id == NOT_INDEXED
-    hexagonal_ids = [number for number, phase in phases if _is_hexagonal(phase)]
-    turn = crystal_turn(frame)
     left = np.array([[1.0, 0.0, 0.0, 0.0]])
-    if hexagonal_ids and turn[0] != 1:
-        left = np.where(np.isin(phase_id, hexagonal_ids)[:, None], turn, left)
+    for number, turn in crystal_turns(phases, frame).items():
+        left = np.where((phase_id == number)[:, None], turn, left)
     right = np.asarray(frame.specimen_turn, dtype=np.float64)
     if raw.euler is not None:
         return quaternions_from_euler(np.asarray(raw.euler, dtype=np.float64), left, right, skip)

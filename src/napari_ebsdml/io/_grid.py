@@ -7,6 +7,7 @@ set of points that fits no regular grid is refused.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -116,15 +117,10 @@ def grid_from_coordinates(
             grid = _resample_hexagonal(path, x, y, *found)
         else:
             grid = _place(path, x, y, step_hint)
-    elif step and min(step) > 0 and 1 in grid.shape:
+    if step and min(step) > 0 and 1 in grid.shape and grid.hexagonal_step is None:
         # One row or one column cannot tell the step across it.
-        grid = Grid(
-            grid.shape,
-            (
-                step[0] if grid.shape[0] == 1 else grid.step[0],
-                step[1] if grid.shape[1] == 1 else grid.step[1],
-            ),
-        )
+        dy, dx = (s if n == 1 else g for s, n, g in zip(step, grid.shape, grid.step, strict=True))
+        grid = dataclasses.replace(grid, step=(dy, dx))
     _compare_with_header(grid, shape, step)
     return grid
 

@@ -1,4 +1,4 @@
-"""Euler angles of a file to quaternions of a `Scan`, in one compiled pass."""
+"""Euler angles of a file to quaternions of a `Scan` and back, in one compiled pass each."""
 
 from __future__ import annotations
 
@@ -44,6 +44,42 @@ def quaternions_from_euler(
         (len(euler), 1),
     )
     return out
+
+
+def euler_from_quaternions(quaternions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bunge angles (n, 3) in radians of unit quaternions (n, 4), specimen -> crystal.
+
+    phi1 and phi2 lie in 0..2 pi without the end, Phi in 0..pi. At Phi = 0 only the sum of phi1 and
+    phi2 is defined, at Phi = pi only their difference; phi2 is 0 then.
+
+    Notes
+    -----
+    Rowenhorst et al. 2015, doi:10.1088/0965-0393/23/8/083501, with P = -1, as orix.
+    """
+    out = np.empty((len(quaternions), 3))
+    over_rows(
+        lambda first, end: _angles_all(quaternions[first:end], out[first:end]),
+        (len(quaternions), 1),
+    )
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _angles_all(quaternions: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    turn = 2 * np.pi
+    for i in range(len(quaternions)):
+        w, x, y, z = quaternions[i, 0], quaternions[i, 1], quaternions[i, 2], quaternions[i, 3]
+        across, along = np.hypot(x, y), np.hypot(w, z)
+        sigma, delta = np.arctan2(-z, w), np.arctan2(-y, -x)
+        # Below this, x and y (or w and z) are rounding errors.
+        if across < 1e-12:
+            delta = sigma
+        elif along < 1e-12:
+            sigma = delta
+        # The remainder of a tiny negative angle rounds to a full turn.
+        out[i, 0] = (sigma + delta) % turn % turn
+        out[i, 1] = 2 * np.arctan2(across, along)
+        out[i, 2] = (sigma - delta) % turn % turn
 
 
 @numba.njit(cache=True, nogil=True)

@@ -6,13 +6,19 @@ from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_ebsdml.io._phase_text import in_angstrom
 from napari_ebsdml.io._raw import RawPhase
+from napari_ebsdml.io.frames import ReferenceFrame, crystal_turn
 from napari_ebsdml.materials import recognise
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase, PhaseList
+
+# Laue classes whose crystal axes vendors lay differently: by their symmetry, or by the lattice.
+_HEXAGONAL = frozenset({"-3", "-3m", "6/m", "6/mmm"})
+_OBLIQUE = frozenset({"-1", "2/m", None})
 
 COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:pink")
 
@@ -42,6 +48,7 @@ def _phase(raw: RawPhase, color: str, warnings: list[str]) -> Phase:
             and (lengths > 0).all()
             and (angles > 0).all()
             and (angles < 180).all()
+            and _spans_a_cell(angles)
         ):
             warnings.append(
                 f"Phase {raw.name!r}: the lattice {tuple(map(float, lattice))} is no lattice; "
@@ -82,3 +89,28 @@ def _phase(raw: RawPhase, color: str, warnings: list[str]) -> Phase:
             f"of this lattice has {material.space_group}."
         )
     return phase
+
+
+def _spans_a_cell(angles: NDArray[np.float64]) -> bool:
+    cosines = np.cos(np.radians(angles))
+    return bool(1 + 2 * cosines.prod() - (cosines**2).sum() > 1e-6)
+
+
+def crystal_turns(phases: PhaseList, frame: ReferenceFrame) -> dict[int, NDArray[np.float64]]:
+    """Turn of the vendor's crystal axes into orix's for each phase that needs one, by its number.
+
+    Of hexagonal and trigonal phases the symmetry decides, for it is known more often than the
+    lattice; of triclinic and monoclinic ones, and of those without symmetry, the lattice does.
+    """
+    turns = {}
+    for number, phase in phases:
+        laue = None if phase.point_group is None else phase.point_group.laue.name
+        if laue in _HEXAGONAL:
+            turn = crystal_turn(frame)
+        elif laue in _OBLIQUE:
+            turn = crystal_turn(frame, phase.structure.lattice.abcABG())
+        else:
+            continue
+        if turn[0] < 1 - 1e-15:
+            turns[int(number)] = turn
+    return turns

@@ -14,7 +14,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import WriteError
-from napari_ebsdml.io.frames import ReferenceFrame, crystal_turn, multiply
+from napari_ebsdml.io._orient import euler_from_quaternions
+from napari_ebsdml.io._phases import crystal_turns
+from napari_ebsdml.io.frames import ReferenceFrame, multiply
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
 
 _CHUNK = 1 << 16
-_HEXAGONAL = {"-3", "-3m", "6/m", "6/mmm"}
 _CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
 _MOST_DECIMALS = 9
 
@@ -67,11 +68,12 @@ class VendorOrientations:
         self._quaternions = scan.quaternions.reshape(-1, 4)
         self._phase_id = scan.phase_id.ravel()
         self._from_specimen = np.asarray(frame.specimen_turn) * _CONJUGATE
-        self._crystal = crystal_turn(frame) * _CONJUGATE
+        self._crystal = {
+            number: turn * _CONJUGATE for number, turn in crystal_turns(scan.phases, frame).items()
+        }
         used = [(i, phase) for i, phase in scan.phases if i >= 0]
         self.phases: list[tuple[int, Phase]] = list(enumerate((p for _, p in used), 1))
         self._ids = [i for i, _ in used]
-        self._hexagonal = [i for i, phase in used if laue_class(phase) in _HEXAGONAL]
         self._span = (-1, -1)
         self._angles = np.zeros((0, 3))
 
@@ -87,34 +89,11 @@ class VendorOrientations:
         """Bunge angles in radians: phi1 and phi2 in 0..2 pi, Phi in 0..pi."""
         if self._span != (first, stop):
             q = multiply(self._quaternions[first:stop], self._from_specimen)
-            if self._hexagonal and self._crystal[0] != 1:
-                turned = np.isin(self._phase_id[first:stop], self._hexagonal)
-                q[turned] = multiply(self._crystal, q[turned])
+            for number, turn in self._crystal.items():
+                turned = self._phase_id[first:stop] == number
+                q[turned] = multiply(turn, q[turned])
             self._span, self._angles = (first, stop), euler_from_quaternions(q)
         return self._angles
-
-
-def euler_from_quaternions(q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bunge angles (n, 3) in radians of unit quaternions (n, 4), specimen -> crystal.
-
-    At Phi = 0 only the sum of phi1 and phi2 is defined, at Phi = pi only their difference;
-    phi2 is 0 then.
-
-    Notes
-    -----
-    Rowenhorst et al. 2015, doi:10.1088/0965-0393/23/8/083501, with P = -1, as orix.
-    """
-    w, x, y, z = q.T
-    across, along = np.hypot(x, y), np.hypot(w, z)
-    sigma = np.arctan2(-z, w)
-    delta = np.arctan2(-y, -x)
-    # Below this, x and y (or w and z) are rounding errors.
-    delta = np.where(across < 1e-12, sigma, delta)
-    sigma = np.where(along < 1e-12, delta, sigma)
-    turn = 2 * np.pi
-    phi1, phi2 = np.mod(sigma + delta, turn), np.mod(sigma - delta, turn)
-    # The remainder of a tiny negative angle rounds to a full turn.
-    return np.stack((phi1 % turn, 2 * np.arctan2(across, along), phi2 % turn), axis=-1)
 
 
 def laue_class(phase: Phase) -> str | None:

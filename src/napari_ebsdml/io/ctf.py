@@ -285,19 +285,19 @@ def _warn_of_frames(
             f"The acquisition surface is turned by Euler angles {angles} degrees (AcqE1-3). A .ctf "
             "file's orientations refer to CS0 and are taken as they stand; check the frame."
         )
-    if writer == "astar" and any(p.laue in ("-3", "-3m", "6/m", "6/mmm") for p in phases.values()):
-        warnings.append("ASTAR does not document its frames; those of Oxford are assumed.")
-    if writer == "emsoft" and any(p.laue in ("-3", "-3m") for p in phases.values()):
+    oblique = [p.name for p in phases.values() if p.laue in ("-1", "2/m")]
+    trigonal = [p.name for p in phases.values() if p.laue in ("-3", "-3m")]
+    hexagonal = [p.name for p in phases.values() if p.laue in ("6/m", "6/mmm")]
+    if writer == "astar" and (turned := oblique + trigonal + hexagonal):
         warnings.append(
-            "EMsoft turns hexagonal but not trigonal crystals into Oxford's frame (x along a*): "
-            "check the trigonal phases."
+            "ASTAR does not document its frames; those of Oxford are assumed, which matters for "
+            f"the crystal axes of {', '.join(turned)}."
         )
-    for phase in phases.values():
-        if phase.laue in ("-1", "2/m"):
-            warnings.append(
-                f"Phase {phase.name!r}: crystal axes of {phase.laue} phases are taken as x along a "
-                "and z along c*; vendors differ."
-            )
+    if writer == "emsoft" and (turned := oblique + trigonal):
+        warnings.append(
+            "EMsoft turns only hexagonal crystals into Oxford's axes (x along a*, z along c): "
+            f"check {', '.join(turned)}."
+        )
 
 
 def write(path: Path, scan: Scan) -> None:

@@ -1,19 +1,21 @@
 """Reference frames: how a vendor's Euler angles relate to the axes of the map.
 
 A `Scan` has x to the right, y down and z into the screen, and crystal axes as orix has them
-(x along a, z along c*). A vendor may use another specimen frame, and another crystal frame
-for hexagonal and trigonal phases. With O the orientation as the file has it, and vectors
-turned by ``v_crystal = O v_specimen``, the orientation in a `Scan` is ``C O S``: S turns the
-map's axes into the vendor's specimen axes, C the vendor's crystal axes into orix's.
+(x along a, z along c*). A vendor may use another specimen frame, and other crystal axes, which
+differ where a cell has other than right angles. With O the orientation as the file has it, and
+vectors turned by ``v_crystal = O v_specimen``, the orientation in a `Scan` is ``C O S``: S turns
+the map's axes into the vendor's specimen axes, C the vendor's crystal axes into orix's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._quaternions import from_matrix
 from napari_ebsdml._quaternions import multiply as multiply
 
 
@@ -28,15 +30,15 @@ class ReferenceFrame:
     specimen_turn
         Unit quaternion w, x, y, z that takes a vector's components in the map frame to those in
         the vendor's specimen frame (S).
-    hexagonal_x
-        What the crystal x axis of a hexagonal or trigonal phase is parallel to: "a" or "a*".
+    crystal_x
+        What the crystal x axis is parallel to: "a", with z along c*, or "a*", with z along c.
     description
         One sentence for people.
     """
 
     name: str
     specimen_turn: tuple[float, float, float, float]
-    hexagonal_x: str
+    crystal_x: str
     description: str
 
 
@@ -82,8 +84,8 @@ FRAMES: dict[str, ReferenceFrame] = {
             "oxford",
             (0.0, 1.0, 0.0, 0.0),
             "a*",
-            "Oxford: X to the right, Y up, Z out of the screen; hexagonal and trigonal crystals "
-            "have x along a*.",
+            "Oxford: X to the right, Y up, Z out of the screen; crystals have x along a* and z "
+            "along c.",
         ),
         ReferenceFrame(
             "oxford-180",
@@ -95,17 +97,42 @@ FRAMES: dict[str, ReferenceFrame] = {
             "bruker",
             (0.0, 0.0, 1.0, 0.0),
             "a*",
-            "Bruker ESPRIT: X to the left, Y down, Z out of the screen; hexagonal and trigonal "
-            "crystals have x along a*.",
+            "Bruker ESPRIT: X to the left, Y down, Z out of the screen; crystals have x along a* "
+            "and z along c.",
         ),
     )
 }
 """Known frames by name."""
 
 
-def crystal_turn(frame: ReferenceFrame) -> NDArray[np.float64]:
-    """Quaternion C of a hexagonal or trigonal phase: the vendor's crystal axes to orix's."""
-    if frame.hexagonal_x == "a*":
-        # a* lies 30 degrees from a towards b.
-        return np.array([np.cos(np.pi / 12), 0.0, 0.0, np.sin(np.pi / 12)])
-    return np.array([1.0, 0.0, 0.0, 0.0])
+HEXAGONAL = (1.0, 1.0, 1.0, 90.0, 90.0, 120.0)
+"""A lattice with a 30 degrees from a*, whatever its edges are."""
+
+
+def crystal_turn(
+    frame: ReferenceFrame, lattice: Sequence[float] = HEXAGONAL
+) -> NDArray[np.float64]:
+    """Unit quaternion C that takes a vector's components in the vendor's crystal axes to orix's.
+
+    Parameters
+    ----------
+    frame
+    lattice
+        a, b, c and the angles alpha, beta, gamma in degrees.
+
+    Notes
+    -----
+    Axes of Oxford (its CS2) as the specification of .h5oina gives them: z along c, x at right
+    angles to b and c, that is along a*.
+    """
+    if frame.crystal_x == "a":
+        return np.array([1.0, 0.0, 0.0, 0.0])
+    cos_a, cos_b, cos_c = np.cos(np.radians(lattice[3:6]))
+    sin_a = np.sqrt(1 - cos_a**2)
+    # Unit vectors along a and b in axes x along a*, z along c.
+    y = (cos_c - cos_a * cos_b) / sin_a
+    a = np.array([np.sqrt(1 - y**2 - cos_b**2), y, cos_b])
+    b = np.array([0.0, sin_a, cos_a])
+    normal = np.cross(a, b)
+    normal /= np.linalg.norm(normal)
+    return from_matrix(np.stack((a, np.cross(normal, a), normal)))

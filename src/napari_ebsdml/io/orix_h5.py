@@ -7,10 +7,6 @@ orix ignores.
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import re
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +14,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.errors import GridError, WriteError
+from napari_ebsdml.errors import GridError
 from napari_ebsdml.io._hdf5 import SIGNATURE, open_h5
 from napari_ebsdml.io._orix_map import RESERVED, first_of_each, raw_from_group, unit_scale
+from napari_ebsdml.io._orix_write import OWN_GROUP, write_orix
 from napari_ebsdml.io._phase_text import element_symbol
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 from napari_ebsdml.io._row_length import quaternion_channels, repaired
@@ -29,8 +26,6 @@ if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap
 
     from napari_ebsdml.scan import Scan
-
-_OWN_GROUP = "napari_ebsdml"
 
 
 def sniff(path: Path, head: bytes) -> bool:
@@ -57,9 +52,9 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     with open_h5(path) as root:
         raw = raw_from_group(root.group("crystal_map"))
         raw.header = {**root.header(depth=0), **raw.header}
-        measured = root.find(f"{_OWN_GROUP}/is_measured")
+        measured = root.find(f"{OWN_GROUP}/is_measured")
         if isinstance(measured, h5py.Dataset) and raw.phase is not None:
-            raw.measured = root.array(f"{_OWN_GROUP}/is_measured", len(raw.phase)).astype(np.bool_)
+            raw.measured = root.array(f"{OWN_GROUP}/is_measured", len(raw.phase)).astype(np.bool_)
     return raw
 
 
@@ -139,41 +134,8 @@ def _three(xyz: NDArray[Any]) -> tuple[float, float, float]:
 
 
 def write(path: Path, scan: Scan) -> None:
-    """Write `scan.xmap` with `orix.io.save`, so that `orix.io.load` reads the same map back.
-
-    Raises
-    ------
-    WriteError
-        When the place cannot be written; an existing file is then left as it was.
-    """
-    from orix import io as orix_io
-
-    # A property of such a name would overwrite orientations, or nest groups.
-    prop = {
-        (f"{name}_" if name in RESERVED else name.replace("/", "_")): values
-        for name, values in scan.prop.items()
-    }
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}.h5")
-    try:
-        # Opened here first: h5py's own message for a missing folder or a full disk is obscure.
-        temporary.open("xb").close()
-        orix_io.save(str(temporary), dataclasses.replace(scan, prop=prop).xmap, overwrite=True)
-        with h5py.File(temporary, "r+") as file:
-            own = file.create_group(_OWN_GROUP)
-            own.attrs["reference_frame"] = "Euler angles refer to the map: x right, y down, z in"
-            own.attrs["source"] = scan.source.path.name if scan.source.path else ""
-            own.attrs["warnings"] = "\n".join(scan.source.warnings)[:30_000]
-            if scan.is_measured is not None:
-                own.create_dataset("is_measured", data=scan.is_measured.ravel())
-        temporary.replace(path)
-    except OSError as error:
-        # HDF5 buries the system's word in a long line of its own.
-        buried = re.search(r"error message = '([^']+)'", str(error))
-        reason = buried[1] if buried else error.strerror or error
-        raise WriteError(f"{path} could not be written: {reason}.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    """Write a map; see `napari_ebsdml.io._orix_write.write_orix`."""
+    write_orix(path, scan)
 
 
 FORMAT = Format(

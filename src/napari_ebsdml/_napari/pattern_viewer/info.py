@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_ebsdml._napari.shell.layers import info_of, layers_of, scans_of
+from napari_ebsdml.io._orient import euler_from_quaternions
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
@@ -83,9 +84,7 @@ def describe_pixel(
 
 def euler_angles(scan: Scan, row: int, column: int) -> tuple[float, float, float]:
     """Bunge angles in degrees, in the frame of the map."""
-    from orix.quaternion import Rotation
-
-    angles = Rotation(scan.quaternions[row, column]).to_euler(degrees=True).reshape(3)
+    angles = np.degrees(euler_from_quaternions(scan.quaternions[row, column][np.newaxis])[0])
     # 360 degrees are 0, and rounding must not show 360.00.
     phi1, capital, phi2 = (float(a) for a in np.round(angles, 2))
     return phi1 % 360.0, capital, phi2 % 360.0
