@@ -15,7 +15,15 @@ from orix.quaternion import Rotation
 from napari_ebsdml.errors import EbsdmlError, FileFormatError, WriteError
 from napari_ebsdml.io import ang, read, write
 from napari_ebsdml.io.frames import FRAMES, multiply
-from tests.io.writers_text import ang_astar, ang_edax, ang_emsoft, ang_grid, make_points
+from tests.io.writers_text import (
+    ANG_TOP,
+    ang_astar,
+    ang_edax,
+    ang_emsoft,
+    ang_grid,
+    ang_phases,
+    make_points,
+)
 
 MALFORMED = ["GridMissing.ang", "MissingHeader_1.ang"]
 
@@ -287,3 +295,106 @@ def test_a_file_that_ends_early(shared):
     assert any("88" in warning and "160" in warning for warning in scan.source.warnings)
     assert scan.is_measured is not None
     assert int(scan.is_measured.sum()) == 88
+
+
+def mtex(points, symmetry: str, extra: str = "", signal: str = "1") -> str:
+    """As MTEX exports a map: 10 columns, zeros where it has no data (phase 0 of `points`)."""
+    head = ANG_TOP + ang_phases([1]).replace("# Phase 1", "# Phase 0").replace(
+        "Symmetry              43", f"Symmetry              {symmetry}{extra}"
+    )
+    rows = []
+    for i, phase in enumerate(points.phase):
+        q = points.quality
+        none = phase == 0
+        row = "".join(f"{0 if none else angle:9.5f} " for angle in points.euler[i])
+        row += f"{points.x[i]:12.5f} {points.y[i]:12.5f} "
+        row += f"{0 if none else q['IQ'][i]:6.1f} {0 if none else q['CI'][i] + 0.1:6.3f}  0 "
+        rows.append(row + f"{signal if signal == '1' else int(not none):>6} {0:6.3f} ")
+    return head + ang_grid(points) + "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize("signal", ["1", "1 where measured"])
+def test_points_that_are_all_zeros_are_not_indexed(tmp_path, signal):
+    points = make_points((6, 8), not_indexed=0.15)
+    missing = points.phase == 0
+    # A real crystal may have angles of 0, and a real point an image quality of 0.
+    at = np.flatnonzero(~missing)
+    points.euler[at[0]] = 0
+    points.quality["IQ"][at[1]] = 0
+    scan = read(store(tmp_path, mtex(points, "m-3m", signal=signal)))
+    np.testing.assert_array_equal(scan.phase_id.ravel(), np.where(missing, -1, 0))
+    assert [w for w in scan.source.warnings if f"{missing.sum()} points have 0 in every" in w]
+    # What is written is marked, so a point of zeros is a point.
+    from napari_ebsdml.scan import Scan
+
+    bare = Scan(
+        quaternions=scan.quaternions,
+        phase_id=scan.phase_id,
+        phases=scan.phases,
+        step=scan.step,
+        prop={"IQ": np.where(np.arange(48).reshape(6, 8) == at[0], 0, scan.get("IQ"))},
+    )
+    write(tmp_path / "own.ang", bare)
+    np.testing.assert_array_equal(read(tmp_path / "own.ang").is_indexed, scan.is_indexed)
+
+
+def test_a_made_up_map_of_zeros_is_indexed(tmp_path):
+    """One crystal with angles of 0 and no quality at all, as a simulation writes it."""
+    points = make_points(not_indexed=0)
+    points.euler[:12] = 0
+    for name in ("IQ", "CI", "SEM", "fit"):
+        points.quality[name][:] = 0
+    scan = read(store(tmp_path, ang_edax(points)))
+    assert scan.is_indexed.all()
+    assert scan.source.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("symmetry", "extra", "laue", "group"),
+    [
+        ("131", "", "m-3m", "m-3m"),
+        ("129", "", "m-3m", "432"),
+        ("126", "", "6/mmm", "6/mmm"),
+        ("117", "", "-3m", "-3m"),
+        ("104", "", "2/m", "2/m"),
+        ("137", "", "2/m", "2/m"),
+        ("100", "", "-1", "-1"),
+        ("12/m1", "", "2/m", "121"),
+        ("-31m", "", "-3m", "312"),
+        ("-62m", "", "6/mmm", "6/mmm"),
+        ("43", "\n# PointGroupID          130", "m-3m", "-43m"),
+        ("62", "\n# PointGroupID          126", "6/mmm", "6/mmm"),
+    ],
+)
+def test_point_groups_by_number_and_by_symbol(tmp_path, symmetry, extra, laue, group):
+    scan = read(store(tmp_path, mtex(make_points(not_indexed=0), symmetry, extra)))
+    found = scan.phases[0].point_group
+    assert (found.laue.name, found.name) == (laue, group)
+    assert scan.source.warnings == ()
+
+
+def test_every_point_group_number_has_its_laue_class():
+    """In the order of the International Tables, as the space groups count them."""
+    from orix.crystal_map import Phase
+
+    from napari_ebsdml.io._phase_text import edax_symmetry
+    from napari_ebsdml.io._phases import laue_of
+
+    first = [1, 2, 3, 6, 10, 16, 25, 47, 75, 81, 83, 89, 99, 111, 123, 143, 147, 149, 156, 162, 168,
+             174, 175, 177, 183, 187, 191, 195, 200, 207, 215, 221]  # fmt: skip
+    for number, space_group in enumerate(first, 100):
+        group, laue, problem = edax_symmetry(str(number))
+        assert not problem
+        expected = laue_of(Phase(space_group=space_group))
+        assert laue == expected
+        assert group is None or Phase(point_group=group).point_group.laue.name == expected
+        assert edax_symmetry(None, number)[:2] == (group, laue)
+
+
+def test_point_groups_that_cannot_be_are_told(tmp_path):
+    text = mtex(make_points(), "43", "\n# PointGroupID          126")
+    scan = read(store(tmp_path, text))
+    assert scan.phases[0].point_group.name == "m-3m"
+    assert any("Symmetry 43 is m-3m" in warning for warning in scan.source.warnings)
+    unknown = read(store(tmp_path, mtex(make_points(), "138"))).source.warnings
+    assert any("no point group '138' exists" in warning for warning in unknown)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ebsdml.io._ang_columns import RESERVED
+from napari_ebsdml.io._ang_header import OWN_MARK
+from napari_ebsdml.io._phases import laue_of
 from napari_ebsdml.io._text_write import (
     Properties,
     TextColumn,
     VendorOrientations,
     coordinate_columns,
     lattice_of,
-    laue_class,
     one_line,
     property_column,
     write_text,
@@ -101,8 +102,8 @@ def _header(scan: Scan, phases: list[tuple[int, Phase]], extra: list[str]) -> st
             f"Phase {number}",
             f"MaterialName  \t{name}",
             f"Formula     \t{name.replace(' ', '_')}",
-            "Info \t\t",
-            f"Symmetry              {_CODE_OF_LAUE.get(laue_class(phase) or '-1', '1')}",
+            f"Info \t\t{OWN_MARK}",
+            f"Symmetry              {_CODE_OF_LAUE.get(laue_of(phase) or '-1', '1')}",
             f"LatticeConstants      {lengths}  {angles}",
             "NumberFamilies        0",
             "Categories 0 0 0 0 0",

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ebsdml.io._phase_text import LAUE_CLASSES
+from napari_ebsdml.io._phases import laue_of
 from napari_ebsdml.io._text_write import (
     Properties,
     TextColumn,
     VendorOrientations,
     coordinate_columns,
     lattice_of,
-    laue_class,
     one_line,
     property_column,
     write_text,
@@ -107,7 +107,7 @@ def _header(scan: Scan, path: Path, phases: list[tuple[int, Phase]], extra: list
     ]
     for _, phase in phases:
         lattice = [f"{v:.7g}" for v in lattice_of(phase)]
-        laue = laue_class(phase)
+        laue = laue_of(phase)
         # Without symmetry is what the lowest Laue class says.
         group = LAUE_CLASSES.index(laue) + 1 if laue in LAUE_CLASSES else 1
         space_group = phase.space_group.number if phase.space_group is not None else 0

@@ -15,6 +15,38 @@ _EDAX_LAUE = {
     1: "-1", 2: "2/m", 20: "2/m", 21: "2/m", 22: "mmm", 4: "4/m", 42: "4/mmm", 3: "-3", 32: "-3m",
     6: "6/m", 62: "6/mmm", 23: "m-3", 43: "m-3m",
 }  # fmt: skip
+# Point groups as files spell them: orix's name, or None where the Laue class and the lattice tell
+# the axes, and the Laue class. Those that are also a Laue code of EDAX come by that.
+_GROUPS: dict[str, tuple[str | None, str]] = {
+    **dict.fromkeys(("1", "-1"), ("-1", "-1")),
+    **dict.fromkeys(("2", "m", "2/m"), (None, "2/m")),
+    **{text: (axis, "2/m")
+       for axis, texts in {"211": ("211", "m11", "2/m11"), "121": ("121", "1m1", "12/m1"),
+                           "112": ("112", "11m", "112/m")}.items() for text in texts},
+    "222": ("222", "mmm"), "mmm": ("mmm", "mmm"),
+    **dict.fromkeys(("mm2", "m2m", "2mm"), (None, "mmm")),
+    "4": ("4", "4/m"), "-4": ("-4", "4/m"), "4/m": ("4/m", "4/m"),
+    "422": ("422", "4/mmm"), "4mm": ("4mm", "4/mmm"), "4/mmm": ("4/mmm", "4/mmm"),
+    **dict.fromkeys(("-42m", "-4m2"), (None, "4/mmm")),
+    "3": ("3", "-3"), "-3": ("-3", "-3"),
+    **dict.fromkeys(("32", "321", "3m", "3m1", "-3m", "-3m1"), (None, "-3m")),
+    **dict.fromkeys(("312", "31m", "-31m"), ("312", "-3m")),
+    "6": ("6", "6/m"), "-6": ("-6", "6/m"), "6/m": ("6/m", "6/m"),
+    "622": ("622", "6/mmm"), "6mm": ("6mm", "6/mmm"), "6/mmm": ("6/mmm", "6/mmm"),
+    **dict.fromkeys(("-6m2", "-62m"), (None, "6/mmm")),
+    "23": ("23", "m-3"), **dict.fromkeys(("m-3", "m3"), ("m-3", "m-3")),
+    "432": ("432", "m-3m"), **dict.fromkeys(("-43m", "43m"), ("-43m", "m-3m")),
+    **dict.fromkeys(("m-3m", "m3m"), ("m-3m", "m-3m")),
+}  # fmt: skip
+# EDAX counts the 32 point groups from 100 on, in the order of the International Tables; OIM's own
+# files confirm 126 (titanium) and 131 (aluminium, nickel). 132 to 137 are six more: as many as the
+# settings of 2, m and 2/m along the two other axes.
+_FIRST_GROUP_ID = 100
+_GROUP_OF_ID = (
+    "1", "-1", "2", "m", "2/m", "222", "mm2", "mmm", "4", "-4", "4/m", "422", "4mm", "-42m",
+    "4/mmm", "3", "-3", "32", "3m", "-3m", "6", "-6", "6/m", "622", "6mm", "-62m", "6/mmm",
+    "23", "m-3", "432", "-43m", "m-3m", "2", "m", "2/m", "2", "m", "2/m",
+)  # fmt: skip
 _MODERN = {"m3m": "m-3m", "m3": "m-3", "43m": "-43m", "-3m1": "-3m", "-31m": "-3m"}
 _ELEMENTS = (
     "H", "He", "Li", "Be", "B", "C", "N", "O", "F", "Ne", "Na", "Mg", "Al", "Si", "P", "S", "Cl",
@@ -43,16 +75,54 @@ def edax_laue(code: float | str | None) -> str | None:
         return None
 
 
+def edax_symmetry(
+    code: float | str | None, group: float | str | None = None
+) -> tuple[str | None, str | None, str]:
+    """Point group and Laue class of a phase by EDAX's entries.
+
+    Parameters
+    ----------
+    code
+        "Symmetry": a code of a Laue class; MTEX writes a point group, or its number, instead.
+    group
+        "PointGroupID" or "PGsymID" (100 to 137), or "Point Group", such as "Cubic (Oh) [m3m]".
+
+    Returns
+    -------
+    point_group, laue
+        Each None when the file does not tell.
+    problem
+        What cannot be right, as part of a sentence, or "".
+    """
+    text = "" if code is None else str(code).strip()
+    point_group, laue = None, edax_laue(code)
+    if laue is None:
+        point_group, laue = _GROUPS.get(_symbol(text), (None, None))
+        if laue is None and text:
+            return None, None, f"no point group {text!r} exists"
+    exact, its_laue = _GROUPS.get(_symbol("" if group is None else str(group)), (None, None))
+    if laue is None or its_laue == laue:
+        return exact or point_group, its_laue or laue, ""
+    if its_laue is not None:
+        return point_group, laue, f"Symmetry {text} is {laue}, but point group {group} {its_laue}"
+    return point_group, laue, ""
+
+
+def _symbol(text: str) -> str:
+    """Symbol of a point group that is given by EDAX's number, in brackets or as it stands."""
+    if match := re.search(r"\[([^\]]+)\]", text):
+        text = match[1]
+    text = text.replace(" ", "")
+    if re.fullmatch(r"1\d\d(\.0)?", text):
+        at = int(float(text)) - _FIRST_GROUP_ID
+        return _GROUP_OF_ID[at] if at < len(_GROUP_OF_ID) else ""
+    return text
+
+
 def modern_symbol(symbol: str) -> str:
     """Symbol of a point group or Laue class in today's notation, as orix has it."""
     symbol = symbol.replace(" ", "")
     return _MODERN.get(symbol, symbol)
-
-
-def bracketed_group(text: str) -> str | None:
-    """Point group in a text such as "Cubic (Oh) [m3m]", in today's notation."""
-    match = re.search(r"\[([^\]]+)\]", text)
-    return modern_symbol(match[1]) if match else None
 
 
 def known_space_group(number: float | None) -> int | None:

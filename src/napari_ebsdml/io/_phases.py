@@ -77,10 +77,10 @@ def _phase(raw: RawPhase, color: str, warnings: list[str]) -> Phase:
             f"Phase {raw.name!r}: the file names no symmetry; orientations of this phase "
             "are compared without any."
         )
-    if space_group and raw.laue and phase.point_group.laue.name != raw.laue:
+    if space_group and raw.laue and laue_of(phase) != raw.laue:
         warnings.append(
             f"Phase {raw.name!r}: space group {space_group} has Laue class "
-            f"{phase.point_group.laue.name}, but the file also says {raw.laue}."
+            f"{laue_of(phase)}, but the file also says {raw.laue}."
         )
     material = recognise(raw.name, lattice, raw.formula)
     if material and space_group and material.space_group != space_group:
@@ -89,6 +89,14 @@ def _phase(raw: RawPhase, color: str, warnings: list[str]) -> Phase:
             f"of this lattice has {material.space_group}."
         )
     return phase
+
+
+def laue_of(phase: Phase) -> str | None:
+    """Laue class of a phase in Hermann-Mauguin notation, None where its symmetry is not known."""
+    if phase.point_group is None:
+        return None
+    # orix has no name for that of the point group m (space groups 6 to 9).
+    return str(phase.point_group.laue.name or "2/m")
 
 
 def _spans_a_cell(angles: NDArray[np.float64]) -> bool:
@@ -104,7 +112,7 @@ def crystal_turns(phases: PhaseList, frame: ReferenceFrame) -> dict[int, NDArray
     """
     turns = {}
     for number, phase in phases:
-        laue = None if phase.point_group is None else phase.point_group.laue.name
+        laue = laue_of(phase)
         if laue in _HEXAGONAL:
             turn = crystal_turn(frame)
         elif laue in _OBLIQUE:

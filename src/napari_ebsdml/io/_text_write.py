@@ -96,11 +96,6 @@ class VendorOrientations:
         return self._angles
 
 
-def laue_class(phase: Phase) -> str | None:
-    """Laue class of a phase in Hermann-Mauguin notation, or None."""
-    return None if phase.point_group is None else str(phase.point_group.laue.name)
-
-
 def lattice_of(phase: Phase) -> tuple[float, ...]:
     """a, b, c in angstrom and alpha, beta, gamma in degrees."""
     return tuple(float(v) for v in phase.structure.lattice.abcABG())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.io._ang_columns import EDAX, NAMES
-from napari_ebsdml.io._phase_text import edax_laue, modern_symbol
+from napari_ebsdml.io._ang_header import parse_header
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 from napari_ebsdml.io._text import (
     FLOAT32,
@@ -25,15 +24,6 @@ from napari_ebsdml.io._text_map import named_columns, note_missing_rows, refuse_
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
-
-# Point groups as others write them; those that are also an EDAX code are left out.
-_LAUE_OF_GROUP = {
-    "-1": "-1", "m": "2/m", "2/m": "2/m", "121": "2/m", "222": "mmm", "mm2": "mmm", "mmm": "mmm",
-    "-4": "4/m", "4/m": "4/m", "422": "4/mmm", "4mm": "4/mmm", "-42m": "4/mmm", "4/mmm": "4/mmm",
-    "-3": "-3", "321": "-3m", "312": "-3m", "3m": "-3m", "-3m": "-3m", "-3m1": "-3m",
-    "-6": "6/m", "6/m": "6/m", "622": "6/mmm", "6mm": "6/mmm", "-6m2": "6/mmm", "6/mmm": "6/mmm",
-    "m-3": "m-3", "m3": "m-3", "432": "m-3m", "-43m": "m-3m", "m-3m": "m-3m", "m3m": "m-3m",
-}  # fmt: skip
 
 _COLUMNS = {
     "edax": EDAX,
@@ -70,11 +60,9 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     """
     text = split_header(path, lambda line: bool(line.strip()) and not _is_comment(line))
     lines = [line.lstrip("\ufeff").lstrip().removeprefix("#").strip() for line in text.header]
-    phases, header, column_line = _parse_header(path, lines)
-    writer = _writer(lines, phases)
-    warnings: list[str] = []
-    n_columns = count_values(text)
-    names = _column_names(path, writer, n_columns, column_line, warnings)
+    header = parse_header(path, lines)
+    writer, phases, warnings = header.writer, header.phases, header.warnings
+    names = _column_names(path, writer, count_values(text), header.columns, warnings)
     kinds = [FLOAT64 if name in _NEEDED else FLOAT32 for name in names]
     phase_column = names.index("phase")
     kinds[phase_column] = INT32
@@ -83,19 +71,21 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     euler = np.stack([column[a] for a in _NEEDED[:3]], axis=-1)
     phase = column["phase"]
     not_indexed = _not_indexed(writer, column, euler, phase)
+    if not header.is_own:
+        not_indexed |= _zero_filled(column, euler, phase, not_indexed, warnings)
     phase = _number_phases(phase, phases, writer, not_indexed, warnings)
     remedy = "; .ang files have radians, convert them from degrees"
     refuse_angles(path, euler, not_indexed, _FOUR_PI + 1e-3, len(lines), "radians", remedy)
 
     x, y = column["x"], column["y"]
-    step = (_number(header, "YSTEP"), _number(header, "XSTEP"))
+    step = (header.number("YSTEP"), header.number("XSTEP"))
     if writer == "astar":
         # Lengths are in nm, as orix reads these files.
         x, y, step = x / 1000, y / 1000, (step[0] / 1000, step[1] / 1000)
         warnings.append("ASTAR does not document its frame; that of EDAX is assumed.")
-    shape, expected = _declared_size(header)
-    note_missing_rows(table, expected, _describe_size(header), warnings)
-    grid = str(header.get("GRID", "")).casefold()
+    shape, expected = header.size
+    note_missing_rows(table, expected, header.size_in_words, warnings)
+    grid = str(header.entries.get("GRID", "")).casefold()
     return RawMap(
         path=path,
         format="ang",
@@ -111,111 +101,13 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
         step=step if min(step) > 0 else None,
         hexagonal=True if "hex" in grid else False if "sqr" in grid else None,
         prop={name: values for name, values in column.items() if name not in _NEEDED},
-        header={"writer": writer, **header},
+        header={"writer": writer, **header.entries},
         warnings=warnings,
     )
 
 
 def _is_comment(line: str) -> bool:
     return line.lstrip("\ufeff \t").startswith("#")
-
-
-def _parse_header(
-    path: Path, lines: list[str]
-) -> tuple[dict[int, RawPhase], dict[str, Any], list[str]]:
-    """Phases, everything else by its name, and the names of the columns, if given."""
-    phases: dict[int, RawPhase] = {}
-    header: dict[str, Any] = {}
-    columns: list[str] = []
-    current: RawPhase | None = None
-    numbered = False
-    in_notes = False
-    for number, line in enumerate(lines, 1):
-        if match := re.match(r"(COLUMN_)?NOTES:\s*(Start|End)", line):
-            in_notes = match[2] == "Start"
-            continue
-        if in_notes or not line:
-            continue
-        if match := re.fullmatch(r"Phase\s+(\d+)", line):
-            current = phases[int(match[1])] = RawPhase("")
-            numbered = True
-            continue
-        key, value = _key_value(line)
-        if key == "MaterialName" and not numbered:
-            current = phases[max(phases, default=0) + 1] = RawPhase("")
-        numbered = numbered and key != "MaterialName"
-        if key in ("COLUMN_HEADERS", "Column names"):
-            columns = [name.strip() for name in value.split(",")]
-        elif current is not None and _set_phase(path, number, current, key, value):
-            continue
-        elif not key.startswith(("hklFamilies", "ElasticConstants", "Categories")):
-            header.setdefault(key, _value(value))
-    for number, phase in phases.items():
-        phase.name = phase.name or phase.formula or f"phase {number}"
-    return phases, header, columns
-
-
-def _key_value(line: str) -> tuple[str, str]:
-    if match := re.match(r"(Column names|[^\s:]+):?\s*(.*)", line):
-        return match[1], match[2].strip().rstrip("#").strip()
-    return line, ""
-
-
-def _set_phase(path: Path, line: int, phase: RawPhase, key: str, value: str) -> bool:
-    """Put a line of a phase's block into `phase`; False when it says something else."""
-    if key == "MaterialName":
-        phase.name = value
-    elif key == "Formula":
-        phase.formula = value
-    elif key == "Symmetry":
-        code = edax_laue(value)
-        phase.laue = code or _LAUE_OF_GROUP.get(value)
-        if code is None and value in _LAUE_OF_GROUP:
-            phase.point_group = modern_symbol(value)
-        elif phase.laue is None and value:
-            phase.point_group = value
-    elif key == "LatticeConstants":
-        try:
-            lattice = tuple(float(v.replace(",", ".")) for v in value.split())
-        except ValueError:
-            lattice = ()
-        if len(lattice) != 6:
-            raise FileFormatError(
-                path,
-                f"LatticeConstants needs six numbers, not {value!r}.",
-                f"line {line}",
-            )
-        a, b, c, alpha, beta, gamma = lattice
-        phase.lattice = (a, b, c, alpha, beta, gamma)
-    else:
-        return key in ("Info", "NumberFamilies")
-    return True
-
-
-def _value(text: str) -> Any:
-    try:
-        return float(text) if re.search(r"[.eE]", text) else int(text)
-    except ValueError:
-        return text
-
-
-def _number(header: dict[str, Any], key: str) -> float:
-    value = header.get(key)
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _writer(lines: list[str], phases: dict[int, RawPhase]) -> str:
-    everything = "\n".join(lines)
-    if "EMsoft" in everything:
-        return "emsoft"
-    if "ACOM" in everything:
-        return "astar"
-    if "Column names: phi1, Phi, phi2" in everything:
-        return "orix"
-    names_nothing = all(re.match(r"phase \d+$", phase.name) for phase in phases.values())
-    if phases and names_nothing and "VERSION" not in everything and "hklFamilies" not in everything:
-        return "emsphinx"
-    return "edax"
 
 
 def _column_names(
@@ -258,6 +150,39 @@ def _not_indexed(
     return out
 
 
+def _zero_filled(
+    column: dict[str, NDArray[Any]],
+    euler: NDArray[np.float64],
+    phase: NDArray[Any],
+    not_indexed: NDArray[np.bool_],
+    warnings: list[str],
+) -> NDArray[np.bool_]:
+    """Points for which MTEX's export, or EMSphInx outside its region, had only zeros to write.
+
+    A column that is the same everywhere, such as the detector signal that MTEX makes up, tells
+    nothing. Where all of them are, as in a made-up map, an orientation of 0 is one.
+    """
+    empty = (phase == 0) & ~not_indexed
+    empty[empty] = ~euler[empty].any(axis=1)
+    rest = ~empty & ~not_indexed
+    if not empty.any() or not rest.any():
+        return np.zeros_like(empty)
+    telling = [
+        values
+        for name, values in column.items()
+        if name not in _NEEDED and (values[rest] != 0).mean() > 0.5 and (values != values[0]).any()
+    ]
+    for values in telling:
+        empty &= values == 0
+    if not telling or not empty.any():
+        return np.zeros_like(empty)
+    warnings.append(
+        f"{int(empty.sum())} points have 0 in every column, as MTEX writes where it has no data; "
+        "they count as not indexed."
+    )
+    return empty
+
+
 def _number_phases(
     phase: NDArray[np.int32],
     phases: dict[int, RawPhase],
@@ -288,19 +213,6 @@ def _number_phases(
         )
     not_indexed |= phase == 0
     return phase
-
-
-def _declared_size(header: dict[str, Any]) -> tuple[tuple[int, int] | None, int | None]:
-    rows, odd = int(_number(header, "NROWS")), int(_number(header, "NCOLS_ODD"))
-    even = int(_number(header, "NCOLS_EVEN")) or odd
-    if min(rows, odd, even) <= 0:
-        return None, None
-    return (rows, odd), (rows - rows // 2) * odd + rows // 2 * even
-
-
-def _describe_size(header: dict[str, Any]) -> str:
-    odd, even = header.get("NCOLS_ODD"), header.get("NCOLS_EVEN")
-    return f"{header.get('NROWS')} rows x {odd}{'' if odd == even else f' or {even}'} columns"
 
 
 def write(path: Path, scan: Scan) -> None:

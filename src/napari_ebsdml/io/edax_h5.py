@@ -29,7 +29,7 @@ from napari_ebsdml.io._detector import camera_of_file
 from napari_ebsdml.io._hdf5 import SIGNATURE, Node, manufacturer, tidy
 from napari_ebsdml.io._hdf5_map import check_euler, check_phases, numbered_phases, several_scans
 from napari_ebsdml.io._hdf5_patterns import h5_patterns, pattern_shape
-from napari_ebsdml.io._phase_text import bracketed_group, edax_laue, known_space_group
+from napari_ebsdml.io._phase_text import edax_symmetry, known_space_group
 from napari_ebsdml.io._placement import place_points, step_of
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 
@@ -86,7 +86,9 @@ def _names_below(node: Node, depth: int) -> set[str]:
 def _read_scan(root: Node, name: str, node: Node) -> RawMap:
     data, header = node.group(_DATA), node.group(_HEADER)
     warnings: list[str] = []
-    phases = numbered_phases(header.maybe_group("Phase"), _one_phase)
+    phases = numbered_phases(
+        header.maybe_group("Phase"), lambda node, number: _one_phase(node, number, warnings)
+    )
     has_patterns = data.find("Pattern") is not None
     if data.find("Phi1") is None and not has_patterns:
         raise data.error("Phi1", "the dataset is missing: the scan has no orientations")
@@ -221,14 +223,21 @@ def _frame(header: Node, warnings: list[str]) -> str:
     return name
 
 
-def _one_phase(node: Node, number: int) -> RawPhase:
+def _one_phase(node: Node, number: int, warnings: list[str]) -> RawPhase:
     formula = node.text("Formula")
+    name = node.text("MaterialName") or formula or f"phase {number}"
+    point_group, laue, problem = edax_symmetry(
+        node.number("Symmetry", node.number("LGsymID")),
+        node.text("Point Group") or node.number("PGsymID"),
+    )
+    if problem:
+        warnings.append(f"Phase {name!r}: {problem}.")
     lattice = [node.number(f"Lattice Constant {axis}") for axis in _AXES]
     return RawPhase(
-        name=node.text("MaterialName") or formula or f"phase {number}",
+        name=name,
         space_group=known_space_group(node.number("SpaceGroupNumber")),
-        point_group=bracketed_group(node.text("Point Group")),
-        laue=edax_laue(node.number("Symmetry", node.number("LGsymID"))),
+        point_group=point_group,
+        laue=laue,
         lattice=None if None in lattice else _lattice(lattice),
         formula=formula,
     )

@@ -17,7 +17,7 @@ from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
 from napari_ebsdml.io._detector import camera_of_file
 from napari_ebsdml.io._hdf5 import SIGNATURE, Node, open_h5
 from napari_ebsdml.io._hdf5_patterns import h5_patterns
-from napari_ebsdml.io._phase_text import bracketed_group, element_symbol
+from napari_ebsdml.io._phase_text import edax_symmetry, element_symbol
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 
 # Programs whose files hold neither a map nor patterns of one.
@@ -143,9 +143,11 @@ def _phase_of_header(phase: Node) -> RawPhase:
     except ValueError:
         lattice = None
     name = phase.text("MaterialName") or "phase 1"
+    point_group, laue, _ = edax_symmetry(None, phase.text("Point Group"))
     return RawPhase(
         name=Path(name.replace("\\", "/")).name.removesuffix(".xtal"),
-        point_group=bracketed_group(phase.text("Point Group")),
+        point_group=point_group,
+        laue=laue,
         lattice=lattice,
     )
 

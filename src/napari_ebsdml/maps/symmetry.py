@@ -105,14 +105,16 @@ def _setting(phase: Phase, group: Symmetry) -> Symmetry:
     orix knows one setting of each point group: twofold axis along c for monoclinic, along a for
     trigonal. The usual monoclinic setting has it along b (y, at a right angle to a and c*).
     """
-    from orix.quaternion.symmetry import C2y, D3y
+    from orix.quaternion.symmetry import C2y, C2z, D3y
 
-    laue = group.laue.name
+    # orix has no name for the Laue class of its group m, that of space groups 6 to 9.
+    laue = group.laue.name or "2/m"
     if laue == "2/m" and group.name not in ("211", "121", "112", "m11", "1m1", "11m"):
         lattice = phase.structure.lattice
         right = abs(lattice.alpha - 90) < 1e-6 and abs(lattice.gamma - 90) < 1e-6
         if right and abs(lattice.beta - 90) > 1e-6:
             return C2y
+        return C2z if group.name == "m" else group
     number = phase.space_group.number if phase.space_group is not None else None
     return D3y if laue == "-3m" and number in _AXES_ACROSS_A else group
 

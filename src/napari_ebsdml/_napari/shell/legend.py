@@ -140,13 +140,15 @@ def _cubic() -> _Keys:
 
 def _phases_by_symmetry(scan: Scan) -> _Keys:
     """Phases that occur and have a symmetry, grouped by what makes a key differ."""
+    from napari_ebsdml.maps import laue_class
+
     groups: _Keys = {}
     present = set(np.unique(scan.phase_id).tolist())
     for number, phase in scan.phases:
         if number not in present or phase.point_group is None:
             continue
         space_group = phase.space_group.number if phase.space_group is not None else ""
-        laue = str(phase.point_group.laue.name)
+        laue = laue_class(phase)
         # Only trigonal and monoclinic keys depend on the setting.
         key = (laue, str(space_group)) if laue in ("-3m", "2/m") else (laue,)
         groups.setdefault(key, (phase, []))[1].append(phase.name)
