@@ -103,6 +103,18 @@ def test_arrows_point_one_way(room, allowed):
         assert imports_of(path) <= allowed, path
 
 
+def test_no_module_hides_a_public_name():
+    """A lazily loaded name gives way to a module of the same name once that is imported."""
+    for stub in PACKAGE.rglob("__init__.pyi"):
+        public = {
+            alias.asname or alias.name
+            for node in ast.parse(stub.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.ImportFrom) and node.module
+            for alias in node.names
+        }
+        assert not public & {path.stem for path in stub.parent.glob("*.py")}, stub
+
+
 def test_public_names_exist_and_are_listed():
     import napari_ebsdml as ebsdml
 

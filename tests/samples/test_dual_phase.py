@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.grains import segment_grains
-from napari_ebsdml.maps.kam import kam
+from napari_ebsdml.maps.misorientation import kam
 from napari_ebsdml.samples import (
     FERRITE,
     MARTENSITE,

@@ -17,6 +17,7 @@ from napari_ebsdml._quaternion_kernels import product
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps._checks import check_angle
 from napari_ebsdml.maps.disorientation import half_angle
+from napari_ebsdml.maps.settings import MapSettings
 from napari_ebsdml.maps.symmetry import phase_table
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ class BoundarySegments:
 
 def boundary_map(
     scan: Scan,
-    low: float = 2.0,
-    high: float = 15.0,
-    sigma3: bool = True,
+    low: float = MapSettings.boundary_low,
+    high: float = MapSettings.boundary_high,
+    sigma3: bool = MapSettings.boundary_sigma3,
     progress: Progress = None,
 ) -> NDArray[np.uint8]:
     """Boundaries as a map of kinds, one pixel wide.
@@ -107,9 +108,9 @@ def boundary_map(
 
 def boundary_segments(
     scan: Scan,
-    low: float = 2.0,
-    high: float = 15.0,
-    sigma3: bool = True,
+    low: float = MapSettings.boundary_low,
+    high: float = MapSettings.boundary_high,
+    sigma3: bool = MapSettings.boundary_sigma3,
     progress: Progress = None,
 ) -> BoundarySegments:
     """Boundaries as line segments between pixels; see `boundary_map` for the arguments."""

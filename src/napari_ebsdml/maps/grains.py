@@ -14,6 +14,7 @@ from napari_ebsdml._quaternion_kernels import product
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps._checks import check_angle, check_count
 from napari_ebsdml.maps.disorientation import half_angle
+from napari_ebsdml.maps.settings import GRAIN_THRESHOLD, MapSettings
 from napari_ebsdml.maps.symmetry import phase_table
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ _RIGHT, _DOWN = 1, 2
 
 
 def segment_grains(
-    scan: Scan, threshold: float = 3.0, min_pixels: int = 1, progress: Progress = None
+    scan: Scan,
+    threshold: float = GRAIN_THRESHOLD,
+    min_pixels: int = MapSettings.grain_min_pixels,
+    progress: Progress = None,
 ) -> NDArray[np.int32]:
     """Label the grains of a map.
 

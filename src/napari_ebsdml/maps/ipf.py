@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_ebsdml._parallel import Progress, over_rows, part_of
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps._checks import check_count
-from napari_ebsdml.maps.ipf_key import ColourKey, colour_key, direction_colour, inside
+from napari_ebsdml.maps.colour_key import ColourKey, colour_key, direction_colour, inside
 from napari_ebsdml.maps.symmetry import phase_table
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps.boundaries import BoundaryKind, boundary_map
 from napari_ebsdml.maps.grain_properties import grain_table, grod
 from napari_ebsdml.maps.grains import segment_grains
-from napari_ebsdml.maps.homogenise import variants_and_means
 from napari_ebsdml.maps.ipf import ipf_colors
-from napari_ebsdml.maps.kam import kam
+from napari_ebsdml.maps.mean_orientation import variants_and_means
+from napari_ebsdml.maps.misorientation import kam
 from napari_ebsdml.maps.symmetry import PhaseTable, laue_class, phase_table
 from napari_ebsdml.segmentation.local import LOCAL_NAMES, local_misorientation
 from napari_ebsdml.segmentation.relations import RELATION_NAMES, boundary_relations

@@ -20,7 +20,7 @@ from napari_ebsdml._parallel import over_rows
 from napari_ebsdml._quaternion_kernels import product
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.maps.disorientation import half_angle
-from napari_ebsdml.maps.homogenise import variants_and_means
+from napari_ebsdml.maps.mean_orientation import variants_and_means
 from napari_ebsdml.maps.symmetry import laue_operators, phase_table
 
 if TYPE_CHECKING:

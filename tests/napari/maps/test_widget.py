@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,10 @@ from superqt.utils import WorkerBase
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Scan, Source
 from napari_ebsdml._napari.files.map_layers import map_layers, stack_layers
-from napari_ebsdml._napari.maps.results import compute_maps
-from napari_ebsdml._napari.maps.settings import MapResult, MapSettings
-from napari_ebsdml._napari.maps.widget import FIELDS, MapsWidget
+from napari_ebsdml._napari.maps.results import MapResult, map_results
+from napari_ebsdml._napari.maps.widget import MapsWidget
 from napari_ebsdml._napari.shell.layers import layers_of
+from napari_ebsdml.maps import MapSettings
 
 PLUGIN = "napari-ebsdml"
 ROWS, COLUMNS = 12, 16
@@ -121,9 +120,9 @@ def _finish(qtbot: Any, widget: MapsWidget, how: str = "done") -> None:
 
 
 def _compute(qtbot: Any, widget: MapsWidget, how: str = "done", **values: Any) -> None:
-    everything = {name: False for name, field in widget.fields.fields.items()
-                  if isinstance(widget.fields.values()[name], bool)}  # fmt: skip
-    widget.fields.set_values({**everything, "boundary_sigma3": True, **values})
+    form = widget.settings_form
+    nothing = {name: False for name, value in form.values().items() if isinstance(value, bool)}
+    form.set_values({**nothing, "boundary_sigma3": True, **values})
     widget.tasks.run_button.click()
     assert widget.tasks.running
     assert not widget.tasks.run_button.isEnabled()
@@ -222,7 +221,7 @@ def test_all_other_maps(qtbot: Any, viewer: Any, scan: Scan) -> None:
     colors = _layer(viewer, "IPF-[1 1 0]").data
     np.testing.assert_array_equal(colors[..., :3], expected)
     assert set(colors[0, :, 3]) == {0}
-    labels = ebsdml.segment_grains(scan, 5.0)
+    labels = ebsdml.segment_grains(scan)
     inside = labels > 0
     gos = ebsdml.gos(scan, labels)[labels]
     np.testing.assert_allclose(_layer(viewer, "GOS").data[inside], gos[inside], rtol=1e-5)
@@ -241,22 +240,22 @@ def test_all_other_maps(qtbot: Any, viewer: Any, scan: Scan) -> None:
 
 
 def test_virtual_images_need_patterns(widget: MapsWidget) -> None:
-    box = widget.fields.editor("virtual")
-    assert not box.isEnabled()
-    assert box.toolTip() == "This scan has no patterns."
-    widget.fields.set_values({"virtual": True})
+    box = widget.settings_form.virtual
+    assert not box.enabled
+    assert box.tooltip == "This scan has no patterns."
+    widget.settings_form.set_values({"virtual": True})
     assert not widget.settings.virtual
 
 
 def test_spin_boxes_appear_when_ticked(widget: MapsWidget) -> None:
-    form = widget.fields
+    form = widget.settings_form
     form.set_values({"kam": False, "ipf": False, "grain_ipf": False})
-    assert form.editor("kam_threshold").isHidden()
-    assert form.editor("direction").isHidden()
+    assert form.kam_threshold.native.isHidden()
+    assert form.direction.native.isHidden()
     form.set_values({"kam": True, "ipf": True, "direction": "own"})
     for name in ("kam_threshold", "direction", "direction_x"):
-        assert not form.editor(name).isHidden()
-    assert form.editor("kam_threshold").suffix() == "°"
+        assert not form[name].native.isHidden()
+    assert form.kam_threshold.native.suffix() == "°"
     form.set_values({"kam_threshold": 500.0, "direction": "up"})
     assert form.values()["kam_threshold"] == 3.0
     assert form.values()["direction"] == "own"
@@ -284,7 +283,7 @@ def test_results_belong_to_the_scan_chosen_at_the_start(
     _open(model, other)
     chooser = widget.chooser
     assert [chooser.itemText(i) for i in range(2)] == ["bicrystal", "other"]
-    widget.fields.set_values({"grains": False, "boundaries": False})
+    widget.settings_form.set_values({"grains": False, "boundaries": False})
     widget.tasks.run_button.click()
     chooser.setCurrentIndex(1)
     assert widget.scan is other
@@ -332,23 +331,10 @@ def test_settings_are_remembered(qtbot: Any, viewer: Any, docked: MapsWidget) ->
     assert not settings.grains
 
 
-def test_manifest_declares_the_settings_of_the_form() -> None:
-    manifest = PluginManifest.from_distribution(PLUGIN)
-    declared = manifest.contributions.configurations["maps"].properties
-    assert set(declared) == {f.name for f in FIELDS} == {f.name for f in fields(MapSettings)}
-    for field in FIELDS:
-        entry = declared[field.name]
-        assert entry.default == field.default == getattr(MapSettings(), field.name)
-        if hasattr(field, "minimum"):
-            assert (entry.minimum, entry.maximum) == (field.minimum, field.maximum)
-        if hasattr(field, "options"):
-            assert entry.enum == [value for value, _ in field.options]
-
-
 def test_maps_without_any_grain(scan: Scan) -> None:
     chosen = MapSettings(
         kam=False, boundaries=False, grod=True, gos=True, grain_ipf=True, grain_min_pixels=1000
     )
-    results = [r for r in compute_maps(scan, chosen) if isinstance(r, MapResult)]
+    results = [r for r in map_results(scan, chosen) if isinstance(r, MapResult)]
     assert [r.quantity for r in results] == ["grain mean IPF-Z", "GOS", "GROD", "grains"]
     assert results[-1].table["Grains"]["none"][0] == 0

@@ -116,7 +116,7 @@ class DislocationWidget(ScanWidget):
         self.tasks.run_clicked.connect(self.compute)
         napari_viewer.layers.events.inserted.connect(self._layers_changed)
         napari_viewer.layers.events.removed.connect(self._layers_changed)
-        self.scan_chosen(self.scan)
+        self.begin()
 
     def compute(self) -> None:
         """Compute the density of the chosen scan."""
@@ -137,10 +137,9 @@ class DislocationWidget(ScanWidget):
 
     def scan_chosen(self, scan: Scan | None) -> None:
         """Show the phases of a scan, and its result where there is one."""
-        if hasattr(self, "result"):
-            self.gnd_form.show_scan(scan)
-            self.taylor_form.show_scan(scan)
-            self._layers_changed()
+        self.gnd_form.show_scan(scan)
+        self.taylor_form.show_scan(scan)
+        self._layers_changed()
 
     def closing(self) -> None:
         """Let go of the layer."""

@@ -98,7 +98,7 @@ class GndWidget(ScanWidget):
         self.result: GndDensity | None = None
         self.tasks.run_clicked.connect(self.compute)
         napari_viewer.layers.events.removed.connect(self._removed)
-        self.scan_chosen(self.scan)
+        self.begin()
 
     def compute(self) -> None:
         """Compute the density of the chosen scan."""
@@ -120,11 +120,8 @@ class GndWidget(ScanWidget):
 
     def scan_chosen(self, scan: Scan | None) -> None:
         """Show the phases of a scan, and its result where there is one."""
-        if hasattr(self, "settings_form"):
-            self.settings_form.show_scan(scan)
-        if hasattr(self, "result"):
-            found = density_layer_of(self.viewer, scan) if scan is not None else None
-            self._show_result(found)
+        self.settings_form.show_scan(scan)
+        self._show_result(density_layer_of(self.viewer, scan) if scan is not None else None)
 
     def closing(self) -> None:
         """Let go of the layer."""

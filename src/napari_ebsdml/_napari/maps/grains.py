@@ -1,20 +1,15 @@
-"""Maps made of grains, which are segmented once, and their tables; no Qt here."""
+"""Tables of grains for people, with names of phases and units; no Qt here."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._napari.maps.settings import MapResult, MapSettings, from_zero, masked
 from napari_ebsdml.scan import NOT_INDEXED, Scan
-
-if TYPE_CHECKING:
-    from napari_ebsdml._parallel import Progress
 
 _UNITS = {
     "area": "µm²",
@@ -29,90 +24,13 @@ _UNITS = {
 }
 
 
-class GrainMaps:
-    """Maps made of grains, which are segmented once."""
-
-    def __init__(self, scan: Scan, chosen: MapSettings) -> None:
-        self.scan, self.chosen = scan, chosen
-        self.labels = np.zeros(scan.shape, dtype=np.int32)
-        self.settings = {
-            "threshold": chosen.grain_threshold,
-            "min_pixels": chosen.grain_min_pixels,
-        }
-
-    def segment(self, progress: Progress) -> None:
-        """Find the grains; comes before all others."""
-        from napari_ebsdml.maps import segment_grains
-
-        self.labels = segment_grains(
-            self.scan, self.chosen.grain_threshold, self.chosen.grain_min_pixels, progress
-        )
-
-    def grod(self, progress: Progress) -> MapResult:
-        """Grain reference orientation deviation."""
-        from napari_ebsdml.maps import grod
-
-        return self._angles(grod(self.scan, self.labels, progress), "GROD", "plasma")
-
-    def gos(self, progress: Progress) -> MapResult:
-        """Grain orientation spread, as a map."""
-        from napari_ebsdml.maps import gos
-
-        return self._angles(gos(self.scan, self.labels)[self.labels], "GOS", "magma")
-
-    def ipf(self, progress: Progress) -> MapResult:
-        """IPF colours of the mean orientation of each grain."""
-        from napari_ebsdml.maps import grain_mean_orientation, ipf_colors
-
-        means = grain_mean_orientation(self.scan, self.labels)
-        inside = self.labels > 0
-        mean_scan = dataclasses.replace(
-            self.scan,
-            quaternions=means[self.labels],
-            phase_id=np.where(inside, self.scan.phase_id, NOT_INDEXED),
-        )
-        return MapResult(
-            ipf_colors(mean_scan, self.chosen.vector, progress),
-            f"grain mean IPF-{self.chosen.direction_name}",
-            kind="rgb",
-            settings={**self.settings, "direction": self.chosen.vector},
-        )
-
-    def measure(self, progress: Progress) -> MapResult:
-        """Labels of the grains, with their tables."""
-        from napari_ebsdml.maps import grain_table
-
-        table = grain_table(self.scan, self.labels, progress=progress)
-        return MapResult(
-            self.labels,
-            "grains",
-            kind="labels",
-            settings=self.settings,
-            display={"features": _grain_features(self.scan, table)},
-            table={
-                "Grains": grain_summary(self.scan, table),
-                "Every grain": _with_units(self.scan, table),
-            },
-        )
-
-    def _angles(self, values: NDArray[Any], quantity: str, colormap: str) -> MapResult:
-        shown = masked(values, self.labels > 0)
-        return MapResult(
-            shown,
-            quantity,
-            "°",
-            settings=self.settings,
-            display={"colormap": colormap, "contrast_limits": from_zero(shown)},
-        )
-
-
 def _phase_names(scan: Scan, table: Mapping[str, NDArray[Any]]) -> list[str]:
     names = {number: phase.name for number, phase in scan.phases}
     return [names.get(int(number), "not indexed") for number in table["phase"]]
 
 
-def _with_units(scan: Scan, table: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """The grain table with names of phases, and units in the titles."""
+def every_grain(scan: Scan, table: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """The table of `maps.grain_table` with names of phases, and units in the titles."""
     columns = {**table, "phase": _phase_names(scan, table)}
     return {
         f"{name} [{_UNITS[name]}]" if name in _UNITS else name: values
@@ -120,7 +38,7 @@ def _with_units(scan: Scan, table: Mapping[str, NDArray[Any]]) -> dict[str, Any]
     }
 
 
-def _grain_features(scan: Scan, table: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+def grain_features(scan: Scan, table: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """What the status bar tells of the grain under the cursor."""
     shown = {
         "area [µm²]": "area",

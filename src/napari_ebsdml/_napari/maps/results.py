@@ -1,160 +1,152 @@
-"""Maps of a scan one after the other, each with how it is best shown; no Qt here."""
+"""Computed maps as layers: how each is best shown, and what stands in its table; no Qt here."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from napari_ebsdml._napari.maps.grains import GrainMaps
-from napari_ebsdml._napari.maps.settings import REGIONS, MapResult, MapSettings, from_zero, masked
+from napari_ebsdml._napari.maps.grains import every_grain, grain_features, grain_summary
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.layers import contrast_limits
-from napari_ebsdml.errors import InputError
+from napari_ebsdml.maps.settings import REGIONS, MapSettings
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
     from napari_ebsdml._parallel import Progress
+    from napari_ebsdml.maps import ComputedMap
+
+_ROUNDING = 1e-4
+"""Angles in degrees below this are rounding errors of a perfect crystal."""
 
 
-def compute_maps(
-    scan: Scan, settings: MapSettings, progress: Callable[[float], None] | None = None
-) -> Iterator[str | MapResult]:
-    """Compute the chosen maps; yields what it is at (a string) and each map when it is ready.
+@dataclass(frozen=True, eq=False)
+class MapResult:
+    """One map as a layer: arguments of `layers.add_result`.
 
-    Parameters
+    Attributes
     ----------
-    scan
-    settings
-    progress
-        Called with the fraction done; may raise to cancel.
-
-    Raises
-    ------
-    InputError
-        When nothing is chosen or an argument is out of range.
-    MissingDataError
-        When the scan lacks what a map needs.
+    data, quantity, unit, kind, classes, settings
+        As `layers.add_result` takes them.
+    display
+        How it looks: colormap, contrast limits ...
+    table
+        Columns to show beside it, by the title of the table.
     """
-    steps = _steps(scan, settings)
-    if not steps:
-        raise InputError("Nothing is ticked: choose at least one map.")
-    for number, (text, step) in enumerate(steps):
-        yield text
-        result = step(_part(progress, number / len(steps), 1 / len(steps)))
-        if result is not None:
-            yield result
-        if progress is not None:
-            progress((number + 1) / len(steps))
+
+    data: NDArray[Any]
+    quantity: str
+    unit: str = ""
+    kind: str = "image"
+    classes: tuple[LabelClass, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    display: Mapping[str, Any] = field(default_factory=dict)
+    table: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-_Step = Callable[["Progress"], MapResult | None]
+def map_results(
+    scan: Scan, settings: MapSettings, progress: Progress = None
+) -> Iterator[str | MapResult]:
+    """`compute_maps`, each map ready to be shown."""
+    from napari_ebsdml.maps import compute_maps
+
+    for event in compute_maps(scan, settings, progress):
+        yield event if isinstance(event, str) else as_result(scan, settings, event)
 
 
-def _steps(scan: Scan, chosen: MapSettings) -> list[tuple[str, _Step]]:
-    """What to do in which order: the layers come to lie in this order, bottom to top."""
-    steps: list[tuple[str, _Step]] = []
-    if chosen.virtual:
-        steps.append(("Virtual backscatter image", lambda p: _virtual(scan, chosen, p)))
-    if chosen.misorientation:
-        steps.append(("Misorientation", lambda p: _misorientation(scan, p)))
-    if chosen.ipf:
-        steps.append(("IPF colours", lambda p: _ipf(scan, chosen, p)))
-    if chosen.kam:
-        steps.append(("KAM", lambda p: _kam(scan, chosen, p)))
-    if chosen.needs_grains:
-        grains = GrainMaps(scan, chosen)
-        steps.append(("Grains", grains.segment))
-        if chosen.grain_ipf:
-            steps.append(("Grain mean orientations", grains.ipf))
-        if chosen.gos:
-            steps.append(("GOS", grains.gos))
-        if chosen.grod:
-            steps.append(("GROD", grains.grod))
-        if chosen.grains:
-            steps.append(("Grain statistics", grains.measure))
-    if chosen.boundaries:
-        steps.append(("Boundaries", lambda p: _boundaries(scan, chosen, p)))
-    return steps
+def as_result(scan: Scan, settings: MapSettings, found: ComputedMap) -> MapResult:
+    """A computed map, ready to be shown."""
+    return _LOOKS[found.name](scan, settings, found)
 
 
-def _part(progress: Progress, start: float, share: float) -> Progress:
-    return None if progress is None else lambda fraction: progress(start + share * fraction)
+def masked(values: NDArray[Any], where: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Values with NaN, which napari leaves transparent, where there is nothing to tell."""
+    return np.where(where, values, np.nan).astype(np.float32)
 
 
-def _virtual(scan: Scan, chosen: MapSettings, progress: Progress) -> MapResult:
-    from napari_ebsdml.maps import virtual_backscatter, virtual_backscatter_grid
-
-    settings = {"region": REGIONS[chosen.virtual_region]}
-    name = f"virtual backscatter, {REGIONS[chosen.virtual_region]}"
-    if chosen.virtual_region == "rgb":
-        thirds = virtual_backscatter_grid(scan, (3, 1), progress)[:, 0]
-        channels = []
-        for third in thirds:
-            low, high = contrast_limits(third)
-            channels.append(np.clip((third - low) / (high - low), 0, 1))
-        return MapResult(np.stack(channels, axis=-1), name, kind="rgb", settings=settings)
-    region = None
-    if scan.patterns is not None and chosen.virtual_region != "whole":
-        height, width = scan.patterns.shape[2:]
-        third = ("top", "middle", "bottom").index(chosen.virtual_region)
-        region = (height * third // 3, height * (third + 1) // 3, 0, width)
-    return MapResult(virtual_backscatter(scan, region, progress), name, settings=settings)
+def from_zero(values: NDArray[Any], highest: float = math.inf) -> tuple[float, float]:
+    """Limits from 0 to a round number that hardly any pixel exceeds."""
+    high = contrast_limits(values)[1]
+    if not high > _ROUNDING:
+        return 0.0, min(1.0, highest)
+    power = 10.0 ** math.floor(math.log10(high))
+    round_up = next(n for n in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if n * power >= high * (1 - 1e-6))
+    return 0.0, min(round_up * power, highest)
 
 
-def _misorientation(scan: Scan, progress: Progress) -> MapResult:
-    from napari_ebsdml.maps import misorientation_map
+def _virtual(scan: Scan, settings: MapSettings, found: ComputedMap) -> MapResult:
+    region = REGIONS[settings.virtual_region]
+    name, made = f"virtual backscatter, {region}", {"region": region}
+    if settings.virtual_region != "rgb":
+        return MapResult(found.data, name, settings=made)
+    channels = []
+    for third in np.moveaxis(found.data, -1, 0):
+        low, high = contrast_limits(third)
+        channels.append(np.clip((third - low) / (high - low), 0, 1))
+    return MapResult(np.stack(channels, axis=-1), name, kind="rgb", settings=made)
 
-    right, down = misorientation_map(scan, progress)
+
+def _misorientation(scan: Scan, settings: MapSettings, found: ComputedMap) -> MapResult:
+    display = {"colormap": "inferno", "contrast_limits": (0.0, 15.0)}
+    return MapResult(found.data, "misorientation to next pixel", "°", display=display)
+
+
+def _ipf(scan: Scan, settings: MapSettings, found: ComputedMap) -> MapResult:
+    name = f"IPF-{settings.direction_name}"
+    if found.grains is not None:
+        name = f"grain mean {name}"
+    return MapResult(found.data, name, kind="rgb", settings=found.arguments)
+
+
+def _kam(scan: Scan, settings: MapSettings, found: ComputedMap) -> MapResult:
+    values = masked(found.data, scan.is_indexed)
+    limits = from_zero(values, settings.kam_threshold)
+    display = {"colormap": "viridis", "contrast_limits": limits}
+    return MapResult(values, "KAM", "°", settings=found.arguments, display=display)
+
+
+def _of_grains(quantity: str, colormap: str) -> _Look:
+    def look(scan: Scan, settings: MapSettings, found: ComputedMap) -> MapResult:
+        assert found.grains is not None
+        values = masked(found.data, found.grains > 0)
+        display = {"colormap": colormap, "contrast_limits": from_zero(values)}
+        return MapResult(values, quantity, "°", settings=found.arguments, display=display)
+
+    return look
+
+
+def _grains(scan: Scan, settings: MapSettings, found: ComputedMap) -> MapResult:
+    table = found.measured
     return MapResult(
-        np.fmax(right, down).astype(np.float32),
-        "misorientation to next pixel",
-        "°",
-        display={"colormap": "inferno", "contrast_limits": (0.0, 15.0)},
+        found.data,
+        "grains",
+        kind="labels",
+        settings=found.arguments,
+        display={"features": grain_features(scan, table)},
+        table={"Grains": grain_summary(scan, table), "Every grain": every_grain(scan, table)},
     )
 
 
-def _ipf(scan: Scan, chosen: MapSettings, progress: Progress) -> MapResult:
-    from napari_ebsdml.maps import ipf_colors
+def _boundaries(scan: Scan, settings: MapSettings, found: ComputedMap) -> MapResult:
+    from napari_ebsdml.maps import BoundaryKind, laue_class
 
-    colors = ipf_colors(scan, chosen.vector, progress)
-    settings = {"direction": chosen.vector}
-    return MapResult(colors, f"IPF-{chosen.direction_name}", kind="rgb", settings=settings)
-
-
-def _kam(scan: Scan, chosen: MapSettings, progress: Progress) -> MapResult:
-    from napari_ebsdml.maps import kam
-
-    order, threshold = chosen.kam_order, chosen.kam_threshold
-    values = masked(kam(scan, order, threshold, progress), scan.is_indexed)
-    return MapResult(
-        values,
-        "KAM",
-        "°",
-        settings={"order": order, "threshold": threshold},
-        display={"colormap": "viridis", "contrast_limits": from_zero(values, threshold)},
-    )
-
-
-def _boundaries(scan: Scan, chosen: MapSettings, progress: Progress) -> MapResult:
-    from napari_ebsdml.maps import BoundaryKind, boundary_map, boundary_segments, laue_class
-
-    low, high, sigma3 = chosen.boundary_low, chosen.boundary_high, chosen.boundary_sigma3
-    kinds = boundary_map(scan, low, high, sigma3, _part(progress, 0.0, 0.6))
+    low, high = settings.boundary_low, settings.boundary_high
     classes = [
         LabelClass(BoundaryKind.NONE, "no boundary", "transparent"),
         LabelClass(BoundaryKind.LOW_ANGLE, f"low angle, {low:g}–{high:g}°", "#ffe14d"),
         LabelClass(BoundaryKind.HIGH_ANGLE, f"high angle, ≥ {high:g}°", "#000000"),
     ]
     present = np.unique(scan.phase_id[scan.is_indexed]).tolist()
-    if sigma3 and any(laue_class(scan.phases[n]) in ("m-3", "m-3m") for n in present):
+    cubic = any(laue_class(scan.phases[n]) in ("m-3", "m-3m") for n in present)
+    if settings.boundary_sigma3 and cubic:
         classes.append(LabelClass(BoundaryKind.SIGMA3, "Σ3 (twin)", "#ff2d2d"))
     if len(present) > 1:
         classes.append(LabelClass(BoundaryKind.PHASE, "phase boundary", "#ff4dff"))
-    segments = boundary_segments(scan, low, high, sigma3, _part(progress, 0.6, 0.4))
-    lengths = [segments.length(BoundaryKind(c.label)) for c in classes[1:]]
+    lengths = [found.measured.length(BoundaryKind(c.label)) for c in classes[1:]]
     total = sum(lengths) or math.nan
     table = {
         "kind": [c.name for c in classes[1:]],
@@ -162,11 +154,26 @@ def _boundaries(scan: Scan, chosen: MapSettings, progress: Progress) -> MapResul
         "share [%]": [100 * length / total for length in lengths],
     }
     return MapResult(
-        kinds,
+        found.data,
         "boundaries",
         kind="labels",
         classes=tuple(classes),
-        settings={"low": low, "high": high, "sigma3": sigma3},
+        settings=found.arguments,
         display={"opacity": 1.0},
         table={"Boundaries": table},
     )
+
+
+_Look = Callable[[Scan, MapSettings, "ComputedMap"], MapResult]
+
+_LOOKS: dict[str, _Look] = {
+    "virtual": _virtual,
+    "misorientation": _misorientation,
+    "ipf": _ipf,
+    "grain_ipf": _ipf,
+    "kam": _kam,
+    "grod": _of_grains("GROD", "plasma"),
+    "gos": _of_grains("GOS", "magma"),
+    "grains": _grains,
+    "boundaries": _boundaries,
+}

@@ -46,7 +46,6 @@ class PatternViewer(ScanWidget):
 
     pixel_changed = Signal(object, int, int)
     pattern_changed = Signal(object)
-    _ready = False
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Compute images")
@@ -75,9 +74,8 @@ class PatternViewer(ScanWidget):
         self.picker = MapPicker(self.viewer, self)
         self.picker.drag_browses = bool(self.display.values()["browse"])
         self._connect()
-        self._ready = True
-        self._prefer_patterns()
-        self.scan_chosen(self.scan)
+        self._go_to_patterns()
+        self.begin()
 
     @property
     def pixel(self) -> Pixel | None:
@@ -160,7 +158,7 @@ class PatternViewer(ScanWidget):
         if not self._to_add:
             return
         scan, image = self._to_add.pop(0)
-        if self._ready and scan in self.chooser.scans:
+        if scan in self.chooser.scans:
             self.add_result(
                 scan, image.data, image.quantity, kind=image.kind, settings=image.settings,
                 visible=image.visible,
@@ -169,8 +167,6 @@ class PatternViewer(ScanWidget):
 
     def scan_chosen(self, scan: Scan | None) -> None:
         """Go to the pixel of the scan that was shown last, or to its middle."""
-        if not self._ready:
-            return
         has_patterns = scan is not None and scan.patterns is not None
         self.tasks.allow(has_patterns)
         self.virtual.setEnabled(has_patterns)
@@ -187,7 +183,6 @@ class PatternViewer(ScanWidget):
 
     def closing(self) -> None:
         """Leave the viewer as it was."""
-        self._ready = False
         self._to_add.clear()
         self.panel.feed.forget()
         self.picker.detach()
@@ -242,12 +237,16 @@ class PatternViewer(ScanWidget):
             self.show_pixel(scan, row, column)
 
     def _go_to_section(self, scan: Scan) -> None:
-        if self._pixel is not None and self._ready:
+        if self._pixel is not None and self.alive:
             self.show_pixel(scan, self._pixel.row, self._pixel.column)
 
     def _prefer_patterns(self) -> None:
         """Go to a map with patterns when one is opened beside a map without."""
-        if self._ready and self.scan is not None and self.scan.patterns is None:
+        if self.alive:
+            self._go_to_patterns()
+
+    def _go_to_patterns(self) -> None:
+        if self.scan is not None and self.scan.patterns is None:
             for scan in reversed(self.chooser.scans):
                 if scan.patterns is not None:
                     self.chooser.scan = scan

@@ -89,6 +89,7 @@ class SegmenterWidget(ScanWidget):
         self.training.started.connect(self._remember)
         self.state.model_changed.connect(self._unfold)
         self._summarise()
+        self.begin()
 
     def hideEvent(self, event: QHideEvent | None) -> None:
         """Save what was painted last: napari may be closing."""

@@ -11,13 +11,14 @@ kind        "image", "rgb", "labels", "phases" or "segmentation"
 classes     label -> name for the three kinds of labels, else {}
 settings    what the result was computed with
 model       name of the trained model that made it, or None
+result      the whole result that it shows a part of, e.g. a `GndDensity`, or None
 =========== =================================================================================
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,7 +35,10 @@ KEY = "ebsdml"
 """Key of `Layer.metadata` under which the plugin keeps its own."""
 
 LABEL_KINDS = frozenset({"labels", "phases", "segmentation"})
-KINDS = frozenset({"image", "rgb"}) | LABEL_KINDS
+PICTURES = frozenset({"image", "rgb"})
+KINDS = PICTURES | LABEL_KINDS
+
+Result = TypeVar("Result")
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 """Data, keyword arguments and type of a layer, as napari's readers return them."""
@@ -59,6 +63,7 @@ def layer_data(
     classes: Sequence[LabelClass] = (),
     settings: Mapping[str, Any] | None = None,
     model: str | None = None,
+    result: Any = None,
     translate: Sequence[float] | None = None,
     **display: Any,
 ) -> LayerTuple:
@@ -79,7 +84,9 @@ def layer_data(
     classes
         Classes of a Labels layer. Without any, napari colours labels by number.
     settings, model
-        What made the result.
+        What made the data.
+    result
+        What the data are a part of; see `result_of`.
     translate
         Place of the first pixel in um, (y, x) or (z, y, x). Default: the origin.
     **display
@@ -118,6 +125,7 @@ def layer_data(
                 "classes": {int(c.label): c.name for c in classes},
                 "settings": dict(settings or {}),
                 "model": model,
+                "result": result,
             }
         },
     }
@@ -197,6 +205,13 @@ def info_of(layer: Layer) -> dict[str, Any] | None:
     return info if isinstance(info, dict) and isinstance(info.get("scan"), Scan) else None
 
 
+def result_of(layer: Layer | None, kind: type[Result]) -> Result | None:
+    """The result of some kind that a layer shows a part of, or None."""
+    info = info_of(layer) if layer is not None else None
+    result = info.get("result") if info is not None else None
+    return result if isinstance(result, kind) else None
+
+
 def scans_of(layer: Layer) -> tuple[Scan, ...]:
     """Scans that a layer shows: none, one, or the sections of a stack in order."""
     info = info_of(layer)
@@ -225,6 +240,24 @@ def scans_in(viewer: ViewerModel) -> list[Scan]:
 def layers_of(viewer: ViewerModel, scan: Scan) -> list[Layer]:
     """Layers that show a scan, bottom to top."""
     return [layer for layer in viewer.layers if scan in scans_of(layer)]
+
+
+def show_alone(viewer: ViewerModel, scan: Scan, layer: Layer) -> None:
+    """Show one layer on the quality image of its map, which is the map's lowest layer.
+
+    A picture takes the place of other pictures, and outlines stay on top of it. A layer of
+    labels lies among the outlines, so that it takes the place of all. Volumes stay: a map is
+    that of one section.
+    """
+    info = info_of(layer)
+    replaces = KINDS if info is not None and info["kind"] in LABEL_KINDS else PICTURES
+    for other in layers_of(viewer, scan)[1:]:
+        shows = info_of(other)
+        if other is layer or shows is None or len(scans_of(other)) > 1:
+            continue
+        if shows["kind"] in replaces:
+            other.visible = False
+    layer.visible = True
 
 
 def contrast_limits(

@@ -6,8 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 
+from napari_ebsdml._napari.shell.combo import narrow
 from napari_ebsdml._napari.shell.layers import layers_of, scans_in, scans_of
 from napari_ebsdml.scan import Scan
 
@@ -36,10 +37,7 @@ class ScanChooser(QComboBox):
         self._viewer = viewer
         self._scans: list[Scan] = []
         self._shown: Scan | None = None
-        # A long name must not make the dock wider.
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(8)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        narrow(self)
         self.setPlaceholderText("no EBSD map is open")
         self.currentIndexChanged.connect(self._chosen)
         events = viewer.layers.events

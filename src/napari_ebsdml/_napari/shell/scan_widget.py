@@ -28,7 +28,8 @@ class ScanWidget(QWidget):
     """Base of the widgets: scan chooser on top, scrolling form, task bar, results below.
 
     A subclass fills `form` (scrolls) and `below` (does not), connects
-    ``self.tasks.run_clicked``, and starts its work with `run`.
+    ``self.tasks.run_clicked``, starts its work with `run`, and calls `begin` at the end of its
+    ``__init__``: its hooks `scan_chosen` and `closing` are called from then on only.
 
     Attributes
     ----------
@@ -44,6 +45,7 @@ class ScanWidget(QWidget):
         viewer = getattr(viewer, "__wrapped__", viewer)
         self.viewer = viewer
         self._bound: tuple[Scan, ...] = ()
+        self._alive = False
         self.chooser = ScanChooser(viewer)
         self.info = QLabel()
         self.info.setWordWrap(True)
@@ -104,8 +106,18 @@ class ScanWidget(QWidget):
         """At least 320 pixels wide, more where the form needs it."""
         return super().minimumSizeHint().expandedTo(QSize(_WIDTH, 0))
 
+    def begin(self) -> None:
+        """The widget is complete: tell it of the scan that is chosen, and of later ones."""
+        self._alive = True
+        self.scan_chosen(self.scan)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the widget is complete and its dock not yet closed."""
+        return self._alive
+
     def scan_chosen(self, scan: Scan | None) -> None:
-        """Called when another scan is chosen; for subclasses, which call it once themselves."""
+        """Called when another scan is chosen; for subclasses."""
 
     def closing(self) -> None:
         """Called when the dock is closed; for subclasses."""
@@ -116,7 +128,8 @@ class ScanWidget(QWidget):
 
     def _scan_changed(self, scan: Scan | None) -> None:
         self._show_scan(scan)
-        self.scan_chosen(scan)
+        if self._alive:
+            self.scan_chosen(scan)
 
     def _check_bound(self) -> None:
         if not self.tasks.running:
@@ -132,7 +145,9 @@ class ScanWidget(QWidget):
         """Stop the job when napari takes the widget out of its dock."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.tasks.stop()
-            self.closing()
+            if self._alive:
+                self._alive = False
+                self.closing()
         return bool(super().event(event))
 
 

@@ -69,8 +69,6 @@ class SpaceGroupWidget(ScanWidget):
     model_panel : ModelPanel
     """
 
-    _ready = False
-
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Classify")
         self._window = getattr(napari_viewer, "window", None)
@@ -119,9 +117,8 @@ class SpaceGroupWidget(ScanWidget):
         for n in range(layout.count()):
             layout.setStretch(n, 0)
         layout.setStretchFactor(self.below, 1)
-        self._ready = True
         self._connect()
-        self.scan_chosen(self.scan)
+        self.begin()
         self._model_chosen()
 
     # -- classify ------------------------------------------------------------------------------
@@ -193,14 +190,12 @@ class SpaceGroupWidget(ScanWidget):
 
     def scan_chosen(self, scan: Scan | None) -> None:
         """Show what is known of a scan."""
-        if self._ready:
-            self.classify_form.show_scan(scan)
-            self._layers_changed()
-            self._form_changed()
+        self.classify_form.show_scan(scan)
+        self._layers_changed()
+        self._form_changed()
 
     def closing(self) -> None:
         """Stop everything and leave other docks as they were."""
-        self._ready = False
         self._to_add.clear()
         for panel in (self.pixel_panel, self.train_panel, self.model_panel):
             panel.closing()
@@ -228,7 +223,7 @@ class SpaceGroupWidget(ScanWidget):
         return work.problem(self.scan, form.entries, form.camera_setting())
 
     def _form_changed(self) -> None:
-        if not self._ready:
+        if not self.alive:
             return
         scan, why = self.scan, self._problem()
         form = self.classify_form
@@ -291,7 +286,7 @@ class SpaceGroupWidget(ScanWidget):
 
     def _add_next(self) -> None:
         """Add one layer and come back for the next: napari takes a tenth of a second for each."""
-        if not self._to_add or not self._ready:
+        if not self._to_add or not self.alive:
             return
         self._to_add.pop(0)()
         self._adding.start()
@@ -310,11 +305,11 @@ class SpaceGroupWidget(ScanWidget):
             self.viewer.layers.selection.active = layer
 
     def _layers_changed(self, event: Any = None) -> None:
-        if self._ready and not self._to_add:
+        if self.alive and not self._to_add:
             self._show_results()
 
     def _show_results(self) -> None:
-        if not self._ready:
+        if not self.alive:
             return
         found = self.results
         scan = self.scan

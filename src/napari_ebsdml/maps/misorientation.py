@@ -13,6 +13,7 @@ from napari_ebsdml._parallel import Progress, over_rows
 from napari_ebsdml._quaternion_kernels import product
 from napari_ebsdml.maps._checks import check_angle, check_count
 from napari_ebsdml.maps.disorientation import half_angle
+from napari_ebsdml.maps.settings import MapSettings
 from napari_ebsdml.maps.symmetry import phase_table
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def kam(
-    scan: Scan, order: int = 1, threshold: float = 3.0, progress: Progress = None
+    scan: Scan,
+    order: int = MapSettings.kam_order,
+    threshold: float = MapSettings.kam_threshold,
+    progress: Progress = None,
 ) -> NDArray[np.float64]:
     """Kernel average misorientation.
 

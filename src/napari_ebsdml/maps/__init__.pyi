@@ -1,0 +1,47 @@
+from .boundaries import (
+    BRANDON_SIGMA3,
+    BoundaryKind,
+    BoundarySegments,
+    boundary_map,
+    boundary_segments,
+)
+from .compute import ComputedMap, compute_maps
+from .disorientation import disorientation_angle, disorientation_vector
+from .grain_properties import gos, grain_table, grod
+from .grains import segment_grains
+from .ipf import IPFKey, ipf_colors, ipf_key
+from .mean_orientation import grain_mean_orientation, homogenise
+from .misorientation import kam, misorientation_map
+from .settings import GRAIN_THRESHOLD, MapSettings
+from .symmetry import LAUE_CLASSES, laue_class, laue_operators
+from .virtual import virtual_backscatter, virtual_backscatter_grid
+
+__all__ = [
+    "BRANDON_SIGMA3",
+    "GRAIN_THRESHOLD",
+    "LAUE_CLASSES",
+    "BoundaryKind",
+    "BoundarySegments",
+    "ComputedMap",
+    "IPFKey",
+    "MapSettings",
+    "boundary_map",
+    "boundary_segments",
+    "compute_maps",
+    "disorientation_angle",
+    "disorientation_vector",
+    "gos",
+    "grain_mean_orientation",
+    "grain_table",
+    "grod",
+    "homogenise",
+    "ipf_colors",
+    "ipf_key",
+    "kam",
+    "laue_class",
+    "laue_operators",
+    "misorientation_map",
+    "segment_grains",
+    "virtual_backscatter",
+    "virtual_backscatter_grid",
+]
