@@ -79,7 +79,7 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-GROUND = {"scan", "camera", "errors", "_parallel", "_quaternions", "_quaternion_kernels"}
+GROUND = {"options", "scan", "camera", "errors", "_parallel", "_quaternions", "_quaternion_kernels"}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._parallel import Progress
+from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.boundaries import boundary_map, boundary_segments
 from napari_ebsdml.maps.grain_properties import gos, grain_table, grod
@@ -83,7 +83,7 @@ def compute_maps(
         raise InputError("Nothing is ticked: choose at least one map.")
     for number, (text, step) in enumerate(steps):
         yield text
-        result = step(_part(progress, number / len(steps), 1 / len(steps)))
+        result = step(part_of(progress, number / len(steps), (number + 1) / len(steps)))
         if result is not None:
             yield result
         if progress is not None:
@@ -118,10 +118,6 @@ def _steps(scan: Scan, chosen: MapSettings) -> list[tuple[str, _Step]]:
     if chosen.boundaries:
         steps.append(("Boundaries", lambda p: _boundaries(scan, chosen, p)))
     return steps
-
-
-def _part(progress: Progress, start: float, share: float) -> Progress:
-    return None if progress is None else lambda fraction: progress(start + share * fraction)
 
 
 def _virtual(scan: Scan, chosen: MapSettings, progress: Progress) -> ComputedMap:
@@ -159,8 +155,8 @@ def _boundaries(scan: Scan, chosen: MapSettings, progress: Progress) -> Computed
         "high": chosen.boundary_high,
         "sigma3": chosen.boundary_sigma3,
     }
-    first = _part(progress, 0.0, _BOUNDARY_SHARE)
-    second = _part(progress, _BOUNDARY_SHARE, 1 - _BOUNDARY_SHARE)
+    first = part_of(progress, 0.0, _BOUNDARY_SHARE)
+    second = part_of(progress, _BOUNDARY_SHARE)
     kinds = boundary_map(scan, **arguments, progress=first)
     segments = boundary_segments(scan, **arguments, progress=second)
     return ComputedMap("boundaries", kinds, arguments, measured=segments)
