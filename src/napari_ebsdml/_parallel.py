@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeAlias, overload
+from typing import TypeAlias, TypeVar
 
-Report: TypeAlias = Callable[[float], object]
+Report: TypeAlias = Callable[[float], None]
 """Told the fraction done, 0..1; may raise (`errors.Cancelled`) to stop the work."""
 
 Progress: TypeAlias = Report | None
@@ -19,11 +19,10 @@ Progress: TypeAlias = Report | None
 _BAND_PIXELS = 1 << 17
 
 
-@overload
-def part_of(progress: Report, start: float, stop: float = ...) -> Report: ...
-@overload
-def part_of(progress: Progress, start: float, stop: float = ...) -> Progress: ...
-def part_of(progress: Progress, start: float, stop: float = 1.0) -> Progress:
+_Any = TypeVar("_Any", Report, Progress)
+
+
+def part_of(progress: _Any, start: float, stop: float = 1.0) -> _Any:
     """Progress of one part of the work, which lasts from `start` to `stop` of the whole.
 
     >>> told = []
@@ -33,12 +32,17 @@ def part_of(progress: Progress, start: float, stop: float = 1.0) -> Progress:
     [0.75]
     """
     if progress is None:
-        return None
+        return progress
 
     def report(fraction: float) -> None:
         progress(start + (stop - start) * fraction)
 
     return report
+
+
+def nth_of(progress: _Any, number: int, total: int) -> _Any:
+    """Progress of part `number`, from 0, of `total` parts of the same length."""
+    return part_of(progress, number / total, (number + 1) / total)
 
 
 def over_rows(

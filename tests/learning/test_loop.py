@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from napari_ebsdml._parallel import available_cores
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.device import pick_device, seed_all, threads
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
@@ -167,6 +168,10 @@ def test_device_threads_and_seed():
     before = torch.get_num_threads()
     with threads(1):
         assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+    with threads(before + 3), threads(None):
+        # Not told, torch takes no more threads than there are cores for them.
+        assert torch.get_num_threads() == min(before + 3, available_cores())
     assert torch.get_num_threads() == before
     with pytest.raises(InputError), threads(0):
         pass

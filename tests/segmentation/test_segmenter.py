@@ -63,6 +63,17 @@ def test_save_and_load(model, other_steel, tmp_path):
         Segmenter.load(tmp_path / "dp")
 
 
+def test_a_prediction_leaves_the_network_alone(model, other_steel, tmp_path):
+    model.save(tmp_path / "dp")
+    loaded = Segmenter.load(tmp_path / "dp")
+    loaded.network.train()
+    before = {name: (t.data_ptr(), t.stride()) for name, t in loaded.network.state_dict().items()}
+    loaded.predict(other_steel.scan, device="cpu")
+    after = {name: (t.data_ptr(), t.stride()) for name, t in loaded.network.state_dict().items()}
+    assert after == before
+    assert loaded.network.training
+
+
 def test_a_scan_that_does_not_fit(model, other_steel):
     scan = other_steel.scan
     bare = dataclasses.replace(scan, prop={"BC": scan.get("BC")})

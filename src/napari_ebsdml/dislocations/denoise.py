@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from napari_ebsdml._parallel import Progress, over_rows, part_of
+from napari_ebsdml._parallel import Progress, nth_of, over_rows
 from napari_ebsdml.dislocations.curvature import _usable, rotation_vector
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.symmetry import laue_operators, safe_cosine
@@ -130,8 +130,7 @@ def denoise_orientations(
         def work(first: int, end: int, q: Any = source, out: Any = result) -> None:
             _filter(q, grains, operators, limit, radius, scale, first, end, out)
 
-        part = part_of(progress, index / settings.passes, (index + 1) / settings.passes)
-        over_rows(work, grains.shape, part)
+        over_rows(work, grains.shape, nth_of(progress, index, settings.passes))
     return result
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from napari_ebsdml._parallel import available_cores
 from napari_ebsdml.errors import InputError
 
 
@@ -48,7 +49,10 @@ def has_bfloat16(device: torch.device) -> bool:
 
 @contextmanager
 def threads(number: int | None) -> Iterator[None]:
-    """Let torch use `number` threads inside the block; None leaves the number as it is.
+    """Let torch use `number` threads inside the block.
+
+    None leaves the number as it is, but for one above `available_cores`, which would only make
+    threads wait for each other.
 
     Raises
     ------
@@ -56,10 +60,9 @@ def threads(number: int | None) -> Iterator[None]:
         When `number` is less than 1.
     """
     before = torch.get_num_threads()
-    if number is not None:
-        if number < 1:
-            raise InputError(f"The number of threads must be at least 1, not {number}.")
-        torch.set_num_threads(number)
+    if number is not None and number < 1:
+        raise InputError(f"The number of threads must be at least 1, not {number}.")
+    torch.set_num_threads(number or min(before, available_cores()))
     try:
         yield
     finally:

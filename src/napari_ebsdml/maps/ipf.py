@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from napari_ebsdml._parallel import Progress, over_rows, part_of
+from napari_ebsdml._parallel import Progress, nth_of, over_rows
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps._checks import check_count
 from napari_ebsdml.maps.colour_key import ColourKey, colour_key, direction_colour, inside
@@ -67,14 +67,13 @@ def ipf_colors(
         if not (table.index == p).any():
             continue
         key = colour_key(scan.phases[int(phase)])
-        part = part_of(progress, p / len(table.ids), (p + 1) / len(table.ids))
 
         def work(first: int, end: int, p: int = p, key: ColourKey = key) -> None:
             _colour_rows(
                 table.quaternions, table.index, p, vector, first, end, *key.arguments, colours
             )
 
-        over_rows(work, scan.shape, part)
+        over_rows(work, scan.shape, nth_of(progress, p, len(table.ids)))
     return colours
 
 

@@ -8,12 +8,12 @@ from .channels import (
 )
 from .data import Classes
 from .evaluation import Evaluation, evaluate
+from .event import SegmentationEvent
 from .network import UNet, UNetSettings
 from .result import PhaseFraction, SegmentationResult
 from .segmenter import ModelWarning, Segmenter
 from .settings import TrainingSettings
-from .training import SegmentationEvent
-from .under_way import Training
+from .training import Training
 
 __all__ = [
     "COMPUTED_CHANNELS",

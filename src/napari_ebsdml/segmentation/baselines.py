@@ -6,6 +6,7 @@ They are kept in memory only: a forest has no form that could be stored without 
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,14 +25,32 @@ Items = Sequence[tuple[Scan, ArrayLike]]
 Names = Mapping[int, str] | Sequence[str] | None
 
 
-def _pairs_and_classes(items: Items, classes: Names) -> tuple[list[tuple[Scan, Any]], Classes]:
-    pairs = check_items(items)
-    present = set[int]().union(*(np.unique(labels[labels > 0]).tolist() for _, labels in pairs))
-    return pairs, Classes.of(sorted(present), classes)
+class _Baseline(ABC):
+    """What the methods share: `predict`, made of their probabilities."""
+
+    classes: Classes
+
+    @abstractmethod
+    def _probability(self, scan: Scan) -> NDArray[np.float32]:
+        """(rows, columns, classes) probabilities."""
+
+    def predict(
+        self,
+        scan: Scan,
+        *,
+        grain_vote: bool = False,
+        grain_threshold: float = 3.0,
+        not_indexed: str = "classify",
+    ) -> SegmentationResult:
+        """Segment a scan; see `Segmenter.predict`."""
+        check_not_indexed(not_indexed)
+        return result_of(
+            self._probability(scan), scan, self.classes, not_indexed, grain_vote, grain_threshold
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class ForestSegmenter:
+class ForestSegmenter(_Baseline):
     """Random forest on multi-scale features, as in Trainable Weka Segmentation.
 
     Intensity, edges and texture of each channel at scales of 0.5 to 8 pixels. Made by `train`.
@@ -82,7 +101,8 @@ class ForestSegmenter:
         """
         from sklearn.ensemble import RandomForestClassifier
 
-        pairs, found = _pairs_and_classes(items, classes)
+        pairs = check_items(items)
+        found = Classes.marked(pairs, classes)
         names = channel_names(channels)
         stacks = [compute_channels(scan, names) for scan, _ in pairs]
         normaliser = Normaliser.fit(stacks)
@@ -102,24 +122,12 @@ class ForestSegmenter:
         forest.fit(x, y)
         return cls(forest, names, normaliser, found, scales)
 
-    def predict(
-        self,
-        scan: Scan,
-        *,
-        grain_vote: bool = False,
-        grain_threshold: float = 3.0,
-        not_indexed: str = "classify",
-    ) -> SegmentationResult:
-        """Segment a scan; see `Segmenter.predict`."""
-        check_not_indexed(not_indexed)
+    def _probability(self, scan: Scan) -> NDArray[np.float32]:
         features = _features(self.normaliser(compute_channels(scan, self.channels)), self.scales)
         found = self.forest.predict_proba(features.reshape(-1, features.shape[-1]))
         probability = np.zeros((found.shape[0], len(self.classes)), dtype=np.float32)
         probability[:, self.forest.classes_.astype(int)] = found
-        return result_of(
-            probability.reshape(*scan.shape, -1), scan, self.classes, not_indexed, grain_vote,
-            grain_threshold,
-        )  # fmt: skip
+        return probability.reshape(*scan.shape, -1)
 
 
 def _features(planes: NDArray[np.float32], scales: tuple[float, float]) -> NDArray[np.float32]:
@@ -131,7 +139,7 @@ def _features(planes: NDArray[np.float32], scales: tuple[float, float]) -> NDArr
 
 
 @dataclass(frozen=True, eq=False)
-class GrainThresholdSegmenter:
+class GrainThresholdSegmenter(_Baseline):
     """Threshold on a property averaged over each grain. Made by `train`.
 
     Attributes
@@ -179,7 +187,8 @@ class GrainThresholdSegmenter:
         if len(names) != 1:
             raise InputError(f"A grain threshold takes one channel, not {names}.")
         channel = names[0].removesuffix(GRAIN_MEAN) + GRAIN_MEAN
-        pairs, found = _pairs_and_classes(items, classes)
+        pairs = check_items(items)
+        found = Classes.marked(pairs, classes)
         values, targets = [], []
         for scan, labels in pairs:
             target = found.index(labels)
@@ -198,16 +207,7 @@ class GrainThresholdSegmenter:
         )
         return cls(channel, thresholds, order, score, found)
 
-    def predict(
-        self,
-        scan: Scan,
-        *,
-        grain_vote: bool = False,
-        grain_threshold: float = 3.0,
-        not_indexed: str = "classify",
-    ) -> SegmentationResult:
-        """Segment a scan; see `Segmenter.predict`."""
-        check_not_indexed(not_indexed)
+    def _probability(self, scan: Scan) -> NDArray[np.float32]:
         place = np.searchsorted(self.thresholds, _grain_values(scan, self.channel), side="right")
         n = len(self.classes)
         table = np.zeros((n, n), dtype=np.float32)
@@ -216,7 +216,7 @@ class GrainThresholdSegmenter:
             right = max(score, 1.0 / n + 1e-3)
             table[row] = (1 - right) / (n - 1)
             table[row, c] = right
-        return result_of(table[place], scan, self.classes, not_indexed, grain_vote, grain_threshold)
+        return np.asarray(table[place])
 
 
 def _grain_values(scan: Scan, channel: str) -> NDArray[np.float64]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +18,9 @@ from napari_ebsdml.maps.ipf import ipf_colors
 from napari_ebsdml.maps.mean_orientation import variants_and_means
 from napari_ebsdml.maps.misorientation import kam
 from napari_ebsdml.maps.symmetry import PhaseTable, laue_class, phase_table
+from napari_ebsdml.segmentation.augment import turn_variants
 from napari_ebsdml.segmentation.local import LOCAL_NAMES, local_misorientation
+from napari_ebsdml.segmentation.planes import ChannelStack, Plane
 from napari_ebsdml.segmentation.relations import RELATION_NAMES, boundary_relations
 
 if TYPE_CHECKING:
@@ -33,48 +34,6 @@ GRAIN_MEAN = "@grain"
 """``"BC@grain"`` is the mean of BC over each grain."""
 
 _UNITS = {"BC": "grey level", "BS": "grey level", "MAD": "degree", "IQ": "grey level", "CI": "1"}
-
-
-@dataclass(frozen=True)
-class Plane:
-    """One input plane.
-
-    Attributes
-    ----------
-    name
-    unit
-    role
-        What augmentation and normalisation do with it: ``"measured"`` (brightness of the
-        detector: standardised, brightness and contrast vary), ``"derived"`` (of orientations:
-        standardised), ``"quaternion"`` and ``"flag"`` (taken as they are).
-    """
-
-    name: str
-    unit: str
-    role: str
-
-
-@dataclass(frozen=True, eq=False)
-class ChannelStack:
-    """All input planes of one scan.
-
-    Attributes
-    ----------
-    values : (planes, rows, columns) float32
-        Not standardised; 0 where there is no value.
-    planes
-        What each plane is.
-    grains : (rows, columns) int32
-        Grains that the planes refer to, 0 where not indexed; None when none refers to grains.
-    variants : (8, grains + 1, 4) float32 or None
-        Symmetry operation that brings each grain back to the fundamental zone after each of
-        the eight turns of the map (see `augment`); None without quaternions.
-    """
-
-    values: NDArray[np.float32]
-    planes: tuple[Plane, ...]
-    grains: NDArray[np.int32] | None = None
-    variants: NDArray[np.float32] | None = None
 
 
 class _Maps:
@@ -324,8 +283,6 @@ def compute_channels(
             progress((number + 1) / len(names))
     variants = None
     if turns and "Quaternions" in names:
-        from napari_ebsdml.segmentation.augment import turn_variants
-
         variants = turn_variants(shared.homogenised[1], shared.homogenised[2], shared.phases)
     grains = shared.grains if "grains" in vars(shared) else None
     return ChannelStack(np.concatenate(arrays), tuple(planes), grains, variants)

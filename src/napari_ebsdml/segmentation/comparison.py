@@ -123,8 +123,7 @@ def compare(
         When the scan lacks a channel of the model.
     """
     pairs = check_items(items)
-    present = set[int]().union(*(np.unique(labels[labels > 0]).tolist() for _, labels in pairs))
-    found = Classes.of(sorted(present), classes, colours) if model is None else model.classes
+    found = Classes.marked(pairs, classes, colours) if model is None else model.classes
     chosen = _settings(settings, model)
     wanted = model.channels if model is not None else channel_names(
         channels if channels is not None else default_channels(pairs[0][0])

@@ -19,8 +19,8 @@ from napari_ebsdml.segmentation.augment import (
     turn_map,
     vary_brightness,
 )
-from napari_ebsdml.segmentation.channels import ChannelStack, Plane
 from napari_ebsdml.segmentation.normalise import Normaliser
+from napari_ebsdml.segmentation.planes import ChannelStack, Plane
 from napari_ebsdml.segmentation.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -85,6 +85,17 @@ class Classes:
             given("names", names, lambda i, v: f"class {v}"),
             given("colours", colours, lambda i, v: COLOURS[i % len(COLOURS)]),
         )
+
+    @classmethod
+    def marked(
+        cls,
+        pairs: Sequence[tuple[Scan, NDArray[np.integer]]],
+        names: Mapping[int, str] | Sequence[str] | None = None,
+        colours: Mapping[int, str] | Sequence[str] | None = None,
+    ) -> Classes:
+        """Classes that are marked in label images; see `of`."""
+        present = set[int]().union(*(np.unique(labels[labels > 0]).tolist() for _, labels in pairs))
+        return cls.of(sorted(present), names, colours)
 
     def index(self, labels: NDArray[np.integer]) -> NDArray[np.int8]:
         """Class index of each label value, -1 for 0.

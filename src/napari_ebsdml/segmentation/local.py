@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from napari_ebsdml._parallel import Progress, over_rows, part_of
+from napari_ebsdml._parallel import Progress, nth_of, over_rows
 from napari_ebsdml._quaternion_kernels import product
 from napari_ebsdml.maps.disorientation import half_angle
 from napari_ebsdml.maps.symmetry import phase_table
@@ -72,8 +72,7 @@ def local_misorientation(scan: Scan, progress: Progress = None) -> NDArray[np.fl
                 *table.symmetry, part,
             )  # fmt: skip
 
-        done = part_of(progress, number / len(DISTANCES), (number + 1) / len(DISTANCES))
-        over_rows(work, scan.shape, done)
+        over_rows(work, scan.shape, nth_of(progress, number, len(DISTANCES)))
     return out
 
 

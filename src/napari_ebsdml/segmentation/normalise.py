@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import ModelError
-from napari_ebsdml.segmentation.channels import ChannelStack, Plane
+from napari_ebsdml.segmentation.planes import ChannelStack, Plane
 
 _LIMIT = 6.0
 _SAMPLE = 200_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from napari_ebsdml._parallel import Progress, nth_of, part_of
 from napari_ebsdml.errors import MissingDataError, ModelError
 from napari_ebsdml.learning.tiling import tiled
 from napari_ebsdml.segmentation.augment import TURNS, turn_crop, turn_map
@@ -19,10 +20,13 @@ from napari_ebsdml.segmentation.network import UNet
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
-    from napari_ebsdml.segmentation.segmenter import Segmenter
+    from napari_ebsdml.segmentation.model import TrainedModel
 
 TILE = 384
 """Side of a tile in pixels: some 100 MB of memory with the default network."""
+
+# Of the progress of a prediction, about what the channels take of its time.
+_CHANNELS_SHARE = 0.3
 
 
 def network_logits(
@@ -39,7 +43,7 @@ def predict_logits(
     image: NDArray[np.float32],
     device: torch.device,
     tile: int = TILE,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = None,
 ) -> NDArray[np.float32]:
     """Outputs of a whole map, equal to those in one piece to rounding.
 
@@ -68,32 +72,29 @@ def softmax(logits: NDArray[Any], axis: int = -1) -> NDArray[Any]:
 
 
 def predict_probability(
-    model: Segmenter, scan: Scan, turns: int, tile: int, device: torch.device,
-    progress: Callable[[float], None] | None,
+    model: TrainedModel, scan: Scan, turns: int, tile: int, device: torch.device,
+    progress: Progress,
 ) -> NDArray[np.float32]:  # fmt: skip
     """Probabilities (rows, columns, classes); see `Segmenter.predict`."""
-
-    def report(part: float) -> None:
-        if progress is not None:
-            progress(part)
-
     try:
-        stack = compute_channels(scan, model.channels, lambda f: report(0.3 * f), turns=turns > 1)
+        stack = compute_channels(
+            scan, model.channels, part_of(progress, 0.0, _CHANNELS_SHARE), turns=turns > 1
+        )
     except MissingDataError as error:
         raise ModelError(
             f"The model needs the channels {', '.join(model.channels)}: {error}"
         ) from None
     image = model.normaliser(stack)
     slot = TrainingMap(image, np.empty(scan.shape, np.int8), stack).quaternion_planes
-    network = model.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # A copy: the model stays on its device, and other threads may be using it.
+    network = copy.deepcopy(model.network).to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     total: NDArray[np.float32] | None = None
-
-    def part_done(turn: int) -> Callable[[float], None]:
-        return lambda f: report(0.3 + 0.7 * (turn + f) / turns)
-
+    networks_part = part_of(progress, _CHANNELS_SHARE)
     for turn in range(turns):
         turned = turn_crop(image, turn, slot, stack.variants, stack.grains)
-        logits = predict_logits(network, turned, device, tile, part_done(turn))
+        part = nth_of(networks_part, turn, turns)
+        logits = predict_logits(network, turned, device, tile, part)
         probability = softmax(logits / model.temperature, axis=0)
         # Back: a mirror undoes itself, quarter turns go the other way round.
         quarters, mirror, _ = TURNS[turn]

@@ -6,11 +6,12 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import InputError, ModelError
 from napari_ebsdml.learning.device import pick_device, threads
 from napari_ebsdml.learning.model_file import (
@@ -23,13 +24,15 @@ from napari_ebsdml.learning.under_way import run
 from napari_ebsdml.scan import Scan
 from napari_ebsdml.segmentation.channels import channel_names, laue_classes
 from napari_ebsdml.segmentation.data import Classes
+from napari_ebsdml.segmentation.event import SegmentationEvent
+from napari_ebsdml.segmentation.model import TrainedModel
 from napari_ebsdml.segmentation.network import UNet, UNetSettings
 from napari_ebsdml.segmentation.normalise import Normaliser
 from napari_ebsdml.segmentation.predict import TILE, predict_probability
 from napari_ebsdml.segmentation.result import SegmentationResult, check_not_indexed, result_of
+from napari_ebsdml.segmentation.run import Plan
 from napari_ebsdml.segmentation.settings import TrainingSettings, settings_from
-from napari_ebsdml.segmentation.training import SegmentationEvent
-from napari_ebsdml.segmentation.under_way import Training
+from napari_ebsdml.segmentation.training import Training
 
 KIND = "segmentation"
 Items = Sequence[tuple[Scan, ArrayLike]]
@@ -40,7 +43,7 @@ class ModelWarning(UserWarning):
 
 
 @dataclass(frozen=True, eq=False)
-class Segmenter:
+class Segmenter(TrainedModel):
     """A trained segmentation model.
 
     Made by `train`, `training` or `load`; never changes: `train_more` gives a new one.
@@ -64,16 +67,6 @@ class Segmenter:
         Figures on held-out blocks; empty when nothing was held out.
     """
 
-    network: UNet
-    channels: tuple[str, ...]
-    normaliser: Normaliser
-    classes: Classes
-    temperature: float
-    step: tuple[float, float]
-    phases: tuple[str, ...]
-    record: Mapping[str, Any]
-    metrics: Mapping[str, Any]
-
     @classmethod
     def train(
         cls,
@@ -87,7 +80,7 @@ class Segmenter:
         n_threads: int | None = None,
         on_event: Callable[[SegmentationEvent], None] | None = None,
         **changes: Any,
-    ) -> Segmenter:
+    ) -> Self:
         """Train on maps with labels or strokes.
 
         Parameters
@@ -104,7 +97,7 @@ class Segmenter:
         device
             ``"auto"``, ``"cpu"``, ``"cuda"`` ...
         n_threads
-            Threads of torch; default: as they are.
+            Threads of torch; default: as they are, but no more than there are cores to use.
         on_event
             Called with each `SegmentationEvent`; an exception from it cancels.
         **changes
@@ -142,7 +135,7 @@ class Segmenter:
         preview: Scan | None = None,
         preview_every: int = 4,
         **changes: Any,
-    ) -> Training:
+    ) -> Training[Self]:
         """Train step by step: an iterator of events with the model so far.
 
         Parameters
@@ -163,12 +156,10 @@ class Segmenter:
         InputError, MissingDataError
             See `train`; the labels are checked at once, channels when the iteration begins.
         """
-        from napari_ebsdml.segmentation.start import new_training
-
-        return new_training(
-            items, channels, classes, colours, settings_from(settings, changes),
-            pick_device(device), n_threads, preview, preview_every,
-        )  # fmt: skip
+        plan = Plan.new(
+            items, channels, classes, colours, settings_from(settings, changes), pick_device(device)
+        )
+        return Training(plan, cls, n_threads, preview, preview_every)
 
     def train_more(
         self,
@@ -178,7 +169,7 @@ class Segmenter:
         n_threads: int | None = None,
         on_event: Callable[[SegmentationEvent], None] | None = None,
         **changes: Any,
-    ) -> Segmenter:
+    ) -> Self:
         """Go on with more strokes, on these or other maps; takes seconds.
 
         Channels, normalisation and classes stay as they are.
@@ -212,19 +203,15 @@ class Segmenter:
         preview: Scan | None = None,
         preview_every: int = 2,
         **changes: Any,
-    ) -> Training:
+    ) -> Training[Self]:
         """`train_more` step by step; see `training`."""
-        from napari_ebsdml.segmentation.start import continued_training
-
         if "network" in changes:
             raise InputError("The network of a trained model cannot be changed.")
         start = TrainingSettings(
             network=self.network.settings, epochs=4, steps=8, learning_rate=1e-3, coarser=False
         )
-        return continued_training(
-            self, items, settings_from(start, changes), pick_device(device), n_threads, preview,
-            preview_every,
-        )  # fmt: skip
+        plan = Plan.more(self, items, settings_from(start, changes), pick_device(device))
+        return Training(plan, type(self), n_threads, preview, preview_every)
 
     def check(self, scan: Scan) -> tuple[str, ...]:
         """Sentences on how a scan differs from the training data; empty when it fits."""
@@ -257,7 +244,7 @@ class Segmenter:
         tile: int = TILE,
         device: str = "auto",
         n_threads: int | None = None,
-        progress: Callable[[float], None] | None = None,
+        progress: Progress = None,
         warn: bool = True,
     ) -> SegmentationResult:
         """Segment a scan.
@@ -334,7 +321,7 @@ class Segmenter:
         return save_model(path, self.network.state_dict(), card)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Segmenter:
+    def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a model.
 
         Raises

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 import torch
@@ -13,174 +14,73 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_ebsdml.learning.calibration import fit_temperature, reliability
 from napari_ebsdml.learning.device import has_bfloat16
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
-from napari_ebsdml.segmentation.data import Crops, TrainingMap
-from napari_ebsdml.segmentation.evaluation import metrics_of
-from napari_ebsdml.segmentation.predict import network_logits, softmax
-from napari_ebsdml.segmentation.split import Split
+from napari_ebsdml.learning.under_way import UnderWay
+from napari_ebsdml.segmentation.event import SegmentationEvent
+from napari_ebsdml.segmentation.run import Model, Plan, Run, prepare_run
 
 if TYPE_CHECKING:
-    from napari_ebsdml.segmentation.network import UNet
+    from napari_ebsdml.scan import Scan
     from napari_ebsdml.segmentation.result import SegmentationResult
-    from napari_ebsdml.segmentation.settings import TrainingSettings
-
-_MOST_PIXELS = 800_000
 
 
-@dataclass(frozen=True)
-class SegmentationEvent:
-    """What happened in a training.
+class Training(UnderWay[SegmentationEvent, Model], Generic[Model]):
+    """A training under way: iterate over its events; ``close()`` cancels.
 
     Attributes
     ----------
-    kind
-        ``"start"`` once the channels are there, ``"step"`` within an epoch, ``"epoch"`` after
-        each, ``"end"`` once at the end.
-    epoch, epochs
-        Epochs finished, and planned in all.
-    fraction
-        Part of the training that is done, 0..1.
-    seconds
-        Time since the training began.
-    losses
-        ``"loss"``: mean training loss since the epoch began.
-    metrics
-        On held-out blocks: ``"held_out_loss"``, ``"accuracy"``, ``"balanced_accuracy"``; empty
-        when nothing is held out, and for ``"step"``.
-    is_best, best_epoch
-        Whether this epoch is the best so far, and which one is.
-    reason
-        For ``"end"``: ``"finished"``, ``"early stop"`` or ``"time"``.
-    preview
-        Prediction of the scan that was asked for, or None.
+    events
+        All events so far but those of kind ``"step"``, without their previews.
+    started
+        `time.monotonic` when it began.
     """
 
-    kind: str
-    epoch: int
-    epochs: int
-    fraction: float
-    seconds: float
-    losses: dict[str, float] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-    is_best: bool = False
-    best_epoch: int = 0
-    reason: str = ""
-    preview: SegmentationResult | None = None
-
-
-class HeldOut:
-    """Network outputs at held-out pixels, from whole windows around their blocks."""
-
     def __init__(
-        self, maps: Sequence[TrainingMap], split: Split, network: UNet, device: torch.device
-    ) -> None:
-        self.device = device
-        self.windows: list[tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int8]]] = []
-        self.target = np.empty(0, np.int8)
-        self.blocks = np.empty(0, np.int32)
-        rng = np.random.default_rng(0)
-        area, blocks = 0, []
-        places = [
-            (n, int(b)) for n, (h, k) in enumerate(zip(split.held_out, split.blocks, strict=True))
-            for b in np.unique(k[h >= 0])
-        ]  # fmt: skip
-        whole = {
-            n for n, m in enumerate(maps[: len(split.held_out)])
-            if m.target.size <= _MOST_PIXELS // 8
-        }  # fmt: skip
-        for at in rng.permutation(len(places)):
-            n, number = places[at]
-            if n in whole:
-                continue
-            here = (split.blocks[n] == number) & (split.held_out[n] >= 0)
-            window = _window(here, network.halo, network.align)
-            size = here[window].size
-            if area + size > _MOST_PIXELS and area:
-                break
-            area += size
-            self._add(maps[n], split, n, here, window)
-            blocks.append(np.full(int(here.sum()), number))
-        for n in sorted(whole):
-            here = split.held_out[n] >= 0
-            if here.any():
-                self._add(maps[n], split, n, here, (slice(None), slice(None)))
-                blocks.append(split.blocks[n][here])
-        if self.windows:
-            self.target = np.concatenate([t[h] for _, h, t in self.windows])
-            self.blocks = np.concatenate(blocks)
-
-    def _add(
-        self, source: TrainingMap, split: Split, number: int, here: NDArray[np.bool_],
-        window: tuple[slice, slice],
+        self, plan: Plan, kind: type[Model], n_threads: int | None, preview: Scan | None,
+        preview_every: int,
     ) -> None:  # fmt: skip
-        self.windows.append(
-            (source.values[(slice(None), *window)], here[window], split.held_out[number][window])
-        )
+        super().__init__(n_threads)
+        self.started = time.monotonic()
+        self._kind = kind
+        self._steps = self._train(plan, preview, preview_every)
+        self._run: Run | None = None
+        self._done: Model | None = None
 
     @property
-    def is_telling(self) -> bool:
-        """Whether there is enough to choose the best epoch by."""
-        return len(self.target) >= 500 and len(np.unique(self.blocks)) >= 8
-
-    def logits(self, network: nn.Module) -> NDArray[np.float32]:
-        """(pixels, classes) outputs in the order of `target`."""
-        return np.concatenate(
-            [
-                network_logits(network, image, self.device)[:, here].T
-                for image, here, _ in self.windows
-            ]
-        )
-
-    def metrics(self, network: nn.Module) -> dict[str, float]:
-        """Loss (every class alike), accuracy and balanced accuracy."""
-        logits = torch.from_numpy(self.logits(network))
-        target = torch.from_numpy(self.target.astype(np.int64))
-        each = functional.cross_entropy(logits, target, reduction="none")
-        right = (logits.argmax(1) == target).double()
-        present = torch.unique(target)
-        return {
-            "held_out_loss": float(torch.stack([each[target == c].mean() for c in present]).mean()),
-            "accuracy": float(right.mean()),
-            "balanced_accuracy": float(
-                torch.stack([right[target == c].mean() for c in present]).mean()
-            ),
-        }
-
-    def report(self, network: nn.Module, classes: int) -> tuple[float, dict[str, Any]]:
-        """Temperature, and figures on the held-out pixels.
-
-        The reliability is cross-fitted: blocks are dealt to two halves, and each half is judged
-        with the temperature of the other one. The returned temperature is fitted to all.
+    def segmenter(self) -> Model | None:
+        """Best model once the training has ended or was closed, None before; None, too, when it
+        was closed before its first epoch ended.
         """
-        logits, target = self.logits(network), self.target.astype(np.int64)
-        temperature = fit_temperature(logits, target)
-        number = np.unique(self.blocks, return_inverse=True)[1]
-        half = number % 2
-        figures: dict[str, Any] = {"pixels": len(target), "blocks": int(number.max()) + 1}
-        if half.any():
-            probability = np.empty_like(logits, dtype=np.float64)
-            for h in range(2):
-                other = fit_temperature(logits[half != h], target[half != h])
-                probability[half == h] = softmax(logits[half == h] / other)
-            figures["calibration_error"] = reliability(probability, target).error
-            figures["calibration_error_before"] = reliability(softmax(logits), target).error
-        figures |= metrics_of(target, logits.argmax(1), classes)
-        return temperature, figures
+        return self.model
 
-
-def _window(here: NDArray[np.bool_], halo: int, align: int) -> tuple[slice, slice]:
-    """Smallest window in which the network sees all that it would see on the whole map."""
-    ends = [np.flatnonzero(here.any(axis=axis))[[0, -1]] for axis in (1, 0)]
-    rows, columns = (
-        slice(
-            max(int(first) - halo, 0) // align * align,
-            -(-(int(last) + 1 + halo) // align) * align,
+    def _train(
+        self, plan: Plan, preview: Scan | None, preview_every: int
+    ) -> Generator[SegmentationEvent, None, None]:
+        run = prepare_run(plan)
+        picture = None if preview is None else run.preview(preview)
+        yield SegmentationEvent(
+            "start", 0, plan.settings.epochs, 0.0, time.monotonic() - self.started
         )
-        for first, last in ends
-    )
-    return rows, columns
+        steps = training_steps(run, self.started, picture, preview_every)
+        is_trained = False
+        try:
+            for event in steps:
+                is_trained = is_trained or event.kind == "epoch"
+                yield event
+        finally:
+            # Closing puts the best weights back, so it comes before the model is made of them.
+            steps.close()
+            if is_trained:
+                self._run = run
+
+    def _keep(self, event: SegmentationEvent) -> None:
+        self.events.append(dataclasses.replace(event, preview=None))
+
+    def _model(self) -> Model | None:
+        if self._done is None and self._run is not None:
+            self._done = self._run.model(self.events, self._kind)
+        return self._done
 
 
 def class_weights(counts: NDArray[np.integer], balance: float) -> NDArray[np.float32]:
@@ -191,21 +91,15 @@ def class_weights(counts: NDArray[np.integer], balance: float) -> NDArray[np.flo
 
 
 def training_steps(
-    network: nn.Module,
-    crops: Crops,
-    held_out: HeldOut | None,
-    classes: int,
-    settings: TrainingSettings,
-    device: torch.device,
-    started: float,
-    preview: Callable[[], SegmentationResult] | None,
-    preview_every: int,
+    run: Run, started: float, preview: Callable[[], SegmentationResult] | None, preview_every: int
 ) -> Generator[SegmentationEvent, None, None]:
-    """Train `network` in place; closing the generator leaves the best weights in it."""
+    """Train the network of `run` in place; closing the generator leaves the best weights in it."""
+    settings, device, held_out = run.plan.settings, run.plan.device, run.held_out
+    crops = run.crops()
     # Crops are drawn class by class, so what the loss sees is counted, not what is painted.
+    classes = len(run.plan.classes)
     seen = np.zeros(classes, dtype=np.int64)
-    for number, (_, target) in zip(range(4), crops(1 << 20), strict=False):
-        del number
+    for _, target in itertools.islice(crops(1 << 20), 4):
         seen += np.bincount(target[target >= 0].numpy(), minlength=classes)
     for c in crops.used:
         seen[c] = max(seen[c], 1)
@@ -231,7 +125,7 @@ def training_steps(
         "held_out_loss" if judge else "loss", report_every=5,
         bfloat16=has_bfloat16(device),
     )  # fmt: skip
-    loop = train(network, batches, loss, schedule, held_out.metrics if held_out else None)
+    loop = train(run.network, batches, loss, schedule, held_out.metrics if held_out else None)
     last: TrainingEvent | None = None
     try:
         for event in loop:

@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_ebsdml._napari.segmenter.prediction_layers import agreement
 from napari_ebsdml._napari.segmenter.state import PredictOptions
+from napari_ebsdml._parallel import nth_of, part_of
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def train(
     """
     keeper.began = True
     first = request.targets[0]
-    training: Training | None = None
+    training: Training[Segmenter] | None = None
     reason, over = "", False
     try:
         yield "Loading torch"
@@ -222,18 +223,15 @@ def train(
     assert model is not None
     trained = Trained(model, reason)
     yield trained
+    segmenting = part_of(progress, _TRAINING_SHARE)
     for number, target in enumerate(request.targets):
         yield f"Segmenting {target.scan.name}"
-        done = _TRAINING_SHARE + (1 - _TRAINING_SHARE) * number / len(request.targets)
-        share = (1 - _TRAINING_SHARE) / len(request.targets)
-        yield predict(
-            model, target.scan, target.prepared, request.options,
-            lambda part, done=done, share=share: progress(done + share * part),  # type: ignore[misc]
-        )  # fmt: skip
+        part = nth_of(segmenting, number, len(request.targets))
+        yield predict(model, target.scan, target.prepared, request.options, part)
     return trained
 
 
-def _keep(training: Training | None, keeper: Keeper) -> None:
+def _keep(training: Training[Segmenter] | None, keeper: Keeper) -> None:
     model: Segmenter | None = None
     problem: Exception | None = None
     try:

@@ -1,0 +1,26 @@
+"""What a training leaves: everything that a prediction needs, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from napari_ebsdml.segmentation.data import Classes
+from napari_ebsdml.segmentation.network import UNet
+from napari_ebsdml.segmentation.normalise import Normaliser
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """Data of a trained model; see `Segmenter`, which adds what one does with them."""
+
+    network: UNet
+    channels: tuple[str, ...]
+    normaliser: Normaliser
+    classes: Classes
+    temperature: float
+    step: tuple[float, float]
+    phases: tuple[str, ...]
+    record: Mapping[str, Any]
+    metrics: Mapping[str, Any]
