@@ -15,6 +15,7 @@ from orix.quaternion import Rotation
 from napari_ebsdml.errors import EbsdmlError, FileFormatError, WriteError
 from napari_ebsdml.io import ang, read, write
 from napari_ebsdml.io.frames import FRAMES, multiply
+from tests.io.damage import read_or_error, same_rotation
 from tests.io.writers_text import (
     ANG_TOP,
     ang_astar,
@@ -39,12 +40,6 @@ def expected(points) -> np.ndarray:
     file = Rotation.from_euler(points.euler).data
     turned = multiply(file, np.array(FRAMES["edax"].specimen_turn))
     return np.where(points.phase[:, None] > 0, turned, 0)
-
-
-def same_rotation(a: np.ndarray, b: np.ndarray, tolerance: float = 1e-9) -> bool:
-    """Equal up to the sign of each quaternion."""
-    a, b = a.reshape(-1, 4), b.reshape(-1, 4)
-    return bool(np.minimum(abs(a - b).max(-1), abs(a + b).max(-1)).max() < tolerance)
 
 
 @pytest.mark.parametrize("variant", ["old", "new", "cropped"])
@@ -198,13 +193,6 @@ def test_writing_to_a_bad_place(tmp_path):
     with pytest.raises(WriteError, match="could not be written"):
         write(tmp_path / "folder.ang", scan)
     assert not list(tmp_path.glob(".*.part"))
-
-
-def read_or_error(path: Path):
-    try:
-        return read(path)
-    except EbsdmlError as error:
-        return error
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from orix.quaternion import Rotation
 
-from napari_ebsdml.errors import EbsdmlError, FileFormatError, InputError, UnsupportedFormatError
+from napari_ebsdml.errors import FileFormatError, InputError, UnsupportedFormatError
 from napari_ebsdml.io._assemble import scan_from_raw
 from napari_ebsdml.io.bruker_h5 import FORMAT
+from tests.io.damage import check_map_or_error, edit, hurt_hdf5
 from tests.io.writers_hdf5 import write_bruker
 
 ROI = np.array(
@@ -149,17 +150,9 @@ def test_two_scans(tmp_path: Path) -> None:
 def test_other_grids_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "map.h5"
     write_bruker(path)
-    _edit(path, "Header/Grid Type", np.array([b"hexagonal"]))
+    edit(path, "Scan 0/EBSD/Header/Grid Type", np.array([b"hexagonal"]))
     with pytest.raises(UnsupportedFormatError, match="hexagonal"):
         FORMAT.read(path, None)
-
-
-def _edit(path: Path, name: str, values: object) -> None:
-    with h5py.File(path, "a") as file:
-        group = file["Scan 0/EBSD"]
-        del group[name]
-        if values is not None:
-            group[name] = values
 
 
 @pytest.mark.parametrize(
@@ -181,7 +174,7 @@ def _edit(path: Path, name: str, values: object) -> None:
 def test_damage_is_named(tmp_path: Path, name: str, values: object, reason: str) -> None:
     path = tmp_path / "map.h5"
     write_bruker(path)
-    _edit(path, name, values)
+    edit(path, f"Scan 0/EBSD/{name}", values)
     with pytest.raises(FileFormatError, match=reason) as caught:
         FORMAT.read(path, None)
     assert str(path) in str(caught.value)
@@ -190,7 +183,7 @@ def test_damage_is_named(tmp_path: Path, name: str, values: object, reason: str)
 def test_points_that_belong_nowhere(tmp_path: Path) -> None:
     path = tmp_path / "map.h5"
     write_bruker(path, beam=False)
-    _edit(path, "Header/NCOLS", np.int32(7))
+    edit(path, "Scan 0/EBSD/Header/NCOLS", np.int32(7))
     with pytest.raises(FileFormatError, match="30 points for 5 rows x 7 columns"):
         FORMAT.read(path, None)
 
@@ -206,36 +199,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @given(data=st.data())
 def test_any_damage_gives_a_map_or_one_clear_error(sound: bytes, tmp_path: Path, data) -> None:
     path = tmp_path / "hurt.h5"
-    path.write_bytes(sound)
-    kind = data.draw(st.sampled_from(["delete", "replace", "cut"]))
-    if kind == "cut":
-        path.write_bytes(sound[: data.draw(st.integers(0, len(sound) - 1))])
-    else:
-        names: list[str] = []
-        with h5py.File(path) as file:
-            file["Scan 0/EBSD"].visit(names.append)
-        n = int(ROI.sum())
-        odd = [
-            np.float32("nan"),
-            np.int64(-5),
-            np.zeros(0),
-            np.full(n, np.inf),
-            b"text",
-            np.zeros((2, 3, 4, 5)),
-            np.full(n, 1e30),
-            h5py.Empty("f4"),
-            np.uint64(2**63),
-            np.full(n, 3, "i4"),
-        ]
-        value = data.draw(st.sampled_from(odd)) if kind == "replace" else None
-        _edit(path, data.draw(st.sampled_from(sorted(names))), value)
-    message = str(path)
-    try:
-        for scan in FORMAT.scans(path):
-            assert read(path, scan).shape[0] >= 1
-    except EbsdmlError as error:
-        message = str(error)
-    assert str(path) in message
+    hurt_hdf5(path, sound, data, int(ROI.sum()), "Scan 0/EBSD")
+    check_map_or_error(FORMAT, path)
 
 
 def test_pattern_centres_of_a_region_lie_at_their_pixels(tmp_path: Path) -> None:

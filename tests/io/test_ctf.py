@@ -23,6 +23,7 @@ from napari_ebsdml.errors import (
 from napari_ebsdml.io import ctf as ctf_format
 from napari_ebsdml.io import read, write
 from napari_ebsdml.io.frames import FRAMES, crystal_turn, multiply
+from tests.io.damage import read_or_error, same_rotation
 from tests.io.writers_text import CTF_TITLES, ctf, make_points
 
 CONJUGATE = np.array([1.0, -1, -1, -1])
@@ -42,12 +43,6 @@ def expected(points) -> np.ndarray:
     turned = multiply(crystal_turn(frame), q)
     q = np.where(points.phase[:, None] == 2, turned, q)
     return np.where(points.phase[:, None] > 0, q, 0)
-
-
-def same_rotation(a: np.ndarray, b: np.ndarray, tolerance: float = 1e-9) -> bool:
-    a, b = a.reshape(-1, 4), b.reshape(-1, 4)
-    off = np.minimum(abs(a - b).max(-1), abs(a + b).max(-1))
-    return bool(off.max(initial=0) < tolerance)
 
 
 @pytest.mark.parametrize("writer", ["oxford", "bruker", "emsoft", "astar", "mtex"])
@@ -200,13 +195,6 @@ def test_writing_to_a_bad_place(tmp_path):
     scan = read(store(tmp_path, ctf(make_points())))
     with pytest.raises(WriteError, match="no folder"):
         write(tmp_path / "absent" / "map.ctf", scan)
-
-
-def read_or_error(path: Path):
-    try:
-        return read(path)
-    except EbsdmlError as error:
-        return error
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from orix.quaternion import Rotation
 
-from napari_ebsdml.errors import EbsdmlError, FileFormatError, InputError, UnsupportedFormatError
+from napari_ebsdml.errors import FileFormatError, InputError, UnsupportedFormatError
 from napari_ebsdml.io._assemble import scan_from_raw
 from napari_ebsdml.io.edax_h5 import FORMAT
 from napari_ebsdml.io.frames import FRAMES
+from tests.io.damage import check_map_or_error, edit, hurt_hdf5
 from tests.io.writers_hdf5 import write_edax
 
 
@@ -212,13 +213,6 @@ def test_project_files_are_refused_with_a_way_out(tmp_path: Path) -> None:
             action(path)
 
 
-def _edit(path: Path, name: str, values: object) -> None:
-    with h5py.File(path, "a") as file:
-        del file[name]
-        if values is not None:
-            file[name] = values
-
-
 @pytest.mark.parametrize(
     ("name", "values", "reason"),
     [
@@ -242,7 +236,7 @@ def _edit(path: Path, name: str, values: object) -> None:
 def test_damage_is_named(tmp_path: Path, name: str, values: object, reason: str) -> None:
     path = tmp_path / "map.h5"
     write_edax(path)
-    _edit(path, f"Scan_1/EBSD/{name}", values)
+    edit(path, f"Scan_1/EBSD/{name}", values)
     with pytest.raises(FileFormatError, match=reason) as caught:
         FORMAT.read(path, None)
     assert str(path) in str(caught.value)
@@ -259,31 +253,5 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @given(data=st.data())
 def test_any_damage_gives_a_map_or_one_clear_error(sound: bytes, tmp_path: Path, data) -> None:
     path = tmp_path / "hurt.h5"
-    path.write_bytes(sound)
-    kind = data.draw(st.sampled_from(["delete", "replace", "cut"]))
-    if kind == "cut":
-        path.write_bytes(sound[: data.draw(st.integers(0, len(sound) - 1))])
-    else:
-        names: list[str] = []
-        with h5py.File(path) as file:
-            file.visit(names.append)
-        odd = [
-            np.float32("nan"),
-            np.int64(-5),
-            np.zeros(0),
-            np.full(30, np.inf),
-            b"text",
-            np.zeros((2, 3, 4, 5)),
-            np.full(30, 1e30),
-            h5py.Empty("f4"),
-            np.uint64(2**63),
-        ]
-        value = data.draw(st.sampled_from(odd)) if kind == "replace" else None
-        _edit(path, data.draw(st.sampled_from(sorted(names))), value)
-    message = str(path)
-    try:
-        for scan in FORMAT.scans(path):
-            assert read(path, scan).shape[0] >= 1
-    except EbsdmlError as error:
-        message = str(error)
-    assert str(path) in message
+    hurt_hdf5(path, sound, data, 30)
+    check_map_or_error(FORMAT, path)

@@ -20,13 +20,6 @@ ROWS, COLUMNS = 5, 4
 
 
 @pytest.fixture(scope="module")
-def kp():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip("kikuchipy")
-
-
-@pytest.fixture(scope="module")
 def data_folder(kp) -> Path:
     return Path(kp.__file__).parent / "data"
 

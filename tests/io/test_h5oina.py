@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from orix.quaternion import Rotation
 
-from napari_ebsdml.errors import EbsdmlError, FileFormatError, InputError
+from napari_ebsdml.errors import FileFormatError, InputError
 from napari_ebsdml.io import _hdf5, _hdf5_patterns, _lazy_patterns
 from napari_ebsdml.io._assemble import scan_from_raw
 from napari_ebsdml.io.frames import FRAMES
 from napari_ebsdml.io.h5oina import FORMAT
+from tests.io.damage import check_map_or_error, edit, hurt_hdf5
 from tests.io.writers_hdf5 import write_h5oina
 
 
@@ -136,7 +137,7 @@ def test_a_file_changed_after_opening_is_refused_when_patterns_are_read(
         path.unlink()
     else:
         shape, dtype = ((20, 6, 8), "u2") if change == "other numbers" else ((21, 6, 8), "u1")
-        _edit(path, "1/EBSD/Data/Processed Patterns", np.zeros(shape, dtype))
+        edit(path, "1/EBSD/Data/Processed Patterns", np.zeros(shape, dtype))
     with pytest.raises(FileFormatError, match="Processed Patterns") as caught:
         scan.patterns[0, 0].compute()
     reason = "could not be read" if change == "gone" else "the file was changed after"
@@ -276,13 +277,6 @@ def test_another_rotation_is_said(tmp_path: Path) -> None:
     assert any("30.0 degrees" in text for text in FORMAT.read(path, None).warnings)
 
 
-def _edit(path: Path, name: str, values: object) -> None:
-    with h5py.File(path, "a") as file:
-        del file[name]
-        if values is not None:
-            file[name] = values
-
-
 @pytest.mark.parametrize(
     ("name", "values", "reason"),
     [
@@ -308,7 +302,7 @@ def _edit(path: Path, name: str, values: object) -> None:
 def test_damage_is_named(tmp_path: Path, name: str, values: object, reason: str) -> None:
     path = tmp_path / "map.h5oina"
     write_h5oina(path)
-    _edit(path, name, values)
+    edit(path, name, values)
     with pytest.raises(FileFormatError, match=reason) as caught:
         FORMAT.read(path, None)
     assert str(path) in str(caught.value)
@@ -317,7 +311,7 @@ def test_damage_is_named(tmp_path: Path, name: str, values: object, reason: str)
 def test_a_file_without_ebsd_says_what_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "eds.h5oina"
     write_h5oina(path, eds=True)
-    _edit(path, "1/EBSD", None)
+    edit(path, "1/EBSD", None)
     for action in (FORMAT.scans, lambda p: FORMAT.read(p, None)):
         with pytest.raises(FileFormatError, match="no EBSD map, but EDS"):
             action(path)
@@ -338,43 +332,12 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-def _datasets(path: Path) -> list[str]:
-    names: list[str] = []
-    with h5py.File(path) as file:
-        file.visit(names.append)
-    return sorted(names)
-
-
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_damage_gives_a_map_or_one_clear_error(sound: bytes, tmp_path: Path, data) -> None:
     path = tmp_path / "hurt.h5oina"
-    path.write_bytes(sound)
-    kind = data.draw(st.sampled_from(["delete", "replace", "cut"]))
-    if kind == "cut":
-        path.write_bytes(sound[: data.draw(st.integers(0, len(sound) - 1))])
-    else:
-        name = data.draw(st.sampled_from(_datasets(path)))
-        odd = [
-            np.float32("nan"),
-            np.int64(-5),
-            np.zeros(0),
-            np.full((20, 1), np.inf),
-            b"text",
-            np.zeros((2, 3, 4, 5)),
-            np.full((20, 3), 1e30),
-            h5py.Empty("f4"),
-            np.uint64(2**63),
-        ]
-        value = data.draw(st.sampled_from(odd)) if kind == "replace" else None
-        _edit(path, name, value)
-    message = str(path)
-    try:
-        for scan in FORMAT.scans(path):
-            assert read(path, scan).shape[0] >= 1
-    except EbsdmlError as error:
-        message = str(error)
-    assert str(path) in message
+    hurt_hdf5(path, sound, data, 20)
+    check_map_or_error(FORMAT, path)
 
 
 @pytest.mark.parametrize("value", [0, 1, np.nan, -5, 1e9])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import pickle
 import shutil
-import warnings
 from pathlib import Path
 
 import h5py
@@ -18,13 +17,6 @@ from napari_ebsdml.errors import EbsdmlError, FileFormatError
 from napari_ebsdml.io._assemble import scan_from_raw
 from napari_ebsdml.io.frames import FRAMES, multiply
 from napari_ebsdml.io.kikuchipy_h5 import FORMAT, read, scans, sniff
-
-
-@pytest.fixture(scope="module")
-def kp():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip("kikuchipy")
 
 
 @pytest.fixture(scope="module")

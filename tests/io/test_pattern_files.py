@@ -22,13 +22,6 @@ from napari_ebsdml.io._companion import map_beside
 
 
 @pytest.fixture(scope="module")
-def kp():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip("kikuchipy")
-
-
-@pytest.fixture(scope="module")
 def folder(kp) -> Path:
     return Path(kp.__file__).parent / "data"
 
@@ -378,7 +371,7 @@ def test_map_beside(tmp_path):
 
 
 def test_map_beside_is_attached(tmp_path):
-    from writers_channel5 import Project, grains
+    from tests.io.writers_channel5 import Project, grains
 
     ebsdml = pytest.importorskip("napari_ebsdml")
     Project((3, 4), grains(3, 4)).write(tmp_path, "map")
