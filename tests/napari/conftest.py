@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
 from orix.crystal_map import Phase, PhaseList
+from qtpy.QtWidgets import QApplication
+from superqt.utils import WorkerBase
 
 from napari_ebsdml import Scan, Source
+from tests.napari.docks import PLUGIN
 
 MakeScan = Callable[..., Scan]
 
@@ -20,6 +27,32 @@ def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "user-data"
     monkeypatch.setenv("EBSDML_DATA_DIR", str(folder))
     return folder
+
+
+@pytest.fixture
+def registered(plugin_settings: None, npe2pm: Any) -> Iterator[None]:
+    """The plugin alone, with settings of its own that start from the defaults."""
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
+    notification_manager.records.clear()
+    yield
+    WorkerBase.await_workers(5000)
+
+
+@pytest.fixture
+def viewer(registered: None, make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
+    """Window of napari that knows the plugin."""
+    yield make_napari_viewer()
+    # A worker that outlives its test would keep the window alive.
+    WorkerBase.await_workers(5000)
+    QApplication.processEvents()
+
+
+@pytest.fixture
+def model(registered: None) -> Iterator[ViewerModel]:
+    """The layers and the rest of a viewer without its window, which takes a second to make."""
+    yield ViewerModel()
+    WorkerBase.await_workers(5000)
+    QApplication.processEvents()
 
 
 @pytest.fixture

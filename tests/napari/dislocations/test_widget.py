@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from napari.utils.notifications import notification_manager
-from npe2 import PluginManifest
 from orix.crystal_map import Phase
 from qtpy.QtWidgets import QApplication
 
@@ -33,7 +31,6 @@ from napari_ebsdml._napari.dislocations.layers import (
     validity,
 )
 from napari_ebsdml._napari.dislocations.widget import DislocationWidget, compute_density
-from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.gnd.layers import RESULT
 from napari_ebsdml._napari.gnd.widget import GndWidget
 from napari_ebsdml._napari.shell.fields import Number
@@ -54,8 +51,7 @@ from napari_ebsdml.dislocations.taylor import taylor_stress
 from napari_ebsdml.dislocations.train import Recipe, card_of
 from napari_ebsdml.learning.model_file import save_model
 from napari_ebsdml.samples import deformed
-
-PLUGIN = "napari-ebsdml"
+from tests.napari.docks import add_map, compute, layer, open_dock
 
 
 def bent(curvature: float = 0.5, name: str = "bent") -> Scan:
@@ -76,33 +72,10 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def viewer(plugin_settings: None, npe2pm: Any, make_napari_viewer: Callable[..., Any]) -> Any:
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
-    notification_manager.records.clear()
-    return make_napari_viewer()
-
-
-def add(viewer: Any, scan: Scan) -> None:
-    for data, options, kind in map_layers(scan):
-        getattr(viewer, f"add_{kind}")(data, **options)
-
-
 def dock(viewer: Any, model: Path) -> DislocationWidget:
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Dislocation density")
-    assert isinstance(widget, DislocationWidget)
+    widget = open_dock(viewer, "Dislocation density", DislocationWidget)
     widget.model_form.set_model(model)
     return widget
-
-
-def compute(widget: Any, qtbot: Any, expect: str = "done") -> None:
-    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000) as over:
-        widget.compute()
-    assert over.args == [expect], widget.tasks.status.text()
-
-
-def layer(viewer: Any, part: str) -> Any:
-    return next(one for one in viewer.layers if part in one.name)
 
 
 def total_of(in_range: Any, valid: Any, mean: Any, std: Any) -> Any:
@@ -112,7 +85,7 @@ def total_of(in_range: Any, valid: Any, mean: Any, std: Any) -> Any:
 
 def test_layers_hide_what_is_out_of_range(viewer: Any, qtbot: Any, model_file: Path) -> None:
     scan = bent()
-    add(viewer, scan)
+    add_map(viewer, scan)
     widget = dock(viewer, model_file)
     assert [widget.source.itemData(n) for n in range(widget.source.count())] == [False]
     assert not widget.gnd_form.isHidden()
@@ -180,7 +153,7 @@ def test_uses_a_gnd_density_that_is_there(
     viewer: Any, qtbot: Any, model_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan = bent()
-    add(viewer, scan)
+    add_map(viewer, scan)
     widget = dock(viewer, model_file)
     gnd_widget = GndWidget(viewer)
     qtbot.addWidget(gnd_widget)
@@ -204,8 +177,8 @@ def test_uses_a_gnd_density_that_is_there(
 
 def test_rise_between_two_scans(viewer: Any, qtbot: Any, model_file: Path) -> None:
     before, after = bent(0.1, "before"), bent(1.0, "after")
-    add(viewer, before)
-    add(viewer, after)
+    add_map(viewer, before)
+    add_map(viewer, after)
     widget = dock(viewer, model_file)
     widget.model_form.extrapolate.setChecked(True)
     for scan in (before, after):
@@ -226,7 +199,7 @@ def test_rise_between_two_scans(viewer: Any, qtbot: Any, model_file: Path) -> No
 
 
 def test_errors_are_one_sentence(viewer: Any, qtbot: Any, model_file: Path) -> None:
-    add(viewer, dataclasses.replace(bent(), step=(0.5, 0.8)))
+    add_map(viewer, dataclasses.replace(bent(), step=(0.5, 0.8)))
     widget = dock(viewer, model_file)
     compute(widget, qtbot, "failed")
     assert "square pixels" in widget.tasks.status.text()

@@ -10,13 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from napari.utils.notifications import notification_manager
-from npe2 import PluginManifest
 from orix.crystal_map import Phase, PhaseList
 from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import Scan, Source
-from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.gnd import widget as gnd_widget
 from napari_ebsdml._napari.gnd.form import GND_FIELDS, LEAVE_OUT
 from napari_ebsdml._napari.gnd.layers import RESULT, further_layers, log_limits
@@ -25,8 +22,7 @@ from napari_ebsdml._napari.shell.settings import remembered
 from napari_ebsdml.dislocations.averages import gnd_averages
 from napari_ebsdml.dislocations.gnd import gnd_density
 from napari_ebsdml.samples import deformed
-
-PLUGIN = "napari-ebsdml"
+from tests.napari.docks import add_map, compute, layer, open_dock
 
 
 def bent(noise: float = 0.15, name: str = "bent") -> Scan:
@@ -35,37 +31,13 @@ def bent(noise: float = 0.15, name: str = "bent") -> Scan:
     return dataclasses.replace(scan, source=Source(path=Path(f"{name}.ang")))
 
 
-@pytest.fixture
-def viewer(plugin_settings: None, npe2pm: Any, make_napari_viewer: Callable[..., Any]) -> Any:
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
-    notification_manager.records.clear()
-    return make_napari_viewer()
-
-
-def add(viewer: Any, scan: Scan) -> None:
-    for data, options, kind in map_layers(scan):
-        getattr(viewer, f"add_{kind}")(data, **options)
-
-
 def dock(viewer: Any) -> GndWidget:
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "GND density")
-    assert isinstance(widget, GndWidget)
-    return widget
-
-
-def compute(widget: GndWidget, qtbot: Any, expect: str = "done") -> None:
-    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000) as over:
-        widget.compute()
-    assert over.args == [expect], widget.tasks.status.text()
-
-
-def layer(viewer: Any, part: str) -> Any:
-    return next(one for one in viewer.layers if part in one.name)
+    return open_dock(viewer, "GND density", GndWidget)
 
 
 def test_density_noise_grains_and_systems(viewer: Any, qtbot: Any, tmp_path: Path) -> None:
     scan = bent()
-    add(viewer, scan)
+    add_map(viewer, scan)
     widget = dock(viewer)
     assert [box.currentText() for box in widget.settings_form.choices.values()] == ["auto: bcc"]
     compute(widget, qtbot)
@@ -131,11 +103,11 @@ def test_density_noise_grains_and_systems(viewer: Any, qtbot: Any, tmp_path: Pat
 
 
 def test_histogram_counts_every_pixel_and_follows_the_layer(viewer: Any, qtbot: Any) -> None:
-    add(viewer, bent())
+    add_map(viewer, bent())
     widget = dock(viewer)
     compute(widget, qtbot)
     assert widget.result is not None
-    axes, bar = widget.histogram._figure.axes
+    axes, bar = widget.histogram.figure.axes
     stairs = [patch for patch in axes.patches if hasattr(patch, "get_data")]
     assert len(stairs) == 2
     counted = stairs[-1].get_data().values.sum()
@@ -146,7 +118,7 @@ def test_histogram_counts_every_pixel_and_follows_the_layer(viewer: Any, qtbot: 
     shown = layer(viewer, "GND density [")
     before = bar.collections[0].get_array().copy()
     shown.contrast_limits = (shown.contrast_limits[0], shown.contrast_limits[1] - 0.5)
-    after = widget.histogram._figure.axes[1].collections[0].get_array()
+    after = widget.histogram.figure.axes[1].collections[0].get_array()
     assert not np.array_equal(before, after)
     # The layer gone, so is what was said of it.
     viewer.layers.remove(shown)
@@ -156,8 +128,8 @@ def test_histogram_counts_every_pixel_and_follows_the_layer(viewer: Any, qtbot: 
 
 def test_result_stays_with_its_scan(viewer: Any, qtbot: Any) -> None:
     first, second = bent(name="first"), bent(0.3, name="second")
-    add(viewer, first)
-    add(viewer, second)
+    add_map(viewer, first)
+    add_map(viewer, second)
     widget = dock(viewer)
     widget.chooser.scan = first
     with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000):
@@ -183,7 +155,7 @@ def test_phases_without_known_slip_systems(viewer: Any, qtbot: Any) -> None:
     scan = dataclasses.replace(
         scan, phase_id=half, phases=PhaseList({0: scan.phases[scan.phases.ids[0]], 1: odd})
     )
-    add(viewer, scan)
+    add_map(viewer, scan)
     widget = dock(viewer)
     boxes = widget.settings_form.choices
     assert boxes[1].currentData() == LEAVE_OUT
@@ -216,7 +188,7 @@ def test_cancel(viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Non
             ended.set()
 
     monkeypatch.setattr(gnd_widget, "compute_gnd", slow)
-    add(viewer, bent())
+    add_map(viewer, bent())
     widget = dock(viewer)
     count = len(viewer.layers)
     with qtbot.waitSignal(widget.tasks.stopped, timeout=5000) as over:

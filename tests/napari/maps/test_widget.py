@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +10,17 @@ import dask.array as da
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.utils.notifications import notification_manager
-from npe2 import PluginManifest
 from orix.crystal_map import Phase, PhaseList
-from qtpy.QtWidgets import QApplication
-from superqt.utils import WorkerBase
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Scan, Source
-from napari_ebsdml._napari.files.map_layers import map_layers, stack_layers
+from napari_ebsdml._napari.files.map_layers import stack_layers
 from napari_ebsdml._napari.maps.results import MapResult, map_results
 from napari_ebsdml._napari.maps.widget import MapsWidget
 from napari_ebsdml._napari.shell.layers import layers_of
 from napari_ebsdml.maps import MapSettings
+from tests.napari.docks import PLUGIN, add_map, open_dock, wait_until_done
 
-PLUGIN = "napari-ebsdml"
 ROWS, COLUMNS = 12, 16
 
 
@@ -62,61 +58,24 @@ def scan() -> Scan:
     )  # fmt: skip
 
 
-@pytest.fixture
-def viewer(
-    plugin_settings: None, npe2pm: Any, make_napari_viewer: Callable[..., Any]
-) -> Iterator[Any]:
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
-    notification_manager.records.clear()
-    viewer = make_napari_viewer()
-    yield viewer
-    # A worker that outlives its test would keep the window alive.
-    WorkerBase.await_workers(5000)
-    QApplication.processEvents()
-
-
-def _open(viewer: Any, scan: Scan) -> None:
-    for data, options, kind in map_layers(scan):
-        getattr(viewer, f"add_{kind}")(data, **options)
-
-
 def _dock(viewer: Any) -> MapsWidget:
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "EBSD maps")
-    assert isinstance(widget, MapsWidget)
-    return widget
+    return open_dock(viewer, "EBSD maps", MapsWidget)
 
 
 @pytest.fixture
 def docked(viewer: Any, scan: Scan) -> MapsWidget:
-    _open(viewer, scan)
+    add_map(viewer, scan)
     return _dock(viewer)
 
 
 @pytest.fixture
-def model(plugin_settings: None, npe2pm: Any) -> ViewerModel:
-    """The layers and the rest of a viewer without its window, which takes a second to make."""
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
-    notification_manager.records.clear()
-    return ViewerModel()
-
-
-@pytest.fixture
 def widget(qtbot: Any, model: ViewerModel, scan: Scan) -> Iterator[MapsWidget]:
-    _open(model, scan)
+    add_map(model, scan)
     widget = MapsWidget(model)
     qtbot.addWidget(widget)
     widget.show()
     yield widget
     widget.tasks.stop()
-    WorkerBase.await_workers(5000)
-    QApplication.processEvents()
-
-
-def _finish(qtbot: Any, widget: MapsWidget, how: str = "done") -> None:
-    if widget.tasks.running:
-        with qtbot.waitSignal(widget.tasks.stopped, timeout=20_000) as stopped:
-            pass
-        assert stopped.args == [how], widget.tasks.status.text()
 
 
 def _compute(qtbot: Any, widget: MapsWidget, how: str = "done", **values: Any) -> None:
@@ -126,7 +85,7 @@ def _compute(qtbot: Any, widget: MapsWidget, how: str = "done", **values: Any) -
     widget.tasks.run_button.click()
     assert widget.tasks.running
     assert not widget.tasks.run_button.isEnabled()
-    _finish(qtbot, widget, how)
+    wait_until_done(widget, qtbot, how)
     assert widget.tasks.run_button.isEnabled()
     assert not widget.tasks.cancel_button.isEnabled()
 
@@ -210,7 +169,7 @@ def test_all_other_maps(qtbot: Any, viewer: Any, scan: Scan) -> None:
         quaternions=scan.quaternions, phase_id=scan.phase_id, phases=scan.phases, step=scan.step,
         prop=scan.prop, patterns=da.from_array(patterns), source=scan.source,
     )  # fmt: skip
-    _open(viewer, with_patterns)
+    add_map(viewer, with_patterns)
     widget = _dock(viewer)
     _compute(
         qtbot, widget, ipf=True, direction="own", direction_x=1, direction_y=1, direction_z=0,
@@ -280,14 +239,14 @@ def test_results_belong_to_the_scan_chosen_at_the_start(
         quaternions=scan.quaternions, phase_id=scan.phase_id, phases=scan.phases, step=scan.step,
         prop=scan.prop, source=Source(path=Path("other.ctf")),
     )  # fmt: skip
-    _open(model, other)
+    add_map(model, other)
     chooser = widget.chooser
     assert [chooser.itemText(i) for i in range(2)] == ["bicrystal", "other"]
     widget.settings_form.set_values({"grains": False, "boundaries": False})
     widget.tasks.run_button.click()
     chooser.setCurrentIndex(1)
     assert widget.scan is other
-    _finish(qtbot, widget)
+    wait_until_done(widget, qtbot)
     assert _layer(model, "KAM") in layers_of(model, scan)
     # The figures shown are those of the chosen scan.
     _compute(qtbot, widget, grains=True)

@@ -103,7 +103,7 @@ def test_slow_disk_never_blocks_and_the_latest_click_wins(
     wait_for(qtbot, panel, Pixel(scan, 5, 0))
     # The one that hung comes late, and nobody wants it any more.
     source.gates[0].set()
-    qtbot.waitUntil(lambda: not panel.feed._running, timeout=5000)
+    qtbot.waitUntil(lambda: not panel.feed.running, timeout=5000)
     assert panel.pattern.pixel == (5, 0)
     assert not panel.feed.waiting
 
@@ -131,10 +131,10 @@ def test_another_map_is_not_shown_under_the_name_of_this_one(
     qtbot.waitUntil(lambda: source.asked == [1], timeout=5000)
     panel.show_pixel(Pixel(make_scan(), 1, 1))  # without patterns
     source.gates[1].set()
-    qtbot.waitUntil(lambda: not panel.feed._running, timeout=5000)
+    qtbot.waitUntil(lambda: not panel.feed.running, timeout=5000)
     assert panel.pattern is None
     assert panel.canvas.picture() is None
-    assert "This map has no patterns" in panel.canvas._hint
+    assert "This map has no patterns" in panel.canvas.hint
 
 
 def test_patterns_that_cannot_be_read(
@@ -147,8 +147,8 @@ def test_patterns_that_cannot_be_read(
     lost = zeros.map_blocks(vanish, dtype=np.uint8, meta=np.empty((0,) * 4, np.uint8))
     notification_manager.records.clear()
     panel.show_pixel(Pixel(make_scan(patterns=lost), 2, 2))
-    qtbot.waitUntil(lambda: "the share is gone" in panel.canvas._hint, timeout=5000)
-    assert panel.canvas._hint.startswith("steel.ang: patterns could not be read")
+    qtbot.waitUntil(lambda: "the share is gone" in panel.canvas.hint, timeout=5000)
+    assert panel.canvas.hint.startswith("steel.ang: patterns could not be read")
     assert panel.pattern is None
     assert not notification_manager.records
     assert not panel.copy_button.isEnabled()

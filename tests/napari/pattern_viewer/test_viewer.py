@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +15,24 @@ from napari.components import ViewerModel
 from npe2 import PluginManifest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication
-from superqt.utils import WorkerBase
 
 from napari_ebsdml import InputError, Scan
-from napari_ebsdml._napari.files.map_layers import map_layers, stack_layers
+from napari_ebsdml._napari.files.map_layers import stack_layers
 from napari_ebsdml._napari.pattern_viewer.panel import DISPLAY, SECTION
 from napari_ebsdml._napari.pattern_viewer.picker import MARKER
 from napari_ebsdml._napari.pattern_viewer.save import pixels
 from napari_ebsdml._napari.pattern_viewer.viewer import PatternViewer
 from napari_ebsdml._napari.shell.fields import Number
 from napari_ebsdml._napari.shell.layers import layers_of
+from tests.napari.docks import PLUGIN, add_map, open_dock
 
 MakeScan = Callable[..., Scan]
 Opener = Callable[[], PatternViewer]
-PLUGIN = "napari-ebsdml"
-
-
-@pytest.fixture
-def registered(plugin_settings: None, npe2pm: Any) -> Iterator[None]:
-    """The plugin alone, with settings of its own that start from the defaults."""
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
-    yield
-    WorkerBase.await_workers(5000)
 
 
 @pytest.fixture
 def viewer(registered: None, make_napari_viewer: Callable[..., Any]) -> Any:
     return make_napari_viewer(show=True)
-
-
-@pytest.fixture
-def model(registered: None) -> ViewerModel:
-    """The layers and the rest of a viewer without its window, which takes a second to make."""
-    return ViewerModel()
 
 
 @pytest.fixture
@@ -75,14 +60,8 @@ def with_patterns(make_scan: MakeScan, seed: int = 0, **changes: Any) -> Scan:
     return make_scan(patterns=da.from_array(patterns, chunks=(1, 8, 12, 15)), **changes)
 
 
-def show(viewer: Any, scan: Scan, *where: float) -> None:
-    for data, options, kind in map_layers(scan, where or (0.0, 0.0)):
-        getattr(viewer, f"add_{kind}")(data, **options)
-
-
 def open_widget(viewer: Any) -> PatternViewer:
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Pattern viewer")
-    assert isinstance(widget, PatternViewer)
+    widget = open_dock(viewer, "Pattern viewer", PatternViewer)
     # The dock takes its place, and the canvas what is left.
     for _ in range(10):
         QApplication.processEvents()
@@ -142,7 +121,7 @@ def press_key(viewer: Any, key: str) -> None:
 def test_the_middle_is_shown_at_once_and_a_click_shows_another(
     qtbot: Any, viewer: Any, scan: Scan
 ) -> None:
-    show(viewer, scan, 2.0, 3.0)
+    add_map(viewer, scan, 2.0, 3.0)
     active = viewer.layers.selection.active
     widget = open_widget(viewer)
     wait_for(qtbot, widget, scan, 3, 4)
@@ -176,7 +155,7 @@ def test_the_middle_is_shown_at_once_and_a_click_shows_another(
 
 
 def test_drag_browses_and_does_not_move_the_map(qtbot: Any, viewer: Any, scan: Scan) -> None:
-    show(viewer, scan)
+    add_map(viewer, scan)
     widget = open_widget(viewer)
     chosen: list[Any] = []
     widget.pixel_changed.connect(lambda _, row, column: chosen.append((row, column)))
@@ -198,7 +177,7 @@ def test_drag_browses_and_does_not_move_the_map(qtbot: Any, viewer: Any, scan: S
 
 
 def test_painting_is_left_alone(qtbot: Any, viewer: Any, scan: Scan) -> None:
-    show(viewer, scan)
+    add_map(viewer, scan)
     widget = open_widget(viewer)
     strokes = viewer.add_labels(np.zeros((6, 8), dtype=np.int32), scale=scan.step)
     strokes.mode = "paint"
@@ -216,7 +195,7 @@ def test_painting_is_left_alone(qtbot: Any, viewer: Any, scan: Scan) -> None:
 def test_arrow_keys_and_overlays(
     qtbot: Any, model: ViewerModel, undocked: Opener, scan: Scan
 ) -> None:
-    show(model, scan)
+    add_map(model, scan)
     widget = undocked()
     widget.show_pixel(scan, 0, 7)
     press_key(model, "Down")
@@ -265,8 +244,8 @@ def test_stack_follows_the_slider(
 
 def test_maps_side_by_side(qtbot: Any, viewer: Any, make_scan: MakeScan) -> None:
     left, right = (with_patterns(make_scan, seed, path=Path(f"{seed}.ang")) for seed in (1, 2))
-    show(viewer, left, 0.0, 0.0)
-    show(viewer, right, 0.0, 3.0)
+    add_map(viewer, left, 0.0, 0.0)
+    add_map(viewer, right, 0.0, 3.0)
     widget = open_widget(viewer)
     mouse(qtbot, viewer, (1.0, 3.5))
     assert widget.pixel == (right, 2, 2)
@@ -283,18 +262,18 @@ def test_maps_without_patterns_say_how_to_get_them(
     qtbot: Any, model: ViewerModel, undocked: Opener, make_scan: MakeScan
 ) -> None:
     bare = make_scan()
-    show(model, bare)
+    add_map(model, bare)
     widget = undocked()
     assert widget.pixel == (bare, 3, 4)
     assert widget.pattern is None
-    assert "This map has no patterns" in widget.canvas._hint
-    assert ".up1" in widget.canvas._hint
+    assert "This map has no patterns" in widget.canvas.hint
+    assert ".up1" in widget.canvas.hint
     assert "Ferrite" in widget.details.text()
     assert not widget.tasks.run_button.isEnabled()
     assert not widget.panel.save_button.isEnabled()
     # A map with patterns is what one wants to see here once it is open.
     other = with_patterns(make_scan, path=Path("b.ang"))
-    show(model, other, 0.0, 4.0)
+    add_map(model, other, 0.0, 4.0)
     wait_for(qtbot, widget, other, 3, 4)
     assert widget.tasks.run_button.isEnabled()
 
@@ -304,8 +283,8 @@ def test_nothing_open_and_everything_removed(
 ) -> None:
     widget = undocked()
     assert widget.pixel is None
-    assert "Open an EBSD map" in widget.canvas._hint
-    show(model, scan)
+    assert "Open an EBSD map" in widget.canvas.hint
+    add_map(model, scan)
     wait_for(qtbot, widget, scan, 3, 4)
     for layer in layers_of(model, scan):
         model.layers.remove(layer)
@@ -322,7 +301,7 @@ def test_nothing_open_and_everything_removed(
 def test_settings_are_remembered(viewer: Any, scan: Scan) -> None:
     from napari.settings import _clear_plugin_settings_cache
 
-    show(viewer, scan)
+    add_map(viewer, scan)
     widget = open_widget(viewer)
     widget.display.set_values({"average": True, "gamma": 0.75, "browse": False})
     viewer.window.remove_dock_widget(widget)
@@ -347,7 +326,7 @@ def test_manifest_declares_the_settings_of_the_form() -> None:
 
 
 def test_closing_leaves_the_viewer_as_it_was(viewer: Any, scan: Scan) -> None:
-    show(viewer, scan)
+    add_map(viewer, scan)
     callbacks, keys = list(viewer.mouse_drag_callbacks), dict(viewer.keymap)
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Pattern viewer")
     assert MARKER in viewer.layers
@@ -367,8 +346,8 @@ def test_virtual_images_land_on_their_map(
     make_scan: MakeScan,
     scan: Scan,
 ) -> None:
-    show(model, make_scan(path=Path("other.ang")))
-    show(model, scan, 0.0, 4.0)
+    add_map(model, make_scan(path=Path("other.ang")))
+    add_map(model, scan, 0.0, 4.0)
     widget = undocked()
     assert widget.scan is scan
     widget.virtual_group.expand(animate=False)
@@ -420,7 +399,7 @@ def test_virtual_images_can_be_cancelled(
 
     zeros = da.zeros((6, 8, 12, 15), dtype=np.uint8)
     scan = make_scan(patterns=zeros.map_blocks(wait, meta=np.empty((0,) * 4, np.uint8)))
-    show(model, scan)
+    add_map(model, scan)
     widget = undocked()
     n = len(model.layers)
     widget.compute_virtual()

@@ -76,31 +76,31 @@ def panel(viewer: ViewerModel, qtbot: Any) -> Any:
 
 
 def item(panel: ChannelsPanel, name: str) -> QTreeWidgetItem:
-    return next(i for i in panel._items() if i.data(0, Qt.ItemDataRole.UserRole) == name)
+    return next(i for i in panel.items() if i.data(0, Qt.ItemDataRole.UserRole) == name)
 
 
 def test_default_is_the_packages(panel: Any) -> None:
-    scan = panel._state.scan
-    assert panel._state.channels == default_channels(scan)
+    scan = panel.state.scan
+    assert panel.state.channels == default_channels(scan)
     item(panel, "MAD").setCheckState(1, Qt.CheckState.Checked)
     item(panel, "BC").setCheckState(2, Qt.CheckState.Unchecked)
     item(panel, "BC").setCheckState(1, Qt.CheckState.Unchecked)
-    assert "MAD" in panel._state.channels
-    assert not {"BC", "BC@grain"} & set(panel._state.channels)
-    assert set(default_channels(scan)) - {"BC", "BC@grain"} < set(panel._state.channels)
-    panel._state.channels = ("KAM@grain",)
+    assert "MAD" in panel.state.channels
+    assert not {"BC", "BC@grain"} & set(panel.state.channels)
+    assert set(default_channels(scan)) - {"BC", "BC@grain"} < set(panel.state.channels)
+    panel.state.channels = ("KAM@grain",)
     assert item(panel, "KAM").checkState(2) == Qt.CheckState.Checked
     assert item(panel, "KAM").checkState(1) == Qt.CheckState.Unchecked
     panel.default_button.click()
-    assert panel._state.channels == default_channels(scan)
-    for one in panel._items():
+    assert panel.state.channels == default_channels(scan)
+    for one in panel.items():
         for column in (1, 2):
             one.setCheckState(column, Qt.CheckState.Unchecked)
     assert "at least one channel" in panel.problem
 
 
 def test_channel_that_one_map_lacks_is_greyed(panel: Any) -> None:
-    state = panel._state
+    state = panel.state
     item(panel, "MAD").setCheckState(1, Qt.CheckState.Checked)
     first, second = state.widget.chooser.scans
     assert panel.problem == ""
@@ -117,13 +117,13 @@ def test_channel_that_one_map_lacks_is_greyed(panel: Any) -> None:
 
 
 def test_picture_is_the_channel(panel: Any, qtbot: Any) -> None:
-    scan = panel._state.scan
+    scan = panel.state.scan
     assert not panel.layer_button.isEnabled()
     panel.tree.setCurrentItem(item(panel, "KAM"))
     qtbot.waitUntil(panel.layer_button.isEnabled, timeout=60_000)
     assert not panel.picture.pixmap().isNull()
     panel.layer_button.click()
-    shown = panel._state.viewer.layers["steel · channel KAM"]
+    shown = panel.state.viewer.layers["steel · channel KAM"]
     np.testing.assert_allclose(shown.data, np.nan_to_num(kam(scan)), rtol=1e-6)
     panel.tree.setCurrentItem(item(panel, "IPF"))
     qtbot.waitUntil(panel.layer_button.isEnabled, timeout=60_000)

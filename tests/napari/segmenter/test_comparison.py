@@ -11,6 +11,7 @@ from napari.components import ViewerModel
 from napari_ebsdml._napari.segmenter.comparison import ComparisonPanel
 from napari_ebsdml._napari.shell.layers import add_result, info_of
 from napari_ebsdml.segmentation.comparison import FOREST, THRESHOLD, UNET
+from tests.napari.docks import run
 from tests.napari.segmenter.panels import make_state, model, predict, steel, strokes
 
 
@@ -23,11 +24,8 @@ def panel(qtbot: Any) -> ComparisonPanel:
     return panel
 
 
-def run(panel: Any, qtbot: Any, expect: str = "done") -> None:
-    tasks = panel._state.widget.tasks
-    with qtbot.waitSignal(tasks.stopped, timeout=60_000) as over:
-        panel.run_button.click()
-    assert over.args == [expect], tasks.status.text()
+def compare(panel: Any, qtbot: Any, expect: str = "done") -> None:
+    run(panel.run_button.click, panel.state.widget.tasks, qtbot, expect)
 
 
 def columns(panel: Any) -> dict[str, list[Any]]:
@@ -36,9 +34,9 @@ def columns(panel: Any) -> dict[str, list[Any]]:
 
 
 def test_all_methods_in_one_table(panel: Any, qtbot: Any) -> None:
-    state = panel._state
+    state = panel.state
     predict(state)
-    run(panel, qtbot)
+    compare(panel, qtbot)
     table = columns(panel)
     assert table["method"] == [UNET, THRESHOLD, FOREST]
     held = table["held-out [%]"]
@@ -68,10 +66,10 @@ def test_all_methods_in_one_table(panel: Any, qtbot: Any) -> None:
 
 
 def test_a_truth_layer_judges_too(panel: Any, qtbot: Any) -> None:
-    state = panel._state
+    state = panel.state
     truth = add_result(state.viewer, steel().scan, steel().truth, "truth", kind="labels")
     panel.truth.box.setCurrentIndex(panel.truth.box.findText(truth.name))
-    run(panel, qtbot)
+    compare(panel, qtbot)
     table = columns(panel)
     assert table["method"] == [THRESHOLD, FOREST]
     assert "like U-Net [%]" not in table
@@ -81,7 +79,7 @@ def test_a_truth_layer_judges_too(panel: Any, qtbot: Any) -> None:
 
 
 def test_cancel_and_errors(panel: Any, qtbot: Any) -> None:
-    state = panel._state
+    state = panel.state
     with qtbot.waitSignal(state.widget.tasks.stopped, timeout=60_000) as over:
         panel.run_button.click()
         assert not panel.run_button.isEnabled()
@@ -91,7 +89,7 @@ def test_cancel_and_errors(panel: Any, qtbot: Any) -> None:
     # One class alone cannot be told apart: one sentence, no traceback.
     layer = state.pairs[0].layer
     layer.data = np.where(strokes() == 1, 1, 0)
-    run(panel, qtbot, "failed")
+    compare(panel, qtbot, "failed")
     assert "at least two classes" in state.widget.tasks.status.text()
     state.pairs = ()
     assert not panel.run_button.isEnabled()

@@ -32,14 +32,14 @@ def panel(qtbot: Any) -> EvaluationPanel:
 
 def add_truth(panel: Any, data: Any = None, classes: Any = ()) -> Any:
     return add_result(
-        panel._state.viewer, steel().scan, steel().truth if data is None else data, "truth",
+        panel.state.viewer, steel().scan, steel().truth if data is None else data, "truth",
         kind="labels", classes=classes,
     )  # fmt: skip
 
 
 def run(panel: Any, qtbot: Any) -> None:
     panel.run_button.click()
-    qtbot.waitUntil(lambda: not panel._background.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not panel.background.busy, timeout=20_000)
 
 
 def columns(panel: Any) -> dict[str, list[Any]]:
@@ -50,24 +50,24 @@ def columns(panel: Any) -> dict[str, list[Any]]:
 def test_says_what_is_missing(panel: Any) -> None:
     assert not panel.run_button.isEnabled()
     assert "Train" in panel.message.text()
-    predict(panel._state)
+    predict(panel.state)
     assert not panel.run_button.isEnabled()
     assert "Labels layer" in panel.message.text()
     layer = add_truth(panel)
     assert panel.run_button.isEnabled()
     assert panel.truth.layer is layer
     # Without names one should see which class each value is taken for; with names one does.
-    assert not panel.truth._table.isHidden()
-    panel._state.viewer.layers.remove(layer)
+    assert not panel.truth.table.isHidden()
+    panel.state.viewer.layers.remove(layer)
     assert not panel.run_button.isEnabled()
     add_truth(panel, classes=(LabelClass(1, "ferrite"), LabelClass(2, "martensite")))
     assert panel.run_button.isEnabled()
-    assert panel.truth._table.isHidden()
+    assert panel.truth.table.isHidden()
 
 
 @pytest.mark.parametrize("unpainted", [True, False])
 def test_figures_are_those_of_scikit_learn(panel: Any, qtbot: Any, unpainted: bool) -> None:
-    labels = predict(panel._state).labels
+    labels = predict(panel.state).labels
     add_truth(panel)
     panel.unpainted.setChecked(unpainted)
     run(panel, qtbot)
@@ -93,7 +93,7 @@ def test_figures_are_those_of_scikit_learn(panel: Any, qtbot: Any, unpainted: bo
 def test_results_can_be_taken_away(
     panel: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    labels = predict(panel._state).labels
+    labels = predict(panel.state).labels
     add_truth(panel)
     run(panel, qtbot)
     panel.table.save(tmp_path / "figures.csv")
@@ -111,7 +111,7 @@ def test_results_can_be_taken_away(
         panel.save_picture(tmp_path / "none" / "confusion.png")
 
     panel.map_button.click()
-    shown = next(one for one in panel._state.viewer.layers if "accuracy map" in one.name)
+    shown = next(one for one in panel.state.viewer.layers if "accuracy map" in one.name)
     want = np.where(labels == steel().truth, 1, 2)
     want[strokes() > 0] = 0
     np.testing.assert_array_equal(shown.data, want)
@@ -120,12 +120,12 @@ def test_results_can_be_taken_away(
 
 
 def test_other_values_get_a_meaning(panel: Any, qtbot: Any) -> None:
-    predict(panel._state)
+    predict(panel.state)
     names = (LabelClass(10, "Martensite"), LabelClass(20, "ferrite"), LabelClass(30, "dirt"))
     data = np.where(steel().truth == 2, 10, 20)
     data[:5] = 30
     add_truth(panel, data, names)
-    assert not panel.truth._table.isHidden()
+    assert not panel.truth.table.isHidden()
     chosen = {value: box.currentData() for value, box in panel.truth.meanings.items()}
     assert chosen == {10: 2, 20: 1, 30: 0}
     run(panel, qtbot)
@@ -148,7 +148,7 @@ def test_other_values_get_a_meaning(panel: Any, qtbot: Any) -> None:
 
 
 def test_a_map_of_grains_is_no_truth(panel: Any, qtbot: Any) -> None:
-    predict(panel._state)
+    predict(panel.state)
     add_truth(panel, np.arange(64 * 80).reshape(64, 80))
     assert "no map of classes" in panel.truth.note.text()
     assert panel.truth.truth() is None

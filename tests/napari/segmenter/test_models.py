@@ -18,6 +18,7 @@ from napari_ebsdml._napari.segmenter.model_files import file_of
 from napari_ebsdml._napari.segmenter.model_panel import Failed, ModelPanel
 from napari_ebsdml._napari.segmenter.state import SegmentClass
 from napari_ebsdml._napari.shell.layers import add_result, info_of
+from tests.napari.docks import run
 from tests.napari.segmenter.panels import make_state, model, steel
 
 
@@ -31,14 +32,11 @@ def panel(qtbot: Any) -> ModelPanel:
 
 
 def finish(panel: Any, qtbot: Any, start: Any, expect: str = "done") -> None:
-    tasks = panel._state.widget.tasks
-    with qtbot.waitSignal(tasks.stopped, timeout=60_000) as over:
-        start()
-    assert over.args == [expect], tasks.status.text()
+    run(start, panel.state.widget.tasks, qtbot, expect)
 
 
 def test_save_and_load(panel: Any, qtbot: Any, tmp_path: Path) -> None:
-    state = panel._state
+    state = panel.state
     assert not panel.save_button.isEnabled()
     assert "No model yet" in panel.card.text()
     state.segmenter = model()
@@ -68,7 +66,7 @@ def test_save_and_load(panel: Any, qtbot: Any, tmp_path: Path) -> None:
 def test_a_painted_class_outlives_a_model_that_lacks_it(
     panel: Any, qtbot: Any, tmp_path: Path
 ) -> None:
-    state = panel._state
+    state = panel.state
     model().save(tmp_path / "steel")
     state.classes = (*state.classes, SegmentClass(3, "dirt", "#aaaaaa"))
     layer = state.pairs[0].layer
@@ -80,7 +78,7 @@ def test_a_painted_class_outlives_a_model_that_lacks_it(
 
 
 def test_bad_files_are_one_sentence(panel: Any, qtbot: Any, tmp_path: Path) -> None:
-    state = panel._state
+    state = panel.state
     finish(panel, qtbot, lambda: panel.load(tmp_path / "none.safetensors"), "failed")
     assert "none.json: no such file" in state.widget.tasks.status.text()
     model().save(tmp_path / "other")
@@ -105,11 +103,11 @@ def test_drop_loads(panel: Any, qtbot: Any, tmp_path: Path) -> None:
         Qt.KeyboardModifier.NoModifier,
     )  # fmt: skip
     finish(panel, qtbot, lambda: panel.dropEvent(event))
-    assert panel._state.segmenter is not None
+    assert panel.state.segmenter is not None
 
 
 def test_apply_to_all_goes_on_after_a_bad_scan(panel: Any, qtbot: Any) -> None:
-    state = panel._state
+    state = panel.state
     state.segmenter = dataclasses.replace(model())
     # A scan without BS between two good ones, and one of another step.
     bad = dataclasses.replace(
@@ -141,7 +139,7 @@ def test_apply_to_all_goes_on_after_a_bad_scan(panel: Any, qtbot: Any) -> None:
 
 
 def test_apply_to_one_and_cancel(panel: Any, qtbot: Any) -> None:
-    state = panel._state
+    state = panel.state
     state.segmenter = model()
     state.widget.chooser.scan = steel(4).scan
     finish(panel, qtbot, panel.one_button.click)

@@ -52,7 +52,7 @@ def train_in_dock(state: Any, qtbot: Any, more: bool = False, stop_after: int = 
 def copied(button: Any, qtbot: Any) -> str:
     QApplication.clipboard().setText("")
     button.click()
-    qtbot.waitUntil(lambda: not button._background.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not button.background.busy, timeout=20_000)
     return QApplication.clipboard().text()
 
 

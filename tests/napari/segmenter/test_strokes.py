@@ -52,7 +52,7 @@ def make_panel(viewer: ViewerModel, qtbot: Any, tmp_path: Path) -> Any:
 
 def counts(panel: StrokesPanel, qtbot: Any) -> dict[int, int]:
     """Counts once the events of the last edit have been handled."""
-    qtbot.wait(panel.painted._timer.interval() + 60)
+    qtbot.wait(panel.painted.timer.interval() + 60)
     return panel.painted.total()
 
 
@@ -61,7 +61,7 @@ def test_counts_follow_every_way_to_edit(make_panel: Any, qtbot: Any) -> None:
     panel.new_layer()
     layer = panel.layer
     assert layer.mode == "paint"
-    assert panel._state.viewer.layers.selection.active is layer
+    assert panel.state.viewer.layers.selection.active is layer
     assert tuple(layer.scale) == (0.5, 0.25)
     layer.brush_size = 1
     for column in range(5):
@@ -91,7 +91,7 @@ def test_classes_dress_the_layer(
     panel.table.view.item(1, 1).setText("martensite")
     monkeypatch.setattr(QColorDialog, "getColor", lambda *_: QColor("#00ff00"))
     panel.table.view.cellClicked.emit(1, 0)
-    assert panel._state.classes[1] == SegmentClass(2, "martensite", "#00ff00")
+    assert panel.state.classes[1] == SegmentClass(2, "martensite", "#00ff00")
     np.testing.assert_allclose(layer.get_color(2), (0, 1, 0, 1))
     layer.data_setitem((np.array([4]), np.array([4])), 2)
     assert "martensite" in layer.get_status((4 * 0.5, 4 * 0.25), world=True)["value"]
@@ -100,18 +100,18 @@ def test_classes_dress_the_layer(
         panel.table.view.item(1, 1).setText(name)
         assert panel.table.text(1, 1) == "martensite"
     panel.table.add_button.click()
-    assert [c.value for c in panel._state.classes] == [1, 2, 3]
+    assert [c.value for c in panel.state.classes] == [1, 2, 3]
     assert layer.selected_label == 3
     with pytest.raises(InputError, match="different whole numbers"):
-        panel._state.classes = [*panel._state.classes, SegmentClass(3, "again", "#000000")]
+        panel.state.classes = [*panel.state.classes, SegmentClass(3, "again", "#000000")]
     with pytest.raises(InputError, match="too many"):
-        panel._state.classes = [SegmentClass(n, f"{n}", "#000000") for n in range(1, 30)]
+        panel.state.classes = [SegmentClass(n, f"{n}", "#000000") for n in range(1, 30)]
 
 
 def test_removed_class_comes_back_with_undo(make_panel: Any, qtbot: Any) -> None:
     panel = make_panel()
     panel.table.add_button.click()
-    panel._state.change_class(3, name="bainite")
+    panel.state.change_class(3, name="bainite")
     panel.layer.data_setitem((np.arange(4), np.arange(4)), 3)
     panel.layer.data_setitem((np.arange(3), np.arange(1, 4)), 1)
     assert counts(panel, qtbot) == {1: 3, 2: 0, 3: 4}
@@ -121,7 +121,7 @@ def test_removed_class_comes_back_with_undo(make_panel: Any, qtbot: Any) -> None
     assert not (panel.layer.data == 3).any()
     panel.layer.undo()
     assert counts(panel, qtbot) == {1: 3, 2: 0, 3: 4}
-    ((_, labels),) = panel._state.training_pairs()
+    ((_, labels),) = panel.state.training_pairs()
     assert set(np.unique(labels)) == {0, 1, 3}
 
 
@@ -136,11 +136,11 @@ def test_tools_follow_the_layer_and_back(make_panel: Any, qtbot: Any) -> None:
     assert [n for n, b in panel.tools.items() if b.isChecked()] == ["fill"]
     layer.selected_label = 2
     assert panel.table.selected == 2
-    panel._state.viewer.layers.selection.active = panel._state.viewer.layers[0]
+    panel.state.viewer.layers.selection.active = panel.state.viewer.layers[0]
     assert not any(b.isChecked() for b in panel.tools.values())
     panel.table.view.cellClicked.emit(0, 1)
     assert (layer.selected_label, str(layer.mode)) == (1, "paint")
-    assert panel._state.viewer.layers.selection.active is layer
+    assert panel.state.viewer.layers.selection.active is layer
     layer.brush_size = 1
     layer.paint((5, 5), 1)
     panel.undo_button.click()
@@ -149,7 +149,7 @@ def test_tools_follow_the_layer_and_back(make_panel: Any, qtbot: Any) -> None:
 
 def test_advice_says_what_to_do_next(make_panel: Any, qtbot: Any) -> None:
     panel = make_panel()
-    state = panel._state
+    state = panel.state
 
     def told(first: int, second: int) -> tuple[str, bool]:
         layer = panel.layer
@@ -192,21 +192,21 @@ def test_other_layers_can_hold_strokes(
     assert offered == ["Use a layer …", "drawn elsewhere", "Labels"]
     panel.use_box.activated.emit(1)
     assert counts(panel, qtbot) == {1: 0, 2: 0, 7: 9}
-    assert panel._state.names[7] == "class 7"
-    ((trained_on, labels),) = panel._state.training_pairs()
+    assert panel.state.names[7] == "class 7"
+    ((trained_on, labels),) = panel.state.training_pairs()
     assert trained_on is scan
     assert (labels == own).all()
     # A map of grains is no strokes.
-    panel._state.pairs = (*panel._state.pairs, Pair(scan, grains))
+    panel.state.pairs = (*panel.state.pairs, Pair(scan, grains))
     counts(panel, qtbot)
-    text, ready = advice(panel._state, panel.painted)
+    text, ready = advice(panel.state, panel.painted)
     assert not ready
     assert "holds more labels" in text
     panel.pairs.remove(1)
     counts(panel, qtbot)
-    assert [pair.layer.name for pair in panel._state.pairs] == ["drawn elsewhere"]
+    assert [pair.layer.name for pair in panel.state.pairs] == ["drawn elsewhere"]
     viewer.layers.remove("drawn elsewhere")
-    assert panel._state.pairs == ()
+    assert panel.state.pairs == ()
 
 
 def test_layer_taken_out_of_the_list_stays_out(make_panel: Any, viewer: Any, scan: Scan) -> None:
@@ -214,7 +214,7 @@ def test_layer_taken_out_of_the_list_stays_out(make_panel: Any, viewer: Any, sca
     panel.new_layer()
     panel.pairs.remove(0)
     viewer.add_labels(np.zeros(scan.shape, int))
-    assert panel._state.pairs == ()
+    assert panel.state.pairs == ()
     offered = [panel.use_box.itemText(n) for n in range(panel.use_box.count())]
     assert "steel · strokes" in offered
 
@@ -223,13 +223,13 @@ def test_sections_of_a_stack(make_panel: Any, viewer: Any, make_scan: Callable[.
     sections = [make_scan((30, 40), path=Path(f"s{n}.ang"), seed=n) for n in range(3)]
     add_result(viewer, sections, np.stack([s.prop["BC"] for s in sections]), "BC")
     panel = make_panel()
-    panel._state.widget.chooser.scan = sections[1]
+    panel.state.widget.chooser.scan = sections[1]
     panel.new_layer()
     layer = panel.layer
     assert layer.data.shape == (1, 30, 40)
     layer.data_setitem((np.zeros(2, int), np.array([3, 4]), np.array([5, 5])), 1)
     panel.painted.count()
-    ((scan, labels),) = panel._state.training_pairs()
+    ((scan, labels),) = panel.state.training_pairs()
     assert scan is sections[1]
     assert np.argwhere(labels).tolist() == [[3, 5], [4, 5]]
     whole = viewer.add_labels(np.stack([np.full((30, 40), n) for n in range(3)]))
@@ -243,7 +243,7 @@ def test_strokes_are_saved_and_offered_again(
     panel = make_panel()
     assert panel.offer.isHidden()
     panel.new_layer()
-    panel._state.change_class(2, name="martensite")
+    panel.state.change_class(2, name="martensite")
     panel.layer.data_setitem((np.arange(6), np.arange(6)), 2)
     qtbot.waitUntil(lambda: len(list(tmp_path.glob("*_one-0.npz"))) == 1, timeout=5000)
     painted = np.array(panel.layer.data)
@@ -260,7 +260,7 @@ def test_strokes_are_saved_and_offered_again(
     qtbot.waitUntil(lambda: not later.offer.isHidden(), timeout=5000)
     later.restore_button.click()
     np.testing.assert_array_equal(later.layer.data, painted)
-    assert later._state.names == {1: "class 1", 2: "martensite"}
+    assert later.state.names == {1: "class 1", 2: "martensite"}
     qtbot.waitUntil(later.offer.isHidden, timeout=5000)
     assert counts(later, qtbot) == {1: 6, 2: 6}
 
@@ -282,7 +282,7 @@ def test_offer_can_be_put_off(make_panel: Any, scan: Scan, qtbot: Any, tmp_path:
     path.write_bytes(b"broken")
     other.restore_button.click()
     assert other.offer.isHidden()
-    assert not other._state.pairs
+    assert not other.state.pairs
 
 
 def test_saving_that_fails_is_told_once(

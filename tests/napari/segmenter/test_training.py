@@ -5,19 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 from orix.crystal_map import Phase, PhaseList
 from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import InputError, Scan, Segmenter, Source
-from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.segmenter import training_run
 from napari_ebsdml._napari.segmenter.inputs import GND
 from napari_ebsdml._napari.segmenter.training_form import (
@@ -28,8 +26,8 @@ from napari_ebsdml._napari.segmenter.training_form import (
 )
 from napari_ebsdml._napari.segmenter.widget import SegmenterWidget
 from napari_ebsdml._napari.shell.settings import remembered
+from tests.napari.docks import PLUGIN, add_map, open_dock, run
 
-PLUGIN = "napari-ebsdml"
 TINY = {"epochs": 3, "steps": 3, "crop": 32, "batch": 4, "held_out": 0.2, "coarser": False}
 
 
@@ -51,23 +49,10 @@ def bands(name: str = "bands", seed: int = 0) -> tuple[Scan, np.ndarray]:
     return scan, truth
 
 
-@pytest.fixture
-def viewer(plugin_settings: None, npe2pm: Any, make_napari_viewer: Callable[..., Any]) -> Any:
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
-    notification_manager.records.clear()
-    return make_napari_viewer()
-
-
-def add(viewer: Any, scan: Scan) -> None:
-    for data, options, kind in map_layers(scan):
-        getattr(viewer, f"add_{kind}")(data, **options)
-
-
 def dock(viewer: Any) -> SegmenterWidget:
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "U-Net segmenter")
-    assert isinstance(widget, SegmenterWidget)
+    widget = open_dock(viewer, "U-Net segmenter", SegmenterWidget)
     widget.state.channels = ("BC",)
-    widget.channels._own_choice = True
+    widget.channels.own_choice = True
     widget.state.settings = TINY
     return widget
 
@@ -85,9 +70,7 @@ def paint(widget: SegmenterWidget, truth: np.ndarray, rows: slice = slice(4, 44,
 
 
 def train(widget: SegmenterWidget, qtbot: Any, expect: str = "done", **options: Any) -> None:
-    with qtbot.waitSignal(widget.tasks.stopped, timeout=120_000) as over:
-        widget.training.train(**options)
-    assert over.args == [expect], widget.tasks.status.text()
+    run(lambda: widget.training.train(**options), widget.tasks, qtbot, expect, timeout=120_000)
 
 
 def names(viewer: Any) -> list[str]:
@@ -95,14 +78,14 @@ def names(viewer: Any) -> list[str]:
 
 
 def wait_for_epoch(widget: SegmenterWidget, qtbot: Any, epoch: int = 1) -> None:
-    qtbot.waitUntil(lambda: widget.training._last_epoch >= epoch, timeout=120_000)
+    qtbot.waitUntil(lambda: widget.training.last_epoch >= epoch, timeout=120_000)
 
 
 def test_paints_trains_cancels_corrects_trains_on_saves_loads(
     viewer: Any, qtbot: Any, tmp_path: Path
 ) -> None:
     scan, truth = bands()
-    add(viewer, scan)
+    add_map(viewer, scan)
     widget = dock(viewer)
     state = widget.state
     assert not widget.tasks.run_button.isEnabled()
@@ -115,7 +98,7 @@ def test_paints_trains_cancels_corrects_trains_on_saves_loads(
     # Cancelled before there is a model: nothing changes.
     widget.training.train()
     widget.tasks.cancel()
-    qtbot.waitUntil(lambda: not widget.tasks.running and widget.training._keeper is None,
+    qtbot.waitUntil(lambda: not widget.tasks.running and widget.training.keeper is None,
                     timeout=60_000)  # fmt: skip
     assert state.segmenter is None
     assert "nothing changed" in widget.tasks.status.text()
@@ -161,7 +144,7 @@ def test_paints_trains_cancels_corrects_trains_on_saves_loads(
     widget.tasks.cancel()
     qtbot.waitUntil(lambda: not widget.tasks.running, timeout=10_000)
     assert time.perf_counter() - clicked < 2.0
-    qtbot.waitUntil(lambda: widget.training._keeper is None, timeout=60_000)
+    qtbot.waitUntil(lambda: widget.training.keeper is None, timeout=60_000)
     assert state.segmenter is not first
     assert state.segmenter.record["before"]["data_sha256"] == first.record["data_sha256"]
     assert "best model so far is kept" in widget.tasks.status.text()
@@ -181,7 +164,7 @@ def test_paints_trains_cancels_corrects_trains_on_saves_loads(
     assert loaded.classes.names == ("class 1", "bright")
     np.testing.assert_array_equal(loaded.predict(scan).labels, state.predictions[scan].labels)
     other, _ = bands("other", seed=1)
-    add(viewer, other)
+    add_map(viewer, other)
     state.segmenter = loaded
     widget.chooser.scan = other
     with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000):
@@ -192,7 +175,7 @@ def test_paints_trains_cancels_corrects_trains_on_saves_loads(
 
 def test_grain_vote_comes_and_goes(viewer: Any, qtbot: Any) -> None:
     scan, truth = bands()
-    add(viewer, scan)
+    add_map(viewer, scan)
     widget = dock(viewer)
     widget.state.settings = {**TINY, "epochs": 1}
     paint(widget, truth)
@@ -224,8 +207,8 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_layers_that_go_or_are_renamed_while_training(viewer: Any, qtbot: Any, slow: None) -> None:
     scan, truth = bands()
     second, _ = bands("second", seed=1)
-    add(viewer, scan)
-    add(viewer, second)
+    add_map(viewer, scan)
+    add_map(viewer, second)
     widget = dock(viewer)
     paint(widget, truth)
     widget.chooser.scan = second
@@ -237,11 +220,11 @@ def test_layers_that_go_or_are_renamed_while_training(viewer: Any, qtbot: Any, s
     # The map in sight is the one that is refreshed; renaming and removing do no harm.
     viewer.layers["second · segmentation"].name = "mine"
     viewer.layers.remove("bands · strokes")
-    epoch = widget.training._last_epoch
+    epoch = widget.training.last_epoch
     wait_for_epoch(widget, qtbot, epoch + 3)
     assert widget.tasks.running
     viewer.layers.remove("mine")
-    epoch = widget.training._last_epoch
+    epoch = widget.training.last_epoch
     wait_for_epoch(widget, qtbot, epoch + 3)
     assert "second · segmentation" in names(viewer)
     # One of the two maps is closed: the training goes on. Both: it stops and says so.
@@ -252,13 +235,13 @@ def test_layers_that_go_or_are_renamed_while_training(viewer: Any, qtbot: Any, s
         viewer.layers.clear()
     assert over.args == ["dropped"]
     assert "maps of the training were closed" in widget.tasks.status.text()
-    qtbot.waitUntil(lambda: widget.training._keeper is None, timeout=60_000)
+    qtbot.waitUntil(lambda: widget.training.keeper is None, timeout=60_000)
     assert not viewer.layers
 
 
 def test_closing_the_dock_ends_a_training(viewer: Any, qtbot: Any, slow: None) -> None:
     scan, truth = bands()
-    add(viewer, scan)
+    add_map(viewer, scan)
     widget = dock(viewer)
     paint(widget, truth)
     widget.training.train()
@@ -277,7 +260,7 @@ def test_closing_the_dock_ends_a_training(viewer: Any, qtbot: Any, slow: None) -
 
 def test_closing_napari_saves_the_last_stroke(viewer: Any, qtbot: Any) -> None:
     scan, truth = bands()
-    add(viewer, scan)
+    add_map(viewer, scan)
     widget = dock(viewer)
     viewer.window._qt_window.show()
     paint(widget, truth)
@@ -289,13 +272,13 @@ def test_closing_napari_saves_the_last_stroke(viewer: Any, qtbot: Any) -> None:
 
 def test_errors_are_one_sentence(viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     scan, truth = bands()
-    add(viewer, scan)
+    add_map(viewer, scan)
     widget = dock(viewer)
     paint(widget, truth)
     widget.state.settings = {"epochs": 0}
     train(widget, qtbot, "failed")
     assert widget.tasks.status.text() == "epochs must be at least 1, not 0."
-    qtbot.waitUntil(lambda: widget.training._keeper is None, timeout=10_000)
+    qtbot.waitUntil(lambda: widget.training.keeper is None, timeout=10_000)
     assert widget.tasks.run_button.isEnabled()
     # A training that fails half-way leaves its best model.
     widget.state.settings = TINY
@@ -360,7 +343,7 @@ def test_gnd_density_becomes_a_channel(viewer: Any, monkeypatch: pytest.MonkeyPa
     from types import SimpleNamespace
 
     scan, _ = bands()
-    add(viewer, scan)
+    add_map(viewer, scan)
     widget = dock(viewer)
     assert widget.state.prepared(scan) is scan
     density: Any = SimpleNamespace(total=np.full(scan.shape, 1e14))
@@ -369,4 +352,4 @@ def test_gnd_density_becomes_a_channel(viewer: Any, monkeypatch: pytest.MonkeyPa
     assert prepared is widget.state.prepared(scan)
     assert prepared.get(GND) is density.total
     widget.channels.refresh()
-    assert GND in widget.channels._offers
+    assert GND in widget.channels.offers

@@ -26,7 +26,7 @@ def panel(qtbot: Any) -> UncertainPanel:
 
 
 def strokes_layer(panel: Any) -> Any:
-    return panel._state.pairs[0].layer
+    return panel.state.pairs[0].layer
 
 
 def test_nothing_to_go_to_before_a_prediction(panel: Any) -> None:
@@ -36,8 +36,8 @@ def test_nothing_to_go_to_before_a_prediction(panel: Any) -> None:
 
 
 def test_next_place_is_in_view_and_ready_to_paint(panel: Any) -> None:
-    result = predict(panel._state)
-    viewer = panel._state.viewer
+    result = predict(panel.state)
+    viewer = panel.state.viewer
     home = layers_of(viewer, steel(3).scan)[0]
     home.translate = (100.0, 50.0)
     assert panel.go_next()
@@ -59,14 +59,14 @@ def test_next_place_is_in_view_and_ready_to_paint(panel: Any) -> None:
 
 
 def test_painted_places_are_passed_over_and_back_works(panel: Any) -> None:
-    predict(panel._state)
+    predict(panel.state)
     assert panel.go_next()
     assert len(panel.places) > 3
     second, third = panel.places[1:3]
     strokes_layer(panel).data_setitem((np.array([second.row]), np.array([second.column])), 1)
     assert panel.go_next()
     assert panel.message.text().startswith("<b>3 of")
-    assert panel._state.viewer.scene.camera.center[-2] == pytest.approx(
+    assert panel.state.viewer.scene.camera.center[-2] == pytest.approx(
         third.row * steel(3).scan.step[0]
     )
     assert panel.back_button.isEnabled()
@@ -76,13 +76,13 @@ def test_painted_places_are_passed_over_and_back_works(panel: Any) -> None:
         pass
     assert "Every uncertain place" in panel.message.text()
     # A new prediction asks anew, and leaves out what was painted.
-    predict(panel._state)
+    predict(panel.state)
     assert panel.go_next()
     assert all((p.row, p.column) != (second.row, second.column) for p in panel.places)
 
 
 def test_layer_of_the_scan(panel: Any) -> None:
-    state = panel._state
+    state = panel.state
     predict(state, 4)
     assert not panel.next_button.isEnabled()
     state.widget.chooser.scan = steel(4).scan
@@ -112,8 +112,8 @@ def test_shortcut_works_from_the_canvas(make_napari_viewer: Callable[..., Any], 
 
 def test_uncertainty_is_shown_on_demand(panel: Any) -> None:
     assert not panel.show_button.isEnabled()
-    predict(panel._state)
-    layer = panel._state.prediction_layers(steel(3).scan)["uncertainty"]
+    predict(panel.state)
+    layer = panel.state.prediction_layers(steel(3).scan)["uncertainty"]
     assert not layer.visible
     panel.show_button.click()
     assert layer.visible

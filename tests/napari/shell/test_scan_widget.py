@@ -16,13 +16,11 @@ from qtpy.QtWidgets import QApplication
 from superqt.utils import WorkerBase
 
 from napari_ebsdml import InputError, Scan
-from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.shell.layers import layers_of
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml._napari.shell.workers import thread_count
-
-PLUGIN = "napari-ebsdml"
+from tests.napari.docks import PLUGIN, add_map, wait_until_done
 
 
 @pytest.fixture
@@ -31,34 +29,13 @@ def scan(make_scan: Callable[..., Scan]) -> Scan:
 
 
 @pytest.fixture
-def model() -> ViewerModel:
-    """The layers and the rest of a viewer without its window, which takes a second to make."""
-    notification_manager.records.clear()
-    return ViewerModel()
-
-
-@pytest.fixture
 def widget(qtbot: Any, model: ViewerModel, scan: Scan) -> Iterator[ScanWidget]:
-    _open(model, scan)
+    add_map(model, scan)
     widget = ScanWidget(model)
     qtbot.addWidget(widget)
     widget.show()
     yield widget
     widget.tasks.stop()
-    WorkerBase.await_workers(5000)
-    QApplication.processEvents()
-
-
-def _open(viewer: Any, scan: Scan) -> None:
-    for data, options, kind in map_layers(scan):
-        getattr(viewer, f"add_{kind}")(data, **options)
-
-
-def _finish(qtbot: Any, widget: ScanWidget, how: str = "done") -> None:
-    if widget.tasks.running:
-        with qtbot.waitSignal(widget.tasks.stopped, timeout=20_000) as stopped:
-            pass
-        assert stopped.args == [how], widget.tasks.status.text()
 
 
 def test_errors_of_the_package_are_one_clear_message(
@@ -70,7 +47,7 @@ def test_errors_of_the_package_are_one_clear_message(
     widget.run(scan, work)
     assert widget.tasks.running
     assert not widget.tasks.run_button.isEnabled()
-    _finish(qtbot, widget, "failed")
+    wait_until_done(widget, qtbot, "failed")
     assert widget.tasks.status.text() == "The threshold must be positive, not -1."
     assert widget.tasks.run_button.isEnabled()
     assert not widget.tasks.cancel_button.isEnabled()
@@ -78,7 +55,7 @@ def test_errors_of_the_package_are_one_clear_message(
     # Where nobody sees the status line the message is a notification.
     widget.hide()
     widget.run(scan, work)
-    _finish(qtbot, widget, "failed")
+    wait_until_done(widget, qtbot, "failed")
     (record,) = notification_manager.records
     assert record.message == "The threshold must be positive, not -1."
 
@@ -87,13 +64,13 @@ def test_unexpected_errors_are_notifications_with_a_traceback(
     qtbot: Any, widget: ScanWidget, scan: Scan
 ) -> None:
     widget.run(scan, lambda: 1 / 0, label="Dividing")
-    _finish(qtbot, widget, "failed")
+    wait_until_done(widget, qtbot, "failed")
     assert "unexpected ZeroDivisionError" in widget.tasks.status.text()
     (record,) = notification_manager.records
     assert "ZeroDivisionError" in record.as_text()
     # An error in what is done with the result counts as well.
     widget.run(scan, lambda: 1, on_result=lambda value: [].index(value))
-    _finish(qtbot, widget, "failed")
+    wait_until_done(widget, qtbot, "failed")
     assert len(notification_manager.records) == 2
     assert widget.tasks.run_button.isEnabled()
 
@@ -115,7 +92,7 @@ def test_cancel(qtbot: Any, widget: ScanWidget, scan: Scan) -> None:
     started = time.perf_counter()
     widget.tasks.cancel_button.click()
     assert "Cancelling" in widget.tasks.status.text()
-    _finish(qtbot, widget, "cancelled")
+    wait_until_done(widget, qtbot, "cancelled")
     assert time.perf_counter() - started < 1
     assert ended.is_set()
     assert told == [True]
@@ -130,12 +107,12 @@ def test_cancel_does_not_wait_for_a_step_without_reports(
     widget.run(scan, lambda: release.wait(10), on_result=results.append)
     started = time.perf_counter()
     widget.tasks.cancel()
-    _finish(qtbot, widget, "cancelled")
+    wait_until_done(widget, qtbot, "cancelled")
     assert time.perf_counter() - started < 1.5
     # The next job may start; what the first one still says is nobody's business.
     widget.run(scan, lambda: "second", on_result=results.append)
     release.set()
-    _finish(qtbot, widget)
+    wait_until_done(widget, qtbot)
     qtbot.wait(50)
     assert results == ["second"]
 
@@ -164,7 +141,7 @@ def test_generators_give_events_and_are_closed_in_the_worker(
     qtbot.waitUntil(lambda: widget.tasks.progress_bar.value() > 0, timeout=3000)
     assert [event.epoch for event in events[:4]] == [0, 1, 2, 3]
     widget.tasks.cancel()
-    _finish(qtbot, widget, "cancelled")
+    wait_until_done(widget, qtbot, "cancelled")
     # `on_cancel` comes after the generator has cleaned up.
     assert done == [closed_in]
     assert closed_in[0] is not threading.main_thread()
@@ -180,7 +157,7 @@ def test_threads_are_set_where_the_work_is_done(
     before = torch.get_num_threads()
     seen: list[int] = []
     widget.run(scan, torch.get_num_threads, on_result=seen.append, uses_torch=True)
-    _finish(qtbot, widget)
+    wait_until_done(widget, qtbot)
     assert seen == [1]
     torch.set_num_threads(before)
 
@@ -190,7 +167,7 @@ def test_closing_the_dock_or_the_window_stops_the_worker(
     qtbot: Any, make_napari_viewer: Callable[..., Any], scan: Scan, what: str
 ) -> None:
     viewer = make_napari_viewer()
-    _open(viewer, scan)
+    add_map(viewer, scan)
     widget = ScanWidget(viewer)
     viewer.window.add_dock_widget(widget)
     ended = threading.Event()
@@ -241,7 +218,7 @@ def test_results_are_dropped_when_the_scan_is_gone(
 
 def test_chooser_follows_the_layers(model: ViewerModel, widget: ScanWidget, scan: Scan) -> None:
     again = scan.crop(slice(0, 3))
-    _open(model, again)
+    add_map(model, again)
     chooser = widget.chooser
     assert [chooser.itemText(i) for i in range(2)] == ["steel (1)", "steel (2)"]
     chooser.scan = again

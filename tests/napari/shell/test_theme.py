@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from npe2 import PluginManifest
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QLabel
 
@@ -34,8 +33,7 @@ def line_colour(curves: CurvesWidget) -> str:
 
 
 @pytest.fixture
-def viewer(plugin_settings: None, npe2pm: Any, make_napari_viewer: Callable[..., Any]) -> Any:
-    npe2pm.register(PluginManifest.from_distribution("napari-ebsdml"))
+def viewer(registered: None, make_napari_viewer: Callable[..., Any]) -> Any:
     return make_napari_viewer(show=True)
 
 

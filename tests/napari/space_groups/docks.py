@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import numpy as np
-from napari.utils.notifications import notification_manager
-from npe2 import PluginManifest
 from orix.crystal_map import Phase, PhaseList
 
 from napari_ebsdml import Scan, Source
-from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
 from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.camera import Camera
@@ -22,8 +18,8 @@ from napari_ebsdml.patterns.frame import _kernels
 from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
 from napari_ebsdml.patterns.frame.triangle import FINE
 from napari_ebsdml.patterns.simulated.synthetic import CLEAN, random_quaternions, spoil
+from tests.napari.docks import add_map, open_dock, run
 
-PLUGIN = "napari-ebsdml"
 PC, TILT = (0.5, 0.25, 0.55), 5.0
 
 
@@ -58,34 +54,17 @@ def three_phase_map() -> Scan:
     return scan.without(hole)
 
 
-def plugin_viewer(npe2pm: Any, make_napari_viewer: Callable[..., Any]) -> Any:
-    """A napari window that knows the plugin."""
-    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
-    notification_manager.records.clear()
-    return make_napari_viewer()
-
-
 def show(viewer: Any, scan: Scan) -> None:
     viewer.layers.clear()
-    for data, options, kind in map_layers(scan):
-        getattr(viewer, f"add_{kind}")(data, **options)
+    add_map(viewer, scan)
 
 
 def dock(viewer: Any, scan: Scan | None = None) -> SpaceGroupWidget:
     if scan is not None:
         show(viewer, scan)
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Space groups")
-    assert isinstance(widget, SpaceGroupWidget)
-    return widget
+    return open_dock(viewer, "Space groups", SpaceGroupWidget)
 
 
 def classify(widget: SpaceGroupWidget, qtbot: Any, expect: str = "done") -> None:
-    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000) as over:
-        widget.classify()
-    assert over.args == [expect], widget.tasks.status.text()
-    qtbot.waitUntil(lambda: not widget._to_add and not widget._adding.isActive(), timeout=20_000)
-
-
-def layer(viewer: Any, part: str) -> Any:
-    (found,) = (one for one in viewer.layers if part in one.name)
-    return found
+    run(widget.classify, widget.tasks, qtbot, expect)
+    qtbot.waitUntil(lambda: not widget.adding, timeout=20_000)

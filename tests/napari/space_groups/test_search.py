@@ -36,13 +36,12 @@ from napari_ebsdml.patterns.search.binned import Plan
 from napari_ebsdml.patterns.search.orientations import FIT, OrientationSearch
 from napari_ebsdml.patterns.simulated.two_phase import PC as TWO_PHASE_PC
 from napari_ebsdml.patterns.simulated.two_phase import two_phase_map
+from tests.napari.docks import layer
 from tests.napari.space_groups.docks import (
     CAMERA,
     PC,
     classify,
     dock,
-    layer,
-    plugin_viewer,
     show,
     three_phase_map,
 )
@@ -51,11 +50,6 @@ from tests.napari.space_groups.docks import (
 @pytest.fixture(scope="module")
 def three_phases() -> Scan:
     return three_phase_map()
-
-
-@pytest.fixture
-def viewer(plugin_settings: None, npe2pm: Any, make_napari_viewer: Callable[..., Any]) -> Any:
-    return plugin_viewer(npe2pm, make_napari_viewer)
 
 
 @pytest.fixture

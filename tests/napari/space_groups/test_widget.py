@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,13 @@ from napari_ebsdml._napari.space_groups.results import RESULT
 from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
 from napari_ebsdml.patterns.answers.compare import answers_of
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from tests.napari.docks import layer, run
 from tests.napari.space_groups.docks import (
     CAMERA,
     PC,
     TILT,
     classify,
     dock,
-    layer,
-    plugin_viewer,
     three_phase_map,
 )
 
@@ -38,15 +36,8 @@ def three_phases() -> Scan:
     return three_phase_map()
 
 
-@pytest.fixture
-def viewer(plugin_settings: None, npe2pm: Any, make_napari_viewer: Callable[..., Any]) -> Any:
-    return plugin_viewer(npe2pm, make_napari_viewer)
-
-
 def train(widget: SpaceGroupWidget, qtbot: Any, expect: str = "done") -> None:
-    with qtbot.waitSignal(widget.train_panel.tasks.stopped, timeout=60_000) as over:
-        widget.train_panel.train()
-    assert over.args == [expect], widget.train_panel.tasks.status.text()
+    run(widget.train_panel.train, widget.train_panel.tasks, qtbot, expect)
 
 
 def test_answers_become_layers_and_a_tally(viewer: Any, qtbot: Any, three_phases: Scan) -> None:

@@ -59,7 +59,7 @@ class PatternCanvas(QWidget):
         super().__init__(parent)
         self.drawing = False
         self._image: QImage | None = None
-        self._hint = ""
+        self.hint = ""
         self._stale = False
         self._overlays: dict[str, QImage] = {}
         self._guides: list[Region] = []
@@ -83,7 +83,7 @@ class PatternCanvas(QWidget):
 
     def set_hint(self, text: str) -> None:
         """Text to show while there is no pattern."""
-        self._hint = text
+        self.hint = text
         self.update()
 
     def set_stale(self, stale: bool) -> None:
@@ -160,7 +160,7 @@ class PatternCanvas(QWidget):
             painter.setPen(_TEXT)
             room = self.rect().adjusted(16, 16, -16, -16)
             flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
-            painter.drawText(room, int(flags), self._hint)
+            painter.drawText(room, int(flags), self.hint)
             return
         place = self.target()
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)

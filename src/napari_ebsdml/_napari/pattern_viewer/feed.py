@@ -73,7 +73,7 @@ class PatternFeed(QObject):
         self._relay = Relay()
         self._relay.happened.connect(self._happened)
         self._relay.ended.connect(self._ended)
-        self._running: OrderedDict[int, tuple[Job, Request]] = OrderedDict()
+        self.running: OrderedDict[int, tuple[Job, Request]] = OrderedDict()
         self._wanted: Request | None = None
         self._latest: Request | None = None
         self._shown = 0
@@ -91,7 +91,7 @@ class PatternFeed(QObject):
     def request(self, request: Request) -> None:
         """Ask for a pattern; requests that have not begun by then are forgotten."""
         self._latest = self._wanted = request
-        if not self._running:
+        if not self.running:
             self._start()
         elif not self._patience.isActive():
             self._patience.start()
@@ -100,7 +100,7 @@ class PatternFeed(QObject):
         """Drop all requests; nothing arrives any more until the next one."""
         self._wanted = self._latest = None
         self._patience.stop()
-        for job, _ in self._running.values():
+        for job, _ in self.running.values():
             job.quit()
             self._shown = max(self._shown, job.number)
 
@@ -109,25 +109,25 @@ class PatternFeed(QObject):
         self._cache.keep_only(scans)
 
     def _start(self) -> None:
-        if self._wanted is None or len(self._running) >= _AT_ONCE:
+        if self._wanted is None or len(self.running) >= _AT_ONCE:
             return
         request, self._wanted = self._wanted, None
         job = Job(_work, self._relay, (request, self._cache), label="Reading a pattern")
         job.worker = _Stop()
-        self._running[job.number] = (job, request)
+        self.running[job.number] = (job, request)
         threading.Thread(target=job, name="ebsdml-pattern", daemon=True).start()
 
     def _happened(self, number: int, event: Any) -> None:
-        if number not in self._running or number < self._shown:
+        if number not in self.running or number < self._shown:
             return
         if isinstance(event, Pattern):
             self._shown = number
             self.arrived.emit(event)
-        elif self._running[number][1] is self._latest:
+        elif self.running[number][1] is self._latest:
             self.said.emit(str(event))
 
     def _ended(self, number: int, outcome: Outcome) -> None:
-        job_and_request = self._running.pop(number, None)
+        job_and_request = self.running.pop(number, None)
         if job_and_request is not None:
             request = job_and_request[1]
             is_latest = request is self._latest

@@ -43,9 +43,9 @@ class ChannelsPanel(QWidget):
 
     def __init__(self, state: SegmenterState) -> None:
         super().__init__()
-        self._state = state
-        self._offers: dict[str, Offer] = {}
-        self._own_choice = self._choosing = False
+        self.state = state
+        self.offers: dict[str, Offer] = {}
+        self.own_choice = self._choosing = False
         self._pictures: dict[tuple[Scan, str], tuple[list[str], NDArray[np.float32]]] = {}
         self._background = Background(self)
         self.tree = QTreeWidget()
@@ -88,35 +88,35 @@ class ChannelsPanel(QWidget):
     @property
     def summary(self) -> str:
         """The choice in a few words."""
-        chosen = [name for name in self._state.channels if name != "Indexed"]
+        chosen = [name for name in self.state.channels if name != "Indexed"]
         return ", ".join(chosen) if chosen else "none chosen"
 
     @property
     def problem(self) -> str:
         """Why the chosen channels cannot be used; empty when they can."""
-        if not self._state.channels:
+        if not self.state.channels:
             return "Choose at least one channel in step 2."
-        for name in self._state.channels:
-            offer = self._offers.get(name.removesuffix(_GRAIN))
+        for name in self.state.channels:
+            offer = self.offers.get(name.removesuffix(_GRAIN))
             if offer is not None and offer.missing:
                 return f"Channel {name}: {offer.missing}. Take it out in step 2."
         return ""
 
     def scans(self) -> list[Scan]:
         """Scans whose channels are offered: those of the pairs, else the chosen one."""
-        scans = list(dict.fromkeys(pair.scan for pair in self._state.pairs))
-        if not scans and self._state.scan is not None:
-            scans = [self._state.scan]
-        return [self._state.prepared(scan) for scan in scans]
+        scans = list(dict.fromkeys(pair.scan for pair in self.state.pairs))
+        if not scans and self.state.scan is not None:
+            scans = [self.state.scan]
+        return [self.state.prepared(scan) for scan in scans]
 
     def refresh(self, scan: Any = None) -> None:
         """Read anew what the scans offer."""
         scans = self.scans()
         fresh = {offer.name: offer for offer in offers(scans)} if scans else {}
-        if fresh != self._offers:
-            self._offers = fresh
+        if fresh != self.offers:
+            self.offers = fresh
             self._fill()
-        if scans and (not self._own_choice or not self._state.channels):
+        if scans and (not self.own_choice or not self.state.channels):
             self.use_default()
 
     def use_default(self) -> None:
@@ -125,38 +125,38 @@ class ChannelsPanel(QWidget):
 
         scans = self.scans()
         if scans:
-            missing = {n for n, offer in self._offers.items() if offer.missing}
+            missing = {n for n, offer in self.offers.items() if offer.missing}
             self._choosing = True
-            self._state.channels = tuple(
+            self.state.channels = tuple(
                 name for name in default_channels(scans[0])
                 if name.removesuffix(_GRAIN) not in missing
             )  # fmt: skip
-            self._own_choice = self._choosing = False
+            self.own_choice = self._choosing = False
 
     def show_layer(self) -> None:
         """Show the selected channel as image layers of the chosen map."""
-        name, scan = self._selected(), self._state.scan
+        name, scan = self._selected(), self.state.scan
         held = self._pictures.get((self._prepared(scan), name)) if scan is not None else None
         if held is None or scan is None:
             return
-        active = self._state.viewer.layers.selection.active
+        active = self.state.viewer.layers.selection.active
         for plane, values in zip(*held, strict=True):
-            self._state.widget.add_result(scan, values, f"channel {plane}")
+            self.state.widget.add_result(scan, values, f"channel {plane}")
         if active is not None:
-            self._state.viewer.layers.selection.active = active
+            self.state.viewer.layers.selection.active = active
 
     def stop(self) -> None:
         """Forget the picture under way."""
         self._background.stop()
 
     def _prepared(self, scan: Scan) -> Scan:
-        return self._state.prepared(scan)
+        return self.state.prepared(scan)
 
     def _fill(self) -> None:
         selected = self._selected()
         self.tree.blockSignals(True)
         self.tree.clear()
-        for offer in self._offers.values():
+        for offer in self.offers.values():
             item = QTreeWidgetItem([offer.name + (f"  ({offer.missing})" if offer.missing else "")])
             item.setData(0, Qt.ItemDataRole.UserRole, offer.name)
             tip = offer.meaning + (f"\nCannot be used: {offer.missing}" if offer.missing else "")
@@ -173,22 +173,22 @@ class ChannelsPanel(QWidget):
         self.tree.blockSignals(False)
         self._show_choice()
 
-    def _items(self) -> list[QTreeWidgetItem]:
+    def items(self) -> list[QTreeWidgetItem]:
         items = (self.tree.topLevelItem(n) for n in range(self.tree.topLevelItemCount()))
         return [item for item in items if item is not None]
 
     def _chosen(self) -> None:
         # Also when a model brings its own channels: the default must not take their place.
-        self._own_choice = not self._choosing
+        self.own_choice = not self._choosing
         self._show_choice()
 
     def _show_choice(self) -> None:
-        chosen = {name.casefold() for name in self._state.channels}
+        chosen = {name.casefold() for name in self.state.channels}
         self.tree.blockSignals(True)
-        for item in self._items():
+        for item in self.items():
             name = str(item.data(0, Qt.ItemDataRole.UserRole)).casefold()
             item.setCheckState(_PIXEL, _state(name in chosen))
-            if self._offers[item.data(0, Qt.ItemDataRole.UserRole)].has_mean:
+            if self.offers[item.data(0, Qt.ItemDataRole.UserRole)].has_mean:
                 item.setCheckState(_MEAN, _state(name + _GRAIN in chosen))
         self.tree.blockSignals(False)
 
@@ -196,19 +196,19 @@ class ChannelsPanel(QWidget):
         if column not in (_PIXEL, _MEAN):
             return
         names: list[str] = []
-        for one in self._items():
+        for one in self.items():
             name = str(one.data(0, Qt.ItemDataRole.UserRole))
             for which, ending in ((_PIXEL, ""), (_MEAN, _GRAIN)):
                 if one.checkState(which) == Qt.CheckState.Checked:
                     names.append(name + ending)
-        self._state.channels = tuple(names)
+        self.state.channels = tuple(names)
 
     def _selected(self) -> str:
         item = self.tree.currentItem()
         return str(item.data(0, Qt.ItemDataRole.UserRole)) if item is not None else ""
 
     def _show_picture(self, item: QTreeWidgetItem | None = None, before: Any = None) -> None:
-        name, scan = self._selected(), self._state.scan
+        name, scan = self._selected(), self.state.scan
         self.layer_button.setEnabled(False)
         if not name or scan is None:
             self.picture.setText(_NOTHING)

@@ -41,7 +41,7 @@ class ClassTable(QWidget):
 
     def __init__(self, state: SegmenterState, painted: PaintedPixels) -> None:
         super().__init__()
-        self._state, self._painted = state, painted
+        self.state, self._painted = state, painted
         self.view = QTableWidget(0, 3)
         self.view.setHorizontalHeaderLabels(["", "class", "painted pixels"])
         self.view.verticalHeader().setVisible(False)
@@ -80,12 +80,12 @@ class ClassTable(QWidget):
     def selected(self) -> int:
         """Value of the selected class; 0 when there is none."""
         row = self.view.currentRow()
-        classes = self._state.classes
+        classes = self.state.classes
         return classes[row].value if 0 <= row < len(classes) else 0
 
     def select(self, value: int) -> None:
         """Select the class with a value, without painting."""
-        values = [c.value for c in self._state.classes]
+        values = [c.value for c in self.state.classes]
         if value in values and value != self.selected:
             self.view.blockSignals(True)
             self.view.setCurrentCell(values.index(value), _NAME)
@@ -99,9 +99,9 @@ class ClassTable(QWidget):
     def _fill(self) -> None:
         selected = self.selected or 1
         self.view.blockSignals(True)
-        self.view.setRowCount(len(self._state.classes))
+        self.view.setRowCount(len(self.state.classes))
         fixed = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
-        for row, one in enumerate(self._state.classes):
+        for row, one in enumerate(self.state.classes):
             colour = QTableWidgetItem()
             colour.setIcon(_swatch(one.colour))
             colour.setFlags(fixed)
@@ -116,18 +116,18 @@ class ClassTable(QWidget):
             for column, item in ((_COLOUR, colour), (_NAME, name), (_PIXELS, pixels)):
                 self.view.setItem(row, column, item)
         self.view.blockSignals(False)
-        rows = min(max(len(self._state.classes), 2), _MOST_ROWS)
+        rows = min(max(len(self.state.classes), 2), _MOST_ROWS)
         self.view.setFixedHeight(rows * _ROW + _HEADER)
         self.select(selected)
-        self.add_button.setEnabled(len(self._state.classes) < MOST_CLASSES)
-        self.remove_button.setEnabled(len(self._state.classes) > 2)
+        self.add_button.setEnabled(len(self.state.classes) < MOST_CLASSES)
+        self.remove_button.setEnabled(len(self.state.classes) > 2)
         self._count()
 
     def _count(self) -> None:
         total = self._painted.total()
         whole = sum(total.values())
         self.view.blockSignals(True)
-        for row, one in enumerate(self._state.classes):
+        for row, one in enumerate(self.state.classes):
             item = self.view.item(row, _PIXELS)
             number = total.get(one.value, 0)
             if item is not None:
@@ -136,22 +136,22 @@ class ClassTable(QWidget):
         self.view.blockSignals(False)
 
     def _clicked(self, row: int, column: int) -> None:
-        one = self._state.classes[row]
+        one = self.state.classes[row]
         if column == _COLOUR:
             colour = QColorDialog.getColor(QColor(one.colour), self, f"Colour of {one.name}")
             if colour.isValid():
-                self._state.change_class(one.value, colour=colour.name())
+                self.state.change_class(one.value, colour=colour.name())
             return
         self.chosen.emit(one.value)
 
     def _edited(self, item: QTableWidgetItem) -> None:
         if item.column() != _NAME:
             return
-        one = self._state.classes[item.row()]
+        one = self.state.classes[item.row()]
         name = item.text().strip()
-        others = {c.name for c in self._state.classes if c is not one}
+        others = {c.name for c in self.state.classes if c is not one}
         if name and name not in others:
-            self._state.change_class(one.value, name=name)
+            self.state.change_class(one.value, name=name)
         else:
             # Two classes of one name could not be told apart in a table.
             self.view.blockSignals(True)
@@ -159,15 +159,15 @@ class ClassTable(QWidget):
             self.view.blockSignals(False)
 
     def _add(self) -> None:
-        new = self._state.add_class()
+        new = self.state.add_class()
         self.select(new.value)
         self.chosen.emit(new.value)
 
     def _remove(self) -> None:
         value = self.selected
-        if value and len(self._state.classes) > 2:
-            self._state.remove_class(value)
-            for pair in self._state.pairs:
+        if value and len(self.state.classes) > 2:
+            self.state.remove_class(value)
+            for pair in self.state.pairs:
                 erase_class(pair, value)
             self._painted.count()
 

@@ -37,7 +37,7 @@ class ComparisonPanel(QWidget):
 
     def __init__(self, state: SegmenterState) -> None:
         super().__init__()
-        self._state = state
+        self.state = state
         self.compared: list[Compared] = []
         self._scan: Scan | None = None
         self.truth = TruthChooser(state, optional=True)
@@ -72,7 +72,7 @@ class ComparisonPanel(QWidget):
 
     def run(self) -> None:
         """Train the baselines and predict the chosen scan."""
-        state, scan = self._state, self._state.scan
+        state, scan = self.state, self.state.scan
         if scan is None or state.busy:
             return
         pairs = state.training_pairs()
@@ -94,7 +94,7 @@ class ComparisonPanel(QWidget):
         """Add the baselines' labels, and where they differ from the U-Net's, as layers."""
         from napari_ebsdml.segmentation.comparison import UNET
 
-        scan, viewer = self._scan, self._state.viewer
+        scan, viewer = self._scan, self.state.viewer
         if scan is None or not layers_of(viewer, scan):
             return
         base = next((row.result for row in self.compared if row.method == UNET), None)
@@ -102,7 +102,7 @@ class ComparisonPanel(QWidget):
         for row in self.compared:
             if row.method == UNET:
                 continue
-            shown = [(row.method, row.result.labels, self._state.label_classes(), True)]
+            shown = [(row.method, row.result.labels, self.state.label_classes(), True)]
             if base is not None:
                 differs = (row.result.labels != base.labels).astype(np.int32)
                 classes = (
@@ -150,8 +150,8 @@ class ComparisonPanel(QWidget):
         self.message.setText(in_words(rows))
 
     def _refresh(self, *_: Any) -> None:
-        ready = self._state.scan is not None and bool(self._state.pairs)
-        self.run_button.setEnabled(ready and not self._state.busy)
+        ready = self.state.scan is not None and bool(self.state.pairs)
+        self.run_button.setEnabled(ready and not self.state.busy)
 
 
 def run_comparison(

@@ -59,10 +59,10 @@ class EvaluationPanel(QWidget):
 
     def __init__(self, state: SegmenterState) -> None:
         super().__init__()
-        self._state = state
+        self.state = state
         self.evaluation: Evaluation | None = None
         self._scan: Scan | None = None
-        self._background = Background(self)
+        self.background = Background(self)
         self.truth = TruthChooser(state)
         self.unpainted = QCheckBox("Leave painted pixels out")
         self.unpainted.setChecked(True)
@@ -111,15 +111,15 @@ class EvaluationPanel(QWidget):
 
     def run(self) -> None:
         """Compare the prediction that is shown with the truth."""
-        scan, truth = self._state.scan, self.truth.truth()
-        result = self._state.predictions.get(scan) if scan is not None else None
+        scan, truth = self.state.scan, self.truth.truth()
+        result = self.state.predictions.get(scan) if scan is not None else None
         if scan is None or result is None or truth is None:
             self._outdated()
             return
         painted = self._painted(scan) if self.unpainted.isChecked() else None
         self._scan = scan
         self.run_button.setEnabled(False)
-        self._background.start(
+        self.background.start(
             compare_with_truth, result.labels, truth, self.truth.classes, painted, then=self._done
         )
 
@@ -127,7 +127,7 @@ class EvaluationPanel(QWidget):
         """Add the layer of right and wrong pixels."""
         if self.evaluation is None or self._scan is None:
             return
-        viewer = self._state.viewer
+        viewer = self.state.viewer
         if not layers_of(viewer, self._scan):
             return
         active = viewer.layers.selection.active
@@ -155,7 +155,7 @@ class EvaluationPanel(QWidget):
 
     def _painted(self, scan: Scan) -> NDArray[np.bool_] | None:
         painted: NDArray[np.bool_] | None = None
-        for pair in self._state.pairs_of(scan):
+        for pair in self.state.pairs_of(scan):
             here = pair.labels() > 0
             painted = here if painted is None else painted | here
         return painted
@@ -200,21 +200,21 @@ class EvaluationPanel(QWidget):
         )
 
     def _prediction_changed(self, scan: Scan) -> None:
-        if scan is self._state.scan:
+        if scan is self.state.scan:
             self._outdated()
 
     def _outdated(self, *_: Any) -> None:
         """What was compared is no longer what is shown."""
-        self._background.stop()
+        self.background.stop()
         self._show(None, self._ready())
 
     def _ready(self) -> str:
         """Enable the button where it can work; returns what is missing."""
-        scan = self._state.scan
-        predicted = scan is not None and scan in self._state.predictions
+        scan = self.state.scan
+        predicted = scan is not None and scan in self.state.predictions
         has_truth = self.truth.layer is not None
         self.run_button.setEnabled(predicted and has_truth)
-        self.unpainted.setVisible(bool(self._state.pairs_of(scan)))
+        self.unpainted.setVisible(bool(self.state.pairs_of(scan)))
         return _NO_PREDICTION if not predicted else "" if has_truth else _NO_TRUTH
 
     def _ask_and_save(self) -> None:

@@ -47,7 +47,7 @@ class ModelPanel(QWidget):
 
     def __init__(self, state: SegmenterState) -> None:
         super().__init__()
-        self._state = state
+        self.state = state
         self.outcomes: list[Predicted | Failed] = []
         self.setAcceptDrops(True)
         self.load_button = QPushButton("Load …")
@@ -89,31 +89,31 @@ class ModelPanel(QWidget):
 
     def load(self, path: str | Path) -> None:
         """Load a model in the background; its classes and channels become those of the dock."""
-        if not self._state.busy:
-            self._state.run(
+        if not self.state.busy:
+            self.state.run(
                 (), model_files.load, path, label="Loading the model", uses_torch=True,
                 on_result=self._loaded,
             )  # fmt: skip
 
     def save(self, path: str | Path) -> None:
         """Save the present model in the background, with the present names and colours."""
-        model = self._state.segmenter
-        if model is not None and not self._state.busy:
-            self._state.run(
+        model = self.state.segmenter
+        if model is not None and not self.state.busy:
+            self.state.run(
                 (), model_files.save, model, path, label="Saving the model", on_result=self._saved
             )
 
     def apply_to_scan(self) -> None:
         """Segment the chosen scan."""
-        if self._state.scan is not None:
-            self._apply([self._state.scan])
+        if self.state.scan is not None:
+            self._apply([self.state.scan])
 
     def apply_to_all(self) -> None:
         """Segment every scan of the viewer; what fails is told, and the others go on."""
-        self._apply(self._state.widget.chooser.scans)
+        self._apply(self.state.widget.chooser.scans)
 
     def _apply(self, scans: Sequence[Scan]) -> None:
-        state, model = self._state, self._state.segmenter
+        state, model = self.state, self.state.segmenter
         if model is None or state.busy or not scans:
             return
         self.outcomes = []
@@ -128,10 +128,10 @@ class ModelPanel(QWidget):
     def _one_done(self, outcome: Predicted | Failed) -> None:
         self.outcomes.append(outcome)
         if isinstance(outcome, Predicted):
-            model = self._state.segmenter
+            model = self.state.segmenter
             path = model_files.file_of(model) if model is not None else None
             name = path.stem if path is not None else "U-Net"
-            show_prediction(self._state, outcome.scan, outcome.shown, outcome.raw, name)
+            show_prediction(self.state, outcome.scan, outcome.shown, outcome.raw, name)
         self._fill()
 
     def _fill(self) -> None:
@@ -149,7 +149,7 @@ class ModelPanel(QWidget):
             self.table.set_columns(table_of(self.outcomes))
 
     def _loaded(self, model: Segmenter) -> None:
-        state = self._state
+        state = self.state
         loaded = {
             value: SegmentClass(value, name, colour)
             for value, name, colour in zip(
@@ -169,7 +169,7 @@ class ModelPanel(QWidget):
         self.message.show()
 
     def _refresh(self, *_: Any) -> None:
-        state, model = self._state, self._state.segmenter
+        state, model = self.state, self.state.segmenter
         self.card.setText(_NO_MODEL if model is None else model_files.card_in_words(model))
         free = not state.busy
         self.load_button.setEnabled(free)

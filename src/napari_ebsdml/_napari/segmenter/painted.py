@@ -51,10 +51,10 @@ class PaintedPixels(QObject):
         self.crowded: list[Pair] = []
         self._watched: dict[Pair, Any] = {}
         self._changed: set[Pair] = set()
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_DELAY_MS)
-        self._timer.timeout.connect(self.count)
+        self.timer = QTimer(self)
+        self.timer.setSingleShot(True)
+        self.timer.setInterval(_DELAY_MS)
+        self.timer.timeout.connect(self.count)
         state.pairs_changed.connect(self._pairs_changed)
         state.classes_changed.connect(self._dress)
         self._pairs_changed()
@@ -75,7 +75,7 @@ class PaintedPixels(QObject):
 
     def count(self) -> None:
         """Count what was changed since the last time."""
-        self._timer.stop()
+        self.timer.stop()
         changed, self._changed = self._changed, set()
         before = (dict(self.counts), list(self.crowded))
         for pair in changed:
@@ -92,7 +92,7 @@ class PaintedPixels(QObject):
 
     def stop(self) -> None:
         """Let go of all layers."""
-        self._timer.stop()
+        self.timer.stop()
         for pair in list(self._watched):
             self._unwatch(pair)
 
@@ -114,8 +114,8 @@ class PaintedPixels(QObject):
     def _watch(self, pair: Pair) -> None:
         def mark(event: Any = None) -> None:
             self._changed.add(pair)
-            if not self._timer.isActive():
-                self._timer.start()
+            if not self.timer.isActive():
+                self.timer.start()
 
         for name in _EVENTS:
             getattr(pair.layer.events, name).connect(mark)

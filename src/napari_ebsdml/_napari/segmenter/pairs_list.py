@@ -34,7 +34,7 @@ class PairsList(QWidget):
 
     def __init__(self, state: SegmenterState, painted: PaintedPixels) -> None:
         super().__init__()
-        self._state, self._painted = state, painted
+        self.state, self._painted = state, painted
         self.tree = QTreeWidget()
         self.tree.setColumnCount(3)
         self.tree.setHeaderHidden(True)
@@ -67,11 +67,11 @@ class PairsList(QWidget):
 
     def remove(self, row: int) -> None:
         """Take a pair out of the training; its layer stays in the viewer."""
-        self._state.pairs = [pair for n, pair in enumerate(self._state.pairs) if n != row]
+        self.state.pairs = [pair for n, pair in enumerate(self.state.pairs) if n != row]
 
     def _fill(self) -> None:
         self.tree.clear()
-        for pair in self._state.pairs:
+        for pair in self.state.pairs:
             item = QTreeWidgetItem(["", "", ""])
             item.setTextAlignment(1, int(Qt.AlignmentFlag.AlignRight))
             self.tree.addTopLevelItem(item)
@@ -81,12 +81,12 @@ class PairsList(QWidget):
             button.setToolTip("Do not train on this layer; it stays in the viewer")
             button.clicked.connect(lambda checked=False, pair=pair: self._take_out(pair))
             self.tree.setItemWidget(item, 2, button)
-        rows = min(max(len(self._state.pairs), 1), _MOST_ROWS)
+        rows = min(max(len(self.state.pairs), 1), _MOST_ROWS)
         self.tree.setFixedHeight(rows * _ROW + 6)
         self._count()
 
     def _count(self, event: object = None) -> None:
-        for row, pair in enumerate(self._state.pairs):
+        for row, pair in enumerate(self.state.pairs):
             item = self.tree.topLevelItem(row)
             if item is not None:
                 item.setText(0, pair.layer.name)
@@ -94,9 +94,9 @@ class PairsList(QWidget):
                 item.setText(1, f"{self._painted.of(pair):,} px".replace(",", "\u202f"))
 
     def _take_out(self, pair: object) -> None:
-        self._state.pairs = [one for one in self._state.pairs if one != pair]
+        self.state.pairs = [one for one in self.state.pairs if one != pair]
 
     def _clicked(self, item: QTreeWidgetItem, column: int) -> None:
         row = self.tree.indexOfTopLevelItem(item)
-        if 0 <= row < len(self._state.pairs):
-            self.chosen.emit(self._state.pairs[row])
+        if 0 <= row < len(self.state.pairs):
+            self.chosen.emit(self.state.pairs[row])

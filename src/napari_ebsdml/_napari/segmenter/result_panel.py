@@ -54,7 +54,7 @@ class ResultPanel(QWidget):
 
     def __init__(self, state: SegmenterState) -> None:
         super().__init__()
-        self._state = state
+        self.state = state
         self._background = Background(self)
         self._fractions: dict[Any, list[Any]] = {}
         self._watched: list[Any] = []
@@ -95,64 +95,64 @@ class ResultPanel(QWidget):
 
     def segment(self) -> None:
         """Apply the present model to the chosen map."""
-        scan, model = self._state.scan, self._state.segmenter
-        if scan is None or model is None or self._state.busy:
+        scan, model = self.state.scan, self.state.segmenter
+        if scan is None or model is None or self.state.busy:
             return
-        self._state.run(
-            scan, predict, model, scan, self._state.prepared(scan), self._state.options,
+        self.state.run(
+            scan, predict, model, scan, self.state.prepared(scan), self.state.options,
             label=f"Segmenting {scan.name}", uses_torch=True, on_result=self.show_result,
         )  # fmt: skip
 
     def show_result(self, found: Predicted) -> None:
         """Show a prediction in its layers and in the table."""
         self._fractions[found.shown] = found.fractions
-        show_prediction(self._state, found.scan, found.shown, found.raw)
-        shown = set(self._state.predictions.values())
+        show_prediction(self.state, found.scan, found.shown, found.raw)
+        shown = set(self.state.predictions.values())
         self._fractions = {r: f for r, f in self._fractions.items() if r in shown}
 
     def stop(self) -> None:
         """Let go of the viewer."""
         self._background.stop()
         self._watch({})
-        self._state.viewer.layers.events.removed.disconnect(self._refresh)
+        self.state.viewer.layers.events.removed.disconnect(self._refresh)
 
     def _options_changed(self) -> None:
         values = self.fields.values()
-        before = self._state.options
+        before = self.state.options
         options = PredictOptions(
             values["grain_vote"], values["grain_threshold"], values["not_indexed"],
             8 if values["average"] else 1,
         )  # fmt: skip
-        self._state.options = options
+        self.state.options = options
         without = replace(before, grain_vote=options.grain_vote)
         if replace(without, grain_threshold=options.grain_threshold) != options:
             # Other probabilities: the model has to be asked again.
             self._refresh()
-        elif options != before and not self._state.busy:
+        elif options != before and not self.state.busy:
             self._vote_again()
         elif options != before:
             self._refresh()
 
     def _vote_again(self) -> None:
-        scan = self._state.scan
-        raw = self._state.raw_prediction(scan) if scan is not None else None
+        scan = self.state.scan
+        raw = self.state.raw_prediction(scan) if scan is not None else None
         if scan is not None and raw is not None:
-            self._state.run(
-                scan, vote, scan, raw, self._state.options,
+            self.state.run(
+                scan, vote, scan, raw, self.state.options,
                 label="One class per grain", on_result=self.show_result,
             )  # fmt: skip
 
     def _prediction_changed(self, scan: Scan) -> None:
-        if scan is self._state.scan:
+        if scan is self.state.scan:
             self._refresh()
 
     def _refresh(self, event: Any = None) -> None:
-        scan, model = self._state.scan, self._state.segmenter
-        result = self._state.predictions.get(scan) if scan is not None else None
-        layers = self._state.prediction_layers(scan) if scan is not None else {}
+        scan, model = self.state.scan, self.state.segmenter
+        result = self.state.predictions.get(scan) if scan is not None else None
+        layers = self.state.prediction_layers(scan) if scan is not None else {}
         self._watch(layers)
         there = result is not None and bool(layers)
-        self.button.setEnabled(model is not None and scan is not None and not self._state.busy)
+        self.button.setEnabled(model is not None and scan is not None and not self.state.busy)
         self._shown.setVisible(there)
         self.table.setVisible(there)
         for name, box in (("labels", self.show_labels), ("uncertainty", self.show_uncertainty)):
@@ -179,14 +179,14 @@ class ResultPanel(QWidget):
             layer.events.visible.connect(self._refresh)
 
     def _set_visible(self, name: str, visible: bool) -> None:
-        scan = self._state.scan
-        layer = self._state.prediction_layers(scan).get(name) if scan is not None else None
+        scan = self.state.scan
+        layer = self.state.prediction_layers(scan).get(name) if scan is not None else None
         if layer is not None:
             layer.visible = visible
 
     def _fill(self) -> None:
-        scan = self._state.scan
-        result = self._state.predictions.get(scan) if scan is not None else None
+        scan = self.state.scan
+        result = self.state.predictions.get(scan) if scan is not None else None
         if result is None:
             return
         if result not in self._fractions:
@@ -195,7 +195,7 @@ class ResultPanel(QWidget):
                 result.fractions, then=lambda outcome: self._counted(result, outcome)
             )
             return
-        names = self._state.names
+        names = self.state.names
         rows = self._fractions[result]
         self.table.set_columns(
             {

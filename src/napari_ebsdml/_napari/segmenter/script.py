@@ -45,8 +45,8 @@ class ScriptButton(QPushButton):
             "Put a script on the clipboard that repeats this run without napari. The strokes are "
             "saved with it."
         )
-        self._state = state
-        self._background = Background(self)
+        self.state = state
+        self.background = Background(self)
         self._snapshot: tuple[Painted, ...] = ()
         self.history: list[Run | Loaded] = []
         self.folder = default_folder().with_name("scripts")
@@ -57,14 +57,14 @@ class ScriptButton(QPushButton):
 
     def copy(self) -> None:
         """Save the strokes and put the script on the clipboard."""
-        state = self._state
+        state = self.state
         scans = [(scan, state.prepared(scan)) for scan in state.predictions]
         if not scans and state.scan is not None:
             scans = [(state.scan, state.prepared(state.scan))]
         name = re.sub(r"[^\w.-]+", "_", scans[0][0].name) if scans else "run"
         folder = self.folder / f"{time.strftime('%Y-%m-%d_%H%M%S')}-{name}"
         self.setEnabled(False)
-        self._background.start(
+        self.background.start(
             _written, folder, list(self.history), scans, predict_arguments(state.options),
             then=self._copied,
         )  # fmt: skip
@@ -81,21 +81,21 @@ class ScriptButton(QPushButton):
         self._say(f"The script is on the clipboard, and with its strokes in {folder}.")
 
     def _say(self, text: str, kind: str = "info") -> None:
-        if not self._state.busy:
-            self._state.widget.tasks.say(text, kind)
+        if not self.state.busy:
+            self.state.widget.tasks.say(text, kind)
 
     def _busy_changed(self, busy: bool) -> None:
         """Keep the strokes as they are when a job, maybe a training, begins."""
         if not busy:
             return
-        originals = {self._state.prepared(pair.scan): pair.scan for pair in self._state.pairs}
+        originals = {self.state.prepared(pair.scan): pair.scan for pair in self.state.pairs}
         self._snapshot = tuple(
             Painted(originals[prepared], prepared, labels)
-            for prepared, labels in self._state.training_pairs()
+            for prepared, labels in self.state.training_pairs()
         )
 
     def _model_changed(self) -> None:
-        model = self._state.segmenter
+        model = self.state.segmenter
         if model is None:
             self.history = []
         elif self.history and model.record == self.history[-1].model.record:

@@ -52,7 +52,7 @@ class StrokesPanel(QWidget):
 
     def __init__(self, state: SegmenterState, store: AnnotationsStore | None = None) -> None:
         super().__init__()
-        self._state = state
+        self.state = state
         self.painted = PaintedPixels(state)
         self.autosave = Autosave(state, self.painted, store)
         self.autosave.failed.connect(_complain)
@@ -112,8 +112,8 @@ class StrokesPanel(QWidget):
     @property
     def layer(self) -> Any:
         """Annotation layer of the chosen map: the selected one, else the newest; or None."""
-        pairs = self._state.pairs_of(self._state.scan)
-        active = self._state.viewer.layers.selection.active
+        pairs = self.state.pairs_of(self.state.scan)
+        active = self.state.viewer.layers.selection.active
         for pair in pairs:
             if pair.layer is active:
                 return pair.layer
@@ -121,23 +121,23 @@ class StrokesPanel(QWidget):
 
     def new_layer(self) -> None:
         """Add an annotation layer to the chosen map."""
-        if self._state.scan is not None:
+        if self.state.scan is not None:
             value = self.table.selected
-            pair = new_annotation_layer(self._state, self._state.scan)
+            pair = new_annotation_layer(self.state, self.state.scan)
             if value:
-                paint(self._state.viewer, pair.layer, value)
+                paint(self.state.viewer, pair.layer, value)
 
     def paint(self, value: int = 0, mode: str = "paint") -> None:
         """Make the map ready to paint a class; adds an annotation layer where there is none."""
         if self.layer is None:
             self.new_layer()
         if self.layer is not None:
-            paint(self._state.viewer, self.layer, value or self.table.selected or 1, mode)
+            paint(self.state.viewer, self.layer, value or self.table.selected or 1, mode)
             self._show_mode()
 
     def restore(self) -> None:
         """Bring the strokes back that are offered."""
-        scan, saved = self._state.scan, self._saved
+        scan, saved = self.state.scan, self._saved
         if scan is None or saved is None:
             return
         try:
@@ -153,10 +153,10 @@ class StrokesPanel(QWidget):
         self.painted.count()
         self.autosave.close()
         self.painted.stop()
-        events = self._state.viewer.layers.events
+        events = self.state.viewer.layers.events
         for event in (events.inserted, events.removed, events.renamed):
             event.disconnect(self._layers_changed)
-        self._state.viewer.layers.selection.events.active.disconnect(self._follow)
+        self.state.viewer.layers.selection.events.active.disconnect(self._follow)
         self._unfollow()
 
     def _build(self) -> None:
@@ -186,24 +186,24 @@ class StrokesPanel(QWidget):
         layout.addWidget(self.pairs)
 
     def _refresh(self) -> None:
-        text, _ = advice(self._state, self.painted)
+        text, _ = advice(self.state, self.painted)
         self.advice.setText(text)
-        self.advice.setVisible(bool(text) and self._state.scan is not None)
-        self.pairs.setVisible(bool(self._state.pairs))
+        self.advice.setVisible(bool(text) and self.state.scan is not None)
+        self.pairs.setVisible(bool(self.state.pairs))
         if self.offer.isVisibleTo(self) and any(
-            self.painted.of(pair) for pair in self._state.pairs_of(self._state.scan)
+            self.painted.of(pair) for pair in self.state.pairs_of(self.state.scan)
         ):
             self.offer.setVisible(False)
 
     def _layers_changed(self, event: Any = None) -> None:
-        layers = self._state.viewer.layers
-        there = [pair for pair in self._state.pairs if pair.layer in layers]
-        own = own_strokes(self._state.viewer)
+        layers = self.state.viewer.layers
+        there = [pair for pair in self.state.pairs if pair.layer in layers]
+        own = own_strokes(self.state.viewer)
         new = [pair for pair in own if pair not in there and pair not in self._seen]
         self._seen = {*own, *there}
-        self._state.pairs = (*there, *new)
-        scan = self._state.scan
-        others = other_labels(self._state, scan) if scan is not None else []
+        self.state.pairs = (*there, *new)
+        scan = self.state.scan
+        others = other_labels(self.state, scan) if scan is not None else []
         self.use_box.clear()
         self.use_box.addItem("Use a layer …", None)
         for layer in others:
@@ -219,18 +219,18 @@ class StrokesPanel(QWidget):
         self._follow()
 
     def _use(self, index: int) -> None:
-        layer, scan = self.use_box.itemData(index), self._state.scan
+        layer, scan = self.use_box.itemData(index), self.state.scan
         if layer is not None and scan is not None:
-            self._state.pairs = (*self._state.pairs, Pair(scan, layer))
+            self.state.pairs = (*self.state.pairs, Pair(scan, layer))
             self._layers_changed()
         self.use_box.setCurrentIndex(0)
 
     def _pair_chosen(self, pair: Pair) -> None:
-        self._state.widget.chooser.scan = pair.scan
-        self._state.viewer.layers.selection.active = pair.layer
+        self.state.widget.chooser.scan = pair.scan
+        self.state.viewer.layers.selection.active = pair.layer
 
     def _offer(self) -> None:
-        scan = self._state.scan
+        scan = self.state.scan
         saved = self.autosave.offer(scan) if scan is not None else None
         self._saved = None if saved in self._dismissed else saved
         self.offer.setVisible(self._saved is not None)
@@ -272,7 +272,7 @@ class StrokesPanel(QWidget):
 
     def _show_mode(self, event: Any = None) -> None:
         layer = self._followed
-        active = layer is not None and layer is self._state.viewer.layers.selection.active
+        active = layer is not None and layer is self.state.viewer.layers.selection.active
         for name, button in self.tools.items():
             button.setChecked(active and str(layer.mode) == name)
         self.undo_button.setEnabled(layer is not None)

@@ -59,7 +59,7 @@ class TrainingPanel(QWidget):
         result: ResultPanel,
     ) -> None:
         super().__init__()
-        self._state, self._painted = state, painted
+        self.state, self._painted = state, painted
         self._channels, self._result = channels, result
         self.form = TrainingForm()
         self.curves = CurvesWidget("epoch")
@@ -78,10 +78,10 @@ class TrainingPanel(QWidget):
         for part in (self.form, self.curves, self.model_text, self.afresh_button, self.hint):
             layout.addWidget(part)
         # While the last step of a cancelled training ends, another one would be in its way.
-        self._keeper: Keeper | None = None
+        self.keeper: Keeper | None = None
         self._answered = False
         self._scans: tuple[Scan, ...] = ()
-        self._last_epoch = 0
+        self.last_epoch = 0
         self.form.changed.connect(self._settings_changed)
         self.afresh_button.clicked.connect(partial(self.train, afresh=True))
         for signal in (
@@ -96,20 +96,20 @@ class TrainingPanel(QWidget):
 
     def train(self, checked: bool = False, *, afresh: bool = False) -> None:
         """Train on the present strokes: on with the present model where there is one."""
-        if self._state.busy or self._keeper is not None or not self._ready()[1]:
+        if self.state.busy or self.keeper is not None or not self._ready()[1]:
             return
-        model = None if afresh or self._cannot_go_on() else self._state.segmenter
+        model = None if afresh or self._cannot_go_on() else self.state.segmenter
         request = self._request(model)
         self.curves.clear()
         self.curves.setVisible(True)
-        self._last_epoch = 0
+        self.last_epoch = 0
         self._answered = False
         keeper = Keeper()
         keeper.kept.connect(self._kept)
-        self._keeper = keeper
+        self.keeper = keeper
         self._scans = tuple(dict.fromkeys(target.scan for target in request.targets))
         # No scan is bound: a training survives when one of several maps is closed.
-        self._state.run(
+        self.state.run(
             (), train, request, keeper, label="Training", uses_torch=True,
             on_event=self._event, on_result=self._done, on_cancel=self._cancelled,
         )  # fmt: skip
@@ -118,30 +118,30 @@ class TrainingPanel(QWidget):
 
     def stop(self) -> None:
         """Let go of a training that may be under way."""
-        self._keeper = None
+        self.keeper = None
 
     def _request(self, model: Any) -> Request:
-        pairs = self._state.training_pairs()
-        known = {c.value for c in self._state.classes}
-        scans = list(dict.fromkeys(p.scan for p in self._state.pairs if self._painted.of(p)))
-        if self._state.scan is not None and self._state.scan in scans:
+        pairs = self.state.training_pairs()
+        known = {c.value for c in self.state.classes}
+        scans = list(dict.fromkeys(p.scan for p in self.state.pairs if self._painted.of(p)))
+        if self.state.scan is not None and self.state.scan in scans:
             # The map that the user looks at comes first: it is the one to be refreshed.
-            scans.remove(self._state.scan)
-            scans.insert(0, self._state.scan)
+            scans.remove(self.state.scan)
+            scans.insert(0, self.state.scan)
         targets = []
         for scan in scans:
-            prepared = self._state.prepared(scan)
+            prepared = self.state.prepared(scan)
             strokes = next(labels for one, labels in pairs if one is prepared)
             targets.append(Target(scan, prepared, strokes))
-        settings = self._state.settings
+        settings = self.state.settings
         values = {v for v in known if self._painted.total().get(v)}
         return Request(
             pairs, targets,
-            {v: n for v, n in self._state.names.items() if v in values},
-            {v: c for v, c in self._state.colours.items() if v in values},
-            self._state.channels,
-            settings if model is None else to_train_on(settings), self._state.network,
-            self._state.options, model, self.form.preview_every,
+            {v: n for v, n in self.state.names.items() if v in values},
+            {v: c for v, c in self.state.colours.items() if v in values},
+            self.state.channels,
+            settings if model is None else to_train_on(settings), self.state.network,
+            self.state.options, model, self.form.preview_every,
         )  # fmt: skip
 
     def _event(self, event: Any) -> None:
@@ -150,14 +150,14 @@ class TrainingPanel(QWidget):
         elif isinstance(event, Predicted):
             self._result.show_result(event)
         elif isinstance(event, Trained):
-            self._state.segmenter = event.model
+            self.state.segmenter = event.model
             self._describe(event.reason)
 
     def _draw(self, point: Curve) -> None:
         event = point.event
         if event.kind != "epoch":
             return
-        self._last_epoch = event.epoch
+        self.last_epoch = event.epoch
         self.curves.add_point(
             "training", event.epoch, event.losses.get("loss", float("nan")), _LOSS
         )
@@ -171,68 +171,68 @@ class TrainingPanel(QWidget):
             self.curves.mark("best", event.best_epoch)
 
     def _done(self, trained: Trained) -> None:
-        self._keeper = None
+        self.keeper = None
         self._refresh()
 
     def _kept(self, model: Any, problem: Any) -> None:
         """The best model of a training that was cancelled or failed has arrived."""
-        if self.sender() is not self._keeper and self.sender() is not None:
+        if self.sender() is not self.keeper and self.sender() is not None:
             return
-        self._keeper = None
+        self.keeper = None
         if model is not None:
-            self._state.segmenter = model
+            self.state.segmenter = model
             self._describe("cancelled")
-        if self._answered or not self._state.busy:
+        if self._answered or not self.state.busy:
             self._tell_kept(model is not None, problem)
         self._refresh()
 
     def _cancelled(self) -> None:
         self._answered = True
-        if self._keeper is not None and not self._keeper.began:
-            self._keeper = None
-        if self._keeper is None:
-            self._tell_kept(self._state.segmenter is not None, None)
+        if self.keeper is not None and not self.keeper.began:
+            self.keeper = None
+        if self.keeper is None:
+            self._tell_kept(self.state.segmenter is not None, None)
         else:
-            self._state.widget.tasks.say("Cancelled; the best model so far is being kept …")
+            self.state.widget.tasks.say("Cancelled; the best model so far is being kept …")
         self._refresh()
 
     def _tell_kept(self, kept: bool, problem: Any) -> None:
         if problem is not None:
             text = f"Cancelled; the model could not be kept: {problem}"
-        elif kept and self._last_epoch:
-            text = f"Cancelled after epoch {self._last_epoch}; the best model so far is kept."
+        elif kept and self.last_epoch:
+            text = f"Cancelled after epoch {self.last_epoch}; the best model so far is kept."
         else:
             text = "Cancelled before the first epoch was complete; nothing changed."
-        self._state.widget.tasks.say(text, "info" if problem is None else "error")
+        self.state.widget.tasks.say(text, "info" if problem is None else "error")
 
     def _scans_changed(self) -> None:
-        if self._state.busy and self._scans:
-            viewer = self._state.viewer
+        if self.state.busy and self._scans:
+            viewer = self.state.viewer
             if not any(layers_of(viewer, scan) for scan in self._scans):
-                self._state.widget.tasks.drop(
+                self.state.widget.tasks.drop(
                     "The maps of the training were closed, so it was stopped."
                 )
 
     def _settings_changed(self) -> None:
-        self._state.network = self.form.network
-        self._state.settings = self.form.settings()
+        self.state.network = self.form.network
+        self.state.settings = self.form.settings()
 
     def _cannot_go_on(self) -> str:
         """Why the present model cannot be trained on; empty when it can."""
-        model = self._state.segmenter
+        model = self.state.segmenter
         if model is None:
             return "there is no model"
-        channels = {name.casefold() for name in self._state.channels} | {"indexed"}
+        channels = {name.casefold() for name in self.state.channels} | {"indexed"}
         if channels != {name.casefold() for name in model.channels}:
             return "the channels were changed"
         painted = {v for v, number in self._painted.total().items() if number}
         if painted - set(model.classes.values):
-            new = self._state.names[min(painted - set(model.classes.values))]
+            new = self.state.names[min(painted - set(model.classes.values))]
             return f"the model does not know {new}"
         return ""
 
     def _ready(self) -> tuple[str, bool]:
-        text, ready = advice(self._state, self._painted)
+        text, ready = advice(self.state, self._painted)
         if not ready:
             return f"To train: {text[0].lower()}{text[1:]}", False
         problem = self._channels.problem
@@ -240,24 +240,24 @@ class TrainingPanel(QWidget):
 
     def _refresh(self, *_: Any) -> None:
         text, ready = self._ready()
-        waiting = self._keeper is not None and not self._state.busy
-        tasks = self._state.widget.tasks
-        model = self._state.segmenter
+        waiting = self.keeper is not None and not self.state.busy
+        tasks = self.state.widget.tasks
+        model = self.state.segmenter
         reason = self._cannot_go_on()
-        tasks.allow(self._state.scan is not None and ready and not waiting)
+        tasks.allow(self.state.scan is not None and ready and not waiting)
         tasks.run_button.setText("Train" if reason else "Train on")
         self.afresh_button.setVisible(model is not None and not reason)
-        self.afresh_button.setEnabled(ready and not self._state.busy and not waiting)
+        self.afresh_button.setEnabled(ready and not self.state.busy and not waiting)
         if model is not None and reason and ready:
             text = f"A new model is trained: {reason}."
         self.hint.setText(text)
-        self.hint.setVisible(bool(text) and self._state.scan is not None)
+        self.hint.setVisible(bool(text) and self.state.scan is not None)
         self.model_text.setVisible(model is not None)
         if model is not None and not self.model_text.text():
             self._describe("")
 
     def _describe(self, reason: str) -> None:
-        model = self._state.segmenter
+        model = self.state.segmenter
         if model is None:
             return
         held_out = model.metrics.get("accuracy")

@@ -35,7 +35,7 @@ class TruthChooser(QWidget):
 
     def __init__(self, state: SegmenterState, optional: bool = False) -> None:
         super().__init__()
-        self._state = state
+        self.state = state
         self._optional = optional
         self.box = QComboBox()
         self.box.setSizeAdjustPolicy(
@@ -50,8 +50,8 @@ class TruthChooser(QWidget):
         self.note = QLabel()
         self.note.setWordWrap(True)
         self.note.hide()
-        self._table = QWidget()
-        self._grid = QGridLayout(self._table)
+        self.table = QWidget()
+        self._grid = QGridLayout(self.table)
         self._grid.setContentsMargins(12, 0, 0, 0)
         self._grid.setVerticalSpacing(2)
         self._grid.setColumnStretch(1, 1)
@@ -60,7 +60,7 @@ class TruthChooser(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.box)
-        layout.addWidget(self._table)
+        layout.addWidget(self.table)
         layout.addWidget(self.note)
         self.box.currentIndexChanged.connect(self._chosen)
         events = state.viewer.layers.events
@@ -80,15 +80,15 @@ class TruthChooser(QWidget):
     @property
     def classes(self) -> dict[int, str]:
         """Value -> name of the classes that truth and prediction are compared by."""
-        model = self._state.segmenter
+        model = self.state.segmenter
         if model is None:
-            return self._state.names
+            return self.state.names
         own = dict(zip(model.classes.values, model.classes.names, strict=True))
-        return {value: self._state.names.get(value, name) for value, name in own.items()}
+        return {value: self.state.names.get(value, name) for value, name in own.items()}
 
     def truth(self) -> NDArray[np.int32] | None:
         """True class of each pixel of the scan, 0 where unknown or left out."""
-        scan, layer = self._state.scan, self.layer
+        scan, layer = self.state.scan, self.layer
         if scan is None or layer is None or self.note.text():
             return None
         data = Pair(scan, layer).labels()
@@ -100,8 +100,8 @@ class TruthChooser(QWidget):
 
     def refresh(self, event: Any = None) -> None:
         """Offer the layers that fit the scan; the choice stays where it is still there."""
-        scan, chosen = self._state.scan, self.layer
-        offers = [] if scan is None else truth_layers(self._state, scan)
+        scan, chosen = self.state.scan, self.layer
+        offers = [] if scan is None else truth_layers(self.state, scan)
         there = [self.box.itemData(n) for n in range(self.box.count())]
         wanted = [None, *offers] if self._optional or not offers else list(offers)
         names = [layer.name if layer is not None else self._nothing(bool(offers))
@@ -142,7 +142,7 @@ class TruthChooser(QWidget):
         self.note.setVisible(bool(text))
         # Rows that only say "ferrite is ferrite" would be clutter.
         trivial = all(box.currentText() == _name(label) for label, box in self._rows())
-        self._table.setVisible(bool(self.meanings) and not trivial)
+        self.table.setVisible(bool(self.meanings) and not trivial)
         self.changed.emit()
 
     def _rows(self) -> list[tuple[QLabel, QComboBox]]:
@@ -152,7 +152,7 @@ class TruthChooser(QWidget):
         ]
 
     def _ask_meanings(self, layer: Labels) -> str:
-        scan = self._state.scan
+        scan = self.state.scan
         assert scan is not None
         values = [int(v) for v in np.unique(Pair(scan, layer).labels()) if v]
         if not values:

@@ -37,7 +37,7 @@ class UncertainPanel(QWidget):
 
     def __init__(self, state: SegmenterState) -> None:
         super().__init__()
-        self._state = state
+        self.state = state
         self.places: list[UncertainPlace] = []
         self._scan: Scan | None = None
         self._at = -1
@@ -95,8 +95,8 @@ class UncertainPanel(QWidget):
         return self._go(-1)
 
     def _go(self, by: int) -> bool:
-        scan, layer = self._state.scan, self._annotation()
-        result = self._state.predictions.get(scan) if scan is not None else None
+        scan, layer = self.state.scan, self._annotation()
+        result = self.state.predictions.get(scan) if scan is not None else None
         if scan is None or result is None:
             self._refresh()
             return False
@@ -123,7 +123,7 @@ class UncertainPanel(QWidget):
             return False
         self._at = at
         place = self.places[at]
-        look_at(self._state.viewer, scan, place)
+        look_at(self.state.viewer, scan, place)
         self._ready_to_paint(layer, place)
         chances = [
             f"{escape(name)} {100 * float(result.probability[place.row, place.column, i]):.0f} %"
@@ -138,38 +138,38 @@ class UncertainPanel(QWidget):
 
     def _ready_to_paint(self, layer: Labels, place: UncertainPlace) -> None:
         layer.visible = True
-        self._state.viewer.layers.selection.active = layer
+        self.state.viewer.layers.selection.active = layer
         layer.mode = "paint"
         layer.brush_size = int(np.clip(round(0.8 * place.radius), *_BRUSH))
 
     def _annotation(self) -> Labels | None:
         """Layer to paint on: the active one of the scan's, else the newest."""
-        there = [p.layer for p in self._state.pairs_of(self._state.scan)]
-        there = [layer for layer in there if layer in self._state.viewer.layers]
-        active = self._state.viewer.layers.selection.active
+        there = [p.layer for p in self.state.pairs_of(self.state.scan)]
+        there = [layer for layer in there if layer in self.state.viewer.layers]
+        active = self.state.viewer.layers.selection.active
         return active if active in there else there[-1] if there else None
 
     def _painted(self, scan: Scan) -> np.ndarray:
         painted = np.zeros(scan.shape, dtype=bool)
-        for pair in self._state.pairs_of(scan):
+        for pair in self.state.pairs_of(scan):
             painted |= pair.labels() > 0
         return painted
 
     def _prediction_changed(self, scan: Scan) -> None:
-        if scan is self._state.scan:
+        if scan is self.state.scan:
             self._forget()
 
     def _forget(self, scan: Any = None) -> None:
         self.places, self._at, self._found = [], -1, False
         self._refresh()
-        there = self._state.scan is not None and self._state.scan in self._state.predictions
+        there = self.state.scan is not None and self.state.scan in self.state.predictions
         self.message.setText(
             "" if there else "Train first: then this leads to the places worth a stroke."
         )
 
     def _refresh(self) -> None:
-        scan = self._state.scan
-        there = scan is not None and scan in self._state.predictions
+        scan = self.state.scan
+        there = scan is not None and scan in self.state.predictions
         self.next_button.setEnabled(there)
         self.back_button.setEnabled(there and self._at > 0)
         layer = self._uncertainty_layer()
@@ -177,8 +177,8 @@ class UncertainPanel(QWidget):
         self.show_button.setChecked(layer is not None and bool(layer.visible))
 
     def _uncertainty_layer(self) -> Any:
-        scan = self._state.scan
-        return self._state.prediction_layers(scan).get("uncertainty") if scan is not None else None
+        scan = self.state.scan
+        return self.state.prediction_layers(scan).get("uncertainty") if scan is not None else None
 
     def _show_uncertainty(self, checked: bool) -> None:
         layer = self._uncertainty_layer()
