@@ -43,6 +43,8 @@ class Option:
         ``("%", 100)`` the value 0.2 is shown as 20 %. Decimals are those of the number shown.
     choices
         Value -> text, where only some values make sense.
+    more_choices
+        Whether other values of the type make sense as well: a file in place of a name.
     when
         Names of other settings of which one must be on for this one to matter; ``"name=value"``
         for a choice. Empty: it always matters.
@@ -57,6 +59,7 @@ class Option:
     decimals: int = 0
     shown_as: tuple[str, float] | None = None
     choices: Mapping[Any, str] | None = None
+    more_choices: bool = False
     when: str | tuple[str, ...] = ()
 
     @property
@@ -107,7 +110,8 @@ class Setting:
         """Whether a value is one of the choices, or a number in range."""
         option = self.option
         if option.choices is not None:
-            return value in option.choices
+            more = option.more_choices and isinstance(value, self.kind)
+            return more or value in option.choices
         if self.kind is bool:
             return isinstance(value, bool)
         if self.kind in (int, float):

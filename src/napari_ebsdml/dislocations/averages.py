@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml.dislocations.settings import DensitySettings, TaylorSettings
 from napari_ebsdml.dislocations.taylor import (
     MATERIALS,
     TaylorMaterial,
@@ -109,9 +110,9 @@ def density_averages(
     gnd: GndDensity,
     by: str = "phase",
     materials: Mapping[int, str | TaylorMaterial] | None = None,
-    friction: float = 0.0,
+    friction: float = TaylorSettings.friction,
     window: int = 7,
-    extrapolate: bool = False,
+    extrapolate: bool = DensitySettings.extrapolate,
 ) -> Table:
     """Total dislocation density and Taylor stress of every phase or grain.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, nth_of, over_rows
 from napari_ebsdml.dislocations.curvature import _usable, rotation_vector
+from napari_ebsdml.dislocations.settings import GndSettings
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.symmetry import laue_operators, safe_cosine
 
@@ -53,9 +54,9 @@ class Denoise:
         How often to apply the filter.
     """
 
-    radius: int = 2
+    radius: int = GndSettings.radius
     sigma: float | None = None
-    passes: int = 1
+    passes: int = GndSettings.passes
 
     def __post_init__(self) -> None:
         for name, value, high in (("radius", self.radius, 5), ("passes", self.passes, 10)):
@@ -80,8 +81,8 @@ def denoise_orientations(
     quaternions: NDArray[Any],
     grain_ids: NDArray[Any],
     sigma: float,
-    radius: int = 2,
-    passes: int = 1,
+    radius: int = GndSettings.radius,
+    passes: int = GndSettings.passes,
     point_group: Any = "m-3m",
     progress: Progress = None,
 ) -> NDArray[np.float64]:

@@ -14,9 +14,9 @@ from scipy.ndimage import maximum_filter, minimum_filter
 from napari_ebsdml.dislocations.divergence import divergence_free, square_step
 from napari_ebsdml.dislocations.model import DislocationModel
 from napari_ebsdml.dislocations.predict import PlanePrediction, predict_planes
+from napari_ebsdml.dislocations.settings import DensitySettings
 from napari_ebsdml.dislocations.slip_planes import SystemPlanes, system_planes
 from napari_ebsdml.dislocations.uncertainty import (
-    INFORMATION_DEPTH,
     SPREAD_OF_FLOOR,
     add_noise,
     log_normal_interval,
@@ -129,11 +129,11 @@ class TotalDensity:
 
 def total_dislocation_density(
     gnd: GndDensity,
-    model: str | Path | DislocationModel = "default",
+    model: str | Path | DislocationModel = DensitySettings.model,
     *,
-    plane_thickness: float = INFORMATION_DEPTH,
-    symmetric: bool = False,
-    level: float = 0.9,
+    plane_thickness: float = DensitySettings.plane_thickness,
+    symmetric: bool = DensitySettings.symmetric,
+    level: float = DensitySettings.level,
     noise: bool = True,
     progress: Callable[[float], None] | None = None,
 ) -> TotalDensity:

@@ -15,6 +15,7 @@ from napari_ebsdml.dislocations.denoise import Denoise, as_denoise
 from napari_ebsdml.dislocations.fit import SlipFit, check_norm, fit_slip_systems
 from napari_ebsdml.dislocations.noise import noise_sentence
 from napari_ebsdml.dislocations.phase_density import Method, PhaseDensity, part, phase_density
+from napari_ebsdml.dislocations.settings import GndSettings
 from napari_ebsdml.dislocations.slip_systems import SlipSystems, for_phase
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps.grains import segment_grains
@@ -119,13 +120,13 @@ class GndDensity:
 def gnd_density(
     scan: Scan,
     slip_systems: _Choice | Mapping[int | str, _Choice] = "auto",
-    norm: str = "l1",
-    stencil: str = "full",
+    norm: str = GndSettings.norm,
+    stencil: str = GndSettings.stencil,
     denoise: bool | str | Denoise | None = None,
     grains: NDArray[Any] | None = None,
     *,
-    grain_threshold: float = 3.0,
-    min_pixels: int = 1,
+    grain_threshold: float = GndSettings.grain_threshold,
+    min_pixels: int = GndSettings.min_pixels,
     keep_per_system: bool = True,
     progress: Progress = None,
 ) -> GndDensity:

@@ -6,10 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-INFORMATION_DEPTH = 0.02
-"""Depth in um that Kikuchi patterns come from, some tens of nanometres in metals (Dingley,
-doi:10.1111/j.0022-2720.2004.01321.x): the thickness of the layer whose lines a map shows."""
-
 SPREAD_OF_FLOOR = 0.53
 """Standard deviation of a summed GND density under orientation noise, as a part of the noise
 floor (the median that noise alone shows). Measured: 0.48 to 0.55 for fcc and bcc, L1 and L2, once

@@ -17,7 +17,6 @@ from orix.crystal_map import Phase
 from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import InputError, Scan, Source
-from napari_ebsdml._napari.dislocations.form import MODEL_FIELDS
 from napari_ebsdml._napari.dislocations.layers import (
     GOOD,
     GUESS,
@@ -31,9 +30,8 @@ from napari_ebsdml._napari.dislocations.layers import (
     validity,
 )
 from napari_ebsdml._napari.dislocations.widget import DislocationWidget, compute_density
-from napari_ebsdml._napari.gnd.layers import RESULT
 from napari_ebsdml._napari.gnd.widget import GndWidget
-from napari_ebsdml._napari.shell.fields import Number
+from napari_ebsdml._napari.shell.layers import result_of
 from napari_ebsdml.dislocations.averages import (
     density_averages,
     density_increments,
@@ -41,12 +39,12 @@ from napari_ebsdml.dislocations.averages import (
     standard_error,
 )
 from napari_ebsdml.dislocations.density import (
-    INFORMATION_DEPTH,
     TotalDensity,
     total_dislocation_density,
 )
 from napari_ebsdml.dislocations.gnd import gnd_density
 from napari_ebsdml.dislocations.network import LineNetwork
+from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings
 from napari_ebsdml.dislocations.taylor import taylor_stress
 from napari_ebsdml.dislocations.train import Recipe, card_of
 from napari_ebsdml.learning.model_file import save_model
@@ -90,7 +88,7 @@ def test_layers_hide_what_is_out_of_range(viewer: Any, qtbot: Any, model_file: P
     assert [widget.source.itemData(n) for n in range(widget.source.count())] == [False]
     assert not widget.gnd_form.isHidden()
     assert widget.taylor_form.materials == {scan.phases.ids[0]: "alpha-iron"}
-    widget.model_form.fields.set_values({"plane_thickness": 50.0})
+    widget.model_form.plane_thickness.native.setValue(50.0)  # nm
     compute(widget, qtbot)
 
     expected = total_dislocation_density(gnd_density(scan), model_file, plane_thickness=0.05)
@@ -110,7 +108,7 @@ def test_layers_hide_what_is_out_of_range(viewer: Any, qtbot: Any, model_file: P
 
     # Extrapolations appear on demand, and are said to be such.
     count = len(viewer.layers)
-    widget.model_form.extrapolate.setChecked(True)
+    widget.model_form.extrapolate.value = True
     assert len(viewer.layers) == count
     shown = layer(viewer, "· total dislocation density")
     np.testing.assert_allclose(
@@ -140,11 +138,11 @@ def test_layers_hide_what_is_out_of_range(viewer: Any, qtbot: Any, model_file: P
     used = expected.valid.ravel()
     assert stress == pytest.approx(taylor_stress(float(expected.mean.ravel()[used].mean())))
     # Another metal changes the stress at once, without a new computation.
-    box = widget.taylor_form.boxes[scan.phases.ids[0]]
-    box.setCurrentIndex(box.findData("copper"))
+    box = widget.taylor_form.metals.box(scan.phases.ids[0])
+    box.value = "copper"
     assert widget.phase_table.rows()[at][1] != stress
     assert "0.3 for copper" in widget.taylor_form.note.text()
-    box.setCurrentIndex(0)
+    box.value = None
     assert np.isnan(widget.phase_table.rows()[at][1])
     assert widget.taylor_form.note.isHidden()
 
@@ -157,7 +155,7 @@ def test_uses_a_gnd_density_that_is_there(
     widget = dock(viewer, model_file)
     gnd_widget = GndWidget(viewer)
     qtbot.addWidget(gnd_widget)
-    gnd_widget.settings_form.fields.set_values({"norm": "l2"})
+    gnd_widget.settings_form.method.set_values({"norm": "l2"})
     compute(gnd_widget, qtbot)
     assert widget.source.currentData() is True
     assert widget.gnd_form.isHidden()
@@ -180,14 +178,14 @@ def test_rise_between_two_scans(viewer: Any, qtbot: Any, model_file: Path) -> No
     add_map(viewer, before)
     add_map(viewer, after)
     widget = dock(viewer, model_file)
-    widget.model_form.extrapolate.setChecked(True)
+    widget.model_form.extrapolate.value = True
     for scan in (before, after):
         widget.chooser.scan = scan
         compute(widget, qtbot)
     assert widget.other.currentData() is before
     found = dict(widget.increment_table.rows()[1:])
     means = {
-        scan: layer(viewer, f"{scan.name} · total").metadata[RESULT].total
+        scan: result_of(layer(viewer, f"{scan.name} · total"), DensityResult).total
         for scan in (before, after)
     }
     first, second = (float(t.mean[t.valid].mean(dtype=float)) for t in means.values())
@@ -208,10 +206,7 @@ def test_errors_are_one_sentence(viewer: Any, qtbot: Any, model_file: Path) -> N
     assert "missing.json: no such file" in widget.tasks.status.text()
 
 
-def test_form_offers_the_default_thickness_without_loading_torch() -> None:
-    (thickness,) = [field for field in MODEL_FIELDS if field.name == "plane_thickness"]
-    assert isinstance(thickness, Number)
-    assert thickness.default == pytest.approx(1000 * INFORMATION_DEPTH)
+def test_the_dock_opens_without_loading_torch() -> None:
     code = (
         "import sys, napari_ebsdml._napari.dislocations.widget as w; "
         "assert 'torch' not in sys.modules, 'torch'; assert w.DislocationWidget"
@@ -221,8 +216,8 @@ def test_form_offers_the_default_thickness_without_loading_torch() -> None:
 
 def test_progress_covers_both_steps(model_file: Path) -> None:
     seen: list[float] = []
-    arguments = {"slip_systems": dict.fromkeys([bent().phases.ids[0]], "auto")}
-    result = compute_density(bent(), None, arguments, {"model": model_file}, seen.append)
+    settings = DensitySettings(model=str(model_file))
+    result = compute_density(bent(), None, GndSettings(), settings, seen.append)
     assert isinstance(result.total, TotalDensity)
     assert result.window == 7
     assert seen == sorted(seen)

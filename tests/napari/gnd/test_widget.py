@@ -15,8 +15,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import Scan, Source
 from napari_ebsdml._napari.gnd import widget as gnd_widget
-from napari_ebsdml._napari.gnd.form import GND_FIELDS, LEAVE_OUT
-from napari_ebsdml._napari.gnd.layers import RESULT, further_layers, log_limits
+from napari_ebsdml._napari.gnd.layers import further_layers, gnd_of, log_limits
 from napari_ebsdml._napari.gnd.widget import GndWidget, pretty
 from napari_ebsdml._napari.shell.settings import remembered
 from napari_ebsdml.dislocations.averages import gnd_averages
@@ -39,7 +38,7 @@ def test_density_noise_grains_and_systems(viewer: Any, qtbot: Any, tmp_path: Pat
     scan = bent()
     add_map(viewer, scan)
     widget = dock(viewer)
-    assert [box.currentText() for box in widget.settings_form.choices.values()] == ["auto: bcc"]
+    assert [box.current_choice for box in widget.settings_form.systems] == ["auto: bcc"]
     compute(widget, qtbot)
 
     expected = gnd_density(scan)
@@ -93,12 +92,12 @@ def test_density_noise_grains_and_systems(viewer: Any, qtbot: Any, tmp_path: Pat
 
     # Computing again with other settings replaces the layer and is remembered.
     count = len(viewer.layers)
-    widget.settings_form.fields.set_values({"norm": "l2", "denoise": True, "radius": 3})
+    widget.settings_form.method.set_values({"norm": "l2", "denoise": True, "radius": 3})
     compute(widget, qtbot)
     assert len(viewer.layers) == count
     assert layer(viewer, "GND density [").metadata["ebsdml"]["settings"]["norm"] == "l2"
     stored = remembered("gnd")
-    assert set(stored) == {field.name for field in GND_FIELDS}
+    assert set(stored) == set(widget.settings_form.method.values())
     assert (stored["norm"], stored["radius"]) == ("l2", 3)
 
 
@@ -135,7 +134,9 @@ def test_result_stays_with_its_scan(viewer: Any, qtbot: Any) -> None:
     with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000):
         widget.compute()
         widget.chooser.scan = second
-    assert layer(viewer, "first · GND density").metadata[RESULT].scan is first
+    found = gnd_of(viewer, first)
+    assert found is not None
+    assert found.scan is first
     assert widget.result is None
     widget.chooser.scan = first
     assert widget.result is not None
@@ -157,20 +158,20 @@ def test_phases_without_known_slip_systems(viewer: Any, qtbot: Any) -> None:
     )
     add_map(viewer, scan)
     widget = dock(viewer)
-    boxes = widget.settings_form.choices
-    assert boxes[1].currentData() == LEAVE_OUT
-    assert "space group 62" in boxes[1].toolTip()
+    systems = widget.settings_form.systems
+    assert systems.box(1).value is None
+    assert "space group 62" in systems.box(1).tooltip
     compute(widget, qtbot)
     data = layer(viewer, "GND density [").data
     assert np.isfinite(data[:, :11]).all()
     assert np.isnan(data[:, 12:]).all()
 
     # Lattice parameters are missing: one sentence that tells what to do.
-    boxes[1].setCurrentIndex(boxes[1].findData("fcc"))
+    systems.box(1).value = "fcc"
     compute(widget, qtbot, "failed")
     assert "'Cementite' has no lattice parameters" in widget.tasks.status.text()
-    for box in boxes.values():
-        box.setCurrentIndex(box.findData(LEAVE_OUT))
+    for box in systems:
+        box.value = None
     compute(widget, qtbot, "failed")
     assert "Every phase of bent is left out" in widget.tasks.status.text()
 

@@ -6,20 +6,28 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_ebsdml._napari.dislocations import layers as layers
 from napari_ebsdml._napari.dislocations.form import ModelForm, TaylorForm
 from napari_ebsdml._napari.dislocations.layers import DensityResult
-from napari_ebsdml._napari.gnd.form import GndForm, plain_settings
-from napari_ebsdml._napari.gnd.layers import result_of
-from napari_ebsdml._napari.gnd.widget import compute_gnd, density_layer_of, show_layer
+from napari_ebsdml._napari.gnd.form import GndForm
+from napari_ebsdml._napari.gnd.layers import (
+    compute_gnd,
+    gnd_layer_of,
+    gnd_of,
+    plain_settings,
+    show_layer,
+)
+from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.histogram import DensityHistogram
-from napari_ebsdml._napari.shell.layers import info_of, layers_of
+from napari_ebsdml._napari.shell.layers import info_of, layers_of, result_of
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml._napari.shell.tab_page import tab_page
 from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._parallel import part_of
+from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
 
@@ -42,8 +50,8 @@ _GND_SHARE = 0.3
 def compute_density(
     scan: Scan,
     gnd: GndDensity | None,
-    gnd_arguments: dict[str, Any],
-    options: dict[str, Any],
+    how: GndSettings,
+    settings: DensitySettings,
     progress: Callable[[float], None],
 ) -> DensityResult:
     """Total density of a scan for a worker thread; with a GND density that there is, or a new."""
@@ -51,13 +59,14 @@ def compute_density(
     from napari_ebsdml.dislocations.model import DislocationModel
 
     # First, because a model that cannot be loaded should not cost a computation.
-    model = DislocationModel.load(options["model"])
+    model = DislocationModel.load(settings.model)
     share = 0.0 if gnd is not None else _GND_SHARE
     if gnd is None:
-        gnd = compute_gnd(scan, gnd_arguments, lambda done: progress(share * done))
-    rest = {key: value for key, value in options.items() if key != "model"}
+        gnd = compute_gnd(scan, how, part_of(progress, 0, share))
     total = total_dislocation_density(
-        gnd, model, **rest, progress=lambda done: progress(share + (1 - share) * done)
+        gnd,
+        **{**settings.arguments(), "model": model},
+        progress=lambda done: progress(share + (1 - share) * done),
     )
     return DensityResult(total, gnd, model.name, 2 * model.network.radius + 1)
 
@@ -79,19 +88,21 @@ class DislocationWidget(ScanWidget):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Compute density")
-        self.source = _combo()
+        self.source = narrow_combo()
         self.source.currentIndexChanged.connect(self._source_chosen)
         self.gnd_form = GndForm()
-        self.gnd_form.fields.set_values(remembered("gnd"))
+        self.gnd_form.method.set_saved(remembered("gnd"))
         self.model_form = ModelForm()
-        self.model_form.fields.set_values(remembered(SECTION))
+        self.model_form.set_saved(remembered(SECTION))
         self.taylor_form = TaylorForm()
         self.taylor_form.changed.connect(self._fill_tables)
-        self.model_form.extrapolate.toggled.connect(self._extrapolate)
+        self.model_form.extrapolate.changed.connect(self._extrapolate)
         self.form.addWidget(QLabel("<b>GND density</b>"))
         self.form.addWidget(self.source)
-        for part in (self.gnd_form, self.model_form, self.taylor_form):
-            self.form.addWidget(part)
+        self.form.addWidget(self.gnd_form)
+        self.form.addWidget(QLabel("<b>Model</b>"))
+        self.form.addWidget(self.model_form.native)
+        self.form.addWidget(self.taylor_form)
         self.form.addStretch(1)
 
         self.message = QLabel(_NOTHING)
@@ -100,7 +111,7 @@ class DislocationWidget(ScanWidget):
         self.phase_table, self.grain_table = DataTable(), DataTable()
         self.increment_table = DataTable()
         self.histogram = DensityHistogram()
-        self.other = _combo()
+        self.other = narrow_combo()
         self.other.currentIndexChanged.connect(self._fill_increment)
         self.tabs = QTabWidget()
         self.tabs.addTab(tab_page(self.phase_table), "Phases")
@@ -123,16 +134,13 @@ class DislocationWidget(ScanWidget):
         scan = self.scan
         if scan is None or self.tasks.running:
             return
-        remember(SECTION, self.model_form.fields.values())
-        gnd = None
-        if self.source.currentData():
-            layer = density_layer_of(self.viewer, scan)
-            gnd = result_of(layer) if layer is not None else None
-        options = self.model_form.arguments()
+        remember(SECTION, self.model_form.saved())
+        gnd = gnd_of(self.viewer, scan) if self.source.currentData() else None
+        settings = self.model_form.settings()
         self.run(
-            scan, compute_density, scan, gnd, self.gnd_form.arguments(), options,
+            scan, compute_density, scan, gnd, self.gnd_form.settings(), settings,
             label="Computing the dislocation density", uses_torch=True,
-            on_result=lambda result: self._show(result, options),
+            on_result=lambda result: self._show(result, settings.arguments()),
         )  # fmt: skip
 
     def scan_chosen(self, scan: Scan | None) -> None:
@@ -150,7 +158,7 @@ class DislocationWidget(ScanWidget):
     @property
     def _all(self) -> bool:
         """Whether values out of the model's range are shown."""
-        return self.model_form.extrapolate.isChecked()
+        return bool(self.model_form.extrapolate.value)
 
     def _show(self, result: DensityResult, options: dict[str, Any]) -> None:
         scan = result.gnd.scan
@@ -175,7 +183,7 @@ class DislocationWidget(ScanWidget):
 
     def _layers_changed(self, event: Any = None) -> None:
         scan = self.scan
-        there = scan is not None and density_layer_of(self.viewer, scan) is not None
+        there = scan is not None and gnd_layer_of(self.viewer, scan) is not None
         if (self.source.count() == 2) != there or not self.source.count():
             self.source.blockSignals(True)
             self.source.clear()
@@ -186,7 +194,7 @@ class DislocationWidget(ScanWidget):
             self._source_chosen()
         self._offer_others()
         layer = total_layer_of(self.viewer, scan) if scan is not None else None
-        result = result_of(layer) if layer is not None else None
+        result = result_of(layer, DensityResult)
         if result is not self.result:
             self.result = result
             self._show_result(layer)
@@ -254,14 +262,14 @@ class DislocationWidget(ScanWidget):
                 "choose it here."
             )
             return
-        layer = total_layer_of(self.viewer, before)
-        if layer is None:
+        earlier = result_of(total_layer_of(self.viewer, before), DensityResult)
+        if earlier is None:
             return
         scan = self.result.gnd.scan
         metals = {scan.phases[n].name: m for n, m in self.taylor_form.materials.items()}
         try:
             rise = density_increments(
-                self._averages(result_of(layer), "phase"), self._averages(self.result, "phase"),
+                self._averages(earlier, "phase"), self._averages(self.result, "phase"),
                 metals,
             )  # fmt: skip
         except InputError as error:
@@ -306,18 +314,7 @@ def total_layer_of(viewer: ViewerModel, scan: Scan) -> Layer | None:
     """The layer with the total density of a scan that was added last."""
     for layer in reversed(layers_of(viewer, scan)):
         info = info_of(layer)
-        if (
-            info is not None
-            and info["quantity"] == layers.TOTAL
-            and isinstance(result_of(layer), DensityResult)
-        ):
+        shows = info is not None and info["quantity"] == layers.TOTAL
+        if shows and result_of(layer, DensityResult) is not None:
             return layer
     return None
-
-
-def _combo() -> QComboBox:
-    box = QComboBox()
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
-    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    return box

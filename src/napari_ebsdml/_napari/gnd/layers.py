@@ -1,7 +1,8 @@
-"""GND density as layers: what can be shown of a result, and how."""
+"""GND density: computed, and as layers. What other docks take from this one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,18 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.shell.layers import info_of, layers_of, result_of, show_alone
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
     from napari.layers import Layer
 
+    from napari_ebsdml._napari.shell.scan_widget import ScanWidget
+    from napari_ebsdml._parallel import Progress
     from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.settings import GndSettings
 
 LOG_UNIT = "log10 1/m²"
 LOWEST = 1e9
 """Densities below this (1/m^2) are shown as this: a lone dislocation in a square of 30 um."""
-
-RESULT = "ebsdml_result"
-"""Key of `Layer.metadata` for the whole result that a layer was made of."""
 
 TOTAL = "GND density"
 BELOW_NOISE = "GND below noise"
@@ -135,6 +140,58 @@ def further_layer(gnd: GndDensity, key: str) -> Shown:
     return signed_layer(gnd.per_system[..., int(key[1:])], f"GND {text}", "1/m²")
 
 
-def result_of(layer: Layer) -> Any:
-    """The result that a layer was made of, or None."""
-    return layer.metadata.get(RESULT)
+def compute_gnd(scan: Scan, settings: GndSettings, progress: Progress = None) -> GndDensity:
+    """`gnd_density` for a worker thread; the grain table is quick and made when shown."""
+    from napari_ebsdml.dislocations.gnd import gnd_density
+
+    systems = settings.slip_systems
+    if isinstance(systems, Mapping) and not any(systems.values()):
+        raise InputError(
+            f"Every phase of {scan.name} is left out. Choose slip systems for at least one phase."
+        )
+    return gnd_density(scan, **settings.arguments(), progress=progress)
+
+
+def gnd_layer_of(viewer: ViewerModel, scan: Scan) -> Layer | None:
+    """The layer with the GND density of a scan that was added last."""
+    for layer in reversed(layers_of(viewer, scan)):
+        info = info_of(layer)
+        if info is not None and info["quantity"] == TOTAL and info["result"] is not None:
+            return layer
+    return None
+
+
+def gnd_of(viewer: ViewerModel, scan: Scan) -> GndDensity | None:
+    """GND density that is shown on a scan."""
+    from napari_ebsdml.dislocations.gnd import GndDensity
+
+    return result_of(gnd_layer_of(viewer, scan), GndDensity)
+
+
+def show_layer(
+    widget: ScanWidget, scan: Scan, shown: Shown, settings: Any, result: Any, **options: Any
+) -> Layer:
+    """Add or replace a layer, with the result that it was made of."""
+    before = set(widget.viewer.layers)
+    given = {**shown.options, **options}
+    layer = widget.add_result(
+        scan, shown.data, shown.quantity, shown.unit, settings=plain_settings(settings),
+        result=result, **given,
+    )  # fmt: skip
+    if given.get("visible", True):
+        show_alone(widget.viewer, scan, layer)
+    elif layer in before:
+        layer.visible = False
+    if layer in before and "contrast_limits" in given:
+        layer.contrast_limits_range = given["contrast_limits"]
+        layer.contrast_limits = given["contrast_limits"]
+    return layer
+
+
+def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a result as plain values, for the layer."""
+    from napari_ebsdml.dislocations.denoise import Denoise
+
+    return {
+        key: repr(value) if isinstance(value, Denoise) else value for key, value in settings.items()
+    }

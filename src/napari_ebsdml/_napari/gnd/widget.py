@@ -6,33 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QComboBox,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
-    QTabWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
 from napari_ebsdml._napari.gnd import layers as gnd_layers
-from napari_ebsdml._napari.gnd.form import GndForm, plain_settings
-from napari_ebsdml._napari.gnd.layers import known_text
+from napari_ebsdml._napari.gnd.form import GndForm
+from napari_ebsdml._napari.gnd.layers import (
+    compute_gnd,
+    gnd_layer_of,
+    gnd_of,
+    known_text,
+    plain_settings,
+    show_layer,
+)
+from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.histogram import DensityHistogram
-from napari_ebsdml._napari.shell.layers import info_of, layers_of
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml._napari.shell.tab_page import tab_page
 from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml.dislocations.noise import RESOLUTION
-from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari.components import ViewerModel
     from napari.layers import Layer
 
@@ -42,19 +37,6 @@ SECTION = "gnd"
 """Where napari keeps the settings of this widget."""
 
 _NOTHING = "Compute a GND density to see its histogram, the grains and further layers here."
-
-
-def compute_gnd(
-    scan: Scan, arguments: dict[str, Any], progress: Callable[[float], None]
-) -> GndDensity:
-    """`gnd_density` for a worker thread; the grain table is quick and made when shown."""
-    from napari_ebsdml.dislocations.gnd import gnd_density
-
-    if not any(arguments["slip_systems"].values()):
-        raise InputError(
-            f"Every phase of {scan.name} is left out. Choose slip systems for at least one phase."
-        )
-    return gnd_density(scan, **arguments, progress=progress)
 
 
 class GndWidget(ScanWidget):
@@ -70,7 +52,7 @@ class GndWidget(ScanWidget):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Compute GND density")
         self.settings_form = GndForm()
-        self.settings_form.fields.set_values(remembered(SECTION))
+        self.settings_form.method.set_saved(remembered(SECTION))
         self.form.addWidget(self.settings_form)
         self.form.addStretch(1)
 
@@ -79,11 +61,7 @@ class GndWidget(ScanWidget):
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.histogram = DensityHistogram()
         self.grain_table = DataTable()
-        self.more = QComboBox()
-        self.more.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.more.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.more = narrow_combo()
         self.more.setMaxVisibleItems(20)
         self.add_button = QPushButton("Add layer")
         self.add_button.clicked.connect(self.add_further)
@@ -105,9 +83,9 @@ class GndWidget(ScanWidget):
         scan = self.scan
         if scan is None or self.tasks.running:
             return
-        remember(SECTION, self.settings_form.fields.values())
+        remember(SECTION, self.settings_form.method.saved())
         self.run(
-            scan, compute_gnd, scan, self.settings_form.arguments(),
+            scan, compute_gnd, scan, self.settings_form.settings(),
             label="Computing the GND density", on_result=self._show,
         )  # fmt: skip
 
@@ -121,7 +99,7 @@ class GndWidget(ScanWidget):
     def scan_chosen(self, scan: Scan | None) -> None:
         """Show the phases of a scan, and its result where there is one."""
         self.settings_form.show_scan(scan)
-        self._show_result(density_layer_of(self.viewer, scan) if scan is not None else None)
+        self._show_result(gnd_layer_of(self.viewer, scan) if scan is not None else None)
 
     def closing(self) -> None:
         """Let go of the layer."""
@@ -143,7 +121,8 @@ class GndWidget(ScanWidget):
             self._show_result(total)
 
     def _show_result(self, layer: Layer | None) -> None:
-        gnd = gnd_layers.result_of(layer) if layer is not None else None
+        scan = self.scan
+        gnd = gnd_of(self.viewer, scan) if layer is not None and scan is not None else None
         self.result = gnd
         self.tabs.setVisible(gnd is not None)
         self.more.clear()
@@ -168,10 +147,8 @@ class GndWidget(ScanWidget):
             self.more.addItem(text, key)
 
     def _removed(self, event: Any) -> None:
-        if self.result is not None and gnd_layers.result_of(event.value) is self.result:
-            found = density_layer_of(self.viewer, self.result.scan)
-            if found is None:
-                self._show_result(None)
+        if self.result is not None and gnd_layer_of(self.viewer, self.result.scan) is None:
+            self._show_result(None)
 
     def _further_page(self) -> QWidget:
         content = QWidget()
@@ -189,46 +166,6 @@ class GndWidget(ScanWidget):
         layout.addLayout(row)
         layout.addStretch(1)
         return tab_page(content)
-
-
-def density_layer_of(viewer: ViewerModel, scan: Scan) -> Layer | None:
-    """The layer with the GND density of a scan that was added last."""
-    from napari_ebsdml.dislocations.gnd import GndDensity
-
-    for layer in reversed(layers_of(viewer, scan)):
-        info = info_of(layer)
-        result = gnd_layers.result_of(layer)
-        if info is not None and info["quantity"] == gnd_layers.TOTAL and result is not None:
-            return layer if isinstance(result, GndDensity) else None
-    return None
-
-
-def show_layer(
-    widget: ScanWidget,
-    scan: Scan,
-    shown: gnd_layers.Shown,
-    settings: Any,
-    result: Any,
-    **options: Any,
-) -> Layer:
-    """Add or replace a layer, with the result that it was made of."""
-    before = set(widget.viewer.layers)
-    for other in layers_of(widget.viewer, scan)[1:]:
-        # One picture at a time, on the quality image: pixels without a value are transparent.
-        info = info_of(other)
-        if info is not None and info["kind"] in ("image", "rgb"):
-            other.visible = False
-    given = {**shown.options, **options}
-    layer = widget.add_result(
-        scan, shown.data, shown.quantity, shown.unit, settings=plain_settings(settings), **given
-    )
-    layer.metadata[gnd_layers.RESULT] = result
-    if layer in before:
-        layer.visible = given.get("visible", True)
-        if "contrast_limits" in given:
-            layer.contrast_limits_range = given["contrast_limits"]
-            layer.contrast_limits = given["contrast_limits"]
-    return layer
 
 
 def in_words(gnd: GndDensity) -> str:

@@ -26,11 +26,9 @@ class Inputs:
 
     def gnd(self, scan: Scan) -> GndDensity | None:
         """GND density that is shown on the scan."""
-        from napari_ebsdml._napari.gnd.layers import result_of
-        from napari_ebsdml._napari.gnd.widget import density_layer_of
+        from napari_ebsdml._napari.gnd.layers import gnd_of
 
-        layer = density_layer_of(self._viewer, scan)
-        return result_of(layer) if layer is not None else None
+        return gnd_of(self._viewer, scan)
 
     def prepared(self, scan: Scan) -> Scan:
         """The scan with the property "GND" where it has a GND density; else the scan itself."""
