@@ -35,7 +35,8 @@ class HexagonalPoints:
     x, y : (n,) arrays
         Coordinates in um.
     step : (dy, dx)
-        Row distance and point distance within a row in um.
+        Row distance and point distance within a row in um; where columns are staggered, point
+        distance within a column and column distance.
     nearest : (rows, columns) int array
         Index of the measured point that each pixel of the `Scan` shows.
     quaternions : (n, 4) array

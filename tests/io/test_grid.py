@@ -170,3 +170,19 @@ def test_raster_without_coordinates():
         raster_grid(FILE, 13, (3, 4), (1, 1))
     with pytest.raises(GridError, match="no map size"):
         raster_grid(FILE, 13, None, (1, 1))
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+@pytest.mark.parametrize("header", [(0.2, 0.2 * np.sqrt(0.75)), (0.2 * np.sqrt(0.75), 0.2)])
+def test_staggered_columns_are_a_turned_hexagonal_grid(by_row, header):
+    y, x = hexagonal(21, 30)
+    if by_row:
+        order = np.lexsort((x, y))
+        x, y = x[order], y[order]
+    grid = grid_from_coordinates(FILE, x, y, step=header, hexagonal=True)
+    other = grid_from_coordinates(FILE, y, x)
+    assert grid.hexagonal_step == pytest.approx((0.2, 0.2 * np.sqrt(0.75)), rel=1e-3)
+    np.testing.assert_array_equal(grid.point_of_pixel, other.point_of_pixel.T)
+    assert grid.point_of_pixel[1:-1].min() >= 0
+    assert len(grid.warnings) == 1
+    assert "columns" in grid.warnings[0]

@@ -38,7 +38,8 @@ class Grid:
         Index of the point that each pixel shows, -1 where there is none; None when the points
         are all there in raster order.
     hexagonal_step
-        Row distance and point distance of the hexagonal grid that was resampled, or None.
+        Distances (dy, dx) of the hexagonal grid that was resampled, or None: of rows and of points
+        within a row, or, where columns are staggered, of points within a column and of columns.
     warnings
         What was found to differ from the header.
     """
@@ -113,8 +114,18 @@ def grid_from_coordinates(
     grid = _complete_raster(x, y)
     if grid is None:
         step_hint = step if step and np.isfinite(step).all() and min(step) > 0 else None
-        if hexagonal is not False and (found := _hexagonal_steps(x, y)) is not None:
+        found = turned = None
+        if hexagonal is not False:
+            found = _hexagonal_steps(x, y)
+            # A map turned by 90 degrees is staggered by columns.
+            turned = _hexagonal_steps(y, x) if found is None else None
+        if found is not None:
             grid = _resample_hexagonal(path, x, y, *found)
+        elif turned is not None:
+            grid = _transposed(_resample_hexagonal(path, y, x, *turned))
+            if step_hint and abs(step_hint[0] - turned[0]) < 0.01 * turned[0]:
+                # The header is that of the map before it was turned.
+                step = step_hint[::-1]
         else:
             grid = _place(path, x, y, step_hint)
     if step and min(step) > 0 and 1 in grid.shape and grid.hexagonal_step is None:
@@ -326,6 +337,19 @@ def _resample_hexagonal(path: Path, x: FLOATS, y: FLOATS, dy: float, dx: float) 
         "row; source.hexagonal keeps the points."
     ]
     return Grid((rows, columns), (dx, dx), point_of_pixel, (dy, dx), warnings)
+
+
+def _transposed(grid: Grid) -> Grid:
+    """A grid with rows for columns, resampled from points in staggered columns."""
+    assert grid.point_of_pixel is not None
+    assert grid.hexagonal_step is not None
+    return Grid(
+        grid.shape[::-1],
+        grid.step[::-1],
+        np.ascontiguousarray(grid.point_of_pixel.T),
+        grid.hexagonal_step[::-1],
+        [warning.replace("row", "column") for warning in grid.warnings],
+    )
 
 
 def _compare_with_header(
