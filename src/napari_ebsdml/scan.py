@@ -104,6 +104,9 @@ class Scan:
     prop : mapping of name -> (rows, columns) array
         Everything else that the vendor measured, by the vendor's names (BC, BS, MAD, IQ, CI ...):
         numbers or booleans.
+    units : mapping of name -> str, optional
+        Units of properties, such as "°" or "1/m²"; those that have none, or whose unit the file
+        does not tell, are left out.
     is_measured : (rows, columns) bool, optional
         False where the grid has a cell but the instrument took no point (region of interest,
         scan stopped early). Default: measured everywhere.
@@ -125,6 +128,7 @@ class Scan:
     phases: PhaseList
     step: tuple[float, float]
     prop: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
     is_measured: NDArray[np.bool_] | None = None
     patterns: da.Array | None = None
     camera: Camera | None = None
@@ -136,6 +140,7 @@ class Scan:
         put(self, "phase_id", np.asarray(self.phase_id, dtype=np.int32))
         put(self, "step", (float(self.step[0]), float(self.step[1])))
         put(self, "prop", {name: np.asarray(values) for name, values in self.prop.items()})
+        put(self, "units", {name: unit for name in self.prop if (unit := self.units.get(name))})
         shape = self.phase_id.shape
         if len(shape) != 2 or 0 in shape:
             raise InputError(f"A map needs two axes and at least one pixel, not shape {shape}.")
@@ -245,7 +250,7 @@ class Scan:
             source=dataclasses.replace(self.source, hexagonal=None),
         )
 
-    def with_property(self, name: str, values: ArrayLike) -> Scan:
+    def with_property(self, name: str, values: ArrayLike, unit: str = "") -> Scan:
         """The map with a further property; one of the same name, whatever its case, is replaced.
 
         Parameters
@@ -254,6 +259,8 @@ class Scan:
             Not empty, on one line, at most 100 characters.
         values : (rows, columns) array
             Numbers or booleans.
+        unit
+            "" for none.
 
         Raises
         ------
@@ -272,7 +279,7 @@ class Scan:
         prop = {**self.prop, known: values}
         # Under the name given now, in the place that it had.
         prop = {name if key == known else key: value for key, value in prop.items()}
-        return dataclasses.replace(self, prop=prop)
+        return dataclasses.replace(self, prop=prop, units={**self.units, name: unit})
 
     def without(self, where: NDArray[np.bool_]) -> Scan:
         """The map with the pixels of `where` counted as not indexed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -190,6 +191,8 @@ def _bar() -> Any:
 
 def main() -> None:
     """Run the command line; the package's own errors become one line and exit code 1."""
+    # What a format cannot hold is told as a Python warning, which prints lines of source otherwise.
+    warnings.showwarning = lambda message, *_args, **_options: warn(str(message))
     try:
         app()
     except EbsdmlError as error:

@@ -10,6 +10,7 @@ from typing import Any
 from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.io._phase_text import edax_symmetry
 from napari_ebsdml.io._raw import RawPhase
+from napari_ebsdml.io._text_write import without_unit
 
 OWN_MARK = "Written by napari-ebsdml"
 """What the package writes into the remarks on a phase."""
@@ -32,6 +33,8 @@ class AngHeader:
         Everything else by its name.
     columns
         Names of the columns; empty when it names none.
+    notes
+        Names and units of columns by their number, from 1, as this package writes them.
     is_own
         Whether this package wrote the file: it marks every point that is not indexed.
     warnings
@@ -41,6 +44,7 @@ class AngHeader:
     phases: dict[int, RawPhase] = field(default_factory=dict)
     entries: dict[str, Any] = field(default_factory=dict)
     columns: list[str] = field(default_factory=list)
+    notes: dict[int, tuple[str, str]] = field(default_factory=dict)
     is_own: bool = False
     warnings: list[str] = field(default_factory=list)
 
@@ -84,6 +88,8 @@ def parse_header(path: Path, lines: list[str]) -> AngHeader:
         if match := re.match(r"(COLUMN_)?NOTES:\s*(Start|End)", line):
             in_notes = match[2] == "Start"
             continue
+        if match := re.fullmatch(r"Column (\d+): (.+)", line) if in_notes else None:
+            header.notes[int(match[1])] = without_unit(match[2])
         if in_notes or not line:
             continue
         if match := re.fullmatch(r"Phase\s+(\d+)", line):

@@ -11,13 +11,16 @@ from napari_ebsdml.io._ang_columns import RESERVED
 from napari_ebsdml.io._ang_header import OWN_MARK
 from napari_ebsdml.io._phases import laue_of
 from napari_ebsdml.io._text_write import (
+    FurtherProperty,
     Properties,
     TextColumn,
     VendorOrientations,
     coordinate_columns,
+    exact_column,
     lattice_of,
     one_line,
     property_column,
+    with_unit,
     write_text,
 )
 from napari_ebsdml.io.frames import FRAMES
@@ -43,9 +46,10 @@ def write_ang(path: Path, scan: Scan) -> None:
     """Write a map as EDAX does: 10 columns, and one more for each further property.
 
     Points that are not indexed get Euler angles of 4 pi, CI -1, phase 0 and fit 180. A property
-    that the scan lacks is 0; where a property is NaN, 0 is written. A map that came from an .ang
-    file keeps its CI and fit everywhere. A hexagonal map is written as the square grid that the
-    scan has.
+    that the scan lacks is 0; where one of IQ, CI, SEM and fit is NaN, 0 is written. A map that
+    came from an .ang file keeps its CI and fit everywhere. Further properties keep all their
+    values; names and units stand in the header as OIM 7 writes them. A hexagonal map is written
+    as the square grid that the scan has.
 
     Raises
     ------
@@ -68,7 +72,7 @@ def write_ang(path: Path, scan: Scan) -> None:
         return np.zeros_like(numbers) if single else numbers
 
     x, y = coordinate_columns(scan, 5, 12)
-    prop = Properties(scan, _PROPERTIES)
+    prop = Properties(path, scan, _PROPERTIES, RESERVED)
     # Values that EDAX itself gave to points without a solution stay.
     keep = scan.source.format == "ang"
     columns = [
@@ -78,14 +82,14 @@ def write_ang(path: Path, scan: Scan) -> None:
         TextColumn(phase, 0, 2),
         property_column(prop.get("SEM"), indexed, 0, 6),
         property_column(prop.get("fit"), indexed, 3, 6, otherwise=180, keep=keep),
-        *(property_column(v, indexed, 6 if v.dtype.kind == "f" else 0, 9)
-          for v in prop.other.values()),
+        *(exact_column(further.values, 6 if further.values.dtype.kind == "f" else 0, 9)
+          for further in prop.other),
     ]  # fmt: skip
-    header = _header(scan, vendor.phases, list(prop.other))
+    header = _header(scan, vendor.phases, prop.other)
     write_text(path, header, columns, indexed.size, " ", "\n")
 
 
-def _header(scan: Scan, phases: list[tuple[int, Phase]], extra: list[str]) -> str:
+def _header(scan: Scan, phases: list[tuple[int, Phase]], extra: list[FurtherProperty]) -> str:
     rows, columns = scan.shape
     own = scan.source.header if scan.source.format == "ang" else {}
     lines = ["TEM_PIXperUM          1.000000"]
@@ -121,15 +125,22 @@ def _header(scan: Scan, phases: list[tuple[int, Phase]], extra: list[str]) -> st
     for key in ("OPERATOR", "SAMPLEID", "SCANID"):
         lines += [f"{key}: \t{one_line(own.get(key, ''))}", ""]
     if extra:
-        names = [one_line(name).translate({ord(","): "_", ord(":"): "_"}) for name in extra]
-        names = [f"{n}_property" if n.casefold() in RESERVED else n for n in names]
+        # A comma would end a name; the notes below have it as it is.
+        names = [further.title.replace(",", ";") for further in extra]
+        units = [one_line(further.unit).replace(",", ";") for further in extra]
         lines += [
             f"COLUMN_COUNT: {10 + len(names)}",
             "Column names: phi1, Phi, phi2, x, y, image_quality, confidence_index, phase_id, "
             + ", ".join(["detector_signal", "pattern_fit", *names]),
             "COLUMN_HEADERS: phi1, PHI, phi2, x, y, IQ, CI, Phase index, SEM, Fit, "
             + ", ".join(names),
-        ]
+            "COLUMN_UNITS: radians, radians, radians, microns, microns, , , , , degrees, "
+            + ", ".join(units),
+            "COLUMN_NOTES: Start",
+            *(f"Column {number}: {with_unit(further.title, further.unit)}"
+              for number, further in enumerate(extra, 11)),
+            "COLUMN_NOTES: End",
+        ]  # fmt: skip
     return "".join(f"# {line}".rstrip(" ") + "\n" for line in lines)
 
 

@@ -71,6 +71,7 @@ def scan_from_raw(raw: RawMap, ref_frame: str | ReferenceFrame | None = None) ->
         phases=phases,
         step=grid.step,
         prop={name: pixels.lay(values, None) for name, values in raw.prop.items()},
+        units=raw.units,
         is_measured=pixels.is_measured,
         patterns=pixels.lay_patterns(raw.patterns),
         camera=pixels.lay_camera(raw.camera),

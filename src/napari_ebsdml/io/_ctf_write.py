@@ -10,15 +10,19 @@ import numpy as np
 from napari_ebsdml.io._phase_text import LAUE_CLASSES
 from napari_ebsdml.io._phases import laue_of
 from napari_ebsdml.io._text_write import (
+    FurtherProperty,
     Properties,
     TextColumn,
     VendorOrientations,
     coordinate_columns,
+    exact_column,
     lattice_of,
     one_line,
     property_column,
+    with_unit,
     write_text,
 )
+from napari_ebsdml.io.ctf import TITLES
 from napari_ebsdml.io.frames import FRAMES
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ _PROPERTIES = {
     "BC": ("BC", "Band Contrast"),
     "BS": ("BS", "Band Slope"),
 }
+_RESERVED = frozenset(title.casefold() for title in TITLES)
 _NO_SOLUTION, _NOT_ANALYSED = 3, 5
 _ACQUISITION = {
     "Mag": 0, "Coverage": 100, "Device": 0, "KV": 0, "TiltAngle": 0, "TiltAxis": 0,
@@ -40,12 +45,12 @@ _ACQUISITION = {
 
 
 def write_ctf(path: Path, scan: Scan) -> None:
-    """Write a map as Oxford does, with the columns Bands, Error, MAD, BC and BS.
+    """Write a map as Oxford does, and one more column for each further property.
 
     Points that are not indexed get phase 0 and Euler angles of 0. A property that the scan
     lacks is 0, except Error: 3 (no solution) where not indexed, 5 (not analysed) where
-    nothing was measured. Where a property is NaN, 0 is written. Further properties are written
-    only when the map came from a .ctf file that had them.
+    nothing was measured. Where one of Bands, MAD, BC and BS is NaN, 0 is written. Further
+    properties keep all their values and have their unit in the title: "KAM [°]".
 
     Raises
     ------
@@ -63,14 +68,14 @@ def write_ctf(path: Path, scan: Scan) -> None:
         return TextColumn(get, 4)
 
     x, y = coordinate_columns(scan, 4)
-    prop = Properties(scan, _PROPERTIES)
     # Error codes of other formats mean other things.
-    error = prop.get("Error") if scan.source.format in ("ctf", "channel5") else None
+    foreign = frozenset() if scan.source.format in ("ctf", "channel5") else frozenset({"Error"})
+    prop = Properties(path, scan, _PROPERTIES, _RESERVED, foreign)
+    error = prop.get("Error")
     if error is None:
         error = np.where(indexed, 0, _NO_SOLUTION)
         if scan.is_measured is not None:
             error[~scan.is_measured.ravel()] = _NOT_ANALYSED
-    extra = prop.other if scan.source.format == "ctf" else {}
 
     columns = [
         TextColumn(vendor.phase_numbers, 0), x, y,
@@ -80,13 +85,15 @@ def write_ctf(path: Path, scan: Scan) -> None:
         property_column(prop.get("MAD"), indexed, 4),
         property_column(prop.get("BC"), indexed, 0),
         property_column(prop.get("BS"), indexed, 0),
-        *(property_column(v, indexed, 0) for v in extra.values()),
+        *(exact_column(further.values, 0) for further in prop.other),
     ]  # fmt: skip
-    header = _header(scan, path, vendor.phases, list(extra))
+    header = _header(scan, path, vendor.phases, prop.other)
     write_text(path, header, columns, indexed.size, "\t", "\r\n")
 
 
-def _header(scan: Scan, path: Path, phases: list[tuple[int, Phase]], extra: list[str]) -> str:
+def _header(
+    scan: Scan, path: Path, phases: list[tuple[int, Phase]], extra: list[FurtherProperty]
+) -> str:
     rows, columns = scan.shape
     own = scan.source.header if scan.source.format == "ctf" else {}
     acquisition = "".join(
@@ -115,8 +122,8 @@ def _header(scan: Scan, path: Path, phases: list[tuple[int, Phase]], extra: list
             f"{';'.join(lattice[:3])}\t{';'.join(lattice[3:])}\t{one_line(phase.name)}"
             f"\t{group}\t{space_group}\t\t\tWritten by napari-ebsdml"
         )
-    titles = ["Phase", "X", "Y", "Bands", "Error", "Euler1", "Euler2", "Euler3", "MAD", "BC", "BS"]
-    lines.append("\t".join([*titles, *(one_line(name) for name in extra)]))
+    titles = [with_unit(further.title, further.unit) for further in extra]
+    lines.append("\t".join([*TITLES, *titles]))
     return "".join(line + "\r\n" for line in lines)
 
 

@@ -72,7 +72,8 @@ def raw_from_group(crystal_map: Node) -> RawMap:
         step=step if step[0] > 0 else None,
         hexagonal=False if header.text("grid_type") == "square" else None,
         measured=None if measured is None else measured.astype(np.bool_),
-        prop=_properties(data, n, warnings),
+        prop=(prop := _properties(data, n, warnings)),
+        units={name: unit for name in prop if (unit := data.attribute(name, "unit"))},
         header=header.header(depth=0),
         warnings=warnings,
     )

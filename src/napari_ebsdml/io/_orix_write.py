@@ -44,6 +44,8 @@ def write_orix(path: Path, scan: Scan) -> None:
         with h5py.File(temporary, "w") as file:
             _put(file, {"manufacturer": "orix", "version": version("orix")})
             _put(file, {"crystal_map": {"data": _data(scan), "header": _header(scan)}})
+            for name, unit in scan.units.items():
+                file[f"crystal_map/data/{_stored_name(name)}"].attrs["unit"] = unit
             own = file.create_group(OWN_GROUP)
             own.attrs["reference_frame"] = "Euler angles refer to the map: x right, y down, z in"
             own.attrs["source"] = scan.source.path.name if scan.source.path else ""
@@ -83,9 +85,15 @@ def _data(scan: Scan) -> dict[str, Any]:
         "is_in_data": np.ones(x.size, dtype=np.bool_),
     }
     for name, values in scan.prop.items():
-        # A property of such a name would overwrite orientations, or nest groups.
-        data[f"{name}_" if name in RESERVED else name.replace("/", "_")] = values.ravel()
+        data[_stored_name(name)] = values.ravel()
     return data
+
+
+def _stored_name(name: str) -> str:
+    """Name of a property in the file, which may not overwrite orientations, nor nest groups."""
+    if name in RESERVED or name == ".":
+        return f"{name}_"
+    return name.replace("/", "_")
 
 
 def _header(scan: Scan) -> dict[str, Any]:

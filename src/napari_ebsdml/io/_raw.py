@@ -70,6 +70,7 @@ class RawMap:
     measured : (n,) bool, optional
         False for points that the file lists but the instrument never measured.
     prop : name -> (n,) array
+    units : name -> unit of a property, where the file tells it
     patterns : dask array (n, detector rows, detector columns), optional
     camera : Camera, optional
         Its pattern centres may be (n, 3), one for each point.
@@ -90,6 +91,7 @@ class RawMap:
     hexagonal: bool | None = None
     measured: NDArray[np.bool_] | None = None
     prop: dict[str, NDArray[Any]] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
     patterns: da.Array | None = None
     camera: Camera | None = None
     header: dict[str, Any] = field(default_factory=dict)

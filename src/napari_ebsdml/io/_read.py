@@ -152,6 +152,7 @@ def _with_map_beside(raw: RawMap) -> RawMap:
         camera=raw.camera or other.camera,
         shape=other.shape or raw.shape,
         prop={**raw.prop, **other.prop},
+        units={**raw.units, **other.units},
         header={**raw.header, **other.header},
         warnings=[*raw.warnings, *other.warnings, f"Orientations come from {beside.name}."],
         scan_name=raw.scan_name,

@@ -118,16 +118,21 @@ class Table:
         return len(self.columns[0])
 
 
-def count_values(text: TextFile) -> int:
-    """Number of values in the first line of the table that is not blank; 0 without any."""
+def first_row(text: TextFile) -> list[bytes]:
+    """Values in the first line of the table that is not blank; none without any."""
     position, size = text.start, len(text.buffer)
     while position < size:
         stop = int(after_newline(text.buffer, position, size))
         values = text.buffer[position:stop].tobytes().split()
         if values:
-            return len(values)
+            return values
         position = stop
-    return 0
+    return []
+
+
+def kind_of(word: bytes) -> int:
+    """Narrowest kind of a column of numbers that a program wrote in one format."""
+    return UINT8 if word.lstrip(b"-").isdigit() else FLOAT32
 
 
 def parse_table(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -37,7 +39,7 @@ class TextColumn:
     values
         ``(first, stop) -> (stop - first,) array`` for pixels in raster order.
     decimals
-        Digits after the point; 0 writes whole numbers.
+        Digits after the point; 0 writes whole numbers, -9 numbers such as 1.234567890e-05.
     width
         Least number of characters; shorter values are padded on the left.
     """
@@ -106,29 +108,94 @@ def one_line(text: str) -> str:
     return " ".join(str(text).split())
 
 
+class FurtherProperty(NamedTuple):
+    """A property that a format has no column for.
+
+    Attributes
+    ----------
+    title
+        What the file calls it: its name, unless that has another meaning there.
+    unit
+        "" for none.
+    values : (n,) array
+    """
+
+    title: str
+    unit: str
+    values: NDArray[Any]
+
+
 class Properties:
     """The properties of a scan, flat, some of which a format has columns for.
 
     Parameters
     ----------
+    path
+        Named in warnings.
     scan
     columns
         Names that a property may have in a `Scan`, by the format's name of the column.
+    reserved
+        Titles, in lower case, that a further column may not have.
+    foreign
+        Columns of the format that mean something else in this scan.
+
+    Attributes
+    ----------
+    other : list of FurtherProperty
+        Those that the format has no column for.
     """
 
-    def __init__(self, scan: Scan, columns: dict[str, tuple[str, ...]]) -> None:
-        self.known: dict[str, NDArray[Any]] = {}
-        self.other: dict[str, NDArray[Any]] = {}
+    def __init__(
+        self,
+        path: Path,
+        scan: Scan,
+        columns: dict[str, tuple[str, ...]],
+        reserved: frozenset[str],
+        foreign: frozenset[str] = frozenset(),
+    ) -> None:
+        self._known: dict[str, NDArray[Any]] = {}
+        self.other: list[FurtherProperty] = []
         column_of = {name.casefold(): key for key, names in columns.items() for name in names}
+        taken = set(reserved)
         for name, values in scan.prop.items():
-            if values.dtype.kind in "biuf":
-                key = column_of.get(name.casefold(), "")
-                new = key and key not in self.known
-                (self.known if new else self.other)[key if new else name] = values.ravel()
+            key = column_of.get(name.casefold(), "")
+            if key and key not in self._known and key not in foreign:
+                self._known[key] = values.ravel()
+                lost = int(np.count_nonzero(np.isnan(values[scan.is_indexed])))
+                if lost:
+                    warn(path, f"{name} has no value at {lost} indexed pixels, 0 was written")
+                continue
+            # Codes of another format are kept, but not as what they would mean here.
+            title = wanted = f"{name} ({scan.source.format})" if key in foreign else one_line(name)
+            number = 1
+            while title.casefold() in taken:
+                number += 1
+                title = f"{wanted}_property" + (f"_{number}" if number > 2 else "")
+            if title != name and key not in foreign:
+                warn(path, f"property {name!r} was written as {title!r}, for the name is taken")
+            taken.add(title.casefold())
+            self.other.append(FurtherProperty(title, scan.units.get(name, ""), values.ravel()))
 
     def get(self, column: str) -> NDArray[Any] | None:
         """Values of a column of the format, or None."""
-        return self.known.get(column)
+        return self._known.get(column)
+
+
+def warn(path: Path, sentence: str) -> None:
+    """Tell what a file cannot hold, as a Python warning; napari and the command line show it."""
+    warnings.warn(f"{path.name}: {sentence}.", stacklevel=2)
+
+
+def with_unit(title: str, unit: str) -> str:
+    """``KAM [°]``; brackets stand even without a unit, in case that the title ends with some."""
+    return f"{title} [{one_line(unit)}]"
+
+
+def without_unit(text: str) -> tuple[str, str]:
+    """Title and unit of what `with_unit` wrote."""
+    match = re.fullmatch(r"(.*) \[([^\[\]]*)\]", text)
+    return (match[1], match[2]) if match else (text, "")
 
 
 def property_column(
@@ -169,19 +236,36 @@ def property_column(
     return TextColumn(get, decimals, width)
 
 
-def decimals_of(values: NDArray[Any], fewest: int) -> int:
-    """Digits after the point that the values have, at least `fewest` and at most 9."""
+def exact_column(values: NDArray[Any], fewest: int, width: int = 0) -> TextColumn:
+    """Column of a property that no vendor has a place for: every value to 9 digits, NaN as nan."""
+    decimals = decimals_of(values, fewest, 0.0)
+    if values.dtype.kind == "f" and not _fits(values, decimals, 0.0):
+        decimals = -_MOST_DECIMALS
+    return TextColumn(lambda a, b: values[a:b].astype(np.float64), decimals, width)
+
+
+def decimals_of(values: NDArray[Any], fewest: int, least: float = 1e-12) -> int:
+    """Digits after the point that the values have, at least `fewest` and at most 9.
+
+    Parameters
+    ----------
+    least
+        What is smaller than this counts as nothing.
+    """
     if values.dtype.kind != "f":
         return fewest
     sample = values[:: max(1, values.size // 50_000)]
     for data in (sample, values):
-        data = data[np.isfinite(data)].astype(np.float64)
-        exact = np.abs(data) * (6e-8 if values.dtype == np.float32 else 1e-14) + 1e-12
-        while (
-            fewest < _MOST_DECIMALS and (np.abs(data - np.round(data, fewest)) > exact).any()
-        ):  # fmt: skip
+        while fewest < _MOST_DECIMALS and not _fits(data, fewest, least):
             fewest += 1
     return fewest
+
+
+def _fits(values: NDArray[Any], decimals: int, least: float) -> bool:
+    """Whether so many digits after the point are all that the values have."""
+    data = values[np.isfinite(values)].astype(np.float64)
+    exact = np.abs(data) * (6e-8 if values.dtype == np.float32 else 1e-14) + least
+    return bool((np.abs(data - np.round(data, decimals)) <= exact).all())
 
 
 def coordinate_columns(scan: Scan, fewest: int, width: int = 0) -> tuple[TextColumn, TextColumn]:
@@ -263,9 +347,21 @@ def _format_rows(
                     p += 1
             value = table[row, column]
             decimal = decimals[column]
+            if np.isnan(value):
+                for _ in range(widths[column] - 3):
+                    out[p] = 32
+                    p += 1
+                out[p], out[p + 1], out[p + 2] = 110, 97, 110
+                p += 3
+                continue
             size = np.abs(value)
             exponent = 0
-            if not size * 10.0**decimal < 9e17:
+            if decimal < 0:
+                decimal = -decimal
+                if size > 0:
+                    exponent = int(np.floor(np.log10(min(size, 1e308))))
+                    size = min(size, 1e308) / 10.0**exponent
+            elif not size * 10.0**decimal < 9e17:
                 # Too large for fixed digits: one digit, the point, 15 digits, an exponent.
                 if not size < 1e308:
                     size = 1e308
@@ -276,11 +372,13 @@ def _format_rows(
             negative = value < 0 and scaled != 0
             count = 0
             if exponent:
+                sign = 45 if exponent < 0 else 43
+                exponent = abs(exponent)
                 while exponent:
                     digits[count] = 48 + exponent % 10
                     exponent //= 10
                     count += 1
-                digits[count] = 43
+                digits[count] = sign
                 digits[count + 1] = 101
                 count += 2
             for _ in range(decimal):

@@ -16,7 +16,8 @@ from napari_ebsdml.io._text import (
     FLOAT32,
     FLOAT64,
     INT32,
-    count_values,
+    first_row,
+    kind_of,
     parse_table,
     split_header,
 )
@@ -62,8 +63,15 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     lines = [line.lstrip("\ufeff").lstrip().removeprefix("#").strip() for line in text.header]
     header = parse_header(path, lines)
     writer, phases, warnings = header.writer, header.phases, header.warnings
-    names = _column_names(path, writer, count_values(text), header.columns, warnings)
+    row = first_row(text)
+    names = _column_names(path, writer, len(row), header.columns, warnings)
     kinds = [FLOAT64 if name in _NEEDED else FLOAT32 for name in names]
+    units = {}
+    if header.is_own:
+        for number, (name, unit) in header.notes.items():
+            if len(EDAX) < number <= len(names):
+                names[number - 1], kinds[number - 1] = name, kind_of(row[number - 1])
+                units[name] = unit
     phase_column = names.index("phase")
     kinds[phase_column] = INT32
     table = parse_table(text, kinds, whole={phase_column: "the phase"})
@@ -101,6 +109,7 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
         step=step if min(step) > 0 else None,
         hexagonal=True if "hex" in grid else False if "sqr" in grid else None,
         prop={name: values for name, values in column.items() if name not in _NEEDED},
+        units=units,
         header={"writer": writer, **header.entries},
         warnings=warnings,
     )

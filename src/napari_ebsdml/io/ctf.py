@@ -19,17 +19,25 @@ from napari_ebsdml.io._text import (
     UINT8,
     NoRowsError,
     Table,
-    count_values,
+    first_row,
+    kind_of,
     parse_table,
     split_header,
 )
 from napari_ebsdml.io._text_map import named_columns, note_missing_rows, refuse_angles
+from napari_ebsdml.io._text_write import without_unit
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
 
 _NEEDED = ("Phase", "X", "Y", "Euler1", "Euler2", "Euler3")
 _KINDS = {"Phase": INT32, "Bands": UINT8, "Error": UINT8, "BC": UINT8, "BS": UINT8}
+TITLES = (
+    "Phase", "X", "Y", "Bands", "Error", "Euler1", "Euler2", "Euler3", "MAD", "BC", "BS",
+)  # fmt: skip
+"""Oxford's columns, in order."""
+# This package as a writer of files.
+OWN = "napari-ebsdml"
 _NUMBERS = ("XCells", "YCells", "ZCells", "XStep", "YStep", "AcqE1", "AcqE2", "AcqE3")
 # EMsoft puts other quantities into the columns, and says so in its header.
 _EMSOFT_NAMES = {"Bands": "pattern_index", "MAD": "DP", "BC": "OSM", "BS": "IQ"}
@@ -78,10 +86,18 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     header, phases, warnings = _parse_header(path, lines)
     names = _column_names(path, names, len(text.header))
     writer = _writer(lines)
+    units: dict[str, str] = {}
+    if writer == OWN:
+        pairs = [without_unit(name) for name in names]
+        names, units = [name for name, _ in pairs], dict(pairs)
     # Some programs name all columns and write only those up to the Euler angles.
-    present = names[:8] if count_values(text) == 8 else names
+    row = first_row(text)
+    present = names[:8] if len(row) == 8 else names
     kinds = [FLOAT64 if n in _NEEDED else FLOAT32 for n in present]
     kinds = [_KINDS.get(name, kind) for name, kind in zip(present, kinds, strict=True)]
+    if writer == OWN:
+        further = range(len(TITLES), min(len(present), len(row)))
+        kinds = [kind_of(row[i]) if i in further else kind for i, kind in enumerate(kinds)]
     table = parse_table(
         text, kinds, whole={present.index("Phase"): "the phase"}, decimal_comma=True
     )
@@ -121,6 +137,7 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
         step=step if min(step) > 0 else None,
         hexagonal=None,
         prop={rename.get(n, n): v for n, v in column.items() if n not in _NEEDED},
+        units=units,
         header={"writer": writer, **header},
         warnings=warnings,
     )
@@ -227,7 +244,7 @@ def _writer(lines: list[str]) -> str:
         ("EMsoft v", "emsoft"),
         ("ACOM RES", "astar"),
         ("Created from mtex", "mtex"),
-        ("napari-ebsdml", "napari-ebsdml"),
+        (OWN, OWN),
     ):
         if mark in everything:
             return name

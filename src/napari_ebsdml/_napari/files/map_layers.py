@@ -73,7 +73,7 @@ def _layers(scans: tuple[Scan, ...], translate: tuple[float, ...]) -> list[Layer
                 which,
                 _stack([scan.prop[name] for scan in scans]),
                 name,
-                _UNITS.get(key, ""),
+                scans[0].units.get(name) or _UNITS.get(key, ""),
                 translate=translate,
                 colormap="gray" if number == 0 or key in _PICTURES else "viridis",
                 visible=number == 0,
