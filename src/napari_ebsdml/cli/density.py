@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_ebsdml._parallel import part_of
 from napari_ebsdml.cli._app import Files, Frame, Output, Row, app, over_maps, warn, write_arrays
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def density(
         progress(0.3)
         options = {} if plane_thickness is None else {"plane_thickness": plane_thickness}
         total = ebsdml.total_dislocation_density(
-            gnd, loaded, **options, progress=lambda part: progress(0.3 + 0.7 * part)
+            gnd, loaded, **options, progress=part_of(progress, 0.3)
         )
         write_arrays(
             path.with_name(f"{path.name}-density"), mean=total.mean, median=total.median,

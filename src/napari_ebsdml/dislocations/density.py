@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
+from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.dislocations.divergence import divergence_free, square_step
 from napari_ebsdml.dislocations.model import DislocationModel
 from napari_ebsdml.dislocations.predict import PlanePrediction, predict_planes
@@ -135,7 +135,7 @@ def total_dislocation_density(
     symmetric: bool = DensitySettings.symmetric,
     level: float = DensitySettings.level,
     noise: bool = True,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = None,
 ) -> TotalDensity:
     """Total dislocation density of a map: GND plus what cancels out within a pixel.
 
@@ -182,14 +182,10 @@ def total_dislocation_density(
     if not hasattr(gnd, "per_system") or not hasattr(gnd, "scan"):
         raise InputError(f"gnd must be the result of gnd_density, not {type(gnd).__name__}.")
     step = square_step(gnd.scan.step)
-
-    def partial(start: float, share: float) -> Callable[[float], None]:
-        return lambda done: None if progress is None else progress(start + share * done)
-
-    systems = system_planes(gnd, partial(0, _PLANES_SHARE))
+    systems = system_planes(gnd, part_of(progress, 0.0, _PLANES_SHARE))
     planes = predict_planes(
         systems.gnd, step, plane_thickness, model, symmetric=symmetric, level=level,
-        progress=partial(_PLANES_SHARE, 1 - _PLANES_SHARE),
+        progress=part_of(progress, _PLANES_SHARE),
     )  # fmt: skip
     # A pixel of one phase has zeros, not gaps, in the systems of the others.
     known = np.asarray(np.isfinite(planes.mean).all(axis=0))

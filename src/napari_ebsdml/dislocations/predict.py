@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import binary_erosion, uniform_filter
 
+from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.dislocations.divergence import gnd_planes, square_step
 from napari_ebsdml.dislocations.lines import unit_density
 from napari_ebsdml.dislocations.mixture import summarise
@@ -99,7 +99,7 @@ def predict_planes(
     level: float = 0.9,
     n_range: tuple[int, int] | None = None,
     noise: ArrayLike | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = None,
 ) -> PlanePrediction:
     """Total dislocation density and number of lines from GND maps of single slip planes.
 
@@ -170,34 +170,22 @@ def predict_planes(
     valid = binary_erosion(known, np.ones((1, side, side), bool))
     group = max(1, _PIXELS_IN_GROUP // (rows * columns))
     for start in range(0, planes, group):
-        part = slice(start, min(start + group, planes))
+        end = min(start + group, planes)
+        part = slice(start, end)
         inside = np.where(known[part, ..., None], fields[part], 0) / unit
         x = np.ascontiguousarray(np.moveaxis(inside, -1, 1), np.float32)
         size = np.hypot(x[:, 0], x[:, 1])
         magnitude[part] = size * unit
         loud = None if spread is None else (spread[part] / unit).astype(np.float32)
         x *= (size >= NOTHING)[:, None]
-        scale = np.zeros((x.shape[0], 3, rows, columns), np.float32)
-
-        def report(done: float, part: slice = part) -> None:
-            if progress is not None:
-                progress((part.start + done * (part.stop - part.start)) / planes)
-
-        _fill(
-            loaded,
-            x,
-            loud,
-            part,
-            symmetric,
-            level,
-            n_range,
-            found,
-            interval,
-            n_lines,
-            scale,
-            report,
+        some = _Planes(
+            x, loud, {name: array[part] for name, array in found.items()}, interval[part],
+            n_lines[part], np.zeros((x.shape[0], 3, rows, columns), np.float32),
+        )  # fmt: skip
+        some.fill(
+            loaded, symmetric, level, n_range, part_of(progress, start / planes, end / planes)
         )
-        in_range[part] = _right_scale(scale, size, loud, loaded.scale_prior)
+        in_range[part] = _right_scale(some.scale, size, loud, loaded.scale_prior)
         in_range[part] &= (size <= loaded.largest) & (n_lines[part] < most)
     for array in (*found.values(), interval):
         array *= np.float32(unit) if unit < 1e37 else unit
@@ -228,55 +216,71 @@ def _noise(noise: ArrayLike, shape: tuple[int, int, int]) -> NDArray[np.float64]
     return np.nan_to_num(array)
 
 
-def _fill(
-    loaded: DislocationModel,
-    x: NDArray[np.float32],
-    loud: NDArray[np.float32] | None,
-    part: slice,
-    symmetric: bool,
-    level: float,
-    n_range: tuple[int, int] | None,
-    found: dict[str, NDArray[np.float32]],
-    interval: NDArray[np.float32],
-    n_lines: NDArray[np.int32],
-    scale: NDArray[np.float32],
-    report: Callable[[float], None],
-) -> None:
-    """Run the network on a group of planes, tile by tile; empty tiles stay zero."""
-    network, r = loaded.network, loaded.network.radius
-    padded = np.pad(x, ((0, 0), (0, 0), (r, r), (r, r)))
-    if loud is not None:
-        loud = np.pad(loud, ((0, 0), (r, r), (r, r)), mode="edge")
-    parts = list(tiles((x.shape[2], x.shape[3]), _TILE, 0))
-    for number, tile in enumerate(parts):
-        at_rows, at_columns = tile.read
-        seen = (
-            slice(at_rows.start, at_rows.stop + 2 * r),
-            slice(at_columns.start, at_columns.stop + 2 * r),
-        )
-        piece = padded[(..., *seen)]
-        full = np.flatnonzero(x[:, :, at_rows, at_columns].any(axis=(1, 2, 3)))
-        step = max(1, _PIXELS_AT_ONCE // (piece.shape[2] * piece.shape[3]))
-        for begin in range(0, len(full), step):
-            report((number + begin / len(full)) / len(parts))
-            some = full[begin : begin + step]
-            tensor = torch.from_numpy(np.ascontiguousarray(piece[some]))
-            tensor = tensor.to(memory_format=torch.channels_last)
-            told = None if loud is None else torch.from_numpy(loud[(some, *seen)])
-            with torch.inference_mode():
-                run = partial(symmetric_output, network) if symmetric else network
-                out = run(tensor, told)
-                judged = out.scale.log_softmax(1).numpy()
-                calibration = loaded.calibration(n_range is not None)
-                result = summarise(out, level, n_range, nothing=NOTHING, **calibration)
-            where = (some + part.start, at_rows, at_columns)
-            for name, array in found.items():
-                array[where] = getattr(result, name)
-            for end, values in enumerate((result.low, result.high)):
-                interval[(*where, end)] = values
-            n_lines[where] = result.n_lines
-            scale[some, :, at_rows, at_columns] = judged
-    report(1.0)
+@dataclass(frozen=True, eq=False)
+class _Planes:
+    """Some planes, and what the network says of them.
+
+    Attributes
+    ----------
+    gnd : (planes, 2, rows, columns)
+        In lines across a pixel, 0 where there is none.
+    noise : (planes, rows, columns) or None
+        Of its components, in the same unit.
+    estimates, interval, n_lines
+        As in `PlanePrediction`, in the same unit; zero where no network has been.
+    scale : (planes, 3, rows, columns)
+        Log probabilities of a scale too small, right, too large.
+    """
+
+    gnd: NDArray[np.float32]
+    noise: NDArray[np.float32] | None
+    estimates: dict[str, NDArray[np.float32]]
+    interval: NDArray[np.float32]
+    n_lines: NDArray[np.int32]
+    scale: NDArray[np.float32]
+
+    def fill(
+        self, loaded: DislocationModel, symmetric: bool, level: float,
+        n_range: tuple[int, int] | None, progress: Progress,
+    ) -> None:  # fmt: skip
+        """Run the network tile by tile; empty tiles stay zero."""
+        network, r = loaded.network, loaded.network.radius
+        run = partial(symmetric_output, network) if symmetric else network
+        calibration = loaded.calibration(n_range is not None)
+        padded = np.pad(self.gnd, ((0, 0), (0, 0), (r, r), (r, r)))
+        loud = self.noise
+        if loud is not None:
+            loud = np.pad(loud, ((0, 0), (r, r), (r, r)), mode="edge")
+        parts = list(tiles((self.gnd.shape[2], self.gnd.shape[3]), _TILE, 0))
+        for number, tile in enumerate(parts):
+            at_rows, at_columns = tile.read
+            seen = (
+                slice(at_rows.start, at_rows.stop + 2 * r),
+                slice(at_columns.start, at_columns.stop + 2 * r),
+            )
+            piece = padded[(..., *seen)]
+            full = np.flatnonzero(self.gnd[:, :, at_rows, at_columns].any(axis=(1, 2, 3)))
+            step = max(1, _PIXELS_AT_ONCE // (piece.shape[2] * piece.shape[3]))
+            for begin in range(0, len(full), step):
+                if progress is not None:
+                    progress((number + begin / len(full)) / len(parts))
+                some = full[begin : begin + step]
+                tensor = torch.from_numpy(np.ascontiguousarray(piece[some]))
+                tensor = tensor.to(memory_format=torch.channels_last)
+                told = None if loud is None else torch.from_numpy(loud[(some, *seen)])
+                with torch.inference_mode():
+                    out = run(tensor, told)
+                    judged = out.scale.log_softmax(1).numpy()
+                    result = summarise(out, level, n_range, nothing=NOTHING, **calibration)
+                where = (some, at_rows, at_columns)
+                for name, array in self.estimates.items():
+                    array[where] = getattr(result, name)
+                for end, values in enumerate((result.low, result.high)):
+                    self.interval[(*where, end)] = values
+                self.n_lines[where] = result.n_lines
+                self.scale[some, :, at_rows, at_columns] = judged
+        if progress is not None:
+            progress(1.0)
 
 
 def _right_scale(

@@ -195,129 +195,177 @@ def train(
     InputError
         When the monitored metric is missing or an epoch has no batch.
     """
-    optimizer: torch.optim.Optimizer
-    if schedule.optimizer == "muon":
-        optimizer = Muon.of(network, schedule.learning_rate, schedule.weight_decay)
-    else:
-        optimizer = torch.optim.AdamW(
-            network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
-        )
-    best = _copy(network)
-    average = _copy(network) if schedule.average else None
-    sign = -1.0 if schedule.largest else 1.0
-    best_value, best_epoch, start, stale = math.inf, 0, 0, 0
-    settings = dataclasses.asdict(schedule)
-    identity = {"recipe": recipe, "schedule": settings}
+    state = _State(network, schedule)
+    identity = {"recipe": recipe, "schedule": dataclasses.asdict(schedule)}
     if checkpoint is not None and resume and checkpoint.exists():
-        parts, info = load_checkpoint(checkpoint)
-        if info.get("identity") != identity:
-            raise ModelError(
-                f"{checkpoint}: the checkpoint belongs to a training with another recipe. "
-                "Use its recipe, another file, or start anew."
-            )
-        try:
-            network.load_state_dict(parts["network"])
-        except (KeyError, RuntimeError):
-            raise ModelError(f"{checkpoint}: the checkpoint is of another network.") from None
-        restore_optimizer(optimizer, parts["optimizer"])
-        best = parts["best"]
-        average = parts["average"] if schedule.average else None
-        best_value = math.inf if info["best_value"] is None else info["best_value"]
-        best_epoch, start, stale = info["best_epoch"], info["epoch"], info["stale"]
-    device = next(network.parameters()).device
-    best = {name: tensor.to(device) for name, tensor in best.items()}
-    if average is not None:
-        average = {name: tensor.to(device) for name, tensor in average.items()}
-    total = schedule.epochs * schedule.steps
-    step = start * schedule.steps
+        state.restore(checkpoint, identity)
+    start = state.epoch
     last: TrainingEvent | None = None
-    reason = "finished"
     try:
-        for epoch in range(start, schedule.epochs):
-            if schedule.patience and stale >= schedule.patience:
-                reason = "early stop"
-                break
-            network.train()
-            sums: dict[str, float] = {}
-            done = 0
-            for batch in batches(epoch):
-                for group in optimizer.param_groups:
-                    group["lr"] = schedule.rate(step)
-                with torch.autocast(device.type, torch.bfloat16, enabled=schedule.bfloat16):
-                    losses = loss(network, batch)
-                whole = torch.stack([value.float() for value in losses.values()]).sum()
-                value = whole.item()
-                if not math.isfinite(value):
-                    raise ModelError(
-                        f"The loss became {value} in epoch {epoch + 1}, step {done + 1}. "
-                        "Lower the learning rate or look for bad values in the training data."
-                    )
-                optimizer.zero_grad(set_to_none=True)
-                whole.backward()  # type: ignore[no-untyped-call]
-                if schedule.clip:
-                    nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
-                optimizer.step()
-                if average is not None:
-                    # A long memory would keep the random start for too long.
-                    _blend(average, network, min(schedule.average, (1 + step) / (10 + step)))
-                step += 1
-                done += 1
-                sums["loss"] = sums.get("loss", 0.0) + value
-                for name, part in losses.items():
-                    if name != "loss":
-                        sums[name] = sums.get(name, 0.0) + part.item()
-                if done == schedule.steps:
-                    break
-                if done % schedule.report_every == 0:
-                    yield TrainingEvent(
-                        "step", epoch, schedule.epochs, step / total,
-                        {name: part / done for name, part in sums.items()}, {},
-                        schedule.rate(step), False, best_epoch,
-                    )  # fmt: skip
-            if not done:
-                raise InputError("An epoch had no batch: there is no training data.")
-            step = (epoch + 1) * schedule.steps
-            means = {name: part / done for name, part in sums.items()}
-            trained = _copy(network)
-            if average is not None:
-                network.load_state_dict(average)
-            network.eval()
-            with torch.no_grad():
-                metrics = dict(validate(network)) if validate is not None else {}
-            figures = {**means, **metrics}
-            if schedule.monitor not in figures:
-                raise InputError(
-                    f"No metric {schedule.monitor!r} to monitor; there are {', '.join(figures)}."
-                )
-            better = sign * figures[schedule.monitor] < best_value - schedule.min_delta
-            if better:
-                best_value, best_epoch, stale = sign * figures[schedule.monitor], epoch + 1, 0
-                best = _copy(network)
-            else:
-                stale += 1
-            network.load_state_dict(trained)
+        while state.epoch < schedule.epochs and not state.is_stale:
+            losses = yield from _epoch(state, batches(state.epoch), loss)
+            is_best, metrics = state.judge(losses, validate)
             if checkpoint is not None:
-                parts = {
-                    "network": trained, "best": best, "average": average or {},
-                    "optimizer": optimizer_tensors(optimizer),
-                }  # fmt: skip
-                info = {
-                    "identity": identity, "epoch": epoch + 1, "stale": stale,
-                    "best_value": best_value if math.isfinite(best_value) else None,
-                    "best_epoch": best_epoch, "metrics": metrics,
-                }  # fmt: skip
-                save_checkpoint(checkpoint, parts, info)
-            last = TrainingEvent(
-                "epoch", epoch + 1, schedule.epochs, step / total, means, metrics,
-                schedule.rate(step), better, best_epoch,
-            )  # fmt: skip
+                state.save(checkpoint, identity, metrics)
+            last = state.event("epoch", losses, metrics, is_best)
             yield last
-        if schedule.patience and stale >= schedule.patience:
-            reason = "early stop"
+        reason = "early stop" if state.is_stale else "finished"
     finally:
-        network.load_state_dict(best)
+        network.load_state_dict(state.best)
         network.eval()
     yield TrainingEvent(
         "end", last.epoch if last else start, schedule.epochs, 1.0,
-        last.losses if last else {}, last.metrics if last else {}, 0.0, False, best_epoch, reason,
+        last.losses if last else {}, last.metrics if last else {}, 0.0, False, state.best_epoch,
+        reason,
     )  # fmt: skip
+
+
+class _State:
+    """How far a training is: everything that a checkpoint holds."""
+
+    def __init__(self, network: nn.Module, schedule: Schedule) -> None:
+        self.network, self.schedule = network, schedule
+        self.optimizer: torch.optim.Optimizer
+        if schedule.optimizer == "muon":
+            self.optimizer = Muon.of(network, schedule.learning_rate, schedule.weight_decay)
+        else:
+            self.optimizer = torch.optim.AdamW(
+                network.parameters(), lr=schedule.learning_rate,
+                weight_decay=schedule.weight_decay,
+            )  # fmt: skip
+        self.best = _copy(network)
+        self.average = _copy(network) if schedule.average else None
+        self.best_value, self.best_epoch, self.stale = math.inf, 0, 0
+        # Finished epochs, and steps of all epochs.
+        self.epoch, self.step = 0, 0
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether there was no improvement for too long."""
+        return bool(self.schedule.patience) and self.stale >= self.schedule.patience
+
+    def event(
+        self, kind: Literal["step", "epoch"], losses: dict[str, float],
+        metrics: dict[str, float], is_best: bool,
+    ) -> TrainingEvent:  # fmt: skip
+        """What is so far, for those who watch."""
+        schedule = self.schedule
+        return TrainingEvent(
+            kind, self.epoch, schedule.epochs, self.step / (schedule.epochs * schedule.steps),
+            losses, metrics, schedule.rate(self.step), is_best, self.best_epoch,
+        )  # fmt: skip
+
+    def learn(self, batch: Batch, loss: Callable[[nn.Module, Batch], Losses]) -> dict[str, float]:
+        """Take one step; ``"loss"``, the sum that is minimised, and the named losses."""
+        schedule, network = self.schedule, self.network
+        for group in self.optimizer.param_groups:
+            group["lr"] = schedule.rate(self.step)
+        device = next(network.parameters()).device
+        with torch.autocast(device.type, torch.bfloat16, enabled=schedule.bfloat16):
+            losses = loss(network, batch)
+        whole = torch.stack([value.float() for value in losses.values()]).sum()
+        value = whole.item()
+        if not math.isfinite(value):
+            number = self.step - self.epoch * schedule.steps + 1
+            raise ModelError(
+                f"The loss became {value} in epoch {self.epoch + 1}, step {number}. "
+                "Lower the learning rate or look for bad values in the training data."
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        whole.backward()  # type: ignore[no-untyped-call]
+        if schedule.clip:
+            nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
+        self.optimizer.step()
+        if self.average is not None:
+            # A long memory would keep the random start for too long.
+            decay = min(schedule.average, (1 + self.step) / (10 + self.step))
+            _blend(self.average, network, decay)
+        self.step += 1
+        parts = {name: part.item() for name, part in losses.items() if name != "loss"}
+        return {"loss": value} | parts
+
+    def judge(
+        self,
+        losses: dict[str, float],
+        validate: Callable[[nn.Module], Mapping[str, float]] | None,
+    ) -> tuple[bool, dict[str, float]]:
+        """End an epoch: whether it is the best so far, and its metrics."""
+        network, schedule = self.network, self.schedule
+        trained = _copy(network)
+        if self.average is not None:
+            network.load_state_dict(self.average)
+        network.eval()
+        with torch.no_grad():
+            metrics = dict(validate(network)) if validate is not None else {}
+        figures = {**losses, **metrics}
+        if schedule.monitor not in figures:
+            raise InputError(
+                f"No metric {schedule.monitor!r} to monitor; there are {', '.join(figures)}."
+            )
+        self.epoch += 1
+        self.step = self.epoch * schedule.steps
+        value = figures[schedule.monitor] * (-1.0 if schedule.largest else 1.0)
+        is_best = value < self.best_value - schedule.min_delta
+        if is_best:
+            self.best_value, self.best_epoch, self.stale = value, self.epoch, 0
+            self.best = _copy(network)
+        else:
+            self.stale += 1
+        network.load_state_dict(trained)
+        return is_best, metrics
+
+    def save(self, path: Path, identity: Any, metrics: dict[str, float]) -> None:
+        """Write a checkpoint."""
+        parts = {
+            "network": _copy(self.network), "best": self.best, "average": self.average or {},
+            "optimizer": optimizer_tensors(self.optimizer),
+        }  # fmt: skip
+        info = {
+            "identity": identity, "epoch": self.epoch, "stale": self.stale,
+            "best_value": self.best_value if math.isfinite(self.best_value) else None,
+            "best_epoch": self.best_epoch, "metrics": metrics,
+        }  # fmt: skip
+        save_checkpoint(path, parts, info)
+
+    def restore(self, path: Path, identity: Any) -> None:
+        """Go on from a checkpoint."""
+        parts, info = load_checkpoint(path)
+        if info.get("identity") != identity:
+            raise ModelError(
+                f"{path}: the checkpoint belongs to a training with another recipe. "
+                "Use its recipe, another file, or start anew."
+            )
+        try:
+            self.network.load_state_dict(parts["network"])
+        except (KeyError, RuntimeError):
+            raise ModelError(f"{path}: the checkpoint is of another network.") from None
+        restore_optimizer(self.optimizer, parts["optimizer"])
+        device = next(self.network.parameters()).device
+        self.best = {name: tensor.to(device) for name, tensor in parts["best"].items()}
+        if self.average is not None:
+            self.average = {n: tensor.to(device) for n, tensor in parts["average"].items()}
+        self.best_value = math.inf if info["best_value"] is None else info["best_value"]
+        self.best_epoch, self.epoch, self.stale = info["best_epoch"], info["epoch"], info["stale"]
+        self.step = self.epoch * self.schedule.steps
+
+
+def _epoch(
+    state: _State, batches: Iterable[Batch], loss: Callable[[nn.Module, Batch], Losses]
+) -> Generator[TrainingEvent, None, dict[str, float]]:
+    """Train for one epoch; its mean losses."""
+    schedule = state.schedule
+    state.network.train()
+    sums: dict[str, float] = {}
+    done = 0
+    for batch in batches:
+        for name, value in state.learn(batch, loss).items():
+            sums[name] = sums.get(name, 0.0) + value
+        done += 1
+        if done == schedule.steps:
+            break
+        if done % schedule.report_every == 0:
+            means = {name: part / done for name, part in sums.items()}
+            yield state.event("step", means, {}, False)
+    if not done:
+        raise InputError("An epoch had no batch: there is no training data.")
+    return {name: part / done for name, part in sums.items()}

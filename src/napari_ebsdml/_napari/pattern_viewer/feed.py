@@ -14,12 +14,12 @@ from napari_ebsdml._napari.pattern_viewer.kikuchipy import is_loaded, load
 from napari_ebsdml._napari.pattern_viewer.processing import (
     Pattern,
     Processing,
-    Progress,
     has_background,
     load_pattern,
     process,
 )
 from napari_ebsdml._napari.shell.workers import Job, Outcome, Relay
+from napari_ebsdml._parallel import Progress
 from napari_ebsdml.scan import Scan
 
 # A read that hangs on a slow disk must not hold up the next click for long, but a crowd of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 from weakref import WeakKeyDictionary
@@ -12,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._napari.pattern_viewer.kikuchipy import load
+from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import EbsdmlError, FileFormatError, MissingDataError
 from napari_ebsdml.io.static_background import static_background
 from napari_ebsdml.scan import Scan
-
-Progress = Callable[[float], None] | None
 
 _MEAN_BYTES = 64 << 20
 _MEAN_ROWS = 32

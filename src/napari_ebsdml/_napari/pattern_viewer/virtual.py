@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from napari_ebsdml._napari.pattern_viewer.canvas import Region
 from napari_ebsdml._napari.shell.fields import Choice, Number
 from napari_ebsdml._napari.shell.layers import contrast_limits
+from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps import virtual_backscatter, virtual_backscatter_grid
 from napari_ebsdml.scan import Scan
-
-Progress = Callable[[float], None] | None
 
 _MOST_CELLS = 10
 

@@ -12,7 +12,7 @@ from napari_ebsdml._napari.segmenter.truth import TruthChooser
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.layers import add_result, layers_of
 from napari_ebsdml._napari.shell.table import DataTable
-from napari_ebsdml._napari.shell.workers import thread_count
+from napari_ebsdml._parallel import available_cores
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def run_comparison(
             model=model,
             truth=truth,
             grain_vote=grain_vote,
-            n_jobs=thread_count(),
+            n_jobs=available_cores(),
         )
     )
 

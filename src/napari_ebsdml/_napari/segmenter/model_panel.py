@@ -16,6 +16,7 @@ from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
 from napari_ebsdml._napari.segmenter.state import PredictOptions, SegmentClass
 from napari_ebsdml._napari.segmenter.training_run import Predicted, predict
 from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._parallel import nth_of
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.scan import Scan
 
@@ -224,10 +225,7 @@ def apply_model(
     """
     for number, (scan, prepared) in enumerate(work):
         yield f"Segmenting {scan.name} ({number + 1} of {len(work)})"
-
-        def part(done: float, number: int = number) -> None:
-            progress((number + done) / len(work))
-
+        part = nth_of(progress, number, len(work))
         try:
             outcome: Predicted | Failed = predict(model, scan, prepared, options, part)
         except MemoryError:

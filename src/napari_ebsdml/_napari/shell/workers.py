@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import os
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -159,20 +158,13 @@ def _takes_progress(function: Callable[..., Any]) -> bool:
         return False
 
 
-def thread_count() -> int:
-    """Threads for one job: the cores of this process, or fewer where OMP_NUM_THREADS says so."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    cores = available_cores()
-    return min(cores, int(asked)) if asked.isdecimal() and int(asked) > 0 else cores
-
-
 def set_threads(uses_torch: bool = False) -> None:
     """Set torch's and numba's thread counts in the calling thread.
 
     napari's first Labels layer starts numba's pool, which resets the OpenMP count that torch
     shares with it; both counts belong to a thread, so they are set in the one that computes.
     """
-    number = thread_count()
+    number = available_cores()
     if uses_torch or "torch" in sys.modules:
         import torch
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,11 +22,10 @@ from napari_ebsdml._napari.space_groups.cameras import (
 from napari_ebsdml._napari.space_groups.display import label_image
 from napari_ebsdml._napari.space_groups.found_orientations import found_colors, settings_of
 from napari_ebsdml._napari.space_groups.models import ModelEntry, needs_orientations
+from napari_ebsdml._parallel import Progress, nth_of
 from napari_ebsdml.errors import MissingDataError
 from napari_ebsdml.patterns.answers.compare import Answers, answers_of
 from napari_ebsdml.scan import Scan
-
-Progress = Callable[[float], None] | None
 
 NO_PATTERNS = (
     "This map has no patterns. Open the pattern file itself (.up1, .up2, .ebsp, .dat, HDF5, or a "
@@ -113,7 +111,7 @@ def classify(
             searching = "Searching for pattern centre and orientations, then classifying"
         yield f"{searching if way.orientations else 'Classifying'} ({entry.name})"
         frame = None if way.geometry or not in_crystal else _frame(scan, camera)
-        part = partial(_part, progress, number, len(entries))
+        part = nth_of(progress, number, len(entries))
         result = model.predict_scan(
             _given(scan, way), by=by, detector=frame, threshold=threshold, progress=part
         )
@@ -152,10 +150,6 @@ def _classified(
         entry.name, result, answers, labels, classes, by, settings, frame, entry, way,
         found_colors(scan, result),
     )  # fmt: skip
-
-
-def _part(progress: Callable[[float], None], number: int, total: int, done: float) -> None:
-    progress((number + done) / total)
 
 
 def refine(
