@@ -14,7 +14,7 @@ from napari_ebsdml.dislocations.predict import predict_planes
 from napari_ebsdml.dislocations.train import Recipe, crop_test, judge, main, train_lines
 from napari_ebsdml.dislocations.training_data import map_batches, paper_weight, uniform_table
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.learning.model_file import read_card
+from napari_ebsdml.learning.model_file import load_model, read_card
 
 TINY = Recipe(data="paper", width=16, epochs=2, steps=120, learning_rate=1e-2, wrong_scale=0.1)
 
@@ -56,7 +56,11 @@ def test_resumed_training_is_the_same(tmp_path):
     for event in events:
         if event.kind == "epoch":
             break
+    assert events.network is None
     events.close()
+    assert [event.kind for event in events.events] == ["epoch"]
+    weights, _ = load_model(parts)
+    assert all(torch.equal(t, weights[n]) for n, t in events.network.state_dict().items())
     assert read_card(parts).metrics
     list(train_lines(recipe, parts, validation=500))
     a, b = DislocationModel.load(whole), DislocationModel.load(parts)
@@ -75,7 +79,7 @@ def test_command(tmp_path, caplog):
     assert read_card(output).training["recipe"]["seed"] == 0
     assert main([*arguments, "--seed", "5", "--fresh"]) == 0
     with pytest.raises(InputError, match="batch"):
-        next(train_lines(Recipe(batch=2)))
+        train_lines(Recipe(batch=2))
 
 
 def test_a_training_cancelled_at_once_leaves_the_old_model(tmp_path):
@@ -86,6 +90,7 @@ def test_a_training_cancelled_at_once_leaves_the_old_model(tmp_path):
     events = train_lines(recipe, output, validation=300, resume=False)
     assert next(events).kind == "step"
     events.close()
+    assert events.network is None
     assert (output.read_bytes(), read_card(output)) == before
 
 

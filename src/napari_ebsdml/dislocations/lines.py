@@ -119,9 +119,10 @@ def simulate_maps(
 def draw_lines(
     rules: str | LineRules = "exact", seed: int = 0, index: int = 0
 ) -> list[NDArray[np.float64]]:
-    """Lines of one map as points, for plots: (points, 2) arrays of x, y in pixel sides.
+    """Lines of one map as points: (points, 2) arrays of x, y in pixel sides.
 
-    They are the lines behind map `index` of `simulate_maps` with the same rules and seed.
+    They are the lines behind map `index` of `simulate_maps` with the same rules and seed: for
+    plots, and for tests that sum the density up from the lines themselves.
     """
     rules = line_rules(rules)
     state = kernels.start_state(seed, index)

@@ -1,6 +1,7 @@
 """The network and the loss of the article, as its Table A1 and equation 3 state them.
 
-Source: Zhang and Ngan, doi:10.1016/j.ijplas.2018.11.008.
+Source: Zhang and Ngan, doi:10.1016/j.ijplas.2018.11.008. No model that is shipped uses them: they
+are what `benchmarks/dislocation_table.py` compares with.
 """
 
 from __future__ import annotations

@@ -27,16 +27,17 @@ from napari_ebsdml.dislocations.lines import simulate_crops
 from napari_ebsdml.dislocations.lines_presets import LineRules, line_rules
 from napari_ebsdml.dislocations.losses import line_loss, mape
 from napari_ebsdml.dislocations.mixture import Estimates, summarise
+from napari_ebsdml.dislocations.model import KIND
 from napari_ebsdml.dislocations.network import LineNetwork, LineOutput, symmetric_output
 from napari_ebsdml.dislocations.training_data import MapBatch, map_batches
 from napari_ebsdml.errors import EbsdmlError, InputError
 from napari_ebsdml.learning.checkpoint import load_checkpoint
-from napari_ebsdml.learning.device import pick_device, seed_all, threads
+from napari_ebsdml.learning.device import pick_device, seed_all
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
 from napari_ebsdml.learning.model_file import ModelCard, load_model, put_weights, save_model
 from napari_ebsdml.learning.prefetch import prefetch
+from napari_ebsdml.learning.under_way import UnderWay
 
-KIND = "dislocation-density"
 _VALIDATION_SEED = 20_260_000
 _log = logging.getLogger(__name__)
 
@@ -168,6 +169,72 @@ def judge(
     }
 
 
+class LineTraining(UnderWay[TrainingEvent, LineNetwork]):
+    """A training under way: iterate over its events; ``close()`` cancels.
+
+    Attributes
+    ----------
+    events
+        All events so far but those of kind ``"step"``.
+    """
+
+    def __init__(
+        self, recipe: Recipe, output: Path | None, device: str, n_threads: int | None,
+        validation: int, resume: bool,
+    ) -> None:  # fmt: skip
+        super().__init__(n_threads)
+        self._steps = self._train(recipe, output, device, validation, resume)
+        self._network: LineNetwork | None = None
+
+    @property
+    def network(self) -> LineNetwork | None:
+        """Best network, in evaluation mode, once the training has ended or was closed; None
+        before, and when it was closed before its first epoch ended.
+        """
+        return self.model
+
+    def _model(self) -> LineNetwork | None:
+        return self._network
+
+    def _train(
+        self, recipe: Recipe, output: Path | None, device: str, validation: int, resume: bool
+    ) -> Generator[TrainingEvent, None, None]:
+        where = pick_device(device)
+        seed_all(recipe.seed)
+        network = LineNetwork(recipe.radius, recipe.width, recipe.classes).to(where)
+        if recipe.start:
+            put_weights(network, load_model(Path(recipe.start), KIND)[0], Path(recipe.start))
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        test = crop_test(validation)
+        checkpoint = None if output is None else output.with_suffix(".checkpoint")
+        started = time.monotonic()
+        worth_keeping = finished = False
+        events = train(
+            network, partial(_batches, recipe), partial(_loss, where), recipe.schedule,
+            partial(_validate, test), checkpoint, resume, dataclasses.asdict(recipe),
+        )  # fmt: skip
+        try:
+            for event in events:
+                worth_keeping = worth_keeping or event.kind != "step"
+                if event.kind == "epoch":
+                    _log.info("epoch %d: %s", event.epoch, json.dumps(event.metrics))
+                    if event.is_best and output is not None and checkpoint is not None:
+                        parts, _ = load_checkpoint(checkpoint)
+                        save_model(output, parts["best"], card_of(network, recipe, event.metrics))
+                finished = event.kind == "end"
+                yield event
+        finally:
+            # Closing puts the best weights into the network, also when this is cancelled.
+            events.close()
+            if worth_keeping:
+                self._network = network
+            # Refused, or cancelled within its first epoch, it must leave an earlier model alone.
+            if output is not None and worth_keeping:
+                card = card_of(network, recipe, judge(network, test), finished)
+                card.training["seconds of the last run"] = round(time.monotonic() - started)  # type: ignore[index]
+                save_model(output, network.state_dict(), card)
+
+
 def train_lines(
     recipe: Recipe,
     output: Path | None = None,
@@ -175,7 +242,7 @@ def train_lines(
     n_threads: int | None = 1,
     validation: int = 10_000,
     resume: bool = True,
-) -> Generator[TrainingEvent, None, LineNetwork]:
+) -> LineTraining:
     """Train a dense network on simulated lines.
 
     Parameters
@@ -193,79 +260,45 @@ def train_lines(
     resume
         Go on from the checkpoint.
 
-    Yields
-    ------
-    TrainingEvent
-
     Returns
     -------
-    LineNetwork
-        The best network, in evaluation mode.
+    LineTraining
+        Iterate over it; ``network`` is the best one at the end.
 
     Raises
     ------
-    ModelError
-        See `learning.loop.train`.
     InputError
         When the recipe is out of range.
+    ModelError
+        While iterating: see `learning.loop.train`.
     """
     if recipe.batch < 16:
         raise InputError(f"A batch needs at least 16 maps, not {recipe.batch}.")
-    schedule = recipe.schedule
-    where = pick_device(device)
-    seed_all(recipe.seed)
-    network = LineNetwork(recipe.radius, recipe.width, recipe.classes).to(where)
-    if recipe.start:
-        put_weights(network, load_model(Path(recipe.start), KIND)[0], Path(recipe.start))
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    test = crop_test(validation)
-    r = recipe.radius
+    return LineTraining(recipe, output, device, n_threads, validation, resume)
 
-    def batches(epoch: int) -> Iterator[MapBatch]:
-        made = map_batches(
-            epoch, recipe.steps, recipe.seed, recipe.data, r, recipe.classes, recipe.batch,
-            recipe.rules, recipe.wrong_scale, recipe.noisy, recipe.repeats,
-        )  # fmt: skip
-        return prefetch(made)
 
-    def loss(net: nn.Module, batch: MapBatch) -> dict[str, torch.Tensor]:
-        gnd = batch.gnd.to(where, memory_format=torch.channels_last)
-        count, total, weight = (
-            field[:, r:-r, r:-r].to(where) for field in (batch.count, batch.total, batch.weight)
-        )
-        out = net(gnd, batch.noise.to(where))
-        return line_loss(out, count, total, weight, batch.scale.to(where))
+def _batches(recipe: Recipe, epoch: int) -> Iterator[MapBatch]:
+    made = map_batches(
+        epoch, recipe.steps, recipe.seed, recipe.data, recipe.radius, recipe.classes, recipe.batch,
+        recipe.rules, recipe.wrong_scale, recipe.noisy, recipe.repeats,
+    )  # fmt: skip
+    return prefetch(made)
 
-    def validate(net: nn.Module) -> dict[str, float]:
-        assert isinstance(net, LineNetwork)
-        return judge(net, test)
 
-    checkpoint = None if output is None else output.with_suffix(".checkpoint")
-    started = time.monotonic()
-    worth_keeping = finished = False
-    events = train(
-        network, batches, loss, schedule, validate, checkpoint, resume, dataclasses.asdict(recipe)
+def _loss(where: torch.device, network: nn.Module, batch: MapBatch) -> dict[str, torch.Tensor]:
+    assert isinstance(network, LineNetwork)
+    inner = slice(network.radius, -network.radius)
+    gnd = batch.gnd.to(where, memory_format=torch.channels_last)
+    count, total, weight = (
+        field[:, inner, inner].to(where) for field in (batch.count, batch.total, batch.weight)
     )
-    with threads(n_threads):
-        try:
-            for event in events:
-                worth_keeping = worth_keeping or event.kind != "step"
-                if event.kind == "epoch":
-                    _log.info("epoch %d: %s", event.epoch, json.dumps(event.metrics))
-                    if event.is_best and output is not None and checkpoint is not None:
-                        parts, _ = load_checkpoint(checkpoint)
-                        save_model(output, parts["best"], card_of(network, recipe, event.metrics))
-                finished = event.kind == "end"
-                yield event
-        finally:
-            # Closing puts the best weights into the network, also when this is cancelled.
-            events.close()
-            # Refused, or cancelled within its first epoch, it must leave an earlier model alone.
-            if output is not None and worth_keeping:
-                card = card_of(network, recipe, judge(network, test), finished)
-                card.training["seconds of the last run"] = round(time.monotonic() - started)  # type: ignore[index]
-                save_model(output, network.state_dict(), card)
-    return network
+    out = network(gnd, batch.noise.to(where))
+    return line_loss(out, count, total, weight, batch.scale.to(where))
+
+
+def _validate(test: CropTest, network: nn.Module) -> dict[str, float]:
+    assert isinstance(network, LineNetwork)
+    return judge(network, test)
 
 
 def _named(recipe: Recipe) -> dict[str, Any]:
