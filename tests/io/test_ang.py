@@ -210,15 +210,17 @@ def test_mangled_files_give_the_right_map_or_one_clear_error(folder, data):
     head = text.rindex("#")
     head = text.index("\n", head) + 1
     lines = text[head:].splitlines(True)
-    how = data.draw(st.sampled_from(["cut", "insert", "shuffle", "twice", "column", "nan"]))
+    how = data.draw(
+        st.sampled_from(["cut", "insert", "shuffle", "twice", "column", "nan", "remark"])
+    )
     row = data.draw(st.integers(1, len(lines) - 1))
     if how == "cut":
         raw = text.encode()[: data.draw(st.integers(0, len(text) - 1))]
     else:
         if how == "insert":
-            lines.insert(
-                row, data.draw(st.sampled_from(["# remark\n", "junk\n", "1 2 3\n", "\0\n"]))
-            )
+            lines.insert(row, data.draw(st.sampled_from(["junk\n", "1 2 3\n", "\0\n"])))
+        elif how == "remark":
+            lines.insert(row, data.draw(st.sampled_from(["# remark\n", "#\n", "  # 1 2 3\n"])))
         elif how == "shuffle":
             lines = data.draw(st.permutations(lines))
         elif how == "twice":
@@ -237,8 +239,8 @@ def test_mangled_files_give_the_right_map_or_one_clear_error(folder, data):
         assert str(path) in str(scan)
         assert how != "shuffle"
         return
-    assert how in ("cut", "shuffle", "twice", "nan")
-    if how in ("shuffle", "twice"):
+    assert how in ("cut", "shuffle", "twice", "nan", "remark")
+    if how in ("shuffle", "twice", "remark"):
         assert scan.shape == (3, 5)
         assert same_rotation(scan.quaternions, expected(points))
     elif how == "cut":
@@ -386,3 +388,35 @@ def test_point_groups_that_cannot_be_are_told(tmp_path):
     assert any("Symmetry 43 is m-3m" in warning for warning in scan.source.warnings)
     unknown = read(store(tmp_path, mtex(make_points(), "138"))).source.warnings
     assert any("no point group '138' exists" in warning for warning in unknown)
+
+
+def test_phases_by_name(tmp_path):
+    """MTEX takes the name of a phase in the place of its number."""
+    points = make_points((5, 7), n_phases=2, not_indexed=0.2)
+    first = read(store(tmp_path, ang_edax(points)))
+    text = ang_edax(points).replace("Ferrite", "Iron bcc (old)")
+    lines = []
+    for line in text.splitlines():
+        words = line.split()
+        if not line.startswith("#"):
+            words[7] = {"1": "Iron bcc (old)", "2": "Titanium", "0": "notIndexed"}[words[7]]
+            line = " ".join(words)
+        lines.append(line)
+    scan = read(store(tmp_path, "\n".join(lines) + "\n", "named.ang"))
+    np.testing.assert_array_equal(scan.phase_id, first.phase_id)
+    assert same_rotation(scan.quaternions, first.quaternions)
+    with pytest.raises(FileFormatError, match=r"'Copper' in column 8 is not a number"):
+        read(store(tmp_path, "\n".join(lines).replace(" Titanium ", " Copper ") + "\n"))
+
+
+def test_decimal_commas(tmp_path):
+    points = make_points((5, 7))
+    first = read(store(tmp_path, ang_edax(points)))
+    head, _, table = ang_edax(points).partition("# NROWS")
+    head = head.replace("XSTEP: 0.25", "XSTEP: 0,25").replace("2.870", "2,870")
+    text = f"{head}# NROWS{table.replace('.', ',')}"
+    scan = read(store(tmp_path, text, "comma.ang"))
+    np.testing.assert_array_equal(scan.quaternions, first.quaternions)
+    assert scan.step == first.step
+    assert scan.source.warnings == ()
+    assert scan.phases[1].structure.lattice.a == 2.87

@@ -288,3 +288,12 @@ def test_mangled_files_give_a_right_map_or_one_error(tmp_path_factory, data):
 
 def measured(scan: Scan) -> np.ndarray:
     return np.ones(scan.shape, bool) if scan.is_measured is None else scan.is_measured
+
+
+def test_a_list_of_points_is_no_map(tmp_path, values):
+    places = np.random.default_rng(1).uniform(0, 1000, (2, 1200))
+    scattered = {**values, "X": places[0], "Y": places[1]}
+    fields = (1, 2, *USUAL)
+    project = Project((30, 40), scattered, fields=fields, header_shape=(0, 0), job="Interactive")
+    with pytest.raises(GridError, match="list of 1200 single points"):
+        load(project.write(tmp_path))

@@ -363,3 +363,40 @@ def test_twin_planes_of_nickel_lie_along_their_boundaries(shared, name):
     deviation = trace_deviation(scan, O.data, 60, 2, normals)
     assert deviation.size > 100
     assert np.median(deviation) < 6
+
+
+def test_a_list_of_points_is_no_map(tmp_path):
+    rng = np.random.default_rng(2)
+    points = make_points((6, 10), (20, 20), not_indexed=0)
+    text = ctf(points)
+    head, _, rows = text.partition("Phase\tX")
+    titles, *table = rows.splitlines()
+    places = rng.permutation(40_000)[:60]
+    for i, place in enumerate(places):
+        words = table[i].split("\t")
+        words[1:3] = f"{place // 200 * 20}", f"{place % 200 * 20}"
+        table[i] = "\t".join(words)
+    head = head.replace("JobMode\tGrid", "JobMode\tInteractive\r\nNoMeas\t60")
+    head = "\r\n".join(
+        line for line in head.splitlines() if line[:2] not in ("XC", "YC", "XS", "YS")
+    )
+    path = store(tmp_path, f"{head}\r\nPhase\tX{titles}\r\n" + "\r\n".join(table) + "\r\n")
+    with pytest.raises(GridError, match=r"list of 60 single points \(JobMode Interactive\)"):
+        read(path)
+
+
+def test_a_last_column_that_is_named_but_absent(tmp_path):
+    points = make_points()
+    lines = ctf(points).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("Phase\tX"))
+    lines[at + 1 :] = [line.rpartition("\t")[0] for line in lines[at + 1 :]]
+    scan = read(store(tmp_path, "\r\n".join(lines) + "\r\n"))
+    assert list(scan.prop) == ["Bands", "Error", "MAD", "BC"]
+    assert any("BS is taken to be left out" in warning for warning in scan.source.warnings)
+
+
+def test_utf16_is_named(tmp_path):
+    path = tmp_path / "map.ctf"
+    path.write_bytes(ctf(make_points()).encode("utf-16"))
+    with pytest.raises(FileFormatError, match="UTF-16"):
+        read(path)

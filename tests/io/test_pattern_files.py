@@ -16,9 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from napari_ebsdml.errors import EbsdmlError, FileFormatError, UnsupportedFormatError
-from napari_ebsdml.io import _ebsp, pattern_files, pattern_folder
+from napari_ebsdml.io import _ebsp, pattern_files, pattern_folder, read
 from napari_ebsdml.io._assemble import scan_from_raw
 from napari_ebsdml.io._companion import map_beside
+from tests.io.writers_hdf5 import write_edax, write_h5oina
+from tests.io.writers_text import ang_edax, make_points
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +136,7 @@ def test_a_damaged_hexagonal_header_costs_no_memory(tmp_path):
     path = write_up(tmp_path / "a.up1", patterns, grid=(2**32 - 1, 8), hexagonal=True)
     raw = pattern_files.read(path, None)
     assert raw.shape == (1, 12)
-    assert any("hexagonal grid of 4294967295 rows" in w for w in raw.warnings)
+    assert any("hexagonal grid of 4294967295 rows" in w for w in raw.layout_warnings)
 
 
 def test_up_cut_off(tmp_path):
@@ -381,3 +383,40 @@ def test_map_beside_is_attached(tmp_path):
     assert scan.shape == (3, 4)
     assert scan.is_indexed.any()
     np.testing.assert_array_equal(scan.patterns[2, 1].compute(), patterns[9])
+
+
+@pytest.mark.parametrize("suffix", [".oh5", ".edaxh5", ".h5"])
+def test_edax_maps_beside_their_patterns(tmp_path, suffix):
+    """EDAX's detector writes .up1 and its software the map, in a file of several scans."""
+    truth = write_edax(tmp_path / f"scan{suffix}", patterns=False, scans=("area", "map"))
+    patterns = make_patterns(30)
+    scan = read(write_up(tmp_path / "scan.up1", patterns, version=1))
+    assert scan.shape == (5, 6)
+    assert scan.is_indexed.all()
+    np.testing.assert_array_equal(scan.get("IQ").ravel(), truth["IQ"])
+    np.testing.assert_array_equal(scan.patterns[3, 2].compute(), patterns[20])
+    assert scan.source.warnings == (f"Orientations come from scan{suffix}.",)
+
+
+def test_oxford_maps_beside_their_patterns(tmp_path):
+    write_h5oina(tmp_path / "scan.h5oina", patterns=())
+    patterns = make_patterns(20)
+    places = [(0.25 * (k % 5), 0.25 * (k // 5)) for k in range(20)]
+    for suffix in (".ebsp", ".uebsp"):
+        path = write_ebsp(tmp_path / f"scan{suffix}", patterns, places, range(20))
+        scan = read(path)
+        assert scan.shape == (4, 5)
+        assert scan.is_indexed.mean() > 0.8
+        np.testing.assert_array_equal(scan.patterns[2, 1].compute(), patterns[11])
+
+
+def test_a_map_that_does_not_fit_is_told_and_the_next_one_taken(tmp_path):
+    (tmp_path / "scan.ang").write_text(ang_edax(make_points((3, 3))))
+    write_edax(tmp_path / "scan.oh5", patterns=False)
+    path = write_up(tmp_path / "scan.up1", make_patterns(30), version=1)
+    assert "Orientations come from scan.oh5." in read(path).source.warnings
+    (tmp_path / "scan.oh5").unlink()
+    alone = read(path)
+    assert alone.shape == (1, 30)
+    assert any("scan.ang beside the patterns has 9 points" in w for w in alone.source.warnings)
+    assert any("stand in one row" in w for w in alone.source.warnings)

@@ -137,3 +137,31 @@ def test_files_that_are_no_tables(tmp_path):
             table(tmp_path, content, [FLOAT64])
     with pytest.raises(FileFormatError, match="cannot be read"):
         split_header(tmp_path / "absent", lambda line: True)
+
+
+@pytest.mark.parametrize("word", ["-nan(ind)", "nan(snan)", "NaN(IND)"])
+def test_numbers_that_are_none_as_windows_prints_them(tmp_path, word):
+    result = table(tmp_path, f"1 2\n{word} 4\n", [FLOAT64, UINT8])
+    np.testing.assert_array_equal(result.columns[0], [1, np.nan])
+    with pytest.raises(FileFormatError, match="not a number"):
+        table(tmp_path, f"1 2\n{word[:-1]} 4\n", [FLOAT64, UINT8])
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n", "\r\r\n"])
+def test_any_line_ends(tmp_path, end):
+    path = tmp_path / "table.txt"
+    path.write_bytes(f"# one{end}# two{end}1 2{end}3 4{end}5 6".encode() + end.encode())
+    text = split_header(path, lambda line: bool(line.strip()) and not line.startswith("#"))
+    assert [line for line in text.header if line] == ["# one", "# two"]
+    result = parse_table(text, [FLOAT64, UINT8])
+    np.testing.assert_array_equal(result.columns[0], [1, 3, 5])
+
+
+def test_remarks_between_rows_are_passed_over(tmp_path):
+    text = "1 2\n# a remark, 3 words\n3 4\n  #\n5 6\n"
+    result = table(tmp_path, text, [FLOAT64, UINT8], remarks=True)
+    np.testing.assert_array_equal(result.columns[1], [2, 4, 6])
+    with pytest.raises(FileFormatError, match=r"line 302.*'x'"):
+        table(tmp_path, "1 2\n" * 300 + "# remark\nx 4\n", [FLOAT64, UINT8], remarks=True)
+    with pytest.raises(FileFormatError, match="'#' in column 1 is not a number"):
+        table(tmp_path, text, [FLOAT64, UINT8])

@@ -153,6 +153,8 @@ def _set_phase(path: Path, line: int, phase: RawPhase, key: str, value: str) -> 
 
 
 def _value(text: str) -> Any:
+    if re.fullmatch(r"[-+]?\d+,\d+", text):
+        text = text.replace(",", ".")
     try:
         return float(text) if re.search(r"[.eE]", text) else int(text)
     except ValueError:

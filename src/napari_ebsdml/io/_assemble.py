@@ -44,7 +44,7 @@ def scan_from_raw(raw: RawMap, ref_frame: str | ReferenceFrame | None = None) ->
     """
     n = _count_points(raw)
     frame = _frame(ref_frame or raw.frame)
-    warnings = list(raw.warnings)
+    warnings = [*raw.warnings, *raw.layout_warnings]
     phases, phase_warnings = phase_list(raw.phases)
     warnings += phase_warnings
     phase_id = _phase_id(raw, phases, n, warnings)

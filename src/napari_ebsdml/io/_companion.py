@@ -1,21 +1,22 @@
-"""The orientation map that lies beside a pattern file."""
+"""The orientation maps that lie beside a pattern file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from napari_ebsdml.io._hdf5 import SIGNATURE
-
 # What each pattern file's own vendor writes is looked for first.
-_FIRST = {".ebsp": (".ctf", ".cpr")}
-_SUFFIXES = (".ang", ".ctf", ".cpr", ".h5", ".hdf5")
+_OXFORD = (".ctf", ".cpr", ".h5oina")
+_FIRST = {".ebsp": _OXFORD, ".uebsp": _OXFORD}
+_SUFFIXES = (".ang", ".oh5", ".edaxh5", ".ctf", ".cpr", ".h5oina", ".h5", ".hdf5")
+# Extensions that say nothing: only a file that a reader of maps knows counts.
+_ANY_HDF5 = (".h5", ".hdf5")
 
 
-def map_beside(path: Path) -> Path | None:
-    """Orientation map with the name of a pattern file or folder, or None.
+def maps_beside(path: Path) -> list[Path]:
+    """Orientation maps with the name of a pattern file or folder, the likeliest first.
 
-    Looked for beside `path`, and for a folder of images also inside it: .ang, .ctf, .cpr and
-    orix .h5, whatever the case of the name. Whether the points fit is for the caller to see.
+    Looked for beside `path`, and for a folder of images also inside it, whatever the case of the
+    name. Whether the points fit is for the caller to see.
     """
     suffix = path.suffix.lower() if path.is_file() else ""
     stem = (path.stem if path.is_file() else path.name).lower()
@@ -35,18 +36,18 @@ def map_beside(path: Path) -> Path | None:
                 and sibling.stem.lower() == stem
                 and kind in order
                 and sibling.is_file()
-                and (not kind.startswith(".h") or _is_orix(sibling))
+                and (kind not in _ANY_HDF5 or _is_known(sibling))
             ):
                 found.append((order.index(kind), nearness, sibling))
-    return min(found)[2] if found else None
+    return [sibling for *_, sibling in sorted(found)]
 
 
-def _is_orix(path: Path) -> bool:
-    from napari_ebsdml.io.orix_h5 import sniff
+def map_beside(path: Path) -> Path | None:
+    """The likeliest of `maps_beside`, or None."""
+    return next(iter(maps_beside(path)), None)
 
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(SIGNATURE))
-    except OSError:
-        return False
-    return sniff(path, head)
+
+def _is_known(path: Path) -> bool:
+    from napari_ebsdml.io._registry import sniff
+
+    return sniff(path) is not None

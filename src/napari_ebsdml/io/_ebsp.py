@@ -105,7 +105,7 @@ def read_ebsp(path: Path) -> RawMap:
         columns_of_map = int(jumps[0]) + 1 if jumps.size else None
     else:
         raw.shape = (1, len(stored))
-        raw.warnings.append("The file has no beam positions: the patterns stand in one row.")
+        raw.layout_warnings.append("The file has no beam positions: the patterns stand in one row.")
     raw.header = {"version": layout.version, "pattern height": rows, "pattern width": columns}
     raw.patterns = lazy(
         BinaryPatterns(

@@ -136,6 +136,26 @@ def grid_from_coordinates(
     return grid
 
 
+def refuse_point_list(path: Path, x: FLOATS, y: FLOATS, mode: str) -> None:
+    """Refuse single points, such as one for each grain; `mode` is how the header calls them.
+
+    Raises
+    ------
+    GridError
+        When the points do not fill at least half of a regular grid.
+    """
+    try:
+        rows, columns = grid_from_coordinates(path, x, y).shape
+    except GridError:
+        rows = columns = 0
+    if 2 * x.size < rows * columns or not rows:
+        raise GridError(
+            path,
+            f"the file is a list of {x.size} single points ({mode}) and not a map; export a map, "
+            "which has a grid of points",
+        )
+
+
 def _complete_raster(x: FLOATS, y: FLOATS) -> Grid | None:
     """Grid of points that fill it in raster order: no sorting needed, so it is fast."""
     n = x.size

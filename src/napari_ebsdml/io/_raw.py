@@ -71,6 +71,8 @@ class RawMap:
         False for points that the file lists but the instrument never measured.
     prop : name -> (n,) array
     units : name -> unit of a property, where the file tells it
+    layout_warnings
+        Sentences on points of which the file does not tell the place; a map beside it may.
     patterns : dask array (n, detector rows, detector columns), optional
     camera : Camera, optional
         Its pattern centres may be (n, 3), one for each point.
@@ -96,6 +98,7 @@ class RawMap:
     camera: Camera | None = None
     header: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    layout_warnings: list[str] = field(default_factory=list)
     scan_name: str = ""
 
 

@@ -18,7 +18,7 @@ from napari_ebsdml.errors import (
     WriteError,
 )
 from napari_ebsdml.io._assemble import scan_from_raw
-from napari_ebsdml.io._companion import map_beside
+from napari_ebsdml.io._companion import maps_beside
 from napari_ebsdml.io._phase_labels import with_phase_labels
 from napari_ebsdml.io._raw import Format, RawMap
 from napari_ebsdml.io._registry import format_of, formats, writer_of
@@ -129,21 +129,32 @@ def _read_one(
 
 def _with_map_beside(raw: RawMap) -> RawMap:
     """Patterns without orientations take them from a map of the same name beside the file."""
-    beside = map_beside(raw.path)
-    if beside is None or raw.patterns is None:
+    patterns = raw.patterns
+    if patterns is None:
         return raw
-    try:
-        other = format_of(beside).read(beside, None)
-    except EbsdmlError as error:
-        raw.warnings.append(f"The map beside the patterns could not be read: {error}")
-        return raw
-    if other.phase is None or len(other.phase) != len(raw.patterns):
-        n = 0 if other.phase is None else len(other.phase)
-        raw.warnings.append(
-            f"{beside.name} beside the patterns has {n} points, not {len(raw.patterns)}; "
-            "it was not used."
-        )
-        return raw
+    told = []
+    for beside in maps_beside(raw.path):
+        fmt = format_of(beside)
+        try:
+            names: list[str] = fmt.scans(beside) if fmt.scans is not None else [""]
+            for name in names:
+                other = fmt.read(beside, name or None)
+                if other.phase is not None and len(other.phase) == len(patterns):
+                    return _joined(raw, other, beside)
+                n = 0 if other.phase is None else len(other.phase)
+                scan = f" (scan {name})" if len(names) > 1 else ""
+                told.append(
+                    f"{beside.name}{scan} beside the patterns has {n} points, not {len(patterns)}; "
+                    "it was not used."
+                )
+        except EbsdmlError as error:
+            told.append(f"The map beside the patterns could not be read: {error}")
+    raw.warnings += told
+    return raw
+
+
+def _joined(raw: RawMap, other: RawMap, beside: Path) -> RawMap:
+    """Patterns with the orientations of another file."""
     return dataclasses.replace(
         other,
         path=raw.path,

@@ -46,9 +46,14 @@ def sniff(path: Path) -> Format | None:
             return None
         # A format whose extension the file carries is asked first.
         suffix = path.suffix.lower()
-        for fmt in sorted(formats(), key=lambda fmt: suffix not in fmt.extensions):
-            if fmt.sniff(path, head):
-                return fmt
+        heads = [head]
+        if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            # The reader of a text format tells that it takes no UTF-16.
+            heads.append(head.decode("utf-16", errors="ignore").encode())
+        for begin in heads:
+            for fmt in sorted(formats(), key=lambda fmt: suffix not in fmt.extensions):
+                if fmt.sniff(path, begin):
+                    return fmt
     except OSError:
         return None
     return None

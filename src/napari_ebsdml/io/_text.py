@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.io._text_kernel import (
+    COMMA,
     NOT_A_NUMBER,
+    REMARKS,
     after_last_newline,
     after_newline,
     count_lines,
@@ -31,7 +34,7 @@ UINT8, INT32, FLOAT32, FLOAT64 = range(4)
 """Kinds of columns, each able to hold what the one before it holds (read from text)."""
 
 _DTYPES = (np.uint8, np.int32, np.float32, np.float64)
-_NEWLINE = 10
+_NEWLINE, _RETURN = 10, 13
 _BLOCK = 1 << 20
 _SAMPLE_ROWS = 64
 
@@ -80,7 +83,24 @@ def map_bytes(path: Path) -> NDArray[np.uint8]:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise FileFormatError(path, f"the file cannot be read: {error.strerror}.") from error
-    return np.frombuffer(mapped, dtype=np.uint8)
+    buffer = np.frombuffer(mapped, dtype=np.uint8)
+    return _with_newlines(buffer) if _has_lone_returns(buffer[:_BLOCK]) else buffer
+
+
+def _lone_returns(buffer: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where a line ends with a carriage return and no newline, as on old Macs."""
+    lone = buffer == _RETURN
+    lone[:-1] &= buffer[1:] != _NEWLINE
+    return lone
+
+
+def _has_lone_returns(head: NDArray[np.uint8]) -> bool:
+    # The last byte's successor is not among these.
+    return bool((head == _RETURN).any()) and bool(_lone_returns(head)[:-1].any())
+
+
+def _with_newlines(buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.where(_lone_returns(buffer), np.uint8(_NEWLINE), buffer)
 
 
 def decode(raw: bytes) -> str:
@@ -130,6 +150,19 @@ def first_row(text: TextFile) -> list[bytes]:
     return []
 
 
+def with_numbers(text: TextFile, numbers: dict[str, int]) -> TextFile:
+    """The table with whole numbers in place of words; words may hold single blanks."""
+    words = sorted(numbers, key=len, reverse=True)
+    pattern = b"|".join(re.escape(word.encode("utf-8")) for word in words)
+    by_word = {word.encode("utf-8"): str(number).encode() for word, number in numbers.items()}
+    table = re.sub(
+        rb"(?<=[\s,])(?:" + pattern + rb")(?=[\s,])",
+        lambda match: by_word[match[0]],
+        text.buffer[text.start :].tobytes(),
+    )
+    return TextFile(text.path, text.header, np.frombuffer(table, dtype=np.uint8), 0)
+
+
 def kind_of(word: bytes) -> int:
     """Narrowest kind of a column of numbers that a program wrote in one format."""
     return UINT8 if word.lstrip(b"-").isdigit() else FLOAT32
@@ -141,6 +174,7 @@ def parse_table(
     *,
     whole: dict[int, str] | None = None,
     decimal_comma: bool = False,
+    remarks: bool = False,
     threads: int | None = None,
 ) -> Table:
     """Read all rows of a table.
@@ -155,6 +189,8 @@ def parse_table(
         Index and name of columns that must hold whole numbers (of kind `INT32`).
     decimal_comma
         Values may have a comma where others have a point.
+    remarks
+        Lines that begin with "#" are passed over.
     threads
         Default: one for each core.
 
@@ -167,7 +203,8 @@ def parse_table(
     kinds, whole = list(kinds), whole or {}
     buffer, size = text.buffer, len(text.buffer)
     end = int(after_last_newline(buffer, text.start, size))
-    tail = _Tail.of(buffer[end:], len(kinds), decimal_comma)
+    dialect = COMMA * decimal_comma | REMARKS * remarks
+    tail = _Tail.of(buffer[end:], len(kinds), dialect)
 
     sample = text.start
     for _ in range(_SAMPLE_ROWS):
@@ -175,7 +212,7 @@ def parse_table(
     for first_stop in (sample, end):
         # The first pass over a few lines settles nearly all kinds before the long one.
         while True:
-            result = _parse_blocks(text, first_stop, kinds, decimal_comma, threads)
+            result = _parse_blocks(text, first_stop, kinds, dialect, threads)
             wider = np.maximum(result.needed, tail.needed)
             for column, name in whole.items():
                 if wider[column] > INT32:
@@ -184,7 +221,7 @@ def parse_table(
                 break
             kinds = [int(max(pair)) for pair in zip(wider, kinds, strict=True)]
     if tail.complete:
-        result.append(tail, kinds, decimal_comma)
+        result.append(tail, kinds, dialect)
     columns: list[NDArray[Any]] = [result.arrays[kind][slot] for kind, slot in result.places]
     return Table(columns, result.arrays[FLOAT64], tail.cut, tail.complete)
 
@@ -198,14 +235,14 @@ class _Tail:
         self.complete = self.cut = False
 
     @classmethod
-    def of(cls, raw: NDArray[np.uint8], columns: int, comma: bool) -> _Tail:
+    def of(cls, raw: NDArray[np.uint8], columns: int, dialect: int) -> _Tail:
         tail = cls(columns)
         if not raw.tobytes().strip():
             return tail
         tail.buffer = np.append(raw, np.uint8(_NEWLINE))
         kinds = [UINT8] * columns
         _, code, *_, needed, _ = _run(
-            tail.buffer, 0, len(tail.buffer), kinds, comma, _allocate(kinds, 1), 0
+            tail.buffer, 0, len(tail.buffer), kinds, dialect, _allocate(kinds, 1), 0
         )
         tail.complete = code == 0
         # Cut off in the middle of a value, a line may even end in what is no number ("-", "1e").
@@ -222,9 +259,9 @@ class _Parsed:
     needed: NDArray[np.int64]
     where: NDArray[np.int64]
 
-    def append(self, tail: _Tail, kinds: list[int], comma: bool) -> None:
+    def append(self, tail: _Tail, kinds: list[int], dialect: int) -> None:
         one = _allocate(kinds, 1)
-        _run(tail.buffer, 0, len(tail.buffer), kinds, comma, one, 0)
+        _run(tail.buffer, 0, len(tail.buffer), kinds, dialect, one, 0)
         self.arrays = [np.concatenate(pair, axis=1) for pair in zip(self.arrays, one, strict=True)]
 
 
@@ -237,19 +274,19 @@ def _allocate(kinds: list[int], rows: int) -> list[NDArray[Any]]:
 
 
 def _run(
-    buffer: NDArray[np.uint8], start: int, stop: int, kinds: list[int], comma: bool,
+    buffer: NDArray[np.uint8], start: int, stop: int, kinds: list[int], dialect: int,
     arrays: list[NDArray[Any]], row: int,
 ) -> tuple[int, int, int | np.int64, int, NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
     """Rows read, error code, its place and column, kinds needed, and where."""
     needed = np.zeros(len(kinds), dtype=np.int64)
     where = np.zeros(len(kinds), dtype=np.int64)
     places = np.array(_places(kinds), dtype=np.int64)
-    outcome = parse(buffer, start, stop, comma, places, *arrays, row, needed, where)
+    outcome = parse(buffer, start, stop, dialect, places, *arrays, row, needed, where)
     return (*outcome, needed, where)
 
 
 def _parse_blocks(
-    text: TextFile, stop: int, kinds: list[int], comma: bool, threads: int | None
+    text: TextFile, stop: int, kinds: list[int], dialect: int, threads: int | None
 ) -> _Parsed:
     buffer, start = text.buffer, text.start
     threads = threads or _cores()
@@ -264,7 +301,7 @@ def _parse_blocks(
         arrays = _allocate(kinds, int(first[-1]))
         outcomes = list(
             pool.map(
-                lambda span, row: _run(buffer, span[0], span[1], kinds, comma, arrays, int(row)),
+                lambda span, row: _run(buffer, span[0], span[1], kinds, dialect, arrays, int(row)),
                 spans,
                 first[:-1],
             )

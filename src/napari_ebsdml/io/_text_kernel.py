@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 TOO_FEW, TOO_MANY, NOT_A_NUMBER = 1, 2, 3
 """What can be wrong with a line."""
+COMMA, REMARKS = 1, 2
+"""What a table may have, to be added: decimal commas, and lines of remarks between the rows."""
 
 _POWERS = 10.0 ** np.arange(23)
 _INT_POWERS = 10 ** np.arange(18, dtype=np.int64)
@@ -55,12 +57,17 @@ def _is_blank(c: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def _word(buffer: NDArray[np.uint8], p: int) -> tuple[int, float]:
-    """Length and value of nan, inf or infinity at p, whatever their case; length 0: neither."""
+    """Length and value of nan, nan(ind), inf or infinity at p, in any case; length 0: neither."""
     a, b, c = buffer[p] | 32, np.uint8(0), np.uint8(0)
     if buffer[p] != 10 and buffer[p + 1] != 10:
         b, c = buffer[p + 1] | 32, buffer[p + 2] | 32
     if a == ord("n") and b == ord("a") and c == ord("n"):
-        return 3, np.nan
+        length = 3
+        if buffer[p + 3] == 40:  # "nan(ind)", "nan(snan)", as C prints them on Windows
+            while buffer[p + length] != 41 and buffer[p + length] != 10:
+                length += 1
+            return (length + 1 if buffer[p + length] == 41 else 0), np.nan
+        return length, np.nan
     if a == ord("i") and b == ord("n") and c == ord("f"):
         length = 3
         while 97 <= (buffer[p + length] | 32) <= 122:
@@ -74,7 +81,7 @@ def parse(
     buffer: NDArray[np.uint8],
     start: int,
     stop: int,
-    comma: bool,
+    dialect: int,
     places: NDArray[np.int64],
     u1: NDArray[np.uint8],
     i4: NDArray[np.int32],
@@ -105,6 +112,10 @@ def parse(
             while c == 32 or c == 9 or c == 13:
                 p += _ONE
                 c = buffer[p]
+            if c == 35 and column == 0 and dialect & REMARKS:
+                while c != 10:
+                    p += _ONE
+                    c = buffer[p]
             if c == 10:
                 p += _ONE
                 break
@@ -129,7 +140,7 @@ def parse(
                 p += _ONE
                 c = buffer[p]
                 d = np.int64(c) - 48
-            if c == 46 or (comma and c == 44):
+            if c == 46 or (dialect & COMMA and c == 44):
                 p += _ONE
                 c = buffer[p]
                 d = np.int64(c) - 48

@@ -10,16 +10,19 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.io._ang_columns import EDAX, NAMES
-from napari_ebsdml.io._ang_header import parse_header
+from napari_ebsdml.io._ang_header import AngHeader, parse_header
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 from napari_ebsdml.io._text import (
     FLOAT32,
     FLOAT64,
     INT32,
+    Table,
+    TextFile,
     first_row,
     kind_of,
     parse_table,
     split_header,
+    with_numbers,
 )
 from napari_ebsdml.io._text_map import named_columns, note_missing_rows, refuse_angles
 
@@ -63,18 +66,13 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     lines = [line.lstrip("\ufeff").lstrip().removeprefix("#").strip() for line in text.header]
     header = parse_header(path, lines)
     writer, phases, warnings = header.writer, header.phases, header.warnings
-    row = first_row(text)
-    names = _column_names(path, writer, len(row), header.columns, warnings)
-    kinds = [FLOAT64 if name in _NEEDED else FLOAT32 for name in names]
-    units = {}
-    if header.is_own:
-        for number, (name, unit) in header.notes.items():
-            if len(EDAX) < number <= len(names):
-                names[number - 1], kinds[number - 1] = name, kind_of(row[number - 1])
-                units[name] = unit
-    phase_column = names.index("phase")
-    kinds[phase_column] = INT32
-    table = parse_table(text, kinds, whole={phase_column: "the phase"})
+    try:
+        names, units, table = _parse(path, text, header)
+    except FileFormatError:
+        numbered = _numbered(text, header)
+        if np.array_equal(numbered.buffer, text.buffer[text.start :]):
+            raise
+        names, units, table = _parse(path, numbered, header)
     column = named_columns(path, table, names)
     euler = np.stack([column[a] for a in _NEEDED[:3]], axis=-1)
     phase = column["phase"]
@@ -113,6 +111,33 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
         header={"writer": writer, **header.entries},
         warnings=warnings,
     )
+
+
+def _parse(
+    path: Path, text: TextFile, header: AngHeader
+) -> tuple[list[str], dict[str, str], Table]:
+    """Names of the columns, units of those that have one, and the columns."""
+    row = first_row(text)
+    names = _column_names(path, header.writer, len(row), header.columns, header.warnings)
+    kinds = [FLOAT64 if name in _NEEDED else FLOAT32 for name in names]
+    units = {}
+    if header.is_own:
+        for number, (name, unit) in header.notes.items():
+            if len(EDAX) < number <= len(names):
+                names[number - 1], kinds[number - 1] = name, kind_of(row[number - 1])
+                units[name] = unit
+    phase_column = names.index("phase")
+    kinds[phase_column] = INT32
+    table = parse_table(
+        text, kinds, whole={phase_column: "the phase"}, decimal_comma=True, remarks=True
+    )
+    return names, units, table
+
+
+def _numbered(text: TextFile, header: AngHeader) -> TextFile:
+    """The table with numbers where a phase is given by its name, as MTEX takes it."""
+    numbers = {phase.name: number for number, phase in header.phases.items()}
+    return with_numbers(text, {"notIndexed": -1, **numbers})
 
 
 def _is_comment(line: str) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.io._cpr import Cpr, phases, read_cpr, record_type
+from napari_ebsdml.io._grid import refuse_point_list
 from napari_ebsdml.io._raw import Format, RawMap
 from napari_ebsdml.io._row_length import euler_channels, find_row_length
 
@@ -84,6 +85,9 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
         raw.x = records["X"].astype(np.float64)
         raw.y = records["Y"].astype(np.float64)
         raw.shape = shape
+        mode = cpr.text("job", "jobmode") or cpr.text("general", "jobmode")
+        if shape is None and mode.casefold() == "interactive":
+            refuse_point_list(cpr_path, raw.x, raw.y, f"JobMode {mode}")
     else:
         raw.shape, n = _lay_out(records, cpr, crc_path, shape, warnings)
         if n < len(records):

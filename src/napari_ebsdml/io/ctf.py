@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
+from napari_ebsdml.io._grid import refuse_point_list
 from napari_ebsdml.io._phase_text import oxford_laue
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 from napari_ebsdml.io._text import (
@@ -90,9 +91,16 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     if writer == OWN:
         pairs = [without_unit(name) for name in names]
         names, units = [name for name, _ in pairs], dict(pairs)
-    # Some programs name all columns and write only those up to the Euler angles.
+    # Some programs name all columns and leave the last ones out, or all behind the Euler angles.
     row = first_row(text)
-    present = names[:8] if len(row) == 8 else names
+    needed = 1 + max(names.index(name) for name in _NEEDED)
+    present = names[: max(len(row), needed)]
+    if len(present) < len(names) and len(row) != 8:
+        absent = ", ".join(names[len(present) :])
+        warnings.append(
+            f"The header names {len(names)} columns and the rows have {len(row)} values: {absent} "
+            "is taken to be left out."
+        )
     kinds = [FLOAT64 if n in _NEEDED else FLOAT32 for n in present]
     kinds = [_KINDS.get(name, kind) for name, kind in zip(present, kinds, strict=True)]
     if writer == OWN:
@@ -119,6 +127,8 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     step = (float(header.get("YStep", 0)), float(header.get("XStep", 0)))
     _warn_of_frames(writer, header, phases, warnings)
     x, y = _coordinates(column, table, cells, step)
+    if not expected and str(header.get("JobMode", "")).casefold() == "interactive":
+        refuse_point_list(path, x, y, "JobMode Interactive")
     rename = _EMSOFT_NAMES if writer == "emsoft" else {}
     return RawMap(
         path=path,

@@ -20,6 +20,8 @@ from napari_ebsdml.io._lazy_patterns import BinaryPatterns, lazy
 from napari_ebsdml.io._raw import Format, RawMap
 
 _UP_TYPES: dict[str, np.dtype[Any]] = {".up1": np.dtype("u1"), ".up2": np.dtype("<u2")}
+# AZtec 5.5 and later write unprocessed patterns to .uebsp, in the same layout.
+_EBSP = (".ebsp", ".uebsp")
 # No detector has more pixels along an edge.
 _LARGEST_EDGE = 10_000
 
@@ -37,7 +39,7 @@ def sniff(path: Path, head: bytes) -> bool:
             and 0 < height <= _LARGEST_EDGE
             and 16 <= offset < 1 << 20
         )
-    if suffix == ".ebsp":
+    if suffix in _EBSP:
         return sniff_ebsp(head)
     return suffix == ".dat" and bool(head) and _setting_file(path) is not None
 
@@ -56,7 +58,7 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     try:
         if suffix in _UP_TYPES:
             return _read_up(path, _UP_TYPES[suffix])
-        if suffix == ".ebsp":
+        if suffix in _EBSP:
             return read_ebsp(path)
         return _read_nordif(path)
     except OSError as error:
@@ -86,7 +88,9 @@ def _read_up(path: Path, dtype: np.dtype[Any]) -> RawMap:
     if version == 1:
         n = held
         raw.shape = (1, n)
-        warnings.append("The file does not say how long a row is: the patterns stand in one row.")
+        raw.layout_warnings.append(
+            "The file does not say how long a row is: the patterns stand in one row."
+        )
     else:
         if len(head) < 42:
             raise FileFormatError(path, f"the file has only {size} bytes; the header is cut off")
@@ -137,7 +141,7 @@ def _lay_out_up(
             raw.hexagonal = True
             return n
     raw.shape = (1, held)
-    raw.warnings.append(
+    raw.layout_warnings.append(
         f"The header speaks of a hexagonal grid of {rows} rows, which {held} patterns do not fill: "
         "they stand in one row."
     )
@@ -233,8 +237,8 @@ def _number(sections: dict[str, dict[str, str]], section: str, key: str) -> floa
 
 FORMAT = Format(
     name="patterns",
-    title="pattern file (.up1, .up2, .ebsp, NORDIF .dat)",
-    extensions=(".up1", ".up2", ".ebsp", ".dat"),
+    title="pattern file (.up1, .up2, .ebsp, .uebsp, NORDIF .dat)",
+    extensions=(".up1", ".up2", *_EBSP, ".dat"),
     sniff=sniff,
     read=read,
 )

@@ -19,10 +19,24 @@ Paths = str | Sequence[str]
 
 # Extensions that no other kind of file has: such a file is read even when its content looks
 # wrong, so that the user learns what is wrong instead of "refused the file".
-_OURS = frozenset({".ang", ".ctf", ".cpr", ".crc", ".h5oina", ".oh5", ".up1", ".up2", ".ebsp"})
+_OURS = frozenset(
+    {
+        ".ang",
+        ".ctf",
+        ".cpr",
+        ".crc",
+        ".h5oina",
+        ".oh5",
+        ".edaxh5",
+        ".up1",
+        ".up2",
+        ".ebsp",
+        ".uebsp",
+    }
+)
 
 # Extensions of maps that a folder is searched for.
-_MAPS = frozenset({".ang", ".ctf", ".cpr", ".crc", ".h5oina", ".oh5", ".h5", ".hdf5"})
+_MAPS = frozenset({".ang", ".ctf", ".cpr", ".crc", ".h5oina", ".oh5", ".edaxh5", ".h5", ".hdf5"})
 
 # A single picture is napari's own business; only folders of them are patterns of a map.
 _PICTURES = frozenset({".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg"})
