@@ -64,3 +64,22 @@ def scrambled(q, group="O", seed=0):
         scalar_first=True
     )
     return out.reshape(q.shape)
+
+
+def random_field(shape, exponent, seed=0):
+    """Random rotation vectors, 1 per axis (root mean square), mean zero.
+
+    Their amplitudes fall as wave number ** -exponent; 1 is that of lines closer than the step, 1.5
+    that of walls, 3 that of a smoothly varying bend. A map samples it at points, so it has waves
+    down to half a step.
+    """
+    random = np.random.default_rng(seed)
+    rows, columns = (4 * n for n in shape)
+    k = np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.fftfreq(columns))
+    k[0, 0] = np.inf
+    parts = []
+    for _ in range(3):
+        waves = np.fft.fft2(random.standard_normal((rows, columns))) * k**-exponent
+        part = np.fft.ifft2(waves).real[: 2 * shape[0] : 2, : 2 * shape[1] : 2]
+        parts.append((part - part.mean()) / part.std())
+    return np.stack(parts, axis=-1)

@@ -319,5 +319,6 @@ def test_cleaned_maps_are_told():
     copied = np.random.default_rng(3).random((40, 20)) < 0.3
     q[:, 1::2][copied] = q[:, ::2][copied]
     gnd = gnd_density(scan_of(q))
-    assert gnd.identical[0] == pytest.approx(copied.sum() / (2 * 40 * 39))
-    assert f"{100 * gnd.identical[0]:.0f} % of the neighbouring pixels" in gnd.noise_sentence
+    assert gnd.noise[0].identical == pytest.approx(copied.sum() / (2 * 40 * 39))
+    assert gnd.copied.sum() == 2 * copied.sum()
+    assert f"{100 * gnd.noise[0].identical:.0f} % of the neighbouring pixels" in gnd.noise_sentence

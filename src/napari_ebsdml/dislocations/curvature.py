@@ -23,6 +23,14 @@ STENCILS = {
 """Accepted names of the two stencils."""
 
 
+def check_stencil(stencil: str) -> str:
+    """The stencil as ``"full"`` or ``"one-sided"``."""
+    name = STENCILS.get(str(stencil).casefold())
+    if name is None:
+        raise InputError(f"stencil must be 'full' or 'one-sided', not {stencil!r}.")
+    return name
+
+
 def lattice_curvature(
     quaternions: NDArray[Any],
     grain_ids: NDArray[Any],
@@ -71,6 +79,27 @@ def lattice_curvature(
     return curvature
 
 
+def nye_tensor(curvature: NDArray[Any]) -> NDArray[np.float64]:
+    """Nye's tensor alpha = kappa^T - tr(kappa) I of a curvature; NaN where it is not known.
+
+    Parameters
+    ----------
+    curvature : (..., 3, 3) array
+        Index [.., axis, derivative]; the last column may be NaN.
+
+    Returns
+    -------
+    (..., 3, 3) array
+        In the unit of the curvature. alpha_33 needs no trace over z: it is -kappa_11 - kappa_22.
+    """
+    kappa = np.asarray(curvature, dtype=np.float64)
+    alpha = np.swapaxes(kappa, -1, -2).copy()
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        alpha[..., i, i] = -kappa[..., j, j] - kappa[..., k, k]
+    return alpha
+
+
 def curvature_and_gain(
     quaternions: NDArray[Any],
     grain_ids: NDArray[Any],
@@ -78,8 +107,12 @@ def curvature_and_gain(
     stencil: str,
     operators: NDArray[np.float64],
     progress: Progress = None,
+    reach: int = 1,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Curvature as in `lattice_curvature`, and how much noise it takes over.
+
+    With a `reach` of 2, 3 ... neighbours are taken at that many steps: what the same map would
+    give with that step, at every one of its pixels.
 
     The gain (rows, columns), in 1/um, is the standard deviation of a curvature component when
     each orientation has an independent error of standard deviation 1 rad about each axis (root
@@ -94,9 +127,7 @@ def curvature_and_gain(
             f"grain_ids must be integers of shape {quaternions.shape[:2]}, not "
             f"{grain_ids.dtype} of shape {grain_ids.shape}."
         )
-    name = STENCILS.get(str(stencil).casefold())
-    if name is None:
-        raise InputError(f"stencil must be 'full' or 'one-sided', not {stencil!r}.")
+    name = check_stencil(stencil)
     try:
         dy, dx = (float(value) for value in step)
     except (TypeError, ValueError):
@@ -110,9 +141,10 @@ def curvature_and_gain(
     gain = np.full((rows, columns), np.nan)
     kernel = _full if name == "full" else _one_sided
     labels, limit = grain_ids.astype(np.int64), safe_cosine(operators)
+    size = (dy * reach, dx * reach)
 
     def work(first: int, end: int) -> None:
-        kernel(quaternions, labels, operators, limit, dy, dx, first, end, curvature, gain)
+        kernel(quaternions, labels, operators, limit, *size, reach, first, end, curvature, gain)
 
     over_rows(work, (rows, columns), progress)
     return curvature, gain
@@ -165,7 +197,7 @@ def rotation_vector(q1, q2, operators, limit, out):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True)
-def _full(q, grain_ids, operators, limit, dy, dx, first, end, curvature, gain):  # type: ignore[no-untyped-def]
+def _full(q, grain_ids, operators, limit, dy, dx, reach, first, end, curvature, gain):  # type: ignore[no-untyped-def]
     rows, columns = grain_ids.shape
     v = np.empty(3)
     along_x = np.empty(3)
@@ -177,14 +209,14 @@ def _full(q, grain_ids, operators, limit, dy, dx, first, end, curvature, gain): 
             sxx = syy = sxy = sx = sy = 0
             along_x[:] = 0.0
             along_y[:] = 0.0
-            for j in range(max(r - 1, 0), min(r + 2, rows)):
-                for i in range(max(c - 1, 0), min(c + 2, columns)):
-                    if (j == r and i == c) or grain_ids[j, i] != grain_ids[r, c]:
+            for y in range(-1, 2):
+                for x in range(-1, 2):
+                    j, i = r + y * reach, c + x * reach
+                    if j < 0 or i < 0 or j >= rows or i >= columns or (x == 0 and y == 0):
                         continue
-                    if not _usable(q, grain_ids, j, i):
+                    if grain_ids[j, i] != grain_ids[r, c] or not _usable(q, grain_ids, j, i):
                         continue
                     rotation_vector(q[r, c], q[j, i], operators, limit, v)
-                    y, x = j - r, i - c
                     sxx += x * x
                     syy += y * y
                     sxy += x * y
@@ -208,14 +240,15 @@ def _full(q, grain_ids, operators, limit, dy, dx, first, end, curvature, gain): 
 
 
 @njit(cache=True, nogil=True)
-def _one_sided(q, grain_ids, operators, limit, dy, dx, first, end, curvature, gain):  # type: ignore[no-untyped-def]
+def _one_sided(q, grain_ids, operators, limit, dy, dx, reach, first, end, curvature, gain):  # type: ignore[no-untyped-def]
     rows, columns = grain_ids.shape
     along_x = np.empty(3)
     along_y = np.empty(3)
     for r in range(first, end):
         for c in range(columns):
-            j = r + 1 if r + 1 < rows else r - 1
-            i = c + 1 if c + 1 < columns else c - 1
+            down = 1 if r + reach < rows else -1
+            right = 1 if c + reach < columns else -1
+            j, i = r + down * reach, c + right * reach
             if j < 0 or i < 0 or not _usable(q, grain_ids, r, c):
                 continue
             if grain_ids[j, c] != grain_ids[r, c] or grain_ids[r, i] != grain_ids[r, c]:
@@ -225,6 +258,6 @@ def _one_sided(q, grain_ids, operators, limit, dy, dx, first, end, curvature, ga
             rotation_vector(q[r, c], q[r, i], operators, limit, along_x)
             rotation_vector(q[r, c], q[j, c], operators, limit, along_y)
             for k in range(3):
-                curvature[r, c, k, 0] = along_x[k] / (dx * (i - c))
-                curvature[r, c, k, 1] = along_y[k] / (dy * (j - r))
+                curvature[r, c, k, 0] = along_x[k] / (dx * right)
+                curvature[r, c, k, 1] = along_y[k] / (dy * down)
             gain[r, c] = np.sqrt(1 / (dx * dx) + 1 / (dy * dy))

@@ -10,7 +10,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, nth_of, over_rows
-from napari_ebsdml.dislocations.curvature import _usable, rotation_vector
+from napari_ebsdml.dislocations.curvature import rotation_vector
+from napari_ebsdml.dislocations.grid import Grid, square_grid
 from napari_ebsdml.dislocations.settings import GndSettings
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.symmetry import laue_operators, safe_cosine
@@ -120,18 +121,41 @@ def denoise_orientations(
         When an argument is out of range or of the wrong shape.
     """
     settings = Denoise(radius, sigma, passes)
-    result, grains = checked_grid(quaternions, grain_ids)
-    operators = np.array(laue_operators(point_group), dtype=np.float64)
+    q, grains = checked_grid(quaternions, grain_ids)
+    rows, columns = grains.shape
+    smooth = denoise_points(
+        square_grid((rows, columns), (1.0, 1.0)), q.reshape(-1, 4), grains.ravel(), sigma,
+        settings, laue_operators(point_group), progress,
+    )  # fmt: skip
+    return smooth.reshape(q.shape)
+
+
+def denoise_points(
+    grid: Grid,
+    quaternions: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    sigma: float,
+    settings: Denoise,
+    operators: NDArray[np.float64],
+    progress: Progress = None,
+) -> NDArray[np.float64]:
+    """`denoise_orientations` on the points (n, 4) of a grid, whose grains are `labels` (n,)."""
+    result = np.ascontiguousarray(quaternions, dtype=np.float64)
+    norm = (result * result).sum(axis=1)
+    grains = np.where((norm > 0.5) & (norm < 2.0), labels, 0).astype(np.int64)
+    index = np.ascontiguousarray(grid.index, dtype=np.int64)
+    operators = np.array(operators, dtype=np.float64)
     # Without noise there is nothing to remove; a floor keeps the weights defined.
     scale = max(np.radians(float(sigma)), 1e-7)
-    limit = safe_cosine(operators)
-    for index in range(settings.passes):
+    limit, offsets = safe_cosine(operators), grid.window(settings.radius)
+    place = offsets * np.array(grid.cell) / grid.step
+    for number in range(settings.passes):
         source, result = result, result.copy()
 
         def work(first: int, end: int, q: Any = source, out: Any = result) -> None:
-            _filter(q, grains, operators, limit, radius, scale, first, end, out)
+            _filter(q, grains, index, offsets, place, operators, limit, scale, first, end, out)
 
-        over_rows(work, grains.shape, nth_of(progress, index, settings.passes))
+        over_rows(work, index.shape, nth_of(progress, number, settings.passes))
     return result
 
 
@@ -175,9 +199,11 @@ def _squared_residuals(x, y, v, n, plane, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _filter(q, grain_ids, operators, limit, radius, sigma, first, end, out):  # type: ignore[no-untyped-def]
-    rows, columns = grain_ids.shape
-    most = (2 * radius + 1) ** 2
+def _filter(  # type: ignore[no-untyped-def]
+    q, grains, index, offsets, place, operators, limit, sigma, first, end, out
+):
+    rows, columns = index.shape
+    most = offsets.shape[0]
     # Mean squared residual of pure noise: 3 sigma^2; twice that is too much for one plane.
     too_much = 6.0 * sigma * sigma
     cut = (CUT * sigma) ** 2
@@ -190,16 +216,19 @@ def _filter(q, grain_ids, operators, limit, radius, sigma, first, end, out):  # 
     trial = np.zeros((3, 3))
     for r in range(first, end):
         for c in range(columns):
-            if not _usable(q, grain_ids, r, c):
+            p = index[r, c]
+            if p < 0 or grains[p] <= 0:
                 continue
             n = 0
-            for j in range(max(r - radius, 0), min(r + radius + 1, rows)):
-                for i in range(max(c - radius, 0), min(c + radius + 1, columns)):
-                    if grain_ids[j, i] == grain_ids[r, c] and _usable(q, grain_ids, j, i):
-                        rotation_vector(q[r, c], q[j, i], operators, limit, v[n])
-                        x[n] = i - c
-                        y[n] = j - r
-                        n += 1
+            for k in range(most):
+                j, i = r + offsets[k, 0], c + offsets[k, 1]
+                if j < 0 or i < 0 or j >= rows or i >= columns or index[j, i] < 0:
+                    continue
+                if grains[index[j, i]] == grains[p]:
+                    rotation_vector(q[p], q[index[j, i]], operators, limit, v[n])
+                    y[n] = place[k, 0]
+                    x[n] = place[k, 1]
+                    n += 1
             if n < 5:
                 continue
             weight[:n] = 1.0
@@ -238,7 +267,7 @@ def _filter(q, grain_ids, operators, limit, radius, sigma, first, end, out):  # 
                 if change < 1e-6 * sigma * sigma:
                     break
             if fitted:
-                _turn(plane[0], q[r, c], out[r, c])
+                _turn(plane[0], q[p], out[p])
 
 
 @njit(cache=True, nogil=True)

@@ -10,23 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._parallel import Progress
+from napari_ebsdml._parallel import Progress, nth_of, part_of
+from napari_ebsdml.dislocations.curvature import check_stencil, nye_tensor
 from napari_ebsdml.dislocations.denoise import Denoise, as_denoise
 from napari_ebsdml.dislocations.fit import SlipFit, check_norm, fit_slip_systems
-from napari_ebsdml.dislocations.noise import noise_sentence
-from napari_ebsdml.dislocations.phase_density import Method, PhaseDensity, part, phase_density
+from napari_ebsdml.dislocations.noise import OrientationNoise
+from napari_ebsdml.dislocations.phase_choice import SlipChoice, by_phase, choose_systems
+from napari_ebsdml.dislocations.phase_density import Method, merged, phase_density, points_of
 from napari_ebsdml.dislocations.settings import GndSettings
-from napari_ebsdml.dislocations.slip_systems import SlipSystems, for_phase
+from napari_ebsdml.dislocations.slip_systems import SlipSystems
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps.grains import segment_grains
-from napari_ebsdml.maps.symmetry import laue_operators
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
 
 __all__ = ["GndDensity", "SlipFit", "fit_slip_systems", "gnd_density"]
-
-_Choice = str | SlipSystems | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,16 +53,20 @@ class GndDensity:
         Median of the density in 1/m^2 that orientation noise alone would show in each pixel.
     above_noise
         Where `total` exceeds the 95 % quantile of pure noise.
-    orientation_noise
-        Phase id -> standard deviation of orientations about each axis in degrees, as measured.
+    curvature_gain
+        Standard deviation of a curvature component in 1/um for orientation errors of 1 rad about
+        each axis, independent from point to point.
+    copied
+        Pixels with the same orientation as a neighbour of the grain, copied by noise reduction:
+        their gradients are falsely zero, and averages leave them out.
+    noise
+        Phase id -> `OrientationNoise`.
     grains
         Grain labels in use, 0 for none.
     scan
         The map it was computed from.
     settings
         Arguments in use.
-    identical
-        Phase id -> part of the pairs of neighbours in a grain with the same orientation.
     notes
         Sentences on what is missing, and why.
     """
@@ -77,11 +80,12 @@ class GndDensity:
     misfit: NDArray[np.float64]
     noise_floor: NDArray[np.float64]
     above_noise: NDArray[np.bool_]
-    orientation_noise: Mapping[int, float]
+    curvature_gain: NDArray[np.float64]
+    copied: NDArray[np.bool_]
+    noise: Mapping[int, OrientationNoise]
     grains: NDArray[Any]
     scan: Scan
     settings: Mapping[str, Any] = field(default_factory=dict)
-    identical: Mapping[int, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -94,17 +98,21 @@ class GndDensity:
         return nye_tensor(self.curvature)
 
     @property
+    def orientation_noise(self) -> dict[int, float]:
+        """Phase id -> standard deviation of orientations about each axis in degrees."""
+        return {number: noise.sigma for number, noise in self.noise.items()}
+
+    @property
     def noise_sentence(self) -> str:
-        """What the orientation noise hides, in one sentence per phase."""
+        """What the orientation noise hides, a few sentences per phase."""
         sentences = []
-        for number, sigma in self.orientation_noise.items():
+        for number, noise in self.noise.items():
             floor = self.noise_floor[self.scan.phase_id == number]
             floor = floor[np.isfinite(floor)]
-            text = noise_sentence(
-                sigma, self.scan.step, float(np.median(floor)) if floor.size else float("nan"),
-                self.identical.get(number, 0.0),
-            )  # fmt: skip
-            name = f"{self.scan.phases[number].name}: " if len(self.orientation_noise) > 1 else ""
+            text = noise.sentence(
+                self.scan.step, float(np.median(floor)) if floor.size else float("nan")
+            )
+            name = f"{self.scan.phases[number].name}: " if len(self.noise) > 1 else ""
             sentences.append(name + text)
         return " ".join(sentences)
 
@@ -119,12 +127,13 @@ class GndDensity:
 
 def gnd_density(
     scan: Scan,
-    slip_systems: _Choice | Mapping[int | str, _Choice] = "auto",
+    slip_systems: SlipChoice | Mapping[int | str, SlipChoice] = "auto",
     norm: str = GndSettings.norm,
     stencil: str = GndSettings.stencil,
     denoise: bool | str | Denoise | None = None,
     grains: NDArray[Any] | None = None,
     *,
+    orientation_noise: float | Mapping[int | str, float] | None = None,
     grain_threshold: float = GndSettings.grain_threshold,
     min_pixels: int = GndSettings.min_pixels,
     keep_per_system: bool = True,
@@ -149,6 +158,9 @@ def gnd_density(
         None; True or ``"plane"``; or a `Denoise` with settings. See `denoise_orientations`.
     grains : (rows, columns) int array, optional
         Grain labels, 0 for none. Default: `segment_grains` with the two arguments below.
+    orientation_noise
+        Standard deviation of orientations about each axis in degrees, or a dict of phase id or
+        name -> that. None: measured in the map, see `OrientationNoise`.
     grain_threshold
         Degrees. Across larger disorientations no curvature is taken.
     min_pixels
@@ -169,8 +181,7 @@ def gnd_density(
     -----
     Pantleon, Scripta Materialia 58 (2008) 994, doi 10.1016/j.scriptamat.2008.01.050.
     """
-    method = Method(check_norm(norm), stencil, as_denoise(denoise), keep_per_system)
-    report = progress or (lambda fraction: None)
+    method = Method(check_norm(norm), check_stencil(stencil), as_denoise(denoise), keep_per_system)
     if min(scan.shape) < 2:
         raise InputError(f"GND density needs a map of at least 2 x 2 pixels, not {scan.shape}.")
     oriented = scan.is_indexed & scan.quaternions.any(axis=-1)
@@ -178,9 +189,14 @@ def gnd_density(
         raise MissingDataError(f"{scan.name} has no orientations, which GND density needs.")
     present = [int(number) for number in np.unique(scan.phase_id[oriented])]
     chosen, notes = choose_systems(scan, slip_systems, present)
+    given = (
+        by_phase(scan, "orientation_noise", orientation_noise)
+        if isinstance(orientation_noise, Mapping)
+        else dict.fromkeys(present, orientation_noise)
+    )
     if grains is None:
         labels = segment_grains(
-            scan, grain_threshold, min_pixels, progress=lambda fraction: report(0.1 * fraction)
+            scan, grain_threshold, min_pixels, progress=part_of(progress, 0.0, 0.1)
         )
     else:
         labels = np.asarray(grains)
@@ -189,149 +205,34 @@ def gnd_density(
                 f"grains must be integers of shape {scan.shape}, not {labels.dtype} of shape "
                 f"{labels.shape}."
             )
-    report(0.1)
-    turns = scan.quaternions * np.array([1.0, -1.0, -1.0, -1.0])  # crystal -> specimen
+    all_points, phase_of, note = points_of(scan, labels, grain_threshold)
     whole = len(present) == 1
     found = {}
     for index, (number, systems) in enumerate(chosen.items()):
-        start, share = 0.1 + 0.9 * index / len(chosen), 0.9 / len(chosen)
+        report = nth_of(part_of(progress, 0.1), index, len(chosen))
         found[number] = phase_density(
-            turns, labels if whole else np.where(scan.phase_id == number, labels, 0),
-            scan.step, scan.phases[number], systems, method, whole, part(report, start, share),
+            all_points if whole else all_points.only(phase_of == number), scan.phases[number],
+            systems, method, given.get(number), whole, report,
         )  # fmt: skip
-    report(1.0)
-    maps = _merged(found, scan.shape, keep_per_system)
     stops = np.cumsum([0, *(len(systems) for systems in chosen.values())])
     return GndDensity(
-        **maps,
+        **merged(found, scan.shape, keep_per_system),
         systems=SlipSystems.join(list(chosen.values())),
         system_columns={
             number: slice(int(a), int(b))
             for number, a, b in zip(chosen, stops[:-1], stops[1:], strict=True)
         },
-        orientation_noise={number: phase.noise for number, phase in found.items()},
+        noise={number: phase.noise for number, phase in found.items()},
         grains=labels,
         scan=scan,
         settings={
             "slip_systems": {scan.phases[i].name: repr(part) for i, part in chosen.items()},
             "norm": method.norm,
-            "stencil": stencil,
+            "stencil": method.stencil,
             "denoise": method.denoise,
             "grain_threshold": None if grains is not None else grain_threshold,
             "min_pixels": None if grains is not None else min_pixels,
+            "orientation_noise": {n: sigma for n, sigma in given.items() if sigma is not None},
         },
-        identical={number: phase.identical for number, phase in found.items()},
-        notes=notes,
+        notes=(*notes, *([note] if note else [])),
     )
-
-
-def _merged(
-    found: Mapping[int, PhaseDensity], shape: tuple[int, int], keep_per_system: bool
-) -> dict[str, Any]:
-    """Maps of all phases, by the names of `GndDensity`."""
-    counts = [phase.systems for phase in found.values()]
-    whole = next((phase for phase in found.values() if phase.at is ...), None)
-    if whole is not None and whole.fit is not None:
-        fit = whole.fit
-        return {
-            "total": fit.total, "energy": fit.energy, "misfit": fit.misfit,
-            "per_system": fit.per_system, "curvature": whole.curvature,
-            "noise_floor": whole.floor, "above_noise": whole.above,
-        }  # fmt: skip
-    names = ("total", "energy", "misfit", "noise_floor")
-    maps: dict[str, Any] = {name: np.full(shape, np.nan) for name in names}
-    maps["curvature"] = np.full((*shape, 3, 3), np.nan)
-    maps["above_noise"] = np.zeros(shape, dtype=bool)
-    maps["per_system"] = None
-    if keep_per_system:
-        maps["per_system"] = np.full((*shape, sum(counts)), np.nan, dtype=np.float32)
-    first = 0
-    for phase, count in zip(found.values(), counts, strict=True):
-        last = first + count
-        if phase.fit is not None:
-            at, fit = phase.at, phase.fit
-            maps["total"][at], maps["energy"][at] = fit.total, fit.energy
-            maps["misfit"][at], maps["curvature"][at] = fit.misfit, phase.curvature
-            maps["noise_floor"][at], maps["above_noise"][at] = phase.floor, phase.above
-            if keep_per_system:
-                maps["per_system"][at] = 0
-                maps["per_system"][at, first:last] = fit.per_system
-        first = last
-    return maps
-
-
-def nye_tensor(curvature: NDArray[Any]) -> NDArray[np.float64]:
-    """Nye's tensor alpha = kappa^T - tr(kappa) I of a curvature; NaN where it is not known.
-
-    Parameters
-    ----------
-    curvature : (..., 3, 3) array
-        Index [.., axis, derivative]; the last column may be NaN.
-
-    Returns
-    -------
-    (..., 3, 3) array
-        In the unit of the curvature. alpha_33 needs no trace over z: it is -kappa_11 - kappa_22.
-    """
-    kappa = np.asarray(curvature, dtype=np.float64)
-    alpha = np.swapaxes(kappa, -1, -2).copy()
-    for i in range(3):
-        j, k = (i + 1) % 3, (i + 2) % 3
-        alpha[..., i, i] = -kappa[..., j, j] - kappa[..., k, k]
-    return alpha
-
-
-def choose_systems(
-    scan: Scan, choice: _Choice | Mapping[int | str, _Choice], present: list[int]
-) -> tuple[dict[int, SlipSystems], tuple[str, ...]]:
-    """Slip systems by phase id for the phases that the map holds, and what to say about it.
-
-    Raises
-    ------
-    InputError
-        When the choice cannot be understood or leaves out every phase.
-    MissingDataError
-        When the systems that were asked for by phase are not known, or those of no phase are.
-    """
-    wanted: dict[int, _Choice] = {}
-    by_phase = isinstance(choice, Mapping)
-    if isinstance(choice, Mapping):
-        names = {scan.phases[number].name: number for number in scan.phases.ids}
-        for key, value in choice.items():
-            number = names.get(key) if isinstance(key, str) else key
-            if number is None or number not in scan.phases.ids:
-                raise InputError(
-                    f"slip_systems names phase {key!r}; {scan.name} has "
-                    f"{', '.join(f'{i} {name!r}' for name, i in names.items())}."
-                )
-            wanted[int(number)] = value
-    else:
-        wanted = dict.fromkeys(present, choice)
-    chosen: dict[int, SlipSystems] = {}
-    unknown: list[MissingDataError] = []
-    for number in present:
-        value = wanted.get(number)
-        try:
-            if isinstance(value, str):
-                systems = for_phase(scan.phases[number], value)
-            elif isinstance(value, SlipSystems):
-                systems = value
-            elif value is None:
-                continue
-            else:
-                raise InputError(
-                    "slip_systems must be 'auto', 'fcc', 'bcc', 'hcp', a SlipSystems or a dict "
-                    f"of these by phase, not {value!r}."
-                )
-            laue_operators(scan.phases[number])
-        except MissingDataError as error:
-            if by_phase:
-                raise
-            unknown.append(error)
-        else:
-            chosen[number] = systems
-    if not chosen and unknown:
-        raise unknown[0]
-    if not chosen:
-        raise InputError("slip_systems leaves out every phase that the map holds.")
-    return chosen, tuple(f"{error} Its pixels have no GND density." for error in unknown)

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._parallel import Progress
-from napari_ebsdml.dislocations.curvature import curvature_and_gain
-from napari_ebsdml.dislocations.denoise import Denoise, denoise_orientations
+from napari_ebsdml._parallel import Progress, part_of
+from napari_ebsdml.dislocations.denoise import Denoise, denoise_points
 from napari_ebsdml.dislocations.fit import SlipFit, fit_slip_systems
+from napari_ebsdml.dislocations.grid import Grid, square_grid
+from napari_ebsdml.dislocations.grid_curvature import grid_curvature
+from napari_ebsdml.dislocations.hexagonal import (
+    hexagonal_grid,
+    point_labels,
+    point_orientations,
+)
 from napari_ebsdml.dislocations.noise import (
     RESOLUTION,
-    identical_part,
-    noise_level,
-    orientation_noise,
-    remaining_noise,
+    OrientationNoise,
+    given_noise,
+    measure_noise,
 )
+from napari_ebsdml.dislocations.noise_floor import noise_level, remaining_noise
+from napari_ebsdml.dislocations.second_differences import second_differences
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
 from napari_ebsdml.maps.symmetry import laue_operators
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase
+
+    from napari_ebsdml.scan import Scan
+
+
+CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
+"""Specimen -> crystal times this is crystal -> specimen."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,61 @@ class Method:
 
 
 @dataclass(frozen=True, eq=False)
+class Points:
+    """Measured points of a map.
+
+    Attributes
+    ----------
+    grid
+        Where they stand.
+    shape
+        Rows and columns of the map.
+    turns : (n, 4) array
+        Crystal -> specimen; 0 where not indexed.
+    labels : (n,) int array
+        Grains, 0 for none.
+    """
+
+    grid: Grid
+    shape: tuple[int, int]
+    turns: NDArray[np.float64]
+    labels: NDArray[np.int64]
+
+    def only(self, which: NDArray[np.bool_]) -> Points:
+        """The same points, of which only some (n,) count."""
+        return Points(self.grid, self.shape, self.turns, np.where(which, self.labels, 0))
+
+    def on_map(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values (n, ...) of the points on the pixels of the map."""
+        return self.grid.on_map(values, self.shape)
+
+
+def points_of(
+    scan: Scan, labels: NDArray[Any], threshold: float
+) -> tuple[Points, NDArray[np.int32], str]:
+    """Points that a map was measured at, their phases (n,), and what to say about them.
+
+    Parameters
+    ----------
+    scan
+        Map.
+    labels : (rows, columns) int array
+        Grains of its pixels, 0 for none.
+    threshold
+        Degrees within which a point that no pixel shows belongs to a grain beside it.
+    """
+    grid, note = hexagonal_grid(scan)
+    if grid is not None:
+        q, phases = point_orientations(scan)
+        grains = point_labels(scan, labels, threshold)
+    else:
+        grid = square_grid(scan.shape, scan.step)
+        q, phases = scan.quaternions.reshape(-1, 4), scan.phase_id.ravel()
+        grains = np.ascontiguousarray(labels).astype(np.int64).ravel()
+    return Points(grid, scan.shape, q * CONJUGATE, grains), phases, note
+
+
+@dataclass(frozen=True, eq=False)
 class PhaseDensity:
     """GND density of one phase.
 
@@ -47,35 +116,35 @@ class PhaseDensity:
         phase, else the pixels with a curvature.
     curvature : (..., 3, 3) array
         In rad/um.
+    gain
+        Standard deviation of a component in 1/um for orientation errors of 1 rad.
     fit
         Densities; None where no pixel has a curvature.
-    floor, above
-        See `GndDensity.noise_floor` and `GndDensity.above_noise`.
+    floor, above, copied
+        See `GndDensity.noise_floor`, `above_noise` and `copied`.
     noise
-        Orientation noise in degrees.
-    identical
-        Part of the pairs of neighbours in a grain that have the same orientation.
+        Orientation noise.
     systems
         How many slip systems the phase has.
     """
 
     at: Any
     curvature: NDArray[np.float64]
+    gain: NDArray[np.float64]
     fit: SlipFit | None
     floor: NDArray[np.float64]
     above: NDArray[np.bool_]
-    noise: float
-    identical: float
+    copied: NDArray[np.bool_]
+    noise: OrientationNoise
     systems: int
 
 
 def phase_density(
-    turns: NDArray[np.float64],
-    labels: NDArray[Any],
-    step: tuple[float, float],
+    points: Points,
     phase: Phase,
     systems: SlipSystems,
     method: Method,
+    sigma: float | None = None,
     whole: bool = False,
     progress: Progress = None,
 ) -> PhaseDensity:
@@ -83,70 +152,106 @@ def phase_density(
 
     Parameters
     ----------
-    turns : (rows, columns, 4) array
-        Crystal -> specimen.
-    labels : (rows, columns) int array
-        Grains of this phase, 0 elsewhere.
-    step : (dy, dx)
-        In um.
+    points
+        With the grains of this phase, 0 elsewhere.
     phase, systems, method
         What is computed, and how.
+    sigma
+        Orientation noise in degrees; None measures it.
     whole
         Whether the map has no other phase: its arrays are then used as they are, not copied.
     progress
         Called with the fraction done; what it raises ends the computation.
     """
-    noise = orientation_noise(turns, labels, phase)
-    identical = identical_part(turns, labels, phase)
-    smooth, left = _denoised(turns, labels, noise, phase, method, part(progress, 0.0, 0.35))
-    kappa, gain = curvature_and_gain(
-        smooth, labels, step, method.stencil, laue_operators(phase), part(progress, 0.35, 0.05)
+    operators = laue_operators(phase)
+    found = second_differences(
+        points.turns, points.labels, points.grid.index, points.grid.directions, phase
     )
+    noise = measure_noise(found) if sigma is None else given_noise(sigma, found)
+    smooth, left = _denoised(points, noise, operators, method, part_of(progress, 0.05, 0.35))
+    kappa, gain = grid_curvature(
+        points.grid, smooth, points.labels, method.stencil, operators, part_of(progress, 0.35, 0.4)
+    )
+    if left is not None:
+        gain *= left
+    kappa, gain, smooth = points.on_map(kappa), points.on_map(gain), points.on_map(smooth)
     known = np.isfinite(gain)
     at: Any = ... if whole else known
     fit = None
     if known.any():
         fit = fit_slip_systems(
             kappa[at], smooth[at], systems, method.norm,
-            keep_per_system=method.keep_per_system, progress=part(progress, 0.4, 0.6),
+            keep_per_system=method.keep_per_system, progress=part_of(progress, 0.4),
         )  # fmt: skip
     floor = np.full(gain[at].shape, np.nan)
     above = np.zeros(floor.shape, dtype=bool)
-    if fit is not None and np.isfinite(noise):
-        some = turns[known][:: max(1, int(known.sum()) >> 16)]
+    if fit is not None and np.isfinite(noise.sigma):
+        some = smooth[known][:: max(1, int(known.sum()) >> 16)]
         pure = noise_level(systems, some, method.norm)
-        spread = np.radians(max(noise, RESOLUTION)) * gain[at]
-        if left is not None:
-            spread *= left[at]
+        spread = np.radians(max(noise.sigma, RESOLUTION)) * gain[at]
         floor = pure.median * spread
         above = fit.total > pure.high * spread
-    return PhaseDensity(at, kappa[at], fit, floor, above, noise, identical, len(systems))
+    copied = points.on_map(found.is_copy)[at]
+    return PhaseDensity(at, kappa[at], gain[at], fit, floor, above, copied, noise, len(systems))
 
 
 def _denoised(
-    turns: NDArray[np.float64],
-    labels: NDArray[Any],
-    noise: float,
-    phase: Phase,
+    points: Points,
+    noise: OrientationNoise,
+    operators: NDArray[np.float64],
     method: Method,
     progress: Progress,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Orientations to differentiate, and which part of the curvature's noise they still have."""
     settings = method.denoise
     if settings is None:
-        return turns, None
-    level = noise if settings.sigma is None else settings.sigma
+        return points.turns, None
+    level = noise.sigma if settings.sigma is None else settings.sigma
     if not np.isfinite(level):
-        return turns, None
-    smooth = denoise_orientations(
-        turns, labels, level, settings.radius, settings.passes, phase, part(progress, 0.0, 0.85)
-    )
+        return points.turns, None
+    smooth = denoise_points(
+        points.grid, points.turns, points.labels, level, settings, operators,
+        part_of(progress, 0.0, 0.85),
+    )  # fmt: skip
     left = remaining_noise(
-        settings, method.stencil, noise, labels, progress=part(progress, 0.85, 0.15)
-    )
+        settings, method.stencil, noise, points.grid, points.labels,
+        progress=part_of(progress, 0.85),
+    )  # fmt: skip
     return smooth, left
 
 
-def part(progress: Progress, start: float, share: float) -> Progress:
-    """Progress of a part of the work."""
-    return None if progress is None else lambda done: progress(start + share * done)
+def merged(
+    found: Mapping[int, PhaseDensity], shape: tuple[int, int], keep_per_system: bool
+) -> dict[str, Any]:
+    """Maps of all phases, by the names of `GndDensity`."""
+    counts = [phase.systems for phase in found.values()]
+    whole = next((phase for phase in found.values() if phase.at is ...), None)
+    if whole is not None and whole.fit is not None:
+        fit = whole.fit
+        return {
+            "total": fit.total, "energy": fit.energy, "misfit": fit.misfit,
+            "per_system": fit.per_system, "curvature": whole.curvature,
+            "curvature_gain": whole.gain, "noise_floor": whole.floor, "above_noise": whole.above,
+            "copied": whole.copied,
+        }  # fmt: skip
+    names = ("total", "energy", "misfit", "noise_floor", "curvature_gain")
+    maps: dict[str, Any] = {name: np.full(shape, np.nan) for name in names}
+    maps["curvature"] = np.full((*shape, 3, 3), np.nan)
+    maps["above_noise"], maps["copied"] = (np.zeros(shape, dtype=bool) for _ in range(2))
+    maps["per_system"] = None
+    if keep_per_system:
+        maps["per_system"] = np.full((*shape, sum(counts)), np.nan, dtype=np.float32)
+    first = 0
+    for phase, count in zip(found.values(), counts, strict=True):
+        last = first + count
+        if phase.fit is not None:
+            at, fit = phase.at, phase.fit
+            maps["total"][at], maps["energy"][at] = fit.total, fit.energy
+            maps["misfit"][at], maps["curvature"][at] = fit.misfit, phase.curvature
+            maps["curvature_gain"][at], maps["copied"][at] = phase.gain, phase.copied
+            maps["noise_floor"][at], maps["above_noise"][at] = phase.floor, phase.above
+            if keep_per_system:
+                maps["per_system"][at] = 0
+                maps["per_system"][at, first:last] = fit.per_system
+        first = last
+    return maps

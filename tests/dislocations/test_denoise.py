@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from napari_ebsdml.dislocations import noise
-from napari_ebsdml.dislocations import slip_systems as ss
 from napari_ebsdml.dislocations.curvature import lattice_curvature
 from napari_ebsdml.dislocations.denoise import Denoise, as_denoise, denoise_orientations
-from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml.dislocations.grid import square_grid
+from napari_ebsdml.dislocations.noise import measure_noise
+from napari_ebsdml.dislocations.noise_floor import remaining_noise
+from napari_ebsdml.dislocations.second_differences import second_differences
+from napari_ebsdml.errors import InputError
 from tests.dislocations.fields import field, scrambled
 
 ANY = Rotation.from_euler("ZXZ", (33, 47, 71), degrees=True)
@@ -21,52 +23,6 @@ def angle(p, q):
     a = Rotation.from_quat(np.reshape(p, (-1, 4)), scalar_first=True)
     b = Rotation.from_quat(np.reshape(q, (-1, 4)), scalar_first=True)
     return np.degrees((a * b.inv()).magnitude()).reshape(np.shape(p)[:-1])
-
-
-@pytest.mark.parametrize("gradient", [FLAT, BENT])
-@pytest.mark.parametrize("sigma", [0.05, 0.5])
-def test_noise_is_measured_whatever_the_gradient(gradient, sigma):
-    q = scrambled(field((120, 90), (1, 1), gradient, ANY, sigma))
-    grains = np.ones((120, 90), int)
-    assert noise.orientation_noise(q, grains) == pytest.approx(sigma, rel=0.04)
-
-
-def test_noise_ignores_walls_and_needs_three_pixels():
-    q = field((60, 60), (1, 1), FLAT, ANY, 0.1)
-    for column in range(6, 60, 9):  # subgrain walls of 2 degrees
-        turn = Rotation.from_euler("y", 2 * column, degrees=True)
-        q[:, column:] = field((60, 60 - column), (1, 1), FLAT, turn * ANY, 0.1, seed=column)
-    assert noise.orientation_noise(q, np.ones((60, 60), int)) == pytest.approx(0.1, rel=0.12)
-    assert np.isnan(noise.orientation_noise(q[:2, :2], np.ones((2, 2), int)))
-    assert "could not be measured" in noise.noise_sentence(np.nan, (1, 1), np.nan)
-
-
-def test_noise_of_orientations_in_steps():
-    """Most pixels exactly alike: the median difference is zero, the noise is not."""
-    q = field((100, 100), (1, 1), FLAT, ANY)
-    stray = np.random.default_rng(1).random((100, 100)) < 0.1
-    q[stray] = field((100, 100), (1, 1), FLAT, ANY, 0.3)[stray]
-    measured = noise.orientation_noise(q, np.ones((100, 100), int))
-    # Trimming leaves out part of such long-tailed noise: the estimate is on the low side.
-    assert 0.4 < measured / (0.3 * np.sqrt(0.1)) < 1.1
-    equal = noise.orientation_noise(field((9, 9), (1, 1), FLAT, ANY), np.ones((9, 9), int))
-    assert equal < 1e-6
-    assert "same" in noise.noise_sentence(equal, (1, 1), 1.0)
-
-
-def test_sentence():
-    sentence = noise.noise_sentence(0.3, (1.0, 1.0), 2.13e13)
-    assert sentence == "Orientation noise of 0.3 deg at 1 um hides anything below 2e+13 1/m^2."
-    assert "0.2 x 0.173 um" in noise.noise_sentence(0.3, (0.2, 0.1732), 1e13)
-
-
-def test_level_scales_with_the_burgers_vector():
-    q = np.array([[1.0, 0, 0, 0]])
-    small, large = (noise.noise_level(ss.for_lattice("fcc", a), q) for a in (2.0, 4.0))
-    assert small.median == pytest.approx(2 * large.median)
-    assert small.high > small.median > 1e15
-    with pytest.raises(MissingDataError):
-        noise.noise_level(ss.for_lattice("fcc", 4.0), np.zeros((2, 4)))
 
 
 @pytest.mark.parametrize("radius", [1, 2, 3])
@@ -103,7 +59,9 @@ def test_noise_goes_and_gradient_stays():
     assert after.std() < 0.4 * before.std()
     # No gradient invented or erased: the mean over the map is right to its statistical error.
     np.testing.assert_allclose(after.mean((0, 1)), 0, atol=3e-4)
-    share = noise.remaining_noise(Denoise(), "full", sigma, grains)
+    grid = square_grid((60, 60), (1, 1))
+    measured = measure_noise(second_differences(noisy.reshape(-1, 4), grains.ravel(), grid.index))
+    share = remaining_noise(Denoise(), "full", measured, grid, grains.ravel()).reshape(60, 60)
     inner = np.s_[6:-6, 6:-6]
     assert after[inner].std() / before[inner].std() == pytest.approx(share[30, 30], rel=0.1)
     assert share[0, 30] > 1.2 * share[30, 30]  # less to average at the edge
