@@ -31,7 +31,7 @@ system:
 	@sh tools/system_libraries.sh
 
 demo: $(STAMP) system
-	sh tools/with_display.sh $(PY) -m napari_ebsdml._napari.demo.__main__ $(if $(MAP),"$(MAP)") \
+	sh tools/with_display.sh $(PY) -m napari_ebsdml.demo $(if $(MAP),"$(MAP)") \
 	  --output $(DEMO_DIR)
 
 test: $(STAMP) system

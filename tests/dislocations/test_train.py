@@ -1,4 +1,4 @@
-"""Training on simulated lines: data, resume, command line, calibration."""
+"""Training on simulated lines: data, resume, calibration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_ebsdml.dislocations.lines import simulate_maps
 from napari_ebsdml.dislocations.model import DislocationModel
 from napari_ebsdml.dislocations.network import LineNetwork
 from napari_ebsdml.dislocations.predict import predict_planes
-from napari_ebsdml.dislocations.train import Recipe, crop_test, judge, main, train_lines
+from napari_ebsdml.dislocations.train import Recipe, crop_test, judge, train_lines
 from napari_ebsdml.dislocations.training_data import map_batches, paper_weight, uniform_table
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.model_file import load_model, read_card
@@ -67,17 +67,7 @@ def test_resumed_training_is_the_same(tmp_path):
     assert same(a.network, b.network)
 
 
-def test_command(tmp_path, caplog):
-    output = tmp_path / "net.safetensors"
-    arguments = [str(output), "--data", "paper", "--width", "8", "--epochs", "1", "--steps", "2",
-                 "--batch", "16", "--device", "cpu", "--validation", "300"]  # fmt: skip
-    assert main(arguments) == 0
-    assert read_card(output, "dislocation-density").settings["width"] == 8
-    assert main([*arguments, "--seed", "5"]) == 1
-    assert "another recipe" in caplog.text
-    # The refused training left the model of the first one alone.
-    assert read_card(output).training["recipe"]["seed"] == 0
-    assert main([*arguments, "--seed", "5", "--fresh"]) == 0
+def test_batches_too_small_for_noise_are_refused():
     with pytest.raises(InputError, match="batch"):
         train_lines(Recipe(batch=2))
 

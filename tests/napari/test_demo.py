@@ -10,7 +10,7 @@ import pytest
 from skimage.io import imread
 
 import napari_ebsdml as ebsdml
-from napari_ebsdml._napari.demo import __main__ as demo
+from napari_ebsdml._napari.demo import run as demo
 from napari_ebsdml._napari.demo import steps as demo_steps
 
 

@@ -6,12 +6,11 @@ checkpoint beside the output and goes on from it when it is started again.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import logging
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +29,7 @@ from napari_ebsdml.dislocations.mixture import Estimates, summarise
 from napari_ebsdml.dislocations.model import KIND
 from napari_ebsdml.dislocations.network import LineNetwork, LineOutput, symmetric_output
 from napari_ebsdml.dislocations.training_data import MapBatch, map_batches
-from napari_ebsdml.errors import EbsdmlError, InputError
+from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.checkpoint import load_checkpoint
 from napari_ebsdml.learning.device import pick_device, seed_all
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
@@ -343,45 +342,3 @@ def card_of(
         metrics=figures,
         extra=extra,
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line of the training."""
-    parser = argparse.ArgumentParser(
-        prog="ebsdml dev train-density",
-        description="Train the network for total dislocation density.",
-    )
-    parser.add_argument("output", type=Path, help="model file to write (.safetensors)")
-    for field in dataclasses.fields(Recipe):
-        kind = type(field.default)
-        parser.add_argument(
-            f"--{field.name.replace('_', '-')}", type=kind, default=field.default,
-            help=f"default {field.default}",
-        )  # fmt: skip
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--validation", type=int, default=10_000, help="crops to judge by")
-    parser.add_argument("--fresh", action="store_true", help="ignore an old checkpoint")
-    given = vars(parser.parse_args(arguments))
-    recipe = Recipe(**{field.name: given[field.name] for field in dataclasses.fields(Recipe)})
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    try:
-        for event in train_lines(
-            recipe,
-            given["output"],
-            given["device"],
-            given["threads"],
-            given["validation"],
-            not given["fresh"],
-        ):
-            if event.kind == "epoch":
-                losses = ", ".join(f"{name} {value:.4f}" for name, value in event.losses.items())
-                _log.info("%5.1f %% done, losses %s", 100 * event.fraction, losses)
-    except EbsdmlError as error:
-        _log.error("%s", error)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

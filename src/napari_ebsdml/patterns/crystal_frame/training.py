@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.calibration import fit_temperature
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
-from napari_ebsdml.patterns.crystal_frame.known import fit_known
 from napari_ebsdml.patterns.crystal_frame.network import FoldedNetwork
 from napari_ebsdml.patterns.crystal_frame.selection import teaching
 from napari_ebsdml.patterns.crystals.library import Library
@@ -239,46 +238,3 @@ def _validation(x: Tensor, y: Tensor) -> Callable[[nn.Module], dict[str, float]]
         }
 
     return validate
-
-
-def main() -> None:
-    """Train the shipped model."""
-    import argparse
-    from pathlib import Path
-
-    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-    from napari_ebsdml.patterns.crystals.library import collect
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--work", type=Path, required=True, help="folder of master patterns")
-    parser.add_argument("--patterns", type=int, default=Recipe.patterns)
-    parser.add_argument("--epochs", type=int, default=Recipe.epochs)
-    parser.add_argument("--members", type=int, default=Recipe.members)
-    parser.add_argument(
-        "--networks-of",
-        metavar="MODEL",
-        help="keep the networks of this model ('default' or a file), fit only what is unknown",
-    )
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    spheres = [np.load(options.work / f"{name}.npy") for name in FITTED_STRANGERS]
-
-    def tell(event: TrainingEvent) -> None:
-        if event.kind == "epoch":
-            print(event.epoch, event.metrics, flush=True)  # noqa: T201 - a command's progress
-
-    if options.networks_of:
-        made = SpaceGroupClassifier.load(options.networks_of)
-        shipped = options.networks_of == "default"
-        library = Library.load("default") if shipped else collect(options.work)
-        made.known = fit_known(made.templates, library, spheres, Recipe.seed)
-        made.save(options.out)
-        return
-    recipe = Recipe(options.patterns, options.members, options.epochs)
-    made = SpaceGroupClassifier.train(collect(options.work), recipe, spheres, tell)
-    made.save(options.out)
-
-
-if __name__ == "__main__":
-    main()

@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import argparse
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.errors import FileFormatError
+from napari_ebsdml.errors import FileFormatError, InputError
 from napari_ebsdml.learning.shipped import WEIGHTS
 from napari_ebsdml.patterns.crystals.prototypes import PROTOTYPES, invent
 from napari_ebsdml.patterns.crystals.table import OTHERS, PAPER, STRANGERS, Structure
@@ -125,6 +124,48 @@ def plan(counts: dict[str, int] = COUNTS) -> Iterator[tuple[Structure, float]]:
         yield invent(number, prototype), energy
 
 
+def simulate_missing(work: Path, prototypes: Sequence[str] = ()) -> Iterator[str]:
+    """Simulate the crystals of the plan, and the strangers, that a work folder lacks.
+
+    Parameters
+    ----------
+    work
+        Folder of finished simulations, one file each.
+    prototypes
+        Of the invented crystals, only these; default: all.
+
+    Yields
+    ------
+    str
+        Name of each crystal whose file has just been written.
+
+    Raises
+    ------
+    InputError
+        When a prototype is unknown.
+    """
+    from napari_ebsdml.patterns.crystals.master import simulate_sphere
+    from napari_ebsdml.patterns.crystals.simulate import simulate_folded
+
+    unknown = set(prototypes) - set(PROTOTYPES)
+    if unknown:
+        raise InputError(f"No prototype is called {', '.join(sorted(unknown))}; "
+                         f"there are {', '.join(PROTOTYPES)}.")  # fmt: skip
+    for structure in STRANGERS:
+        path = _file(work, structure)
+        if not path.exists():
+            np.save(path, simulate_sphere(structure).astype(np.float16))
+            yield structure.name
+    for structure, energy in plan():
+        path = _file(work, structure)
+        prototype = structure.name.partition(" #")[0]
+        if prototypes and "#" in structure.name and prototype not in prototypes:
+            continue
+        if not path.exists():
+            np.save(path, simulate_folded(structure, energy, quick=_is_quick(structure)))
+            yield structure.name
+
+
 def collect(work: Path) -> Library:
     """Library of all crystals of the plan whose master patterns lie in a work folder."""
     found = [
@@ -147,42 +188,3 @@ def _is_quick(structure: Structure) -> bool:
     """Whether fewer beams do: not in the wide cells of face-centred crystals, which turn grainy."""
     wide = structure.space_group in (225, 227) and structure.a > 5
     return "#" in structure.name and not (wide or structure.family in ("diamond", "fluorite"))
-
-
-def main() -> None:
-    """Simulate what is missing in the work folder, then write the library."""
-    import torch
-
-    from napari_ebsdml.patterns.crystals.master import simulate_sphere
-    from napari_ebsdml.patterns.crystals.simulate import simulate_folded
-
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--work", type=Path, required=True, help="folder of finished simulations")
-    parser.add_argument(
-        "--prototypes",
-        nargs="*",
-        choices=list(PROTOTYPES),
-        help="simulate only these invented ones",
-    )
-    options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    for structure in STRANGERS:
-        path = _file(options.work, structure)
-        if not path.exists():
-            np.save(path, simulate_sphere(structure).astype(np.float16))
-            print(structure.name, flush=True)  # noqa: T201 - a command's progress
-    for structure, energy in plan():
-        path = _file(options.work, structure)
-        prototype = structure.name.partition(" #")[0]
-        if options.prototypes and "#" in structure.name and prototype not in options.prototypes:
-            continue
-        if not path.exists():
-            np.save(path, simulate_folded(structure, energy, quick=_is_quick(structure)))
-            print(structure.name, flush=True)  # noqa: T201
-    collect(options.work).save(options.out)
-
-
-if __name__ == "__main__":
-    main()

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -181,24 +180,3 @@ def _group_of(path: Path) -> int | None:
     phase = getattr(signal, "phase", None)
     group = getattr(phase, "space_group", None)
     return None if group is None else int(group.number)
-
-
-def main() -> None:
-    """Add own crystals to a library."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("files", type=Path, nargs="+", help=".cif or master-pattern files")
-    parser.add_argument("--library", default="default", help="library to add to")
-    parser.add_argument("--energy", type=float, default=20.0, help="keV")
-    parser.add_argument("--space-group", type=int, help="of the master patterns")
-    options = parser.parse_args()
-    groups = [None if f.suffix.lower() == ".cif" else options.space_group for f in options.files]
-    library = Library.load(options.library)
-    made = add_files(library, options.files, groups, options.energy)
-    made.save(options.out)
-    for k in range(len(library), len(made)):
-        print(made.names[k], made.families[k], made.space_groups[k])  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()

@@ -20,7 +20,6 @@ from torch import Tensor
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.loop import Schedule
 from napari_ebsdml.learning.model_file import ModelCard
-from napari_ebsdml.patterns.crystal_frame.selection import teaching
 from napari_ebsdml.patterns.crystal_frame.training import hold_out, joint_classes
 from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.raw.classifier import RawClassifier
@@ -30,7 +29,6 @@ from napari_ebsdml.patterns.raw.member import Member, RawRecipe, to_tensor
 from napari_ebsdml.patterns.raw.model_io import KIND, LEVELS
 from napari_ebsdml.patterns.raw.prepare import prepare, resize_matrix
 from napari_ebsdml.patterns.raw.training import RawTraining, fit_members, starting_network
-from napari_ebsdml.patterns.search.templates import Templates
 from napari_ebsdml.patterns.simulated.screen import circle
 from napari_ebsdml.patterns.simulated.synthetic import (
     Reality,
@@ -328,32 +326,3 @@ def _figures(
         "held_out_crystals_family_accuracy": float((family[best] == family[y[mine]]).mean()),
         "held_out_patterns": int(mine.sum()),
     }
-
-
-def main() -> None:
-    """Train the shipped raw-pattern model."""
-    import argparse
-
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--work", type=Path, required=True, help="folder of master patterns")
-    parser.add_argument("--patterns", type=int, default=StreamRecipe.patterns)
-    parser.add_argument("--start", type=Path, help="model whose weights to go on from")
-    parser.add_argument("--checkpoint", type=Path, help="file to stop and start again with")
-    options = parser.parse_args()
-    spheres = [np.load(options.work / f"{name}.npy") for name in TRAINED_STRANGERS]
-    recipe = StreamRecipe(patterns=options.patterns)
-    start = None if options.start is None else RawClassifier.load(options.start)
-    library = Library.load()
-    library = library.take(teaching(library, Templates.of(library).alike))
-    training = stream_training(library, np.stack(spheres), recipe, start, 1, options.checkpoint)
-    for event in training:
-        if event.kind == "epoch":
-            print(event.epoch, event.losses["loss"], event.metrics, flush=True)  # noqa: T201
-    made = training.classifier
-    if made is not None:
-        made.save(options.out)
-
-
-if __name__ == "__main__":
-    main()

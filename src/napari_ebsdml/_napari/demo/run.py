@@ -1,8 +1,4 @@
-"""`python -m napari_ebsdml._napari.demo [MAP] [--screenshot PATH]`: the plugin at work.
-
-Opens a map as a user would, with all its layers, and runs `demo_steps.STEPS` on it. Without a
-display the same happens on a virtual one (Xvfb), and a picture is saved.
-"""
+"""What `napari_ebsdml.demo` runs: a map in a window, and `steps.STEPS` on it."""
 
 from __future__ import annotations
 
@@ -99,14 +95,16 @@ def _run_under_xvfb(arguments: Sequence[str]) -> int:
         _SCREEN,
         sys.executable,
         "-m",
-        "napari_ebsdml._napari.demo",
+        "napari_ebsdml.demo",
         *arguments,
     ]
     return subprocess.call(command)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="demo", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m napari_ebsdml.demo", description="The plugin at work in napari."
+    )
     parser.add_argument("map", nargs="?", type=Path, help="EBSD file; default: a synthetic steel")
     parser.add_argument("--screenshot", type=Path, metavar="PATH", help="save a picture and quit")
     parser.add_argument(
@@ -146,7 +144,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             napari.run()
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
