@@ -1,191 +1,178 @@
-"""The package as a whole: import rules, manifest, wheel."""
+"""What may import what: the floor plan of docs/architecture.md, held by the source itself."""
 
 from __future__ import annotations
 
-import ast
-import os
+import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / "src" / "napari_ebsdml"
+from tools.import_graph import House
+
+PACKAGE = Path(__file__).resolve().parents[1] / "src" / "napari_ebsdml"
+HOUSE = House(PACKAGE)
+
 GUI = {"napari", "qtpy", "PyQt5", "PyQt6", "PySide6", "vispy", "superqt", "magicgui"}
 
+GROUND = {"_parallel", "_quaternion_kernels", "_quaternions", "camera", "errors", "materials",
+          "options", "scan"}  # fmt: skip
+UP_TO_IO = GROUND | {"io"}
+UP_TO_MAPS = UP_TO_IO | {"maps"}
+JOB = UP_TO_MAPS | {"learning"}
+CORE = JOB | {"dislocations", "patterns", "samples", "segmentation"}
 
-def modules(folder: Path) -> list[str]:
-    """Dotted names of all modules below a folder of the package."""
-    names = []
-    for path in sorted(folder.rglob("*.py")):
-        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-        names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
-    return names
+HOUSE_ROWS = {
+    "errors": set(),
+    "materials": set(),
+    "options": {"errors"},
+    "_parallel": {"errors"},
+    "_quaternions": {"_quaternion_kernels"},
+    "_quaternion_kernels": set(),
+    "camera": {"errors"},
+    "scan": {"camera", "errors"},
+    "io": GROUND,
+    "maps": UP_TO_IO,
+    "samples": UP_TO_MAPS,
+    "learning": UP_TO_MAPS,
+    "dislocations": JOB,
+    "segmentation": JOB,
+    "patterns": JOB,
+    "cli": CORE,
+    "__main__": {"cli"},
+    "_napari": CORE,
+    "demo": {"_napari"},
+}
+"""Every room of the house, and the rooms that it may import."""
+
+PATTERNS_ROWS = {
+    "frame": set(),
+    "crystals": {"frame"},
+    "simulated": {"crystals", "frame"},
+    "search": {"crystals", "frame", "simulated"},
+    "answers": {"crystals", "frame"},
+}
+BELOW_CLASSIFIERS = set(PATTERNS_ROWS)
+
+UNDER_WORK = {"patterns", "patterns.raw"}
+"""Rooms with circles that are being opened."""
+
+DOCKS = ("dislocations", "gnd", "maps", "pattern_viewer", "segmenter", "space_groups")
+SHARED_OF_DOCKS = {"_napari.gnd.layers", "_napari.pattern_viewer.viewer"}
+"""What a dock may import of another dock."""
+MOVING = {"_napari.gnd.form", "_napari.gnd.widget"}
+"""What else it still imports."""
+QT_MOVES_OUT = ("classify", "training_work", "found_orientations")
+"""Modules that say "no Qt here" and still import one that has it."""
+
+WITHOUT_TORCH = (
+    "scan", "camera", "errors", "materials", "io", "maps", "samples", "cli", "learning.shipped",
+    "patterns.frame", "patterns.crystals", "patterns.simulated", "patterns.search",
+    "patterns.answers",
+)  # fmt: skip
 
 
-def in_fresh_process(code: str) -> str:
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout.strip()
-
-
-def loaded_after(names: list[str], watched: set[str]) -> set[str]:
-    """Which of `watched` packages a fresh process has loaded after importing `names`."""
-    code = (
-        "import importlib, sys\n"
-        f"for name in {names!r}: importlib.import_module(name)\n"
-        f"print(*sorted({watched!r} & {{m.partition('.')[0] for m in sys.modules}}))"
-    )
-    return set(in_fresh_process(code).split())
-
-
-def test_importing_the_package_loads_nothing_heavy():
-    heavy = GUI | {"torch", "kikuchipy", "orix", "numba", "numpy", "h5py", "dask"}
-    assert loaded_after(["napari_ebsdml"], heavy) == set()
-
-
-def test_the_core_needs_no_gui():
-    core = [
-        name
-        for name in modules(PACKAGE)
-        if not name.startswith("napari_ebsdml._napari") and not name.endswith("__main__")
-    ]
-    assert loaded_after(core, GUI) == set()
-
-
-def test_io_and_maps_need_no_torch():
-    names = (
-        modules(PACKAGE / "io")
-        + modules(PACKAGE / "maps")
-        + ["napari_ebsdml.scan", "napari_ebsdml.camera"]
-    )
-    assert loaded_after(names, {"torch", "kikuchipy"}) == set()
-
-
-def imports_of(path: Path) -> set[str]:
-    """First two parts below the package of everything of ours that a file imports."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module]
-        found |= {n.split(".")[1] for n in names if n.startswith("napari_ebsdml.")}
+def arrows(room: str) -> dict[str, set[str]]:
+    """What each room of a package imports of the others when the program runs."""
+    plan = HOUSE.plan(room)
+    found: dict[str, set[str]] = {name: set() for name in plan.rooms}
+    for a, b in plan.of_kind("load", "late"):
+        found[a].add(b)
     return found
 
 
-GROUND = {"options", "scan", "camera", "errors", "_parallel", "_quaternions", "_quaternion_kernels"}
+def modules_below(name: str) -> list[str]:
+    """Dotted names, below the package, of a module and all that lie in it."""
+    return [m for m in HOUSE.files if m == name or m.startswith(f"{name}.")]
 
 
-@pytest.mark.parametrize(
-    ("room", "allowed"),
-    [
-        ("camera", {"errors"}),
-        ("scan", {"camera", "errors"}),
-        ("io", GROUND | {"io", "materials"}),
-        ("maps", GROUND | {"maps", "io"}),
-        ("samples", GROUND | {"samples", "maps", "io"}),
-        ("learning", GROUND | {"learning", "maps", "io"}),
-        ("dislocations", GROUND | {"dislocations", "learning", "maps", "io", "materials"}),
-        ("segmentation", GROUND | {"segmentation", "learning", "maps", "io"}),
-        ("patterns", GROUND | {"patterns", "learning", "maps", "io", "materials"}),
-    ],
-)
-def test_arrows_point_one_way(room, allowed):
-    folder = PACKAGE / room
-    paths = list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
-    for path in paths:
-        assert imports_of(path) <= allowed, path
+def test_every_room_has_a_row_and_arrows_point_down() -> None:
+    found = arrows("")
+    assert set(found) == set(HOUSE_ROWS)
+    for room, imported in found.items():
+        assert imported <= HOUSE_ROWS[room], room
 
 
-def test_no_module_hides_a_public_name():
-    """A lazily loaded name gives way to a module of the same name once that is imported."""
-    for stub in PACKAGE.rglob("__init__.pyi"):
-        public = {
-            alias.asname or alias.name
-            for node in ast.parse(stub.read_text(encoding="utf-8")).body
-            if isinstance(node, ast.ImportFrom) and node.module
-            for alias in node.names
-        }
-        assert not public & {path.stem for path in stub.parent.glob("*.py")}, stub
+def test_only_the_plugin_imports_napari_and_qt() -> None:
+    pattern = re.compile(rf"^\s*(?:import|from) ({'|'.join(sorted(GUI))})\b", re.MULTILINE)
+    for name, path in HOUSE.files.items():
+        if not name.startswith("_napari"):
+            assert not pattern.search(path.read_text(encoding="utf-8")), name
 
 
-def test_public_names_exist_and_are_listed():
-    import napari_ebsdml as ebsdml
-
-    stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
-    listed = next(
-        ast.literal_eval(node.value)
-        for node in stub.body
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
-    )
-    assert sorted(listed) == sorted(ebsdml.__all__)
-    for name in listed:
-        assert getattr(ebsdml, name) is not None
+def test_wings_of_patterns() -> None:
+    found = arrows("patterns")
+    for room, allowed in PATTERNS_ROWS.items():
+        assert found[room] <= allowed, room
+    assert found["crystal_frame"] <= BELOW_CLASSIFIERS | {"classifier", "kinds"}
+    assert found["raw"] <= BELOW_CLASSIFIERS | {"classifier", "kinds", "crystal_frame"}
+    assert found["refine"] <= BELOW_CLASSIFIERS | {"classifier", "crystal_frame"}
 
 
-def test_manifest_is_valid_and_every_command_can_be_imported():
-    from npe2 import PluginManifest
-
-    manifest = PluginManifest.from_file(PACKAGE / "napari.yaml")
-    manifest.validate_imports()
-    assert (ROOT / "napari.yaml").read_bytes() == (PACKAGE / "napari.yaml").read_bytes()
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT],
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
-    return next(folder.glob("*.whl"))
+def test_docks_share_the_shell_and_little_else() -> None:
+    found = arrows("_napari")
+    assert set(found) == {*DOCKS, "shell", "files", "demo"}
+    assert found["shell"] == set()
+    assert found["files"] <= {"shell"}
+    for one in HOUSE.imports:
+        source, target = one.source.split("."), one.target.split(".")
+        if one.kind == "types" or source[0] != "_napari" or target[0] != "_napari":
+            continue
+        if len(source) > 2 and len(target) > 1 and source[1] in DOCKS and source[1] != target[1]:
+            assert target[1] in ("shell", "files") or one.target in SHARED_OF_DOCKS | MOVING, one
 
 
-def test_wheel_holds_what_the_source_holds(wheel):
-    with zipfile.ZipFile(wheel) as archive:
-        packed = {name for name in archive.namelist() if name.startswith("napari_ebsdml/")}
-    wanted = {
-        path.relative_to(PACKAGE.parent).as_posix()
-        for path in PACKAGE.rglob("*")
-        if path.is_file() and not {"__pycache__", ".mypy_cache"} & set(path.parts)
-    }
-    assert wanted <= packed
+@pytest.mark.parametrize("room", [r for r in HOUSE.rooms() if r not in UNDER_WORK])
+def test_no_circles(room: str) -> None:
+    """Imports within functions count, those for the type checker alone do not."""
+    assert HOUSE.plan(room).circles == []
 
 
-def test_installed_wheel_is_a_plugin_that_finds_its_samples(wheel, tmp_path):
-    """In an environment of its own; the dependencies come from the one that runs the tests."""
-    venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True, timeout=120)
-    python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--quiet", wheel],
-        check=True,
-        timeout=300,
-    )
-    outside = [p for p in sys.path if "site-packages" in p]
-    code = (
-        "import sys\n"
-        f"sys.path += {outside!r}\n"
-        "import napari_ebsdml\n"
-        "from pathlib import Path\n"
-        f"assert Path(napari_ebsdml.__file__).is_relative_to({str(venv)!r})\n"
-        "from npe2 import PluginManager\n"
-        "manager = PluginManager(); manager.discover()\n"
-        "manifest = manager.get_manifest('napari-ebsdml')\n"
-        "manifest.validate_imports()\n"
-        "assert manifest.contributions.readers and manifest.contributions.sample_data\n"
-        "import importlib.resources as r\n"
-        "assert any(r.files('napari_ebsdml').joinpath('sample_data').iterdir())\n"
-    )
-    result = subprocess.run(
-        [python, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False
-    )
-    assert result.returncode == 0, result.stderr
+def load_without(names: list[str], blocked: set[str]) -> None:
+    """Import modules in a process in which importing some packages fails."""
+    code = f"""
+import importlib, importlib.abc, importlib.machinery, sys
+class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            return importlib.machinery.ModuleSpec(name, self)
+    def create_module(self, spec):
+        raise ImportError(spec.name + " is blocked here")
+    def exec_module(self, module):
+        raise AssertionError
+sys.meta_path.insert(0, Absent())
+for name in {names!r}:
+    importlib.import_module(name)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def ours(names: list[str]) -> list[str]:
+    return [f"napari_ebsdml.{name}" if name else "napari_ebsdml" for name in names]
+
+
+def test_modules_without_torch_load_without_it() -> None:
+    names = [module for room in WITHOUT_TORCH for module in modules_below(room)]
+    assert len(names) > 60
+    load_without(ours(names), {"torch", "kikuchipy"} | GUI)
+
+
+def test_modules_that_say_so_load_without_qt() -> None:
+    names = []
+    for name in modules_below("_napari"):
+        doc = HOUSE.files[name].read_text(encoding="utf-8").split('"""')[1]
+        says_so = re.search(r"\bno Qt\b(?! widgets)", doc, re.IGNORECASE)
+        if says_so and not name.endswith(QT_MOVES_OUT):
+            names.append(name)
+    assert len(names) >= 5
+    load_without(ours(names), GUI)
+
+
+def test_the_core_loads_without_the_plugin() -> None:
+    names = [name for name in HOUSE.files if name != "__main__" and not name.startswith("_napari")]
+    load_without(ours(names), GUI)

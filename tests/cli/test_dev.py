@@ -15,10 +15,12 @@ from typer.testing import CliRunner
 
 from napari_ebsdml.cli import app, dev
 from napari_ebsdml.dislocations.train import Recipe
-from napari_ebsdml.errors import EbsdmlError, InputError, MissingDataError
+from napari_ebsdml.errors import EbsdmlError, InputError, MissingDataError, ModelError
 from napari_ebsdml.learning.model_file import read_card
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns.crystal_frame import known
 from napari_ebsdml.patterns.crystal_frame.training import FITTED_STRANGERS
+from napari_ebsdml.patterns.crystal_frame.training import Recipe as SpaceGroupRecipe
 from napari_ebsdml.patterns.crystals import library as libraries
 from napari_ebsdml.patterns.crystals import master, simulate
 from napari_ebsdml.patterns.crystals.library import Library, collect
@@ -93,20 +95,42 @@ def test_library_simulates_what_is_missing(
     assert "A99" in str(wrong.exception)
 
 
-def test_train_spacegroups(work: Path, tmp_path: Path) -> None:
+def test_train_spacegroups_hands_on_what_it_is_told(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+
+    def train(*arguments: Any) -> Any:
+        told.extend(arguments)
+        return SimpleNamespace(save=told.append)
+
+    monkeypatch.setattr(SpaceGroupClassifier, "train", train)
     out = tmp_path / "model"
-    quick = ("--patterns", 8, "--members", 1, "--epochs", 1)
-    done = run("train-spacegroups", out, "--work", work, *quick)
+    done = run("train-spacegroups", out, "--work", work, "--members", 1, "--epochs", 2)
     assert done.exit_code == 0, done.output
-    assert "epoch 1, 100 %: loss" in done.output
-    model = SpaceGroupClassifier.load(out)
-    assert set(model.space_groups) == {225, 227, 229}
-    again = tmp_path / "again"
-    assert run("train-spacegroups", again, "--work", work, "--networks-of", out).exit_code == 0
-    assert SpaceGroupClassifier.load(again).space_groups == model.space_groups
+    library, recipe, spheres, _, saved = told
+    assert len(library) == 10 * len(KINDS)
+    assert recipe == SpaceGroupRecipe(members=1, epochs=2)
+    assert [sphere.shape for sphere in spheres] == [(2, SIDE, SIDE)] * len(FITTED_STRANGERS)
+    assert saved == out
     empty = run("train-spacegroups", out, "--work", tmp_path)
     assert isinstance(empty.exception, MissingDataError)
     assert "ebsdml dev library" in str(empty.exception)
+
+
+def test_train_spacegroups_can_keep_the_networks(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[Path] = []
+    kept = SimpleNamespace(templates="templates", known=None, save=saved.append)
+    monkeypatch.setattr(SpaceGroupClassifier, "load", lambda name: kept)
+    monkeypatch.setattr(known, "fit_known", lambda *arguments: arguments)
+    out = tmp_path / "model"
+    done = run("train-spacegroups", out, "--work", work, "--networks-of", "mine")
+    assert done.exit_code == 0, done.output
+    templates, library, spheres, _ = kept.known
+    assert (templates, len(library), len(spheres)) == ("templates", 30, len(FITTED_STRANGERS))
+    assert saved == [out]
 
 
 def test_train_raw_hands_on_what_it_is_told(
@@ -143,7 +167,7 @@ def test_train_density(tmp_path: Path) -> None:
     assert "epoch 1, 100 %: " in done.output
     assert read_card(out, "dislocation-density").settings["width"] == 8
     refused = run(*arguments, "--seed", 5)
-    assert isinstance(refused.exception, InputError)
+    assert isinstance(refused.exception, ModelError)
     assert "another recipe" in str(refused.exception)
     # The refused training left the model of the first one alone.
     assert read_card(out).training["recipe"]["seed"] == 0
