@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from napari_ebsdml._parallel import Progress, nth_of, over_rows
 from napari_ebsdml.dislocations.curvature import rotation_vector
 from napari_ebsdml.dislocations.grid import Grid, square_grid
-from napari_ebsdml.dislocations.settings import GndSettings
+from napari_ebsdml.dislocations.settings import Denoise, GndSettings
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.symmetry import laue_operators, safe_cosine
 
@@ -39,32 +38,6 @@ def checked_grid(
             "and (rows, columns)."
         )
     return q, grains
-
-
-@dataclass(frozen=True)
-class Denoise:
-    """Settings of `denoise_orientations`.
-
-    Parameters
-    ----------
-    radius
-        Half width of the window in pixels; 2 means 5 x 5.
-    sigma
-        Orientation noise in degrees (standard deviation about each axis); None measures it.
-    passes
-        How often to apply the filter.
-    """
-
-    radius: int = GndSettings.radius
-    sigma: float | None = None
-    passes: int = GndSettings.passes
-
-    def __post_init__(self) -> None:
-        for name, value, high in (("radius", self.radius, 5), ("passes", self.passes, 10)):
-            if not isinstance(value, int | np.integer) or not 1 <= value <= high:
-                raise InputError(f"denoise: {name} must be an integer 1 to {high}, not {value!r}.")
-        if self.sigma is not None and not 0 <= float(self.sigma) < 30:
-            raise InputError(f"denoise: sigma must be 0 to 30 degrees or None, not {self.sigma!r}.")
 
 
 def as_denoise(value: Any) -> Denoise | None:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, nth_of, part_of
 from napari_ebsdml.dislocations.curvature import check_stencil, nye_tensor
-from napari_ebsdml.dislocations.denoise import Denoise, as_denoise
+from napari_ebsdml.dislocations.denoise import as_denoise
 from napari_ebsdml.dislocations.fit import SlipFit, check_norm, fit_slip_systems
 from napari_ebsdml.dislocations.noise import OrientationNoise
 from napari_ebsdml.dislocations.phase_choice import SlipChoice, by_phase, choose_systems
 from napari_ebsdml.dislocations.phase_density import Method, merged, phase_density, points_of
-from napari_ebsdml.dislocations.settings import GndSettings
+from napari_ebsdml.dislocations.settings import Denoise, GndSettings
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps.grains import segment_grains

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
+
+from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.options import Option
 
@@ -76,8 +79,6 @@ class GndSettings:
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of `gnd_density`."""
-        from napari_ebsdml.dislocations.denoise import Denoise
-
         return {
             "slip_systems": self.slip_systems,
             "norm": self.norm,
@@ -86,6 +87,32 @@ class GndSettings:
             "min_pixels": self.min_pixels,
             "denoise": Denoise(self.radius, passes=self.passes) if self.denoise else None,
         }
+
+
+@dataclass(frozen=True)
+class Denoise:
+    """Settings of `denoise_orientations`.
+
+    Parameters
+    ----------
+    radius
+        Half width of the window in pixels; 2 means 5 x 5.
+    sigma
+        Orientation noise in degrees (standard deviation about each axis); None measures it.
+    passes
+        How often to apply the filter.
+    """
+
+    radius: int = GndSettings.radius
+    sigma: float | None = None
+    passes: int = GndSettings.passes
+
+    def __post_init__(self) -> None:
+        for name, value, high in (("radius", self.radius, 5), ("passes", self.passes, 10)):
+            if not isinstance(value, int | np.integer) or not 1 <= value <= high:
+                raise InputError(f"denoise: {name} must be an integer 1 to {high}, not {value!r}.")
+        if self.sigma is not None and not 0 <= float(self.sigma) < 30:
+            raise InputError(f"denoise: sigma must be 0 to 30 degrees or None, not {self.sigma!r}.")
 
 
 @dataclass(frozen=True)

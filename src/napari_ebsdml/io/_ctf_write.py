@@ -22,7 +22,6 @@ from napari_ebsdml.io._text_write import (
     with_unit,
     write_text,
 )
-from napari_ebsdml.io.ctf import TITLES
 from napari_ebsdml.io.frames import FRAMES
 
 if TYPE_CHECKING:
@@ -30,6 +29,10 @@ if TYPE_CHECKING:
 
     from napari_ebsdml.scan import Scan
 
+TITLES = (
+    "Phase", "X", "Y", "Bands", "Error", "Euler1", "Euler2", "Euler3", "MAD", "BC", "BS",
+)  # fmt: skip
+"""Oxford's columns, in order."""
 _PROPERTIES = {
     "Bands": ("Bands",),
     "Error": ("Error",),

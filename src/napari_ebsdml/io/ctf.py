@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
+from napari_ebsdml.io._ctf_write import TITLES, write_ctf
 from napari_ebsdml.io._grid import refuse_point_list
 from napari_ebsdml.io._phase_text import oxford_laue
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
 
 _NEEDED = ("Phase", "X", "Y", "Euler1", "Euler2", "Euler3")
 _KINDS = {"Phase": INT32, "Bands": UINT8, "Error": UINT8, "BC": UINT8, "BS": UINT8}
-TITLES = (
-    "Phase", "X", "Y", "Bands", "Error", "Euler1", "Euler2", "Euler3", "MAD", "BC", "BS",
-)  # fmt: skip
-"""Oxford's columns, in order."""
 # This package as a writer of files.
 OWN = "napari-ebsdml"
 _NUMBERS = ("XCells", "YCells", "ZCells", "XStep", "YStep", "AcqE1", "AcqE2", "AcqE3")
@@ -329,8 +326,6 @@ def _warn_of_frames(
 
 def write(path: Path, scan: Scan) -> None:
     """Write a map as a .ctf file; see `napari_ebsdml.io._ctf_write.write_ctf`."""
-    from napari_ebsdml.io._ctf_write import write_ctf
-
     write_ctf(path, scan)
 
 

@@ -190,7 +190,7 @@ def show_layer(
 
 def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a result as plain values, for the layer."""
-    from napari_ebsdml.dislocations.denoise import Denoise
+    from napari_ebsdml.dislocations.settings import Denoise
 
     return {
         key: repr(value) if isinstance(value, Denoise) else value for key, value in settings.items()
