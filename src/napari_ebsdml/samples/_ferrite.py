@@ -20,6 +20,38 @@ Ints = NDArray[np.int32]
 
 ALLOTRIOMORPH, WIDMANSTAETTEN, SMALL_GRAIN = 1, 2, 3
 
+# Lengths are in um for austenite grains of 25 um and grow with them (`Canvas.scale`). No source is
+# recorded for any of these figures: taken as chosen by eye. Angles are standard deviations in
+# degrees.
+
+# Waviness of the transformation front, long and short: amplitude and length.
+_FRONT, _FRONT_FINE = (0.55, 2.2), (0.10, 0.5)
+# Nucleation: mesh on which boundaries are sought, margin round the map, distance of nuclei, and
+# of the boundary points that tell its direction.
+_MESH, _MARGIN, _APART, _NEAR = 0.4, 12.0, (3.5, 7.5), 1.6
+# How much faster a grain grows along a straight boundary; spread of growth rates (logarithm).
+_ALONG_BOUNDARY, _RATE_SPREAD = 0.7, 0.18
+# Nucleation times: mean of the exponential; how much later than corners faces are.
+_DELAY, _FACE_DELAY = 1.4, 0.8
+# Inside grains: number to that on boundaries, and one for each square of this side; their times.
+_INSIDE_SHARE, _INSIDE_APART, _INSIDE_DELAY = 0.25, 15.0, (2.0, 8.0)
+# Depth of nuclei below or above the surface.
+_DEPTH = 1.5
+# Part of the allotriomorphs with Kurdjumov-Sachs to a neighbour, and its scatter.
+_RELATED, _RELATED_SCATTER = 0.75, 1.6
+# Small grains in martensite: part of the ferrite, waviness of their edge (amplitude, length), part
+# that is related, radius and its spread (logarithm), longest shape.
+_SMALL_SHARE, _SMALL_EDGE, _SMALL_RELATED = 0.012, (0.22, 0.6), 0.6
+_SMALL_RADIUS, _SMALL_RADIUS_SPREAD, _SMALL_ASPECT = 0.75, 0.35, 2.0
+# Plates: smallest area (um^2), turn against the allotriomorph, flattest that shows a wedge (sine
+# of the angle to the surface), number in a colony, lean, shift of the root, length, half width
+# and its spread (logarithm; it grows with the root of the scale), distance, taper.
+_PLATE_AREA, _PLATE_SCATTER, _FLATTEST, _COLONY, _LEAN = 0.3, 0.5, 0.35, (2, 7), 2.5
+_ROOT_SHIFT, _PLATE_LENGTH, _HALF_WIDTH, _HALF_WIDTH_SPREAD = 0.6, (6.0, 20.0), 0.55, 0.3
+_PLATE_APART, _TAPER = (1.3, 3.2), 0.55
+# Part of the austenite's bend that plates keep.
+_PLATE_BEND = 0.2
+
 
 class Plate(NamedTuple):
     """A Widmanstaetten plate cut by the surface: a wedge."""
@@ -63,8 +95,8 @@ def make_ferrite(
     everywhere = np.zeros(shape, dtype=np.int32)
     owner, time = grow(canvas.bent_x, canvas.bent_y, everywhere, nuclei)
     # The transformation front is not a smooth arc: ledges and pinning make it wavy.
-    time += 0.55 * s * smooth_field(rng, shape, canvas.step, 2.2 * s)
-    time += 0.10 * s * smooth_field(rng, shape, canvas.step, 0.5 * s)
+    time += _FRONT[0] * s * smooth_field(rng, shape, canvas.step, _FRONT[1] * s)
+    time += _FRONT_FINE[0] * s * smooth_field(rng, shape, canvas.step, _FRONT_FINE[1] * s)
 
     grain = np.full(shape, -1, dtype=np.int32)
     kinds = [ALLOTRIOMORPH] * len(nuclei.delay)
@@ -83,16 +115,17 @@ def make_ferrite(
             hit = _wedge(canvas, plate)
             hit = hit[free.ravel()[hit] & (austenite.domain.ravel()[hit] == plate.domain)]
             hit = hit[grain.ravel()[hit] < 0]
-            if len(hit) * canvas.step**2 < 0.3 * s**2 or stamped + len(hit) > wanted:
+            is_small = len(hit) * canvas.step**2 < _PLATE_AREA * s**2
+            if is_small or stamped + len(hit) > wanted:
                 continue
             grain.ravel()[hit] = len(kinds)
             kinds.append(WIDMANSTAETTEN)
-            near = multiply(scatter(rng, 1, 0.5), orientation[plate.grain])
+            near = multiply(scatter(rng, 1, _PLATE_SCATTER), orientation[plate.grain])
             orientations.append(near)
             plates.append(plate)
             stamped += len(hit)
-        budget = stamped + 0.012 * wanted
-        edge = smooth_field(rng, shape, canvas.step, 0.6 * s)
+        budget = stamped + _SMALL_SHARE * wanted
+        edge = smooth_field(rng, shape, canvas.step, _SMALL_EDGE[1] * s)
         remote = np.flatnonzero((time > front).ravel())
         for at in rng.permutation(remote)[:1000]:
             if stamped >= budget:
@@ -104,7 +137,8 @@ def make_ferrite(
             grain.ravel()[hit] = len(kinds)
             kinds.append(SMALL_GRAIN)
             domain = austenite.domain.ravel()[hit[:1]]
-            related = rng.integers(24, size=1) if rng.random() < 0.6 else np.array([-1])
+            is_related = rng.random() < _SMALL_RELATED
+            related = rng.integers(24, size=1) if is_related else np.array([-1])
             orientations.append(_orientations(rng, austenite, domain, related))
             stamped += len(hit)
     missing = wanted - int((grain >= 0).sum())
@@ -122,7 +156,7 @@ def _nuclei(
     """Nuclei on corners and faces of the austenite grains, and a few inside."""
     s = canvas.scale
     width, height = canvas.size
-    h, margin = 0.4 * s, 12.0 * s
+    h, margin = _MESH * s, _MARGIN * s
     x, y = np.meshgrid(
         np.arange(-margin, width + margin, h), np.arange(-margin, height + margin, h)
     )
@@ -139,41 +173,43 @@ def _nuclei(
     for k in order:
         if not taken[k]:
             sites.append(k)
-            taken[tree.query_ball_point(points[k], rng.uniform(3.5, 7.5) * s)] = True
+            taken[tree.query_ball_point(points[k], rng.uniform(*_APART) * s)] = True
     chosen = np.array(sites, dtype=np.intp)
     metric = np.empty((len(chosen), 3, 3))
     for i, k in enumerate(chosen):
-        around = points[tree.query_ball_point(points[k], 1.6 * s)]
+        around = points[tree.query_ball_point(points[k], _NEAR * s)]
         tangent, aspect = np.array([1.0, 0.0]), 1.0
         if len(around) > 2:
             values, vectors = np.linalg.eigh(np.cov(around.T))
             tangent = vectors[:, 1]
             # Growth along the boundary is faster; at a corner there is no single boundary.
-            aspect = 1 + 0.7 * (values[1] - values[0]) / values.sum()
-        rate = rng.lognormal(0.0, 0.18)
+            aspect = 1 + _ALONG_BOUNDARY * (values[1] - values[0]) / values.sum()
+        rate = rng.lognormal(0.0, _RATE_SPREAD)
         along = np.array([*tangent, 0.0])
         across = np.array([-tangent[1], tangent[0], 0.0])
         metric[i] = np.outer(along, along) / aspect**2 + np.outer(across, across)
         metric[i, 2, 2] = 1 / aspect**2
         metric[i] /= rate**2
-    delay = s * (rng.exponential(1.4, len(chosen)) + np.where(is_corner[chosen], 0.0, 0.8))
+    later = np.where(is_corner[chosen], 0.0, _FACE_DELAY)
+    delay = s * (rng.exponential(_DELAY, len(chosen)) + later)
     row, column = on_face[chosen].T
     side = rng.integers(4, size=len(chosen))
     parent = np.stack(corners)[side, row, column]
     place = points[chosen]
 
-    inner = max(1, int(0.25 * len(chosen)), round(width * height / (15 * s) ** 2))
+    by_area = round(width * height / (_INSIDE_APART * s) ** 2)
+    inner = max(1, int(_INSIDE_SHARE * len(chosen)), by_area)
     place = np.concatenate([place, rng.uniform((-margin, -margin), (width, height), (inner, 2))])
     metric = np.concatenate([metric, np.broadcast_to(np.eye(3), (inner, 3, 3))])
-    delay = np.concatenate([delay, s * rng.uniform(2.0, 8.0, inner)])
+    delay = np.concatenate([delay, s * rng.uniform(*_INSIDE_DELAY, inner)])
     column = np.clip(((place[-inner:, 0] + margin) / h).astype(int), 0, x.shape[1] - 1)
     row = np.clip(((place[-inner:, 1] + margin) / h).astype(int), 0, x.shape[0] - 1)
     parent = np.concatenate([parent, grains[row, column]]).astype(np.int32)
     n = len(place)
-    depth = 1.5 * s * rng.normal(size=n)
+    depth = _DEPTH * s * rng.normal(size=n)
     position = np.concatenate([place, depth[:, None]], axis=1)
     # Most allotriomorphs keep the orientation relationship with one of the grains they touch.
-    variant = np.where(rng.random(n) < 0.75, rng.integers(24, size=n), -1).astype(np.int32)
+    variant = np.where(rng.random(n) < _RELATED, rng.integers(24, size=n), -1).astype(np.int32)
     return Nuclei(position, metric, delay, np.zeros(n, dtype=np.int32)), parent, variant
 
 
@@ -183,7 +219,7 @@ def _orientations(
     """Kurdjumov-Sachs with a few degrees of scatter, or any orientation for variant -1."""
     n = len(parent)
     related = multiply(KS_VARIANTS[variant], austenite.orientation[parent])
-    related = multiply(scatter(rng, n, 1.6), related)
+    related = multiply(scatter(rng, n, _RELATED_SCATTER), related)
     return np.where((variant >= 0)[:, None], related, uniform(rng, n))
 
 
@@ -204,27 +240,27 @@ def _plates(
     for k in rng.permutation(np.flatnonzero((variant >= 0) & inside)):
         turn = to_matrix(austenite.orientation[parent[k]]).T
         normal = turn @ PACKET_PLANES[variant[k] // 6]
-        if np.hypot(*normal[:2]) < 0.35:
+        if np.hypot(*normal[:2]) < _FLATTEST:
             continue  # a plate nearly parallel to the surface shows no wedge
         direction = np.array([-normal[1], normal[0]]) / np.hypot(*normal[:2])
         direction *= rng.choice([-1.0, 1.0])
         across = np.array([-direction[1], direction[0]])
         place = nuclei.position[k, :2].copy()
-        for _ in range(int(rng.integers(2, 7))):
-            tilt = np.deg2rad(rng.normal(0.0, 2.5))
+        for _ in range(int(rng.integers(*_COLONY))):
+            tilt = np.deg2rad(rng.normal(0.0, _LEAN))
             leaning = np.cos(tilt) * direction + np.sin(tilt) * across
             found.append(
                 Plate(
-                    place + direction * rng.normal(0.0, 0.6 * s),
+                    place + direction * rng.normal(0.0, _ROOT_SHIFT * s),
                     leaning,
-                    float(s * rng.uniform(6.0, 20.0)),
-                    float(s**0.5 * rng.lognormal(np.log(0.55), 0.3)),
+                    float(s * rng.uniform(*_PLATE_LENGTH)),
+                    float(s**0.5 * rng.lognormal(np.log(_HALF_WIDTH), _HALF_WIDTH_SPREAD)),
                     int(parent[k]),
                     int(k),
                     normal,
                 )
             )
-            place = place + across * s * rng.uniform(1.3, 3.2)
+            place = place + across * s * rng.uniform(*_PLATE_APART)
     return found
 
 
@@ -254,13 +290,14 @@ def _starts_on_ferrite(canvas: Canvas, plate: Plate, free: NDArray[np.bool_]) ->
 
 def _wedge(canvas: Canvas, plate: Plate) -> NDArray[np.intp]:
     window = _window(canvas, plate.root, plate.length + plate.half_width)
-    # Half of the bend keeps plates nearly straight, but not ruled with a ruler.
-    dx = 0.8 * canvas.x[window] + 0.2 * canvas.bent_x[window] - plate.root[0]
-    dy = 0.8 * canvas.y[window] + 0.2 * canvas.bent_y[window] - plate.root[1]
+    # A part of the bend keeps plates nearly straight, but not ruled with a ruler.
+    straight = 1 - _PLATE_BEND
+    dx = straight * canvas.x[window] + _PLATE_BEND * canvas.bent_x[window] - plate.root[0]
+    dy = straight * canvas.y[window] + _PLATE_BEND * canvas.bent_y[window] - plate.root[1]
     along = dx * plate.direction[0] + dy * plate.direction[1]
     across = -dx * plate.direction[1] + dy * plate.direction[0]
     inside = (along > 0) & (along < plate.length)
-    taper = np.clip(1 - along / plate.length, 0.0, 1.0) ** 0.55
+    taper = np.clip(1 - along / plate.length, 0.0, 1.0) ** _TAPER
     return _flat(canvas, window, inside & (np.abs(across) < plate.half_width * taper))
 
 
@@ -269,10 +306,10 @@ def _blob(
 ) -> NDArray[np.intp]:
     s = canvas.scale
     at = np.array([canvas.x.ravel()[centre], canvas.y.ravel()[centre]])
-    radius = s * rng.lognormal(np.log(0.75), 0.35)
-    aspect, turn = rng.uniform(1.0, 2.0), rng.uniform(0.0, np.pi)
+    radius = s * rng.lognormal(np.log(_SMALL_RADIUS), _SMALL_RADIUS_SPREAD)
+    aspect, turn = rng.uniform(1.0, _SMALL_ASPECT), rng.uniform(0.0, np.pi)
     window = _window(canvas, at, radius * 2.5)
     dx, dy = canvas.x[window] - at[0], canvas.y[window] - at[1]
     u = (dx * np.cos(turn) + dy * np.sin(turn)) / (radius * aspect**0.5)
     v = (dy * np.cos(turn) - dx * np.sin(turn)) / (radius / aspect**0.5)
-    return _flat(canvas, window, np.hypot(u, v) < 1 + 0.22 * edge[window])
+    return _flat(canvas, window, np.hypot(u, v) < 1 + _SMALL_EDGE[0] * edge[window])

@@ -24,6 +24,37 @@ from ._rotations import (
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
+# Lengths in um for austenite grains of 25 um, some with the power of `Canvas.scale` that they grow
+# with: finer austenite makes smaller packets, laths hardly change. Angles are standard deviations
+# in degrees. No source is recorded for any of these figures: taken as chosen by eye. What they
+# give together, KAM and scatter about Kurdjumov-Sachs, `tests/samples/test_dual_phase.py` holds.
+
+# Blocks: thickness, width; spread of both (logarithm).
+_BLOCK_THICKNESS, _BLOCK_WIDTH = (0.55, 0.15), (4.0, 0.6)
+_THICKNESS_SPREAD, _WIDTH_SPREAD = 0.35, 0.2
+# How far from its domain a block can still show.
+_BLOCK_MARGIN = 1.0
+# Distance of packets; how even the six variants of a packet are (1: any mixture alike).
+_PACKET, _TASTE = 9.0, 1.0
+# Scatter of the strained parent, of blocks, and of habit planes.
+_PARENT_SCATTER, _BLOCK_SCATTER, _HABIT_SCATTER = 1.0, 0.7, 3.5
+# Coarse auto-tempered laths: part of the blocks, thickness and width to others, growth time.
+_COARSE_SHARE, _COARSE_THICKNESS, _COARSE_WIDTH, _COARSE_DELAY = 0.009, 1.25, 0.7, 9.0
+_DELAY = 0.5
+# Blocks beside a plate: reach, part that takes its orientation, scatter.
+_PLATE_REACH, _PLATE_SHARE, _PLATE_SCATTER = 1.2, 0.5, 1.3
+# Laths: thickness, width, spread of both (logarithm), tilt of their planes (radians).
+_LATH_THICKNESS, _LATH_WIDTH = 0.24, (2.2, 0.4)
+_LATH_THICKNESS_SPREAD, _LATH_WIDTH_SPREAD, _LATH_TILT = 0.35, 0.25, 0.04
+# How many times as fast, and before all others, a coarse lath grows.
+_HEAD_START = 6.0
+# Bends of lath boundaries: length and amplitude; both grow with the root of the scale.
+_BENDS = ((1.2, 0.12), (0.35, 0.035))
+# Rotation of laths in their block: gamma distribution over blocks (shape, scale); in coarse ones.
+_LATH_TURN, _COARSE_TURN = (4.0, 0.19), 0.05
+# Spread of the pattern quality of laths, in coarse blocks and in others.
+_COARSE_FADING, _FADING = 0.01, 0.075
+
 
 class Martensite(NamedTuple):
     """Where the martensite is."""
@@ -102,17 +133,17 @@ def make_martensite(
     blocks = _Blocks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     laths, block_of_lath = _laths(rng, canvas, blocks)
     x, y = canvas.x, canvas.y
-    for length, size in ((1.2, 0.12), (0.35, 0.035)):
+    for length, size in _BENDS:
         x = x + size * s**0.5 * smooth_field(rng, shape, canvas.step, length * s**0.5)
         y = y + size * s**0.5 * smooth_field(rng, shape, canvas.step, length * s**0.5)
     lath, _ = grow(x, y, domain, laths)
     block = np.where(lath >= 0, block_of_lath[lath], np.int32(-1)).astype(np.int32)
     # Laths of a block differ by up to a few degrees, in some blocks more than in others.
-    spread = np.where(blocks.is_coarse, 0.05, rng.gamma(4.0, 0.19, len(blocks.delay)))
+    spread = np.where(blocks.is_coarse, _COARSE_TURN, rng.gamma(*_LATH_TURN, len(blocks.delay)))
     rotation = spread[block_of_lath][:, None] * rng.normal(size=(len(block_of_lath), 3))
     turn = np.where((lath >= 0)[..., None], rotation[lath], 0.0)
     # Each lath holds its own number of dislocations.
-    fade = np.where(blocks.is_coarse, 0.01, 0.075)[block_of_lath]
+    fade = np.where(blocks.is_coarse, _COARSE_FADING, _FADING)[block_of_lath]
     fading = np.where(lath >= 0, (fade * rng.normal(size=len(fade)))[lath], 0.0)
     return Martensite(
         block, blocks.orientation, blocks.variant, blocks.packet, blocks.is_coarse, turn, fading
@@ -128,7 +159,8 @@ def _blocks(
     first_packet: int,
 ) -> _Blocks:
     s = canvas.scale
-    thickness, width = 0.55 * s**0.15, 4.0 * s**0.6
+    thickness = _BLOCK_THICKNESS[0] * s ** _BLOCK_THICKNESS[1]
+    width = _BLOCK_WIDTH[0] * s ** _BLOCK_WIDTH[1]
     x, y = canvas.x.ravel()[pixels], canvas.y.ravel()[pixels]
     low = np.array([x.min() - width, y.min() - width, -width])
     high = np.array([x.max() + width, y.max() + width, width])
@@ -137,32 +169,32 @@ def _blocks(
     position = rng.uniform(low, high, (n, 3))
     # Blocks far from every pixel of the domain cannot show.
     outline = cKDTree(np.stack([x, y], axis=1)[:: max(1, len(x) // 4000)])
-    position = position[outline.query(position[:, :2])[0] < width + 1.0]
+    position = position[outline.query(position[:, :2])[0] < width + _BLOCK_MARGIN]
     n = len(position)
 
-    centres = scattered_points(rng, low, high, 9.0 * s)
+    centres = scattered_points(rng, low, high, _PACKET * s)
     packet = cKDTree(centres).query(position)[1].astype(np.int32)
     plane = rng.integers(4, size=len(centres))
     # In a packet a few of the six variants dominate.
-    taste = rng.dirichlet(np.full(6, 1.0), size=len(centres))
+    taste = rng.dirichlet(np.full(6, _TASTE), size=len(centres))
     pick = (rng.random((n, 1)) > np.cumsum(taste[packet], axis=1)[:, :5]).sum(axis=1)
     variant = (6 * plane[packet] + pick).astype(np.int32)
     # The parent deforms as it transforms: its orientation differs a little between packets.
-    strained = multiply(scatter(rng, len(centres), 1.0), austenite.orientation[parent])
+    strained = multiply(scatter(rng, len(centres), _PARENT_SCATTER), austenite.orientation[parent])
     orientation = multiply(KS_VARIANTS[variant], strained[packet])
-    orientation = multiply(scatter(rng, n, 0.7), orientation)
+    orientation = multiply(scatter(rng, n, _BLOCK_SCATTER), orientation)
     normal = np.einsum("nji,nj->ni", to_matrix(strained[packet]), PACKET_PLANES[plane[packet]])
-    normal = np.einsum("nij,nj->ni", to_matrix(scatter(rng, n, 3.5)), normal)
+    normal = np.einsum("nij,nj->ni", to_matrix(scatter(rng, n, _HABIT_SCATTER)), normal)
 
-    is_coarse = rng.random(n) < 0.009
+    is_coarse = rng.random(n) < _COARSE_SHARE
     # Coarse: a lens of about 1.4 um x 5 um; else growth rates.
-    unit = np.where(is_coarse, 1.25, 1.0) * rng.lognormal(0.0, 0.35, n)
+    unit = np.where(is_coarse, _COARSE_THICKNESS, 1.0) * rng.lognormal(0.0, _THICKNESS_SPREAD, n)
     return _Blocks(
         position,
         normal,
         thickness * unit,
-        width * np.where(is_coarse, 0.7, rng.lognormal(0.0, 0.2, n)),
-        np.where(is_coarse, 9.0, rng.uniform(0.0, 0.5, n)),
+        width * np.where(is_coarse, _COARSE_WIDTH, rng.lognormal(0.0, _WIDTH_SPREAD, n)),
+        np.where(is_coarse, _COARSE_DELAY, rng.uniform(0.0, _DELAY, n)),
         np.full(n, parent, dtype=np.int32),
         orientation,
         variant + np.int32(1),
@@ -183,15 +215,15 @@ def _follow_plate(
     offset = blocks.position[:, :2] - plate.root
     along = offset @ plate.direction
     across = np.abs(offset @ np.array([-plate.direction[1], plate.direction[0]]))
-    beside = (along > 0) & (along < plate.length) & (across < 1.2 * canvas.scale**0.5)
-    beside &= rng.random(len(along)) < 0.5
+    beside = (along > 0) & (along < plate.length) & (across < _PLATE_REACH * canvas.scale**0.5)
+    beside &= rng.random(len(along)) < _PLATE_SHARE
     n = int(beside.sum())
     if n == 0:
         return blocks
     # Which variant that is: the one whose ideal orientation lies nearest.
     ideal = multiply(KS_VARIANTS, austenite.orientation[plate.domain])
     closeness = np.abs((multiply(ideal, conjugate(orientation)))[:, 0])
-    blocks.orientation[beside] = multiply(scatter(rng, n, 1.3), orientation)
+    blocks.orientation[beside] = multiply(scatter(rng, n, _PLATE_SCATTER), orientation)
     blocks.normal[beside] = plate.normal
     blocks.variant[beside] = closeness.argmax() + 1
     blocks.packet[beside] = blocks.packet.max() + 1
@@ -201,7 +233,7 @@ def _follow_plate(
 def _laths(rng: np.random.Generator, canvas: Canvas, blocks: _Blocks) -> tuple[Nuclei, Ints]:
     """Laths: the discs that blocks are made of, and the block of each."""
     s = canvas.scale
-    thickness, width = 0.24, 2.2 * s**0.4
+    thickness, width = _LATH_THICKNESS, _LATH_WIDTH[0] * s ** _LATH_WIDTH[1]
     places, domains = [], []
     ends = np.append(np.flatnonzero(np.diff(blocks.domain)) + 1, len(blocks.domain))
     for begin, end in zip(np.append(0, ends[:-1]), ends, strict=True):
@@ -220,24 +252,23 @@ def _laths(rng: np.random.Generator, canvas: Canvas, blocks: _Blocks) -> tuple[N
         position, domain, Nuclei(blocks.position, metric, blocks.delay, blocks.domain)
     )
     n = len(position)
-    size = thickness * rng.lognormal(0.0, 0.35, n)
-    extent = width * rng.lognormal(0.0, 0.25, n)
-    normal = blocks.normal[owner] + 0.04 * rng.normal(size=(n, 3))
+    size = thickness * rng.lognormal(0.0, _LATH_THICKNESS_SPREAD, n)
+    extent = width * rng.lognormal(0.0, _LATH_WIDTH_SPREAD, n)
+    normal = blocks.normal[owner] + _LATH_TILT * rng.normal(size=(n, 3))
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    delay = rng.uniform(0.0, 0.5, n)
+    delay = rng.uniform(0.0, _DELAY, n)
     # A coarse lath is one lath, complete before the others start: they meet a convex lens, of
     # the half-axes `thickness` and `width` of its block.
     coarse = np.flatnonzero(blocks.is_coarse)
     thin = np.flatnonzero(~blocks.is_coarse[owner])
-    head_start = 6.0
     nuclei = Nuclei(
         np.concatenate([position[thin], blocks.position[coarse]]),
         ellipsoids(
             np.concatenate([normal[thin], blocks.normal[coarse]]),
-            np.concatenate([size[thin], blocks.thickness[coarse] / head_start]),
-            np.concatenate([extent[thin], blocks.width[coarse] / head_start]),
+            np.concatenate([size[thin], blocks.thickness[coarse] / _HEAD_START]),
+            np.concatenate([extent[thin], blocks.width[coarse] / _HEAD_START]),
         ),
-        np.concatenate([delay[thin], np.full(len(coarse), -head_start)]),
+        np.concatenate([delay[thin], np.full(len(coarse), -_HEAD_START)]),
         np.concatenate([domain[thin], blocks.domain[coarse]]),
     )
     return nuclei, np.concatenate([owner[thin], coarse]).astype(np.int32)

@@ -25,6 +25,26 @@ FERRITE, MARTENSITE = 1, 2
 VARIANTS: dict[str, float] = {"T1": 0.43, "T2": 0.58, "T3": 0.66}
 """Martensite fractions of the three steels of hal-03450484, held at rising temperature."""
 
+# Austenite grains in um where the map is large enough, the size that all lengths are set for; on a
+# small map the least in um, and the part of the map's side that a grain takes.
+_GRAIN_SIZE, _SMALLEST_GRAIN, _GRAIN_IN_MAP = 25.0, 4.0, 0.8
+# Part of the ferrite that is plates, for the fractions of `VARIANTS`; assumed.
+_PLATE_SHARES = (0.01, 0.06, 0.14)
+
+# Pattern quality and lattice strain; as for `_measure`, tests hold what they give together. Mean
+# and spread of ferrite; what small grains and plates have less; part of the grains that is worse,
+# and by how much.
+_FERRITE_QUALITY, _SMALL_GRAIN_LOSS, _PLATE_LOSS = (0.88, 0.030), 0.13, 0.06
+_BAD_FERRITE, _BAD_FERRITE_LOSS = 0.06, (0.05, 0.16)
+# Martensite: mean and spread of blocks, spread between packets, part that is worse, by how much.
+_MARTENSITE_QUALITY, _PACKET_SPREAD = (0.60, 0.036), 0.022
+_LATE_BLOCKS, _LATE_LOSS = 0.15, (0.03, 0.15)
+_COARSE_QUALITY, _COARSE_STRAIN = (0.80, 0.04), 0.30
+# Shape of the gamma distributions of the strain, mean 1: the larger, the more alike crystals are.
+_FERRITE_STRAIN, _MARTENSITE_STRAIN = 6.0, 8.0
+# Contrast by channelling: of sum(beam^4), whose mean over all directions is 0.6.
+_CHANNELLING = 0.10
+
 
 class DualPhaseSample(NamedTuple):
     """A synthetic map and what it was made of; ``scan, truth, *_ = dual_phase_steel()``.
@@ -123,11 +143,12 @@ def dual_phase_steel(
     seed = checked_seed(seed)
     if austenite_grain_size is None:
         extent = float(np.sqrt(rows * columns)) * step
-        size = float(np.clip(0.8 * extent, max(4.0, 10 * step), max(25.0, 10 * step)))
+        low, high = max(_SMALLEST_GRAIN, 10 * step), max(_GRAIN_SIZE, 10 * step)
+        size = float(np.clip(_GRAIN_IN_MAP * extent, low, high))
     else:
         size = in_range("austenite_grain_size", austenite_grain_size, 4 * step, 1e6)
     if widmanstaetten_share is None:
-        share = float(np.interp(fraction, [0.43, 0.58, 0.66], [0.01, 0.06, 0.14]))
+        share = float(np.interp(fraction, list(VARIANTS.values()), _PLATE_SHARES))
     else:
         share = in_range("widmanstaetten_share", widmanstaetten_share, 0.0, 1.0)
 
@@ -198,21 +219,24 @@ def _crystal_state(
     """Pattern quality and lattice strain of each ferrite grain and martensite block."""
     n, m = len(kind), len(is_coarse)
     quality, strain = np.empty(n + m), np.empty(n + m)
-    quality[:n] = rng.normal(0.88, 0.030, n) - np.where(kind == SMALL_GRAIN, 0.13, 0.0)
-    quality[:n] -= np.where(kind == WIDMANSTAETTEN, 0.06, 0.0)
+    quality[:n] = rng.normal(*_FERRITE_QUALITY, n)
+    quality[:n] -= np.where(kind == SMALL_GRAIN, _SMALL_GRAIN_LOSS, 0.0)
+    quality[:n] -= np.where(kind == WIDMANSTAETTEN, _PLATE_LOSS, 0.0)
     # A few ferrite grains are strained or badly polished.
-    quality[:n] -= np.where(rng.random(n) < 0.06, rng.uniform(0.05, 0.16, n), 0.0)
-    strain[:n] = rng.gamma(6.0, 1 / 6.0, n)
-    family = rng.normal(0.0, 0.022, int(packet.max(initial=-1)) + 1)
-    quality[n:] = rng.normal(0.60, 0.036, m) + family[packet]
+    is_bad = rng.random(n) < _BAD_FERRITE
+    quality[:n] -= np.where(is_bad, rng.uniform(*_BAD_FERRITE_LOSS, n), 0.0)
+    strain[:n] = rng.gamma(_FERRITE_STRAIN, 1 / _FERRITE_STRAIN, n)
+    family = rng.normal(0.0, _PACKET_SPREAD, int(packet.max(initial=-1)) + 1)
+    quality[n:] = rng.normal(*_MARTENSITE_QUALITY, m) + family[packet]
     # The last blocks to form are the most strained.
-    quality[n:] -= np.where(rng.random(m) < 0.15, rng.uniform(0.03, 0.15, m), 0.0)
-    strain[n:] = rng.gamma(8.0, 1 / 8.0, m)
-    quality[n:] = np.where(is_coarse, rng.normal(0.80, 0.04, m), quality[n:])
-    strain[n:] = np.where(is_coarse, 0.30, strain[n:])
+    is_late = rng.random(m) < _LATE_BLOCKS
+    quality[n:] -= np.where(is_late, rng.uniform(*_LATE_LOSS, m), 0.0)
+    strain[n:] = rng.gamma(_MARTENSITE_STRAIN, 1 / _MARTENSITE_STRAIN, m)
+    quality[n:] = np.where(is_coarse, rng.normal(*_COARSE_QUALITY, m), quality[n:])
+    strain[n:] = np.where(is_coarse, _COARSE_STRAIN, strain[n:])
     # Channelling: pattern contrast depends on the direction of the beam in the crystal.
     beam = to_matrix(orientation)[:, :, 2]
-    quality += 0.10 * ((beam**4).sum(axis=1) - 0.6)
+    quality += _CHANNELLING * ((beam**4).sum(axis=1) - 0.6)
     return quality, strain
 
 
