@@ -16,8 +16,8 @@ HOUSE = House(PACKAGE)
 
 GUI = {"napari", "qtpy", "PyQt5", "PyQt6", "PySide6", "vispy", "superqt", "magicgui"}
 
-GROUND = {"_parallel", "_quaternion_kernels", "_quaternions", "camera", "errors", "materials",
-          "options", "scan"}  # fmt: skip
+GROUND = {"_palette", "_parallel", "_quaternion_kernels", "_quaternions", "camera", "errors",
+          "materials", "options", "scan"}  # fmt: skip
 UP_TO_IO = GROUND | {"io"}
 UP_TO_MAPS = UP_TO_IO | {"maps"}
 JOB = UP_TO_MAPS | {"learning"}
@@ -27,6 +27,7 @@ HOUSE_ROWS = {
     "errors": set(),
     "materials": set(),
     "options": {"errors"},
+    "_palette": set(),
     "_parallel": {"errors"},
     "_quaternions": {"_quaternion_kernels"},
     "_quaternion_kernels": set(),

@@ -117,6 +117,18 @@ def test_events_previews_and_cancel(steel, quick):
     assert [e.kind for e in training.events] == ["start", "epoch", "epoch"]
 
 
+def test_the_old_spelling_of_colors_is_taken_with_a_word(steel, quick):
+    with pytest.warns(DeprecationWarning, match="colors"):
+        training = Segmenter.training(
+            [(steel.scan, steel.truth)], ("BS",), colours=("#111111", "#eeeeee"), **quick
+        )
+    for event in training:
+        if event.kind == "epoch":
+            training.close()
+            break
+    assert training.segmenter.classes.colors == ("#111111", "#eeeeee")
+
+
 def test_closed_before_the_first_epoch_gives_no_model(steel, quick):
     training = Segmenter.training([(steel.scan, steel.truth)], ("BS",), **quick)
     next(training)

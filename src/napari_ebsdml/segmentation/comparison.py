@@ -78,7 +78,7 @@ def compare(
     channels: Sequence[str] | None = None,
     *,
     classes: Mapping[int, str] | Sequence[str] | None = None,
-    colours: Mapping[int, str] | Sequence[str] | None = None,
+    colors: Mapping[int, str] | Sequence[str] | None = None,
     settings: TrainingSettings | None = None,
     model: Segmenter | None = None,
     prediction: SegmentationResult | None = None,
@@ -97,7 +97,7 @@ def compare(
     channels
         Default: those of `model`, without a model `default_channels`. The grain threshold takes
         the one of them that is right most often on the training pixels.
-    classes, colours, settings
+    classes, colors, settings
         As for `Segmenter.train`; a model's own settings count where there is one.
     model
         U-Net to compare with.
@@ -123,7 +123,7 @@ def compare(
         When the scan lacks a channel of the model.
     """
     pairs = check_items(items)
-    found = Classes.marked(pairs, classes, colours) if model is None else model.classes
+    found = Classes.marked(pairs, classes, colors) if model is None else model.classes
     chosen = _settings(settings, model)
     wanted = model.channels if model is not None else channel_names(
         channels if channels is not None else default_channels(pairs[0][0])

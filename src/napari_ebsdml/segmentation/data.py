@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from napari_ebsdml._palette import CLASS_COLORS
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.segmentation.augment import (
     TURNS,
@@ -26,8 +27,6 @@ from napari_ebsdml.segmentation.settings import TrainingSettings
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
 
-COLOURS = ("#d62728", "#1f77b4", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#e377c2", "#17becf")
-
 
 @dataclass(frozen=True)
 class Classes:
@@ -37,13 +36,13 @@ class Classes:
     ----------
     values
         Value of each class in label images, ascending, from 1.
-    names, colours
-        Of each class; colours as ``"#rrggbb"``.
+    names, colors
+        Of each class; colors as ``"#rrggbb"``.
     """
 
     values: tuple[int, ...]
     names: tuple[str, ...]
-    colours: tuple[str, ...]
+    colors: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.values)
@@ -53,14 +52,14 @@ class Classes:
         cls,
         present: Sequence[int],
         names: Mapping[int, str] | Sequence[str] | None = None,
-        colours: Mapping[int, str] | Sequence[str] | None = None,
+        colors: Mapping[int, str] | Sequence[str] | None = None,
     ) -> Classes:
-        """Classes of label values, with names and colours where given.
+        """Classes of label values, with names and colors where given.
 
         Raises
         ------
         InputError
-            When there are fewer than two classes, or names or colours do not fit them.
+            When there are fewer than two classes, or names or colors do not fit them.
         """
         values = tuple(sorted(int(v) for v in present))
         if len(values) < 2:
@@ -83,7 +82,7 @@ class Classes:
         return cls(
             values,
             given("names", names, lambda i, v: f"class {v}"),
-            given("colours", colours, lambda i, v: COLOURS[i % len(COLOURS)]),
+            given("colors", colors, lambda i, v: CLASS_COLORS[i % len(CLASS_COLORS)]),
         )
 
     @classmethod
@@ -91,11 +90,11 @@ class Classes:
         cls,
         pairs: Sequence[tuple[Scan, NDArray[np.integer]]],
         names: Mapping[int, str] | Sequence[str] | None = None,
-        colours: Mapping[int, str] | Sequence[str] | None = None,
+        colors: Mapping[int, str] | Sequence[str] | None = None,
     ) -> Classes:
         """Classes that are marked in label images; see `of`."""
         present = set[int]().union(*(np.unique(labels[labels > 0]).tolist() for _, labels in pairs))
-        return cls.of(sorted(present), names, colours)
+        return cls.of(sorted(present), names, colors)
 
     def index(self, labels: NDArray[np.integer]) -> NDArray[np.int8]:
         """Class index of each label value, -1 for 0.

@@ -54,7 +54,7 @@ class SegmentationResult:
     probability : (rows, columns, classes) float32
         Calibrated on held-out blocks where there were any; NaN where left out.
     classes
-        Values, names and colours, in the order of `probability`.
+        Values, names and colors, in the order of `probability`.
     warnings
         Sentences on how the scan differs from the training data.
     """

@@ -64,13 +64,13 @@ class Plan:
         items: Any,
         channels: Sequence[str] | None,
         names: Mapping[int, str] | Sequence[str] | None,
-        colours: Mapping[int, str] | Sequence[str] | None,
+        colors: Mapping[int, str] | Sequence[str] | None,
         settings: TrainingSettings,
         device: torch.device,
     ) -> Plan:
         """Plan of a new model; see `Segmenter.training`."""
         pairs = check_items(items)
-        classes = Classes.marked(pairs, names, colours)
+        classes = Classes.marked(pairs, names, colors)
         wanted = channel_names(channels if channels is not None else default_channels(pairs[0][0]))
         return cls(pairs, wanted, classes, settings, device)
 

@@ -74,7 +74,7 @@ class Segmenter(TrainedModel):
         channels: Sequence[str] | None = None,
         *,
         classes: Mapping[int, str] | Sequence[str] | None = None,
-        colours: Mapping[int, str] | Sequence[str] | None = None,
+        colors: Mapping[int, str] | Sequence[str] | None = None,
         settings: TrainingSettings | None = None,
         device: str = "auto",
         n_threads: int | None = None,
@@ -90,7 +90,7 @@ class Segmenter(TrainedModel):
         channels
             Names of input channels, see `compute_channels`. Default: `default_channels` of the
             first scan.
-        classes, colours
+        classes, colors
             Name and ``"#rrggbb"`` of each label value.
         settings
             Default: `TrainingSettings`.
@@ -116,7 +116,7 @@ class Segmenter(TrainedModel):
             When a scan lacks a channel.
         """
         training = cls.training(
-            items, channels, classes=classes, colours=colours, settings=settings, device=device,
+            items, channels, classes=classes, colors=colors, settings=settings, device=device,
             n_threads=n_threads, **changes,
         )  # fmt: skip
         return run(training, on_event)
@@ -128,7 +128,7 @@ class Segmenter(TrainedModel):
         channels: Sequence[str] | None = None,
         *,
         classes: Mapping[int, str] | Sequence[str] | None = None,
-        colours: Mapping[int, str] | Sequence[str] | None = None,
+        colors: Mapping[int, str] | Sequence[str] | None = None,
         settings: TrainingSettings | None = None,
         device: str = "auto",
         n_threads: int | None = None,
@@ -143,7 +143,7 @@ class Segmenter(TrainedModel):
         preview
             Scan to predict after the first and every `preview_every`-th epoch; the result is
             the event's ``preview``.
-        items, channels, classes, colours, settings, device, n_threads, **changes
+        items, channels, classes, colors, settings, device, n_threads, **changes
             See `train`.
 
         Returns
@@ -156,8 +156,11 @@ class Segmenter(TrainedModel):
         InputError, MissingDataError
             See `train`; the labels are checked at once, channels when the iteration begins.
         """
+        if "colours" in changes:
+            warnings.warn("colours is spelled colors now.", DeprecationWarning, stacklevel=2)
+            colors = changes.pop("colours")
         plan = Plan.new(
-            items, channels, classes, colours, settings_from(settings, changes), pick_device(device)
+            items, channels, classes, colors, settings_from(settings, changes), pick_device(device)
         )
         return Training(plan, cls, n_threads, preview, preview_every)
 
@@ -314,7 +317,7 @@ class Segmenter(TrainedModel):
             metrics=self.metrics,
             extra={
                 "channels": list(self.channels), "values": list(self.classes.values),
-                "colours": list(self.classes.colours), "temperature": self.temperature,
+                "colours": list(self.classes.colors), "temperature": self.temperature,
                 "phases": list(self.phases),
             },
         )  # fmt: skip
@@ -341,7 +344,7 @@ class Segmenter(TrainedModel):
             phases = tuple(extra["phases"])
             settings = UNetSettings(**card.settings)
             network = UNet(len(normaliser.planes), len(classes), settings)
-            if not len(classes.values) == len(classes.names) == len(classes.colours):
+            if not len(classes.values) == len(classes.names) == len(classes.colors):
                 raise ValueError("classes, values and colours differ in number")
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{path}: the model card is incomplete or wrong ({error}).") from None

@@ -35,7 +35,7 @@ def train_in_dock(state: Any, qtbot: Any, more: bool = False, stop_after: int = 
             training = state.segmenter.more_training(pairs, **settings)
         else:
             training = Segmenter.training(
-                pairs, state.channels, classes=names, colours=colours, **QUICK | settings
+                pairs, state.channels, classes=names, colors=colours, **QUICK | settings
             )
         for event in training:
             if stop_after and event.kind == "epoch" and event.epoch == stop_after:

@@ -170,7 +170,7 @@ def run_comparison(
             scan,
             channels or None,
             classes=names,
-            colours=colours,
+            colors=colours,
             settings=chosen,
             model=model,
             truth=truth,

@@ -57,7 +57,7 @@ def card_in_words(model: Segmenter) -> str:
     classes = " &nbsp;".join(
         f'<span style="color:{escape(colour)}">■</span> {escape(name)} ({value})'
         for value, name, colour in zip(
-            model.classes.values, model.classes.names, model.classes.colours, strict=True
+            model.classes.values, model.classes.names, model.classes.colors, strict=True
         )
     )
     rows.append(("classes", classes))

@@ -154,7 +154,7 @@ class ModelPanel(QWidget):
         loaded = {
             value: SegmentClass(value, name, colour)
             for value, name, colour in zip(
-                model.classes.values, model.classes.names, model.classes.colours, strict=True
+                model.classes.values, model.classes.names, model.classes.colors, strict=True
             )
         }
         # Classes that somebody painted stay, though the model does not know them.

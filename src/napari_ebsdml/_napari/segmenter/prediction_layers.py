@@ -49,7 +49,7 @@ def show_prediction(
     chosen = set(viewer.layers.selection)
     active = viewer.layers.selection.active
     before = set(viewer.layers)
-    colours = dict(zip(result.classes.values, result.classes.colours, strict=True))
+    colours = dict(zip(result.classes.values, result.classes.colors, strict=True))
     colours.update({v: c for v, c in state.colours.items() if v in colours})
     names = dict(zip(result.classes.values, result.classes.names, strict=True))
     names.update({v: n for v, n in state.names.items() if v in names})

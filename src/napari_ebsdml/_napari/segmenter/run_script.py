@@ -206,7 +206,7 @@ def _training(model: Segmenter, pairs: Sequence[str]) -> list[str]:
         arguments += [
             f"channels={channels!r}",
             f"classes={dict(zip(values, model.classes.names, strict=True))!r}",
-            f"colours={dict(zip(values, model.classes.colours, strict=True))!r}",
+            f"colors={dict(zip(values, model.classes.colors, strict=True))!r}",
         ]
         if network is not None:
             sizes = ", ".join(f"{k}={v!r}" for k, v in network.items())

@@ -14,6 +14,7 @@ from napari_ebsdml._napari.segmenter.inputs import Inputs
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.layers import scans_of
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
+from napari_ebsdml._palette import CLASS_COLORS
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from napari_ebsdml.segmentation import SegmentationResult, Segmenter, TrainingSettings
 
-COLOURS = (
-    "#e6550d", "#3182bd", "#31a354", "#e7ba52", "#9467bd", "#17becf", "#e377c2", "#8c564b",
-)  # fmt: skip
 MOST_CLASSES = 20
 
 
@@ -121,7 +119,9 @@ class SegmenterState(QObject):
         self.inputs = Inputs(self.viewer)
         self.options = PredictOptions()
         self.network: dict[str, Any] = {}
-        self._classes = tuple(SegmentClass(n + 1, f"class {n + 1}", COLOURS[n]) for n in range(2))
+        self._classes = tuple(
+            SegmentClass(n + 1, f"class {n + 1}", CLASS_COLORS[n]) for n in range(2)
+        )
         self._pairs: tuple[Pair, ...] = ()
         self._channels: tuple[str, ...] = ()
         self._settings: dict[str, Any] = {}
@@ -177,7 +177,8 @@ class SegmenterState(QObject):
         """Add a class with the next free value."""
         used = {c.value for c in self._classes}
         value = value or next(v for v in range(1, len(used) + 2) if v not in used)
-        free = [c for c in COLOURS if c not in {k.colour for k in self._classes}] or COLOURS
+        free = [c for c in CLASS_COLORS if c not in {k.colour for k in self._classes}]
+        free = free or list(CLASS_COLORS)
         new = SegmentClass(value, name or f"class {value}", colour or free[0])
         self.classes = (*self._classes, new)
         return new

@@ -160,8 +160,8 @@ def named(model: Segmenter, names: dict[int, str], colours: dict[int, str]) -> S
     new = dataclasses.replace(
         classes,
         names=tuple(names.get(v, n) for v, n in zip(classes.values, classes.names, strict=True)),
-        colours=tuple(
-            colours.get(v, c) for v, c in zip(classes.values, classes.colours, strict=True)
+        colors=tuple(
+            colours.get(v, c) for v, c in zip(classes.values, classes.colors, strict=True)
         ),
     )
     return dataclasses.replace(model, classes=new)
@@ -197,7 +197,7 @@ def train(
         else:
             training = Segmenter.training(
                 request.pairs, request.channels or None, classes=request.names,
-                colours=request.colours,
+                colors=request.colours,
                 network=UNetSettings(**request.network) if request.network else None, **common,
             )  # fmt: skip
         for event in training:

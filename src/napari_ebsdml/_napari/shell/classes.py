@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import cycle
 from typing import Any, NamedTuple
 
-_COLORS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#17becf")
+from napari_ebsdml._palette import LABEL_COLORS
 
 
 class LabelClass(NamedTuple):
@@ -21,7 +21,7 @@ def class_colormap(classes: Iterable[LabelClass]) -> Any:
     """`DirectLabelColormap` of classes: 0 transparent, labels without a class grey."""
     from napari.utils.colormaps import DirectLabelColormap
 
-    spare = cycle(_COLORS)
+    spare = cycle(LABEL_COLORS)
     colors: dict[int | None, Any] = {None: "gray", 0: "transparent"}
     for entry in classes:
         default = next(spare)
