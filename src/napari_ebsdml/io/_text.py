@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._parallel import available_cores
 from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.io._text_kernel import (
     COMMA,
@@ -37,6 +38,7 @@ _DTYPES = (np.uint8, np.int32, np.float32, np.float64)
 _NEWLINE, _RETURN = 10, 13
 _BLOCK = 1 << 20
 _SAMPLE_ROWS = 64
+_MOST_THREADS = 16
 
 
 class NoRowsError(FileFormatError):
@@ -289,7 +291,7 @@ def _parse_blocks(
     text: TextFile, stop: int, kinds: list[int], dialect: int, threads: int | None
 ) -> _Parsed:
     buffer, start = text.buffer, text.start
-    threads = threads or _cores()
+    threads = threads or min(_MOST_THREADS, available_cores())
     block = max(_BLOCK, -(-(stop - start) // (4 * threads)))
     edges = [start]
     while edges[-1] < stop:
@@ -323,11 +325,6 @@ def _parse_blocks(
     widest = needed.argmax(axis=0)
     pick = np.arange(len(kinds))
     return _Parsed(arrays, _places(kinds), needed[widest, pick], where[widest, pick])
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return max(1, min(16, len(affinity(0)) if affinity else os.cpu_count() or 1))
 
 
 def _raise_bad_line(text: TextFile, code: int, position: int, column: int, expected: int) -> None:
