@@ -121,6 +121,13 @@ def test_checks_before_a_commit_are_those_of_make_lint():
     assert f'"ruff=={pins["ruff"]}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
+def test_links_of_the_papers_lead_somewhere():
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if not link.startswith(("http:", "https:", "mailto:")):
+                assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
 def test_the_plugin_says_what_a_plain_install_lacks():
     """As napari calls it: by a command of the manifest."""
     code = (
