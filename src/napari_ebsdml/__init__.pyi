@@ -1,4 +1,4 @@
-from . import samples
+from . import samples, widgets
 from .dislocations import (
     GndDensity,
     gnd_density,
@@ -74,6 +74,7 @@ __all__ = [
     "total_dislocation_density",
     "virtual_backscatter",
     "virtual_backscatter_grid",
+    "widgets",
     "write",
 ]
 

@@ -1,39 +1,71 @@
-"""`ebsdml density`: total dislocation density of many maps."""
+"""`ebsdml gnd` and `ebsdml density`: dislocation densities of many maps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from napari_ebsdml._parallel import part_of
 from napari_ebsdml.cli._app import Files, Frame, Output, Row, app, over_maps, warn, write_arrays
+from napari_ebsdml.cli._options import SlipSystemsOption, slip_systems_of, takes_settings
+from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings, TaylorSettings
 
 if TYPE_CHECKING:
+    from napari_ebsdml.dislocations.gnd import GndDensity
     from napari_ebsdml.scan import Scan
+
+_GND_SHARE = 0.3
 
 
 @app.command()
+@takes_settings(grain_threshold="--threshold")
+def gnd(
+    files: Files,
+    how: GndSettings,
+    output: Output = Path(),
+    slip_systems: SlipSystemsOption = None,
+    frame: Frame = None,
+) -> None:
+    """Compute the GND density of many maps.
+
+    Each map becomes NAME-gnd.npz: total, energy (weighted by line energy) and noise_floor in
+    1/m^2, above_noise, grains, step in um. gnd.csv has the averages of each phase. A map that
+    fails is told and the others go on.
+    """
+    how = dataclasses.replace(how, slip_systems=slip_systems_of(slip_systems))
+
+    def work(scan: Scan, path: Path, progress: Callable[[float], None]) -> list[Row]:
+        import numpy as np
+
+        from napari_ebsdml.dislocations.averages import gnd_averages
+
+        found = _gnd(scan, how, progress)
+        write_arrays(
+            path.with_name(f"{path.name}-gnd"), total=found.total, energy=found.energy,
+            noise_floor=found.noise_floor, above_noise=found.above_noise, grains=found.grains,
+            step=np.array(scan.step),
+        )  # fmt: skip
+        return _rows(gnd_averages(found, "phase"))
+
+    over_maps(files, output, frame, "GND density", work, "gnd.csv")
+
+
+@app.command()
+@takes_settings(grain_threshold="--threshold")
 def density(
     files: Files,
+    how: GndSettings,
+    settings: DensitySettings,
+    taylor: TaylorSettings,
     output: Output = Path(),
-    model: Annotated[
-        str, typer.Option(help="Name of a shipped model, or a model file.")
-    ] = "default",
-    threshold: Annotated[float, typer.Option(help="Grain boundary angle in degrees.")] = 3.0,
-    plane_thickness: Annotated[
-        float | None, typer.Option(help="Depth in um that patterns come from. Default: 0.03 or so.")
-    ] = None,
-    extrapolate: Annotated[
-        bool, typer.Option(help="Averages count pixels out of the model's range, too.")
-    ] = False,
+    slip_systems: SlipSystemsOption = None,
     frame: Frame = None,
 ) -> None:
     """Estimate the total dislocation density of many maps.
 
-    Each map becomes NAME-density.npz: mean, median, std, low and high (90 % interval) and gnd in
+    Each map becomes NAME-density.npz: mean, median, std, low and high (the interval) and gnd in
     1/m^2, n_lines, in_range, valid, step in um. dislocations.csv has the averages of each phase
     with the Taylor stress of metals that are recognised. A map that fails is told and the others
     go on.
@@ -41,7 +73,9 @@ def density(
     from napari_ebsdml.dislocations.model import DislocationModel
 
     # Once, and first: a model that cannot be loaded should not cost a computation.
-    loaded = DislocationModel.load(model)
+    loaded = DislocationModel.load(settings.model)
+    how = dataclasses.replace(how, slip_systems=slip_systems_of(slip_systems))
+    arguments = {**settings.arguments(), "model": loaded}
 
     def work(scan: Scan, path: Path, progress: Callable[[float], None]) -> list[Row]:
         import numpy as np
@@ -49,14 +83,9 @@ def density(
         import napari_ebsdml as ebsdml
         from napari_ebsdml.dislocations.averages import density_averages, material_of_phase
 
-        grains = ebsdml.segment_grains(scan, threshold=threshold)
-        gnd = ebsdml.gnd_density(scan, grains=grains)
-        for note in gnd.notes:
-            warn(f"{scan.name}: {note}")
-        progress(0.3)
-        options = {} if plane_thickness is None else {"plane_thickness": plane_thickness}
+        found = _gnd(scan, how, part_of(progress, 0.0, _GND_SHARE))
         total = ebsdml.total_dislocation_density(
-            gnd, loaded, **options, progress=part_of(progress, 0.3)
+            found, **arguments, progress=part_of(progress, _GND_SHARE)
         )
         write_arrays(
             path.with_name(f"{path.name}-density"), mean=total.mean, median=total.median,
@@ -64,12 +93,27 @@ def density(
             n_lines=total.n_lines, in_range=total.in_range, valid=total.valid,
             step=np.array(scan.step),
         )  # fmt: skip
-        found = {n: material_of_phase(phase) for n, phase in scan.phases if n >= 0}
-        table = density_averages(
-            total, gnd, "phase", {n: m for n, m in found.items() if m is not None},
-            window=2 * loaded.network.radius + 1, extrapolate=extrapolate,
+        metals = {n: material_of_phase(phase) for n, phase in scan.phases if n >= 0}
+        return _rows(
+            density_averages(
+                total, found, "phase", {n: m for n, m in metals.items() if m is not None},
+                taylor.friction, 2 * loaded.network.radius + 1, settings.extrapolate,
+            )
         )  # fmt: skip
-        number = len(next(iter(table.values())))
-        return [{column: values[n] for column, values in table.items()} for n in range(number)]
 
     over_maps(files, output, frame, "dislocation density", work, "dislocations.csv")
+
+
+def _gnd(scan: Scan, how: GndSettings, progress: Callable[[float], None]) -> GndDensity:
+    import napari_ebsdml as ebsdml
+
+    found: GndDensity = ebsdml.gnd_density(scan, **how.arguments(), progress=progress)
+    for note in found.notes:
+        warn(f"{scan.name}: {note}")
+    return found
+
+
+def _rows(table: Mapping[str, Any]) -> list[Row]:
+    """Columns as rows."""
+    number = len(next(iter(table.values())))
+    return [{column: values[n] for column, values in table.items()} for n in range(number)]

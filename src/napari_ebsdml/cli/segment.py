@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,7 +25,9 @@ from napari_ebsdml.cli._app import (
     write_table,
 )
 from napari_ebsdml.cli._labels import PHASES, assignments, pairs_of, phase_names, read_labels
+from napari_ebsdml.cli._options import given, takes_settings
 from napari_ebsdml.errors import InputError
+from napari_ebsdml.segmentation.settings import PredictSettings, TrainingSettings
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -42,16 +45,16 @@ Pairs = Annotated[
     ),
 ]
 Model = Annotated[Path, typer.Argument(help="Model file (.safetensors).")]
-Vote = Annotated[bool, typer.Option("--grain-vote", help="One class for each grain.")]
-Threshold = Annotated[float, typer.Option(help="Grain boundary angle in degrees, for the vote.")]
-LeaveOut = Annotated[bool, typer.Option("--leave-out", help="Leave pixels not indexed out.")]
-Turns = Annotated[int, typer.Option(help="Mean over so many turns of the map, 1 to 8.")]
+LeaveOut = Annotated[bool, typer.Option("--leave-out", help="Short for --not-indexed leave_out.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda ...")]
 
 
 @segment.command()
+@takes_settings()
 def train(
+    context: typer.Context,
     pairs: Pairs,
+    chosen: TrainingSettings,
     output: Annotated[Path, typer.Option("-o", "--output", help="Model file to write.")],
     channels: Annotated[
         str | None, typer.Option(help="Input channels, for example BC,KAM. Default: what suits.")
@@ -62,13 +65,7 @@ def train(
     start: Annotated[
         Path | None, typer.Option("--from", help="Model to train on; its channels are kept.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Most epochs.")] = None,
     depth: Annotated[int | None, typer.Option(help="Steps of the U-Net.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
-    held_out: Annotated[
-        float | None, typer.Option(help="Part of the labels to check with.")
-    ] = None,
-    seed: Annotated[int, typer.Option()] = 0,
     device: Device = "auto",
     frame: Frame = None,
 ) -> None:
@@ -88,19 +85,19 @@ def train(
         if str(labels) == PHASES:
             names |= phase_names(scan)
     names |= assignments(name or [], "--class")
-    settings: dict[str, Any] = {"epochs": epochs, "seconds": seconds, "held_out": held_out}
-    settings = {key: value for key, value in settings.items() if value is not None}
+    # A model that is trained on has defaults of its own.
+    settings = given(context, TrainingSettings)
     if start is not None:
         if channels is not None or depth is not None or names:
             raise InputError("--from keeps channels, depth and classes: leave those options out.")
         model = ebsdml.Segmenter.load(start)
-        training = model.more_training(items, seed=seed, device=device, **settings)
+        training = model.more_training(items, device=device, **settings)
     else:
         if depth is not None:
             settings["network"] = UNetSettings(depth=depth)
         wanted = None if channels is None else [c for c in channels.split(",") if c.strip()]
         training = ebsdml.Segmenter.training(
-            items, wanted, classes=names or None, seed=seed, device=device, **settings
+            items, wanted, classes=names or None, device=device, **settings
         )
     _follow(training)
     trained = training.segmenter
@@ -134,14 +131,13 @@ def _follow(training: Any) -> None:
 
 
 @segment.command()
+@takes_settings(grain_threshold="--threshold")
 def predict(
     model: Model,
     files: Files,
+    options: PredictSettings,
     output: Output = Path(),
-    grain_vote: Vote = False,
-    threshold: Threshold = 3.0,
     leave_out: LeaveOut = False,
-    turns: Turns = 1,
     probability: Annotated[bool, typer.Option("--probability", help="Save it, too.")] = False,
     phases: Annotated[
         str | None,
@@ -166,8 +162,7 @@ def predict(
         import numpy as np
 
         result = _predict(
-            loaded, scan, grain_vote=grain_vote, grain_threshold=threshold, turns=turns,
-            not_indexed="leave_out" if leave_out else "classify", device=device, progress=progress,
+            loaded, scan, **_arguments(options, leave_out), device=device, progress=progress
         )  # fmt: skip
         stem = path.with_name(f"{path.name}-segmentation")
         arrays: dict[str, Any] = {
@@ -195,9 +190,11 @@ def predict(
 
 
 @segment.command()
+@takes_settings(grain_threshold="--threshold")
 def evaluate(
     model: Model,
     pairs: Pairs,
+    options: PredictSettings,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for tables and pictures.")
     ] = None,
@@ -205,10 +202,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help="What a label of the truth means: 10=ferrite. Repeatable."),
     ] = None,
-    grain_vote: Vote = False,
-    threshold: Threshold = 3.0,
     leave_out: LeaveOut = False,
-    turns: Turns = 1,
     device: Device = "auto",
     frame: Frame = None,
 ) -> None:
@@ -246,8 +240,7 @@ def evaluate(
                 f"--value {strange[0]}=CLASS."
             )
         result = _predict(
-            loaded, scan, grain_vote=grain_vote, grain_threshold=threshold, turns=turns,
-            not_indexed="leave_out" if leave_out else "classify", device=device,
+            loaded, scan, **_arguments(options, leave_out), device=device
         )  # fmt: skip
         found = compare(result.labels, labels, classes)
         say(f"{scan.name}\n{found.table()}")
@@ -278,6 +271,12 @@ def _by_name(labels: Any, names: dict[int, str], classes: dict[int, str]) -> Any
     for number, name in names.items():
         out[labels == number] = own.get(name.casefold(), 0)
     return out
+
+
+def _arguments(options: PredictSettings, leave_out: bool) -> dict[str, Any]:
+    """Keyword arguments of `Segmenter.predict`."""
+    arguments = dataclasses.asdict(options)
+    return arguments | {"not_indexed": "leave_out"} if leave_out else arguments
 
 
 def _predict(model: Segmenter, scan: Scan, **options: Any) -> SegmentationResult:

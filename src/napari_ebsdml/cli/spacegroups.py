@@ -19,7 +19,8 @@ from napari_ebsdml.cli._app import (
     write_arrays,
     write_image,
 )
-from napari_ebsdml.errors import InputError
+from napari_ebsdml.cli._options import takes_settings
+from napari_ebsdml.patterns.settings import ClassifySettings
 
 if TYPE_CHECKING:
     from napari_ebsdml.patterns.answers.result import SpaceGroupResult
@@ -29,14 +30,14 @@ FILE, SEARCHED, NONE, UNUSED = "file", "searched", "none found", "not used"
 
 
 @app.command()
+@takes_settings()
 def spacegroups(
     files: Files,
+    chosen: ClassifySettings,
     output: Output = Path(),
     model: Annotated[
         str, typer.Option(help="Name of a shipped model, or a model file.")
     ] = "default",
-    by: Annotated[str, typer.Option(help="One answer per: pixel, grain or map.")] = "grain",
-    threshold: Annotated[float, typer.Option(help="Grain boundary angle in degrees.")] = 5.0,
     frame: Frame = None,
 ) -> None:
     """Name the space groups of maps with patterns.
@@ -50,8 +51,6 @@ def spacegroups(
     (quaternions w, x, y, z, specimen -> crystal) and fit (0..1) too, and pattern_centre (x, y, z,
     Bruker's convention) when that was found. Where no camera fits, all patterns are unknown.
     """
-    if by not in ("pixel", "grain", "map"):
-        raise InputError(f"--by must be pixel, grain or map, not {by!r}.")
     import napari_ebsdml as ebsdml
 
     classifier: Any = ebsdml.SpaceGroupClassifier.load(model)
@@ -59,8 +58,8 @@ def spacegroups(
     def work(scan: Scan, path: Path, progress: Callable[[float], None]) -> list[Row]:
         import numpy as np
 
-        options = {"threshold": threshold} if by == "grain" else {}
-        result = classifier.predict_scan(scan, by=by, progress=progress, **options)
+        options = {"threshold": chosen.threshold} if chosen.by == "grain" else {}
+        result = classifier.predict_scan(scan, by=chosen.by, progress=progress, **options)
         stem = path.with_name(f"{path.name}-spacegroups")
         way, found = _way(scan, result, classifier.needs_orientations)
         write_arrays(

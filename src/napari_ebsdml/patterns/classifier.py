@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.model_file import ModelCard, read_card
 from napari_ebsdml.learning.shipped import shipped_path
+from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.patterns.answers.result import SpaceGroupResult
 from napari_ebsdml.patterns.crystal_frame.known import KnownScore, fit_known
 from napari_ebsdml.patterns.crystal_frame.model_io import KIND, load_parts, save_parts
@@ -243,7 +244,7 @@ class SpaceGroupClassifier:
         scan: Scan,
         by: Literal["pixel", "grain", "map"] = "pixel",
         detector: EBSDDetector | Camera | Geometry | None = None,
-        threshold: float = 5.0,
+        threshold: float = GRAIN_THRESHOLD,
         mask: NDArray[np.bool_] | None = None,
         progress: Progress = None,
     ) -> SpaceGroupResult:

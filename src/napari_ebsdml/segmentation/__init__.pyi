@@ -9,10 +9,10 @@ from .channels import (
 from .data import Classes
 from .evaluation import Evaluation, evaluate
 from .event import SegmentationEvent
-from .network import UNet, UNetSettings
+from .network import UNet
 from .result import PhaseFraction, SegmentationResult
 from .segmenter import ModelWarning, Segmenter
-from .settings import TrainingSettings
+from .settings import PredictSettings, TrainingSettings, UNetSettings
 from .training import Training
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "GrainThresholdSegmenter",
     "ModelWarning",
     "PhaseFraction",
+    "PredictSettings",
     "SegmentationEvent",
     "SegmentationResult",
     "Segmenter",

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_ebsdml.errors import InputError
+from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.scan import Scan
 from napari_ebsdml.segmentation.channels import GRAIN_MEAN, channel_names, compute_channels
 from napari_ebsdml.segmentation.data import Classes, check_items
@@ -39,7 +40,7 @@ class _Baseline(ABC):
         scan: Scan,
         *,
         grain_vote: bool = False,
-        grain_threshold: float = 3.0,
+        grain_threshold: float = GRAIN_THRESHOLD,
         not_indexed: str = "classify",
     ) -> SegmentationResult:
         """Segment a scan; see `Segmenter.predict`."""

@@ -3,71 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_ebsdml.errors import InputError
-
-
-@dataclass(frozen=True)
-class UNetSettings:
-    """Sizes of a U-Net.
-
-    Parameters
-    ----------
-    depth
-        Number of times that the map is halved; the number of convolution steps is twice that
-        plus one.
-    filters
-        Filters at full resolution.
-    most_filters
-        They double with each halving up to this number.
-    dropout
-        Part of the filters' outputs that is dropped between two convolutions, in training.
-    normalise
-        Batch normalisation after each convolution.
-    members
-        Number of networks that learn side by side, each from its own part of every batch; their
-        probabilities are averaged. From few grains single networks come out very differently.
-    """
-
-    depth: int = 3
-    filters: int = 16
-    most_filters: int = 64
-    dropout: float = 0.1
-    normalise: bool = True
-    members: int = 1
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.depth <= 6 or self.filters < 1 or self.most_filters < self.filters:
-            raise InputError(
-                f"A U-Net needs depth 1..6 and 1 <= filters <= most_filters, not {self}."
-            )
-        if not 1 <= self.members <= 16:
-            raise InputError(f"members must be 1 to 16, not {self.members}.")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"dropout must lie in 0..1, not {self.dropout}.")
-
-    @classmethod
-    def paper(cls, steps: int = 7) -> UNetSettings:
-        """The network of the article: 3, 5 or 7 steps of two convolutions, 32 filters at the top.
-
-        Raises
-        ------
-        InputError
-            When `steps` is another number.
-        """
-        if steps not in (3, 5, 7):
-            raise InputError(f"The article's network has 3, 5 or 7 steps, not {steps}.")
-        return cls((steps - 1) // 2, 32, 256, 0.2, False)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The sizes as plain values."""
-        return asdict(self)
+from napari_ebsdml.segmentation.settings import UNetSettings
 
 
 class _Step(nn.Sequential):

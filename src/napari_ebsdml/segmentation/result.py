@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.grains import check_labels, segment_grains
+from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -108,7 +109,10 @@ class SegmentationResult:
         return out
 
     def grain_vote(
-        self, scan: Scan, grains: NDArray[np.integer] | None = None, threshold: float = 3.0
+        self,
+        scan: Scan,
+        grains: NDArray[np.integer] | None = None,
+        threshold: float = GRAIN_THRESHOLD,
     ) -> SegmentationResult:
         """One class per grain: that of the highest mean probability over the grain.
 

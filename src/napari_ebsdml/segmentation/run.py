@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_ebsdml.learning.device import seed_all
+from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.scan import Scan
 from napari_ebsdml.segmentation.channels import (
     channel_names,
@@ -23,12 +24,17 @@ from napari_ebsdml.segmentation.data import Classes, Crops, TrainingMap, check_i
 from napari_ebsdml.segmentation.event import SegmentationEvent
 from napari_ebsdml.segmentation.held_out import HeldOut
 from napari_ebsdml.segmentation.model import TrainedModel
-from napari_ebsdml.segmentation.network import UNet, UNetSettings
+from napari_ebsdml.segmentation.network import UNet
 from napari_ebsdml.segmentation.normalise import Normaliser
 from napari_ebsdml.segmentation.predict import predict_logits, softmax
 from napari_ebsdml.segmentation.prepare import Pairs, prepare
 from napari_ebsdml.segmentation.result import SegmentationResult, result_of
-from napari_ebsdml.segmentation.settings import TrainingSettings, depth_for, members_for
+from napari_ebsdml.segmentation.settings import (
+    TrainingSettings,
+    UNetSettings,
+    depth_for,
+    members_for,
+)
 
 _SMALLEST_COARSE = 32
 
@@ -134,7 +140,7 @@ class Run:
         def predict() -> SegmentationResult:
             logits = predict_logits(self.network, image, plan.device)
             probability = np.ascontiguousarray(np.moveaxis(softmax(logits, axis=0), 0, -1))
-            return result_of(probability, scan, plan.classes, "classify", False, 3.0)
+            return result_of(probability, scan, plan.classes, "classify", False, GRAIN_THRESHOLD)
 
         return predict
 

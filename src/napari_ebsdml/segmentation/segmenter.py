@@ -26,12 +26,17 @@ from napari_ebsdml.segmentation.channels import channel_names, laue_classes
 from napari_ebsdml.segmentation.data import Classes
 from napari_ebsdml.segmentation.event import SegmentationEvent
 from napari_ebsdml.segmentation.model import TrainedModel
-from napari_ebsdml.segmentation.network import UNet, UNetSettings
+from napari_ebsdml.segmentation.network import UNet
 from napari_ebsdml.segmentation.normalise import Normaliser
 from napari_ebsdml.segmentation.predict import TILE, predict_probability
 from napari_ebsdml.segmentation.result import SegmentationResult, check_not_indexed, result_of
 from napari_ebsdml.segmentation.run import Plan
-from napari_ebsdml.segmentation.settings import TrainingSettings, settings_from
+from napari_ebsdml.segmentation.settings import (
+    PredictSettings,
+    TrainingSettings,
+    UNetSettings,
+    settings_from,
+)
 from napari_ebsdml.segmentation.training import Training
 
 KIND = "segmentation"
@@ -240,10 +245,10 @@ class Segmenter(TrainedModel):
         self,
         scan: Scan,
         *,
-        grain_vote: bool = False,
-        grain_threshold: float = 3.0,
-        not_indexed: str = "classify",
-        turns: int = 1,
+        grain_vote: bool = PredictSettings.grain_vote,
+        grain_threshold: float = PredictSettings.grain_threshold,
+        not_indexed: str = PredictSettings.not_indexed,
+        turns: int = PredictSettings.turns,
         tile: int = TILE,
         device: str = "auto",
         n_threads: int | None = None,

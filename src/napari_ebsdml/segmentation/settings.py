@@ -1,13 +1,78 @@
-"""Settings of a training."""
+"""Settings of trainings and predictions. Light: a form or a command line reads it first."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Annotated, Any
 
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.segmentation.network import UNetSettings
+from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
+from napari_ebsdml.options import Option
+
+
+@dataclass(frozen=True)
+class UNetSettings:
+    """Sizes of a U-Net.
+
+    Parameters
+    ----------
+    depth
+        Number of times that the map is halved; the number of convolution steps is twice that
+        plus one.
+    filters
+        Filters at full resolution.
+    most_filters
+        They double with each halving up to this number.
+    dropout
+        Part of the filters' outputs that is dropped between two convolutions, in training.
+    normalise
+        Batch normalisation after each convolution.
+    members
+        Number of networks that learn side by side, each from its own part of every batch; their
+        probabilities are averaged. From few grains single networks come out very differently.
+    """
+
+    depth: int = 3
+    filters: int = 16
+    most_filters: int = 64
+    dropout: float = 0.1
+    normalise: bool = True
+    members: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.depth <= 6 or self.filters < 1 or self.most_filters < self.filters:
+            raise InputError(
+                f"A U-Net needs depth 1..6 and 1 <= filters <= most_filters, not {self}."
+            )
+        if not 1 <= self.members <= 16:
+            raise InputError(f"members must be 1 to 16, not {self.members}.")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout must lie in 0..1, not {self.dropout}.")
+
+    @classmethod
+    def paper(cls, steps: int = 7) -> UNetSettings:
+        """The network of the article: 3, 5 or 7 steps of two convolutions, 32 filters at the top.
+
+        Raises
+        ------
+        InputError
+            When `steps` is another number.
+        """
+        if steps not in (3, 5, 7):
+            raise InputError(f"The article's network has 3, 5 or 7 steps, not {steps}.")
+        return cls((steps - 1) // 2, 32, 256, 0.2, False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The sizes as plain values."""
+        return asdict(self)
+
+
+_NETWORKS: dict[UNetSettings | None, str] = {
+    None: "as the strokes allow",
+    **{UNetSettings(depth=depth): str(depth) for depth in range(1, 5)},
+    **{UNetSettings.paper(steps): f"article, {steps} steps" for steps in (3, 5, 7)},
+}
 
 
 @dataclass(frozen=True)
@@ -56,27 +121,75 @@ class TrainingSettings:
     seed
     """
 
-    network: UNetSettings | None = None
-    epochs: int = 15
+    network: Annotated[
+        UNetSettings | None,
+        Option(
+            "Depth",
+            "How often the map is halved. A deep network sees far, and learns the surroundings of "
+            "a few strokes by heart",
+            choices=_NETWORKS, more_choices=True,
+        ),
+    ] = None  # fmt: skip
+    epochs: Annotated[
+        int,
+        Option(
+            "Effort",
+            "Most epochs; a training stops earlier when the held-out blocks get no better",
+            "epochs", 1,
+            choices={8: "quick, 8 epochs", 15: "normal, 15 epochs", 40: "thorough, 40 epochs"},
+            more_choices=True,
+        ),
+    ] = 15  # fmt: skip
     steps: int = 15
     batch: int = 6
     crop: int = 96
     learning_rate: float = 4e-3
     weight_decay: float = 1e-2
     patience: int = 8
-    held_out: float = 0.2
+    held_out: Annotated[
+        float,
+        Option("Held out",
+               "Part of the strokes, in whole blocks, that does not train but tells how good the "
+               "model is, and when to stop",
+               "", 0, 0.5, 0.05, 0, ("%", 100)),
+    ] = 0.2  # fmt: skip
     gap: int = 3
-    grow: int = 12
-    balance: float = 0.5
-    turns: bool = True
-    coarser: bool = True
+    grow: Annotated[
+        int,
+        Option("Spread strokes in grains",
+               "Strokes spread through their grain (2°) so far, unless another class touches it. "
+               "0: not",
+               "px", 0, 200),
+    ] = 12  # fmt: skip
+    balance: Annotated[
+        float,
+        Option("Balance of classes", "0: as painted; full: every class counts alike", "", 0, 1,
+               0.1, 0, ("%", 100)),
+    ] = 0.5  # fmt: skip
+    turns: Annotated[
+        bool,
+        Option("Turn and mirror the map",
+               "Train on all eight turns; orientations turn with the specimen"),
+    ] = True  # fmt: skip
+    coarser: Annotated[
+        bool,
+        Option("Train on twice the step as well",
+               "So that the model also suits maps that were measured more coarsely"),
+    ] = True  # fmt: skip
     brightness: float = 0.1
     lost: float = 0.05
     mix: float = 0.5
     blur: float = 0.1
     average: float = 0.95
-    seconds: float = 0.0
-    seed: int = 0
+    seconds: Annotated[
+        float,
+        Option("Time limit",
+               "The training stops then, with the best model so far. 0: no limit",
+               "s", 0, 36_000, 60, 0, ("min", 1 / 60)),
+    ] = 0.0  # fmt: skip
+    seed: Annotated[
+        int, Option("Seed", "Of all that is random: same seed, same model", "", 0, 999_999)
+    ] = 0
 
     def __post_init__(self) -> None:
         for name in ("held_out", "balance", "lost", "mix", "blur", "average"):
@@ -94,6 +207,36 @@ class TrainingSettings:
     def as_dict(self) -> dict[str, Any]:
         """All settings as plain values."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class PredictSettings:
+    """How maps are segmented: arguments of `Segmenter.predict`."""
+
+    grain_vote: Annotated[
+        bool,
+        Option("One class per grain", "Each grain gets the class of the highest mean probability"),
+    ] = False
+    grain_threshold: Annotated[
+        float,
+        Option("Grains end at", "Misorientation at which a grain ends, for the vote",
+               "°", 0.1, 180, 0.5, 1, when="grain_vote"),
+    ] = GRAIN_THRESHOLD  # fmt: skip
+    not_indexed: Annotated[
+        str,
+        Option(
+            "Pixels not indexed",
+            "The network reads the pattern quality there, but no orientation",
+            choices={"classify": "classify, too", "leave_out": "leave out"},
+        ),
+    ] = "classify"
+    turns: Annotated[
+        int,
+        Option(
+            "Turns of the map", "The mean over eight turns is a little better", "", 1, 8,
+            choices={1: "as it lies", 8: "mean of all eight"}, more_choices=True,
+        ),
+    ] = 1  # fmt: skip
 
 
 def depth_for(regions: int) -> int:

@@ -21,7 +21,7 @@ from napari_ebsdml._napari.pattern_viewer.processing import (
     mean_pattern,
     process,
 )
-from napari_ebsdml._napari.pattern_viewer.virtual import rgb_of, virtual_images
+from napari_ebsdml._napari.pattern_viewer.virtual import VirtualSettings, rgb_of, virtual_images
 from napari_ebsdml.io.static_background import static_background
 from napari_ebsdml.maps import virtual_backscatter, virtual_backscatter_grid
 
@@ -208,7 +208,7 @@ def test_virtual_images_are_those_of_kikuchipy(nickel: Scan, signal: Any) -> Non
     np.testing.assert_allclose(
         virtual_backscatter(nickel, (12, 24, 36, 48)), theirs[1, 3] / 144, rtol=1e-5
     )
-    images = virtual_images(nickel, {"what": "grid", "rows": 5, "columns": 5})
+    images = virtual_images(nickel, VirtualSettings("grid", 5, 5))
     assert [image.visible for image in images].index(True) == 12
     np.testing.assert_array_equal(images[7].data, ours[1, 2])
     assert images[7].quantity == "virtual backscatter, cell 2,3 of 5 × 5"
@@ -221,18 +221,18 @@ def test_virtual_images_of_real_steel_show_its_grains(shared: Path, make_scan: M
         patterns = file["patterns"][:]
     lazy = da.from_array(patterns, chunks=(4, 9, 60, 60))
     scan = make_scan(shape=patterns.shape[:2], patterns=lazy)
-    (image,) = virtual_images(scan, {"what": "across"})
+    (image,) = virtual_images(scan, VirtualSettings("across"))
     assert image.kind == "rgb"
     assert image.data.shape == (15, 29, 3)
     red = patterns[..., :20].mean(axis=(2, 3))
     order = np.argsort(red, axis=None)
     # Stretching keeps the order of grey levels.
     assert (np.diff(image.data[..., 0].reshape(-1)[order]) >= -1e-6).all()
-    (one,) = virtual_images(scan, {"what": "region"}, region=(5, 17, 40, 51))
+    (one,) = virtual_images(scan, VirtualSettings("region"), region=(5, 17, 40, 51))
     np.testing.assert_allclose(one.data, patterns[:, :, 5:17, 40:51].mean(axis=(2, 3)), rtol=1e-5)
     assert one.quantity == "virtual backscatter, detector rows 5–16, columns 40–50"
     with pytest.raises(InputError, match="Draw a region first"):
-        virtual_images(scan, {"what": "region"})
+        virtual_images(scan, VirtualSettings("region"))
 
 
 def test_virtual_rgb_is_transparent_where_nothing_was_measured(

@@ -12,17 +12,14 @@ import dask.array as da
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from npe2 import PluginManifest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import InputError, Scan
 from napari_ebsdml._napari.files.map_layers import stack_layers
-from napari_ebsdml._napari.pattern_viewer.panel import DISPLAY, SECTION
 from napari_ebsdml._napari.pattern_viewer.picker import MARKER
 from napari_ebsdml._napari.pattern_viewer.save import pixels
 from napari_ebsdml._napari.pattern_viewer.viewer import PatternViewer
-from napari_ebsdml._napari.shell.fields import Number
 from napari_ebsdml._napari.shell.layers import layers_of
 from tests.napari.docks import PLUGIN, add_map, open_dock
 
@@ -314,17 +311,6 @@ def test_settings_are_remembered(viewer: Any, scan: Scan) -> None:
     assert not anew.picker.drag_browses
 
 
-def test_manifest_declares_the_settings_of_the_form() -> None:
-    manifest = PluginManifest.from_distribution(PLUGIN)
-    declared = manifest.contributions.configurations[SECTION].properties
-    assert set(declared) == {field.name for field in DISPLAY}
-    for field in DISPLAY:
-        entry = declared[field.name]
-        assert entry.default == field.default
-        if isinstance(field, Number):
-            assert (entry.minimum, entry.maximum) == (field.minimum, field.maximum)
-
-
 def test_closing_leaves_the_viewer_as_it_was(viewer: Any, scan: Scan) -> None:
     add_map(viewer, scan)
     callbacks, keys = list(viewer.mouse_drag_callbacks), dict(viewer.keymap)
@@ -350,7 +336,7 @@ def test_virtual_images_land_on_their_map(
     add_map(model, scan, 0.0, 4.0)
     widget = undocked()
     assert widget.scan is scan
-    widget.virtual_group.expand(animate=False)
+    widget.virtual_group.unfold()
     with qtbot.waitSignal(widget.tasks.stopped, timeout=10_000) as stopped:
         widget.tasks.run_button.click()
     assert stopped.args == ["done"]

@@ -21,8 +21,9 @@ from napari_ebsdml._napari.segmenter.model_files import remember_file
 from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
 from napari_ebsdml._napari.segmenter.run_script import Run, write_script
 from napari_ebsdml._napari.segmenter.script import ScriptButton
-from napari_ebsdml._napari.segmenter.state import Pair, PredictOptions
+from napari_ebsdml._napari.segmenter.state import Pair
 from napari_ebsdml._napari.shell.layers import add_result
+from napari_ebsdml.segmentation import PredictSettings
 from tests.napari.segmenter.panels import QUICK, make_state, model, steel
 
 
@@ -101,7 +102,7 @@ def test_script_repeats_training_and_correction(
     trained = train_in_dock(state, qtbot, more=True, stop_after=1, steps=3, batch=2, crop=32)
     assert len(button.history) == 2
     scan = state.pairs[0].scan
-    state.options = PredictOptions(grain_vote=True)
+    state.options = PredictSettings(grain_vote=True)
     result = trained.predict(scan, grain_vote=True)
     show_prediction(state, scan, result)
     # What is painted after the training does not belong to it.

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from npe2 import PluginManifest
 from orix.crystal_map import Phase, PhaseList
 from qtpy.QtWidgets import QApplication
 
@@ -19,14 +18,12 @@ from napari_ebsdml import InputError, Scan, Segmenter, Source
 from napari_ebsdml._napari.segmenter import training_run
 from napari_ebsdml._napari.segmenter.inputs import GND
 from napari_ebsdml._napari.segmenter.training_form import (
-    MAIN_FIELDS,
-    MORE_FIELDS,
     TrainingForm,
     to_train_on,
 )
 from napari_ebsdml._napari.segmenter.widget import SegmenterWidget
 from napari_ebsdml._napari.shell.settings import remembered
-from tests.napari.docks import PLUGIN, add_map, open_dock, run
+from tests.napari.docks import add_map, open_dock, run
 
 TINY = {"epochs": 3, "steps": 3, "crop": 32, "batch": 4, "held_out": 0.2, "coarser": False}
 
@@ -182,13 +179,13 @@ def test_grain_vote_comes_and_goes(viewer: Any, qtbot: Any) -> None:
     train(widget, qtbot)
     raw = widget.state.predictions[scan]
     with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000):
-        widget.result.fields.set_values({"grain_vote": True})
+        widget.result.form.set_values({"grain_vote": True})
     voted = widget.state.predictions[scan]
     np.testing.assert_array_equal(voted.labels, raw.grain_vote(scan).labels)
     assert (np.ptp(voted.labels[:, :16]), np.ptp(voted.labels[:, 16:32])) == (0, 0)
     np.testing.assert_array_equal(viewer.layers["bands · segmentation"].data, voted.labels)
     with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000):
-        widget.result.fields.set_values({"grain_vote": False})
+        widget.result.form.set_values({"grain_vote": False})
     assert widget.state.predictions[scan].labels is raw.labels
     widget.result.show_uncertainty.setChecked(True)
     assert viewer.layers["bands · uncertainty"].visible
@@ -295,22 +292,6 @@ def test_errors_are_one_sentence(viewer: Any, qtbot: Any, monkeypatch: pytest.Mo
     qtbot.waitUntil(lambda: widget.state.segmenter is not None, timeout=30_000)
 
 
-def test_form_agrees_with_manifest_and_core() -> None:
-    manifest = PluginManifest.from_distribution(PLUGIN)
-    kept = manifest.contributions.configurations["segmenter"].properties
-    from napari_ebsdml._napari.segmenter.result_panel import RESULT_FIELDS
-
-    fields = {field.name: field for field in (*MAIN_FIELDS, *MORE_FIELDS, *RESULT_FIELDS)}
-    assert set(kept) == set(fields)
-    for name, field in fields.items():
-        assert kept[name].default == field.default, name
-        for limit in ("minimum", "maximum"):
-            if hasattr(field, limit):
-                assert getattr(kept[name], limit) == getattr(field, limit), name
-        if hasattr(field, "options"):
-            assert kept[name].enum == [value for value, _ in field.options], name
-
-
 def test_form_makes_settings_of_the_core(qtbot: Any) -> None:
     from napari_ebsdml.segmentation import TrainingSettings, UNetSettings
 
@@ -319,15 +300,15 @@ def test_form_makes_settings_of_the_core(qtbot: Any) -> None:
     assert TrainingSettings(**form.settings()) == TrainingSettings()
     assert form.network == {}
     for steps in (3, 5, 7):
-        form.set_values({"depth": f"paper{steps}"})
+        form.set_saved({"depth": f"paper{steps}"})
         assert UNetSettings(**form.network) == UNetSettings.paper(steps)
-    form.set_values({"effort": "thorough", "minutes": 2, "held_out": 0, "depth": "2"})
+    kept = {"effort": "thorough", "minutes": 2, "held_out": 0, "depth": "2"}
+    form.set_saved(kept)
     assert UNetSettings(**form.network) == UNetSettings(depth=2)
     changed = TrainingSettings(**form.settings())
     assert (changed.epochs, changed.seconds, changed.held_out) == (40, 120.0, 0.0)
+    assert {name: form.saved()[name] for name in kept} == kept
     assert to_train_on(TrainingForm().settings())["epochs"] == 4
-    form.more_box.setChecked(True)
-    assert not form.more.isHidden()
 
 
 def test_dock_opens_without_torch() -> None:

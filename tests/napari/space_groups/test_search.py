@@ -16,6 +16,7 @@ from skimage.io import imsave
 
 from napari_ebsdml import Scan, read
 from napari_ebsdml._napari.files.samples import nickel_path
+from napari_ebsdml._napari.shell.layers import result_of
 from napari_ebsdml._napari.space_groups import classify as work
 from napari_ebsdml._napari.space_groups.cameras import (
     SEARCH,
@@ -25,7 +26,8 @@ from napari_ebsdml._napari.space_groups.cameras import (
     tells_centre,
     way_of,
 )
-from napari_ebsdml._napari.space_groups.results import FOUND, GROUP, RESULT, remove_found
+from napari_ebsdml._napari.space_groups.classify import Classified
+from napari_ebsdml._napari.space_groups.results import FOUND, GROUP, remove_found
 from napari_ebsdml.errors import MissingDataError
 from napari_ebsdml.io import from_xmap
 from napari_ebsdml.maps.ipf import ipf_colors
@@ -85,7 +87,7 @@ def test_orientations_are_searched_for_and_shown(
     assert not widget.classify_form.refine_button.isEnabled()
     classify(widget, qtbot)
     good = three_phases.is_indexed
-    one = layer(viewer, f"crystal frame: {GROUP}").metadata[RESULT]
+    one = result_of(layer(viewer, f"crystal frame: {GROUP}"), Classified)
     known = one.result.is_known & good
     assert known.mean() > 0.7
     assert disorientation(one.result.orientations[known], three_phases.quaternions[known]).max() < 1
@@ -134,9 +136,9 @@ def test_the_pattern_centre_is_searched_for(
     assert form.camera_setting().source == SEARCH
     assert "Neither orientations nor geometry" in widget.hint.text()
     assert "Where no camera fits, all patterns are unknown" in widget.hint.text()
-    form.fields.set_values({"by": "grain"})
+    form.answers.set_values({"by": "grain"})
     classify(widget, qtbot)
-    one = layer(viewer, f"crystal frame: {GROUP}").metadata[RESULT]
+    one = result_of(layer(viewer, f"crystal frame: {GROUP}"), Classified)
     truth = Geometry.from_angles(PC, (60, 60))
     np.testing.assert_allclose(one.camera.bounds, truth.bounds, atol=0.03)
     assert truth.centre == pytest.approx(PC)
@@ -155,7 +157,7 @@ def test_the_pattern_centre_is_searched_for(
     assert "the file's are not used" in widget.hint.text()
     assert not form.refine_button.isEnabled()
     classify(widget, qtbot)
-    again = layer(viewer, f"crystal frame: {GROUP}").metadata[RESULT]
+    again = result_of(layer(viewer, f"crystal frame: {GROUP}"), Classified)
     np.testing.assert_allclose(again.camera.bounds, one.camera.bounds, atol=1e-6)
     assert layer(viewer, FOUND) is not None
     form.camera.set_values({"camera": "file"})
@@ -177,9 +179,9 @@ def test_where_no_camera_fits_it_is_said(
     assert "all patterns are unknown" in widget.hint.text()
     widget.store.find("crystal frame")._loaded = quick_search
     for by in ("pixel", "grain"):
-        widget.classify_form.fields.set_values({"by": by})
+        widget.classify_form.answers.set_values({"by": by})
         classify(widget, qtbot)
-        one = layer(viewer, f"crystal frame: {GROUP}").metadata[RESULT]
+        one = result_of(layer(viewer, f"crystal frame: {GROUP}"), Classified)
         assert one.result.asked.all()
         assert not one.result.is_known.any()
         names = {each.label: each.name for each in one.classes}

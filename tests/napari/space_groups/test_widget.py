@@ -13,10 +13,11 @@ import pytest
 from napari_ebsdml import Scan, Source
 from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.pattern_viewer.viewer import PatternViewer
+from napari_ebsdml._napari.shell.layers import result_of
 from napari_ebsdml._napari.space_groups import classify as work
 from napari_ebsdml._napari.space_groups.cameras import REFINED
+from napari_ebsdml._napari.space_groups.classify import Classified
 from napari_ebsdml._napari.space_groups.pixel_panel import HEAT, LINES
-from napari_ebsdml._napari.space_groups.results import RESULT
 from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
 from napari_ebsdml.patterns.answers.compare import answers_of
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
@@ -76,7 +77,7 @@ def test_answers_become_layers_and_a_tally(viewer: Any, qtbot: Any, three_phases
 
     # By grain every grain has one answer, in the same layers.
     count = len(viewer.layers)
-    widget.classify_form.fields.set_values({"by": "grain", "ambiguous": False})
+    widget.classify_form.answers.set_values({"by": "grain", "ambiguous": False})
     classify(widget, qtbot)
     assert len(viewer.layers) == count
     parts = [shown.data[:4, a : a + 4] for a in (0, 4, 8)] + [
@@ -84,7 +85,7 @@ def test_answers_become_layers_and_a_tally(viewer: Any, qtbot: Any, three_phases
     ]
     assert all(len(np.unique(part)) == 1 for part in parts)
     assert [int(part[0, 0]) for part in parts[:2]] == [227, 229]
-    assert shown.metadata[RESULT].by == "grain"
+    assert result_of(shown, Classified).by == "grain"
 
 
 def test_a_click_is_explained_on_the_pattern(viewer: Any, qtbot: Any, three_phases: Scan) -> None:
@@ -107,7 +108,7 @@ def test_a_click_is_explained_on_the_pattern(viewer: Any, qtbot: Any, three_phas
     np.testing.assert_allclose(found.images[229], expected.images[model.space_groups.index(229)],
                                atol=1e-4)  # fmt: skip
     assert dict(found.bands[229]) == pytest.approx(dict(expected.bands[229]), abs=1e-3)
-    result = layer(viewer, "crystal frame: space group").metadata[RESULT].result
+    result = result_of(layer(viewer, "crystal frame: space group"), Classified).result
     shown = {bar.space_group: bar.values[0] for bar in panel.bars.bars}
     assert shown == pytest.approx(
         dict(zip(result.space_groups, result.probabilities[1, 5].tolist(), strict=True))

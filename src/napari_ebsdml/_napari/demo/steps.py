@@ -77,7 +77,7 @@ def show_segmenter(viewer: napari.Viewer, scan: Scan) -> None:
     layer.brush_size = 2
     for row, column, value in strokes(truth):
         layer.paint((row, column), value)
-    widget.training.form.set_values({"effort": "quick"})
+    widget.training.form.set_saved({"effort": "quick"})
     _work(widget, widget.training.train)
 
 

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 from napari_ebsdml._napari.dislocations import layers as layers
 from napari_ebsdml._napari.dislocations.form import ModelForm, TaylorForm
 from napari_ebsdml._napari.dislocations.layers import DensityResult
+from napari_ebsdml._napari.dislocations.script import density_script
 from napari_ebsdml._napari.gnd.form import GndForm
 from napari_ebsdml._napari.gnd.layers import (
     compute_gnd,
@@ -103,6 +104,12 @@ class DislocationWidget(ScanWidget):
         self.form.addWidget(QLabel("<b>Model</b>"))
         self.form.addWidget(self.model_form.native)
         self.form.addWidget(self.taylor_form)
+        self.offer_script(
+            lambda scan: density_script(
+                scan, self.gnd_form.settings(), self.model_form.settings(),
+                self.taylor_form.settings(),
+            )
+        )  # fmt: skip
         self.form.addStretch(1)
 
         self.message = QLabel(_NOTHING)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_ebsdml._napari.shell.scan_widget import ScanWidget
+    from napari_ebsdml._napari.widgets import JobWidget
     from napari_ebsdml._parallel import Progress
     from napari_ebsdml.dislocations.gnd import GndDensity
     from napari_ebsdml.dislocations.settings import GndSettings
@@ -169,7 +170,12 @@ def gnd_of(viewer: ViewerModel, scan: Scan) -> GndDensity | None:
 
 
 def show_layer(
-    widget: ScanWidget, scan: Scan, shown: Shown, settings: Any, result: Any, **options: Any
+    widget: ScanWidget | JobWidget,
+    scan: Scan,
+    shown: Shown,
+    settings: Any,
+    result: Any,
+    **options: Any,
 ) -> Layer:
     """Add or replace a layer, with the result that it was made of."""
     before = set(widget.viewer.layers)

@@ -18,6 +18,7 @@ from napari_ebsdml._napari.gnd.layers import (
     plain_settings,
     show_layer,
 )
+from napari_ebsdml._napari.gnd.script import gnd_script
 from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.histogram import DensityHistogram
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
@@ -54,6 +55,7 @@ class GndWidget(ScanWidget):
         self.settings_form = GndForm()
         self.settings_form.method.set_saved(remembered(SECTION))
         self.form.addWidget(self.settings_form)
+        self.offer_script(lambda scan: gnd_script(scan, self.settings_form.settings()))
         self.form.addStretch(1)
 
         self.message = QLabel(_NOTHING)

@@ -10,6 +10,7 @@ import numpy as np
 from qtpy.QtWidgets import QCheckBox, QTabWidget
 
 from napari_ebsdml._napari.maps.results import MapResult, map_results
+from napari_ebsdml._napari.maps.script import maps_script
 from napari_ebsdml._napari.shell.form import SettingsForm
 from napari_ebsdml._napari.shell.layers import PICTURES, show_alone
 from napari_ebsdml._napari.shell.legend import LayerLegend
@@ -41,6 +42,7 @@ class MapsWidget(ScanWidget):
         self.settings_form = SettingsForm(MapSettings)
         self.settings_form.set_saved(remembered(SECTION))
         self.form.addWidget(self.settings_form.native)
+        self.offer_script(lambda scan: maps_script(scan, self.settings))
         self.form.addStretch(1)
 
         self.legend = LayerLegend(self.viewer)

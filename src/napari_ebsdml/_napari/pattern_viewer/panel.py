@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QGuiApplication
@@ -14,9 +16,10 @@ from napari_ebsdml._napari.pattern_viewer.info import NO_PATTERNS
 from napari_ebsdml._napari.pattern_viewer.picker import Pixel
 from napari_ebsdml._napari.pattern_viewer.processing import Pattern, Processing, grey_levels
 from napari_ebsdml._napari.pattern_viewer.save import ask_path, save_pattern
-from napari_ebsdml._napari.shell.fields import Flag, Form, Number
+from napari_ebsdml._napari.shell.form import SettingsForm
 from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml.errors import EbsdmlError, MissingDataError
+from napari_ebsdml.options import Option
 
 SECTION = "patterns"
 """Where the manifest keeps what the pattern viewer remembers."""
@@ -25,21 +28,43 @@ SECTION = "patterns"
 _SLOW_MS = 150
 _NO_MAP = "Open an EBSD map with patterns, then click on it."
 
-DISPLAY = (
-    Flag("static", "Remove the static background", tip=(
-        "Subtracts what all patterns have in common: the background in the file, else the mean "
-        "pattern of the map")),
-    Flag("dynamic", "Remove the dynamic background", tip=(
-        "Subtracts the pattern's own low frequencies (Gaussian blur, an eighth of its width)")),
-    Flag("average", "Average 3 × 3 pixels", tip=(
-        "Mean of the pixel and its eight neighbours: less noise, but mixed at grain boundaries")),
-    Number("clip", "Clip grey levels", 0.5, 0.0, 20.0, "%", 1, 0.5, tip=(
-        "So many of the darkest pixels become black, and as many of the brightest white")),
-    Number("gamma", "Gamma", 1.0, 0.1, 5.0, "", 2, 0.1, tip="Below 1 brightens, above 1 darkens"),
-    Flag("browse", "Dragging on the map browses patterns", True, tip=(
-        "Off: dragging moves the map as usual, and only clicks choose a pixel")),
-)  # fmt: skip
-"""How a pattern is shown; the names are those of the manifest."""
+
+@dataclass(frozen=True)
+class DisplaySettings:
+    """How a pattern is shown; the names are those of the manifest."""
+
+    static: Annotated[
+        bool,
+        Option("Remove the static background",
+               "Subtracts what all patterns have in common: the background in the file, else the "
+               "mean pattern of the map"),
+    ] = False  # fmt: skip
+    dynamic: Annotated[
+        bool,
+        Option("Remove the dynamic background",
+               "Subtracts the pattern's own low frequencies (Gaussian blur, an eighth of its "
+               "width)"),
+    ] = False  # fmt: skip
+    average: Annotated[
+        bool,
+        Option("Average 3 × 3 pixels",
+               "Mean of the pixel and its eight neighbours: less noise, but mixed at grain "
+               "boundaries"),
+    ] = False  # fmt: skip
+    clip: Annotated[
+        float,
+        Option("Clip grey levels",
+               "So many of the darkest pixels become black, and as many of the brightest white",
+               "%", 0, 20, 0.5, 1),
+    ] = 0.5  # fmt: skip
+    gamma: Annotated[
+        float, Option("Gamma", "Below 1 brightens, above 1 darkens", "", 0.1, 5, 0.1, 2)
+    ] = 1.0
+    browse: Annotated[
+        bool,
+        Option("Dragging on the map browses patterns",
+               "Off: dragging moves the map as usual, and only clicks choose a pixel"),
+    ] = True  # fmt: skip
 
 
 class PatternPanel(QWidget):
@@ -66,8 +91,8 @@ class PatternPanel(QWidget):
         self.copy_button.setToolTip("Copy the pattern as shown to the clipboard")
         self.save_button = QPushButton("Save …")
         self.save_button.setToolTip("Save the pattern as shown, or its values as measured")
-        self.display = Form(DISPLAY)
-        self.display.set_values(remembered(SECTION))
+        self.display = SettingsForm(DisplaySettings)
+        self.display.set_saved(remembered(SECTION))
 
         buttons = QHBoxLayout()
         buttons.addWidget(self.readout, 1)
@@ -100,8 +125,8 @@ class PatternPanel(QWidget):
     @property
     def processing(self) -> Processing:
         """What the form says is to be done to patterns."""
-        values = self.display.values()
-        return Processing(values["average"], values["static"], values["dynamic"])
+        chosen = self.display.settings()
+        return Processing(chosen.average, chosen.static, chosen.dynamic)
 
     def show_pixel(self, pixel: Pixel | None) -> None:
         """Show the pattern of a pixel as soon as it is read; None: there is no map."""
@@ -180,8 +205,8 @@ class PatternPanel(QWidget):
 
     def _render(self) -> None:
         if self.pattern is not None:
-            values = self.display.values()
-            levels = grey_levels(self.pattern.image, values["clip"], values["gamma"])
+            chosen = self.display.settings()
+            levels = grey_levels(self.pattern.image, chosen.clip, chosen.gamma)
             self.canvas.set_grey(levels)
         self._enable()
 
@@ -190,7 +215,7 @@ class PatternPanel(QWidget):
         self.save_button.setEnabled(self.pattern is not None)
 
     def _display_changed(self) -> None:
-        remember(SECTION, self.display.values())
+        remember(SECTION, self.display.saved())
         if self.pattern is not None and self.pattern.processing == self.processing:
             self._render()
         elif self._pixel is not None:

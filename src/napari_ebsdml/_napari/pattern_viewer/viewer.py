@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from numpy.typing import ArrayLike
-from qtpy.QtCore import Qt, QTimer, Signal
-from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
-from superqt import QCollapsible
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout
 
 from napari_ebsdml._napari.pattern_viewer.canvas import Region
 from napari_ebsdml._napari.pattern_viewer.info import as_html, describe_pixel
@@ -16,13 +16,15 @@ from napari_ebsdml._napari.pattern_viewer.panel import PatternPanel
 from napari_ebsdml._napari.pattern_viewer.picker import MapPicker, Pixel
 from napari_ebsdml._napari.pattern_viewer.processing import Pattern
 from napari_ebsdml._napari.pattern_viewer.virtual import (
-    FIELDS,
     VirtualImage,
+    VirtualSettings,
     guides,
     virtual_images,
 )
-from napari_ebsdml._napari.shell.fields import Form
+from napari_ebsdml._napari.shell.form import SettingsForm
+from napari_ebsdml._napari.shell.queue import StepQueue
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
+from napari_ebsdml._napari.shell.section import Section
 from napari_ebsdml._napari.shell.theme import muted
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
@@ -61,18 +63,13 @@ class PatternViewer(ScanWidget):
         self.details.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         # Rich text would rather widen the form than break its lines.
         self.details.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self.virtual = Form(FIELDS)
-        self.virtual.editor("what").setMinimumWidth(80)
-        self.virtual_group = QCollapsible("Virtual backscatter images", collapsedIcon="▶")
-        self._to_add: list[tuple[Scan, VirtualImage]] = []
-        self._adding = QTimer(self)
-        self._adding.setSingleShot(True)
-        self._adding.setInterval(0)
-        self._adding.timeout.connect(self._add_image)
+        self.virtual = SettingsForm(VirtualSettings)
+        self.virtual_group = Section("Virtual backscatter images", unfolded=False)
+        self._adding = StepQueue(self)
         self._lay_out()
 
         self.picker = MapPicker(self.viewer, self)
-        self.picker.drag_browses = bool(self.display.values()["browse"])
+        self.picker.drag_browses = self.display.settings().browse
         self._connect()
         self._go_to_patterns()
         self.begin()
@@ -144,32 +141,26 @@ class PatternViewer(ScanWidget):
             return
 
         def show(images: list[VirtualImage]) -> None:
-            self._to_add += [(scan, image) for image in images]
-            self._add_image()
+            self._adding.add(*(partial(self._add_image, scan, image) for image in images))
 
         self.run(
-            scan, virtual_images, scan, self.virtual.values(), self._region,
+            scan, virtual_images, scan, self.virtual.settings(), self._region,
             label="Averaging patterns",
             on_result=show,
         )  # fmt: skip
 
-    def _add_image(self) -> None:
-        """Add one layer and come back for the next: napari takes a tenth of a second for each."""
-        if not self._to_add:
-            return
-        scan, image = self._to_add.pop(0)
+    def _add_image(self, scan: Scan, image: VirtualImage) -> None:
         if scan in self.chooser.scans:
             self.add_result(
                 scan, image.data, image.quantity, kind=image.kind, settings=image.settings,
                 visible=image.visible,
             )  # fmt: skip
-        self._adding.start()
 
     def scan_chosen(self, scan: Scan | None) -> None:
         """Go to the pixel of the scan that was shown last, or to its middle."""
         has_patterns = scan is not None and scan.patterns is not None
         self.tasks.allow(has_patterns)
-        self.virtual.setEnabled(has_patterns)
+        self.virtual.native.setEnabled(has_patterns)
         self._region = None
         self._show_guides()
         if scan is None:
@@ -183,7 +174,7 @@ class PatternViewer(ScanWidget):
 
     def closing(self) -> None:
         """Leave the viewer as it was."""
-        self._to_add.clear()
+        self._adding.clear()
         self.panel.feed.forget()
         self.picker.detach()
 
@@ -192,14 +183,9 @@ class PatternViewer(ScanWidget):
         assert isinstance(layout, QVBoxLayout)
         layout.insertWidget(2, self.panel, 5)
         self.form.addWidget(self.details)
-        self.form.addWidget(self.display)
-        content = QWidget()
-        inside = QVBoxLayout(content)
-        inside.setContentsMargins(0, 0, 0, 0)
-        inside.addWidget(self.virtual)
-        inside.addWidget(self.tasks)
-        self.virtual_group.setContent(content)
-        self.virtual_group.collapse(animate=False)
+        self.form.addWidget(self.display.native)
+        self.virtual_group.body.addWidget(self.virtual.native)
+        self.virtual_group.body.addWidget(self.tasks)
         self.form.addWidget(self.virtual_group)
         self.form.addStretch(1)
 
@@ -209,7 +195,7 @@ class PatternViewer(ScanWidget):
         self.display.changed.connect(self._display_changed)
         self.panel.pattern_changed.connect(self.pattern_changed)
         self.virtual.changed.connect(self._show_guides)
-        self.virtual_group.toggled.connect(self._show_guides)
+        self.virtual_group.folded.connect(self._show_guides)
         self.tasks.run_clicked.connect(self.compute_virtual)
         self.tasks.stopped.connect(self._describe)
         self.picker.picked.connect(lambda pixel: self.show_pixel(*pixel))
@@ -225,7 +211,7 @@ class PatternViewer(ScanWidget):
             self.details.setToolTip("\n".join(f"{e.name}: {e.tip}" for e in entries if e.tip))
 
     def _display_changed(self) -> None:
-        self.picker.drag_browses = bool(self.display.values()["browse"])
+        self.picker.drag_browses = self.display.settings().browse
 
     def _step(self, rows: int, columns: int) -> None:
         if self._pixel is None:
@@ -256,10 +242,10 @@ class PatternViewer(ScanWidget):
         self._region = region
 
     def _show_guides(self, *_: Any) -> None:
-        values = self.virtual.values()
-        scan, is_open = self.scan, self.virtual_group.isExpanded()
+        chosen = self.virtual.settings()
+        scan, is_open = self.scan, self.virtual_group.unfolded
         shown: list[Region] = []
         if is_open and scan is not None and scan.patterns is not None:
-            shown = guides(values, scan.patterns.shape[2:], self._region)
-        self.canvas.drawing = is_open and values["what"] == "region"
+            shown = guides(chosen, scan.patterns.shape[2:], self._region)
+        self.canvas.drawing = is_open and chosen.what == "region"
         self.canvas.set_guides(shown)

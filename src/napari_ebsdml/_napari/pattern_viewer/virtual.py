@@ -4,43 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._napari.pattern_viewer.canvas import Region
-from napari_ebsdml._napari.shell.fields import Choice, Number
 from napari_ebsdml._napari.shell.layers import contrast_limits
 from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps import virtual_backscatter, virtual_backscatter_grid
+from napari_ebsdml.options import Option
 from napari_ebsdml.scan import Scan
 
 _MOST_CELLS = 10
 
 
-def _is_grid(values: Mapping[str, Any]) -> bool:
-    return bool(values["what"] == "grid")
+@dataclass(frozen=True)
+class VirtualSettings:
+    """Which virtual backscatter images to compute."""
 
-
-FIELDS = (
-    Choice(
-        "what",
-        "Image",
-        "across",
-        (
-            ("across", "RGB: left, middle, right of the detector"),
-            ("down", "RGB: top, middle, bottom of the detector"),
-            ("grid", "Grey: every cell of a grid"),
-            ("region", "Grey: a region drawn on the pattern"),
+    what: Annotated[
+        str,
+        Option(
+            "Image",
+            "Which part of each pattern is averaged to one grey level, or to one colour channel",
+            choices={
+                "across": "RGB: left, middle, right of the detector",
+                "down": "RGB: top, middle, bottom of the detector",
+                "grid": "Grey: every cell of a grid",
+                "region": "Grey: a region drawn on the pattern",
+            },
         ),
-        tip="Which part of each pattern is averaged to one grey level, or to one colour channel",
-    ),
-    Number("rows", "Grid rows", 5, 1, _MOST_CELLS, shown=_is_grid),
-    Number("columns", "Grid columns", 5, 1, _MOST_CELLS, shown=_is_grid),
-)
-"""Form of the panel."""
+    ] = "across"
+    rows: Annotated[int, Option("Grid rows", "", "", 1, _MOST_CELLS, when="what=grid")] = 5
+    columns: Annotated[int, Option("Grid columns", "", "", 1, _MOST_CELLS, when="what=grid")] = 5
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class VirtualImage:
 
 def virtual_images(
     scan: Scan,
-    values: Mapping[str, Any],
+    chosen: VirtualSettings,
     region: Region | None = None,
     progress: Progress = None,
 ) -> list[VirtualImage]:
@@ -66,8 +64,7 @@ def virtual_images(
     ----------
     scan
         Map with patterns.
-    values
-        Of the form, by the names in `FIELDS`.
+    chosen
     region
         What was drawn on the pattern.
     progress
@@ -80,7 +77,7 @@ def virtual_images(
     InputError
         When no region was drawn, or the grid is finer than the detector.
     """
-    what = values["what"]
+    what = chosen.what
     if what == "region":
         if region is None:
             raise InputError("Draw a region first: drag with the mouse over the pattern.")
@@ -89,7 +86,7 @@ def virtual_images(
         name = f"virtual backscatter, detector rows {rows}, columns {columns}"
         return [VirtualImage(image, name, settings={"region": region})]
     if what == "grid":
-        grid = int(values["rows"]), int(values["columns"])
+        grid = chosen.rows, chosen.columns
         cells = virtual_backscatter_grid(scan, grid, progress)
         middle = grid[0] // 2, grid[1] // 2
         return [
@@ -133,15 +130,11 @@ def rgb_of(scan: Scan, channels: NDArray[np.float32]) -> NDArray[np.float32]:
     return colors
 
 
-def guides(
-    values: Mapping[str, Any], shape: tuple[int, int], region: Region | None
-) -> list[Region]:
+def guides(chosen: VirtualSettings, shape: tuple[int, int], region: Region | None) -> list[Region]:
     """Parts of the detector that the images of the form come from."""
-    if values["what"] == "region":
+    if chosen.what == "region":
         return [] if region is None else [region]
-    grid = {"across": (1, 3), "down": (3, 1)}.get(
-        values["what"], (int(values["rows"]), int(values["columns"]))
-    )
+    grid = {"across": (1, 3), "down": (3, 1)}.get(chosen.what, (chosen.rows, chosen.columns))
     height, width = shape
     down = [height * n // grid[0] for n in range(grid[0] + 1)]
     across = [width * n // grid[1] for n in range(grid[1] + 1)]

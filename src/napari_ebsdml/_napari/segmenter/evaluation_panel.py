@@ -21,8 +21,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ebsdml._napari.segmenter.background import Background
 from napari_ebsdml._napari.segmenter.truth import TruthChooser
+from napari_ebsdml._napari.shell.background import Background
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.layers import add_result, layers_of
 from napari_ebsdml._napari.shell.table import DataTable

@@ -13,12 +13,13 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxL
 
 from napari_ebsdml._napari.segmenter import model_files
 from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
-from napari_ebsdml._napari.segmenter.state import PredictOptions, SegmentClass
+from napari_ebsdml._napari.segmenter.state import SegmentClass
 from napari_ebsdml._napari.segmenter.training_run import Predicted, predict
 from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._parallel import nth_of
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.scan import Scan
+from napari_ebsdml.segmentation.settings import PredictSettings
 
 if TYPE_CHECKING:
     from napari_ebsdml._napari.segmenter.state import SegmenterState
@@ -206,7 +207,7 @@ class ModelPanel(QWidget):
 def apply_model(
     model: Segmenter,
     work: Sequence[tuple[Scan, Scan]],
-    options: PredictOptions,
+    options: PredictSettings,
     progress: Callable[[float], None],
 ) -> Generator[Any, None, None]:
     """Segment scans one after the other; for a worker thread.

@@ -8,35 +8,18 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.segmenter.background import Background
 from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
-from napari_ebsdml._napari.segmenter.state import PredictOptions, SegmenterState
+from napari_ebsdml._napari.segmenter.state import SegmenterState
 from napari_ebsdml._napari.segmenter.training_run import Predicted, predict, vote
-from napari_ebsdml._napari.shell.fields import Choice, Field, Flag, Form, Number
+from napari_ebsdml._napari.shell.background import Background
+from napari_ebsdml._napari.shell.form import KeptAs, SettingsForm
 from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._napari.shell.workers import Outcome
 from napari_ebsdml.scan import Scan
+from napari_ebsdml.segmentation.settings import PredictSettings
 
-RESULT_FIELDS: tuple[Field, ...] = (
-    Flag(
-        "grain_vote", "One class per grain", False,
-        "Each grain gets the class of the highest mean probability",
-    ),
-    Number(
-        "grain_threshold", "Grains end at", 3.0, 0.5, 60.0, "°", 1, 0.5,
-        "Misorientation at which a grain ends, for the vote",
-        shown=lambda values: bool(values["grain_vote"]),
-    ),
-    Choice(
-        "not_indexed", "Pixels not indexed", "classify",
-        (("classify", "classify, too"), ("leave_out", "leave out")),
-        "The network reads the pattern quality there, but no orientation",
-    ),
-    Flag(
-        "average", "Average eight turns of the map", False,
-        "A little better, and eight times slower",
-    ),
-)  # fmt: skip
+# As earlier versions kept it.
+_KEPT_AS: dict[str, KeptAs] = {"turns": ("average", {1: False, 8: True})}
 _NOTHING = "Train a model, or load one below: the whole map then gets its classes here."
 _TABLE_ROWS = 5
 
@@ -64,7 +47,7 @@ class ResultPanel(QWidget):
         self.show_uncertainty = QCheckBox("Uncertainty")
         self.show_uncertainty.setToolTip("Chance that the class is wrong, by the model")
         self.table = DataTable()
-        self.fields = Form(RESULT_FIELDS)
+        self.form = SettingsForm(PredictSettings, kept_as=_KEPT_AS)
         self.button = QPushButton("Segment this map")
         self.button.setToolTip("Apply the present model to the map chosen on top of the dock")
         shown = QHBoxLayout()
@@ -78,11 +61,11 @@ class ResultPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for part in (self.note, self._shown, self.table, self.fields, self.button):
+        for part in (self.note, self._shown, self.table, self.form.native, self.button):
             layout.addWidget(part)
         self.show_labels.toggled.connect(lambda on: self._set_visible("labels", on))
         self.show_uncertainty.toggled.connect(lambda on: self._set_visible("uncertainty", on))
-        self.fields.changed.connect(self._options_changed)
+        self.form.changed.connect(self._options_changed)
         self.button.clicked.connect(self.segment)
         state.prediction_changed.connect(self._prediction_changed)
         state.model_changed.connect(self._refresh)
@@ -117,12 +100,8 @@ class ResultPanel(QWidget):
         self.state.viewer.layers.events.removed.disconnect(self._refresh)
 
     def _options_changed(self) -> None:
-        values = self.fields.values()
         before = self.state.options
-        options = PredictOptions(
-            values["grain_vote"], values["grain_threshold"], values["not_indexed"],
-            8 if values["average"] else 1,
-        )  # fmt: skip
+        options = self.form.settings()
         self.state.options = options
         without = replace(before, grain_vote=options.grain_vote)
         if replace(without, grain_threshold=options.grain_threshold) != options:

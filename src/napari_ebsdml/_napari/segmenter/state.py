@@ -17,6 +17,7 @@ from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._palette import CLASS_COLORS
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
+from napari_ebsdml.segmentation.settings import PredictSettings
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -51,16 +52,6 @@ class Pair:
             whole = len(data) == len(scans) > 1 and self.scan in scans
             data = data[scans.index(self.scan) if whole else 0]
         return np.array(data)
-
-
-@dataclass(frozen=True)
-class PredictOptions:
-    """How maps are predicted: keyword arguments of `Segmenter.predict`, and the grain vote."""
-
-    grain_vote: bool = False
-    grain_threshold: float = 3.0
-    not_indexed: str = "classify"
-    turns: int = 1
 
 
 @dataclass
@@ -98,7 +89,7 @@ class SegmenterState(QObject):
         Single settings that differ from `TrainingSettings()`; see `training_settings`.
     network : dict
         Keyword arguments of `UNetSettings`; empty: as deep as the strokes allow.
-    options : PredictOptions
+    options : PredictSettings
     predictions : dict
         Scan -> `SegmentationResult` that is shown.
     """
@@ -117,7 +108,7 @@ class SegmenterState(QObject):
         super().__init__(self.widget)
         self.viewer = self.widget.viewer
         self.inputs = Inputs(self.viewer)
-        self.options = PredictOptions()
+        self.options = PredictSettings()
         self.network: dict[str, Any] = {}
         self._classes = tuple(
             SegmentClass(n + 1, f"class {n + 1}", CLASS_COLORS[n]) for n in range(2)

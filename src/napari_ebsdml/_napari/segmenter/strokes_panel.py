@@ -6,7 +6,6 @@ from typing import Any
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
-    QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -28,6 +27,7 @@ from napari_ebsdml._napari.segmenter.class_table import ClassTable, advice
 from napari_ebsdml._napari.segmenter.painted import PaintedPixels
 from napari_ebsdml._napari.segmenter.pairs_list import PairsList
 from napari_ebsdml._napari.segmenter.state import Pair, SegmenterState
+from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.scan import Scan
 
@@ -60,12 +60,7 @@ class StrokesPanel(QWidget):
         self.pairs = PairsList(state, self.painted)
         self.new_button = QPushButton("New annotation layer")
         self.new_button.setToolTip("Add an empty layer for strokes to the map chosen on top")
-        self.use_box = QComboBox()
-        self.use_box.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.use_box.setMinimumContentsLength(8)
-        self.use_box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.use_box = narrow_combo()
         self.use_box.setToolTip("Train on a Labels layer that is there already")
         self.tools = {name: _tool(text, tip) for name, text, tip in _TOOLS}
         self.undo_button = _tool("Undo", "Take the last stroke back (Ctrl+Z on the canvas)", False)

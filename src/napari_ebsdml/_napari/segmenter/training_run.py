@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from napari_ebsdml._napari.segmenter.prediction_layers import agreement
-from napari_ebsdml._napari.segmenter.state import PredictOptions
 from napari_ebsdml._parallel import nth_of, part_of
 from napari_ebsdml.scan import Scan
+from napari_ebsdml.segmentation.settings import PredictSettings
 
 if TYPE_CHECKING:
     from napari_ebsdml.segmentation import (
@@ -64,7 +64,7 @@ class Request:
     channels: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)
-    options: PredictOptions = field(default_factory=PredictOptions)
+    options: PredictSettings = field(default_factory=PredictSettings)
     model: Segmenter | None = None
     preview_every: int = 2
 
@@ -121,7 +121,7 @@ def predict(
     model: Segmenter,
     scan: Scan,
     prepared: Scan,
-    options: PredictOptions,
+    options: PredictSettings,
     progress: Callable[[float], None] | None = None,
 ) -> Predicted:
     """Predict one scan, for a worker thread.
@@ -147,7 +147,7 @@ def predict(
     return vote(scan, raw, options)
 
 
-def vote(scan: Scan, raw: SegmentationResult, options: PredictOptions) -> Predicted:
+def vote(scan: Scan, raw: SegmentationResult, options: PredictSettings) -> Predicted:
     """Apply the grain vote where it is wished for, and count phases; for a worker thread."""
     can = options.grain_vote and bool(scan.quaternions.any())
     shown = raw.grain_vote(scan, threshold=options.grain_threshold) if can else raw

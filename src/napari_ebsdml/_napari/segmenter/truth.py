@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_ebsdml._napari.segmenter.state import MOST_CLASSES, Pair
+from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.layers import info_of, scans_of
 from napari_ebsdml.scan import Scan
 
@@ -37,12 +38,7 @@ class TruthChooser(QWidget):
         super().__init__()
         self.state = state
         self._optional = optional
-        self.box = QComboBox()
-        self.box.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.box.setMinimumContentsLength(8)
-        self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.box = narrow_combo()
         self.box.setToolTip(
             "A Labels layer of this scan that says what each pixel really is: drawn by hand, "
             "loaded, or the vendor's phase map. Strokes that trained the model are not offered."

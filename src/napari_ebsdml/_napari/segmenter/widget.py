@@ -56,8 +56,8 @@ class SegmenterWidget(ScanWidget):
         self.result = ResultPanel(self.state)
         self.training = TrainingPanel(self.state, self.strokes.painted, self.channels, self.result)
         kept = remembered(SECTION)
-        self.training.form.set_values(kept)
-        self.result.fields.set_values(kept)
+        self.training.form.set_saved(kept)
+        self.result.form.set_saved(kept)
 
         self.uncertain = UncertainPanel(self.state)
         self.comparison = ComparisonPanel(self.state)
@@ -117,4 +117,4 @@ class SegmenterWidget(ScanWidget):
             self.sections["correct"].unfold()
 
     def _remember(self, *_: Any) -> None:
-        remember(SECTION, {**self.training.form.values(), **self.result.fields.values()})
+        remember(SECTION, {**self.training.form.saved(), **self.result.form.saved()})

@@ -13,6 +13,7 @@ from napari_ebsdml._napari.shell.combo import narrow
 from napari_ebsdml.options import Setting, matters, settings_of
 
 Settings = TypeVar("Settings")
+KeptAs = tuple[str, Mapping[Any, Any]]
 
 _INDENT = 18
 _SPACING = 4
@@ -92,13 +93,22 @@ class SettingsForm(Rows, Generic[Settings]):
         Settings dataclass; the form begins with its defaults.
     only
         Names of the settings to show. Default: all.
+    kept_as
+        Setting -> the name, and for each value the value, by which napari keeps it where these
+        are not the setting's own.
     """
 
-    def __init__(self, cls: type[Settings], only: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        cls: type[Settings],
+        only: Sequence[str] = (),
+        kept_as: Mapping[str, KeptAs] | None = None,
+    ) -> None:
         super().__init__()
         self._cls = cls
         self._known = settings_of(cls)
         self._shown = tuple(only) or tuple(self._known)
+        self._kept_as = kept_as or {}
         self._unavailable: set[str] = set()
         self.add_rows([_row(self._known[name]) for name in self._shown])
         self.changed.connect(self._refresh)
@@ -126,17 +136,21 @@ class SettingsForm(Rows, Generic[Settings]):
 
     def saved(self) -> dict[str, Any]:
         """Values as napari keeps them: numbers as the form shows them."""
-        return {name: _saved(self._known[name], value) for name, value in self.values().items()}
+        found = {}
+        for name, value in self.values().items():
+            key, values = self._kept_as.get(name, (name, {}))
+            found[key] = values[value] if value in values else _saved(self._known[name], value)
+        return found
 
     def set_saved(self, values: Mapping[str, Any]) -> None:
         """Set what `saved` gave."""
-        self.set_values(
-            {
-                name: _meant(self._known[name], value)
-                for name, value in values.items()
-                if name in self._shown
-            }
-        )
+        found = {}
+        for name in self._shown:
+            key, kept = self._kept_as.get(name, (name, {}))
+            if key in values:
+                meant = [value for value, stored in kept.items() if stored == values[key]]
+                found[name] = meant[0] if meant else _meant(self._known[name], values[key])
+        self.set_values(found)
 
     def set_available(self, name: str, available: bool, reason: str = "") -> None:
         """Grey a check box out, and say why; its value then is False."""

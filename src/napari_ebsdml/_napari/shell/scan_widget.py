@@ -6,11 +6,20 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QFrame,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_ebsdml._napari.shell.layers import add_result, layers_of
 from napari_ebsdml._napari.shell.scan_chooser import ScanChooser, describe
 from napari_ebsdml._napari.shell.task_bar import TaskBar
+from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
@@ -105,6 +114,33 @@ class ScanWidget(QWidget):
     def minimumSizeHint(self) -> QSize:
         """At least 320 pixels wide, more where the form needs it."""
         return super().minimumSizeHint().expandedTo(QSize(_WIDTH, 0))
+
+    def offer_script(self, write: Callable[[Scan], str]) -> None:
+        """Add the button "Copy as Python" to the form.
+
+        Parameters
+        ----------
+        write
+            Makes a script that repeats what the form says for a scan; may raise the package's
+            errors.
+        """
+        button = QPushButton("Copy as Python")
+        button.setToolTip("Put a script on the clipboard that does the same without napari")
+        button.clicked.connect(lambda: self._copy_script(write))
+        self.form.addWidget(button, 0, Qt.AlignmentFlag.AlignRight)
+        self.script_button = button
+
+    def _copy_script(self, write: Callable[[Scan], str]) -> None:
+        scan = self.scan
+        if scan is None or self.tasks.running:
+            return
+        try:
+            text = write(scan)
+        except EbsdmlError as error:
+            self.tasks.say(str(error), "error")
+            return
+        QApplication.clipboard().setText(text)
+        self.tasks.say("The script is on the clipboard.")
 
     def begin(self) -> None:
         """The widget is complete: tell it of the scan that is chosen, and of later ones."""

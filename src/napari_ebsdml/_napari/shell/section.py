@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import (
     QFrame,
@@ -19,11 +19,18 @@ from superqt import QElidingLabel
 class Section(QWidget):
     """Heading with an arrow, a short summary beside it, and the content below.
 
+    Signals
+    -------
+    folded : bool
+        The content was hidden (True) or shown.
+
     Attributes
     ----------
     body : QVBoxLayout
         Where the content goes.
     """
+
+    folded = Signal(bool)
 
     def __init__(self, title: str, unfolded: bool = True, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,6 +75,7 @@ class Section(QWidget):
         self._content.setVisible(unfolded)
         kind = Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow
         self._arrow.setArrowType(kind)
+        self.folded.emit(not unfolded)
 
     def summarise(self, text: str) -> None:
         """Text beside the heading."""

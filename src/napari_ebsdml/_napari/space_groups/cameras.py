@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import MissingDataError
+from napari_ebsdml.options import Option
 from napari_ebsdml.scan import Scan
 
 FILE, OWN, REFINED, SEARCH = "file", "own", "refined", "search"
+_OWN = f"camera={OWN}"
+
+
+@dataclass(frozen=True)
+class GeometrySettings:
+    """What the form says of the geometry; centre and tilts count where they are entered."""
+
+    camera: Annotated[
+        str,
+        Option(
+            "Geometry",
+            "Where the pattern centre and the tilts come from. A search finds the pattern centre, "
+            "and orientations with it, from the patterns alone",
+            choices={FILE: "from the file", OWN: "enter it", SEARCH: "search for it"},
+        ),
+    ] = FILE
+    convention: Annotated[
+        str,
+        Option(
+            "Convention", "How the vendor counts the pattern centre, as in kikuchipy", when=_OWN,
+            choices={"tsl": "EDAX TSL", "bruker": "Bruker", "oxford": "Oxford"},
+        ),
+    ] = "tsl"  # fmt: skip
+    pcx: Annotated[float, Option("Pattern centre x", "", "", -2, 3, 0.01, 4, when=_OWN)] = 0.5
+    pcy: Annotated[float, Option("Pattern centre y", "", "", -2, 3, 0.01, 4, when=_OWN)] = 0.7
+    pcz: Annotated[
+        float, Option("Pattern centre z", "Detector distance", "", 0.05, 5, 0.01, 4, when=_OWN)
+    ] = 0.6
+    sample_tilt: Annotated[float, Option("Sample tilt", "", "°", 0, 90, 1, 1, when=_OWN)] = 70.0
+    tilt: Annotated[float, Option("Camera tilt", "", "°", -90, 90, 1, 1, when=_OWN)] = 0.0
+
+    def choice(self, geometry: Any = None) -> CameraChoice:
+        """As the dock hands it on; a refined `geometry` takes the place of the figures."""
+        return CameraChoice(
+            self.camera if geometry is None else REFINED, (self.pcx, self.pcy, self.pcz),
+            self.convention, self.sample_tilt, self.tilt, geometry,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,7 @@ from napari_ebsdml._napari.space_groups.models import ModelEntry, needs_orientat
 from napari_ebsdml._parallel import Progress, nth_of
 from napari_ebsdml.errors import MissingDataError
 from napari_ebsdml.patterns.answers.compare import Answers, answers_of
+from napari_ebsdml.patterns.settings import ClassifySettings
 from napari_ebsdml.scan import Scan
 
 NO_PATTERNS = (
@@ -33,7 +34,7 @@ NO_PATTERNS = (
 )
 
 _GRAIN_PATTERNS = 24
-_REFINE_PATTERNS = 80
+REFINE_PATTERNS = 80
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +94,8 @@ def problem(scan: Scan | None, entries: Sequence[ModelEntry], camera: CameraChoi
 
 
 def classify(
-    scan: Scan, entries: Sequence[ModelEntry], by: str, threshold: float, ambiguous: bool,
-    camera: CameraChoice, progress: Callable[[float], None],
+    scan: Scan, entries: Sequence[ModelEntry], chosen: ClassifySettings, camera: CameraChoice,
+    progress: Callable[[float], None],
 ) -> Generator[str, None, list[Classified]]:  # fmt: skip
     """Classify a map with one model after the other; yields what is under way."""
     why = problem(scan, entries, camera)
@@ -113,9 +114,10 @@ def classify(
         frame = None if way.geometry or not in_crystal else _frame(scan, camera)
         part = nth_of(progress, number, len(entries))
         result = model.predict_scan(
-            _given(scan, way), by=by, detector=frame, threshold=threshold, progress=part
-        )
-        found.append(_classified(entry, model, scan, by, threshold, ambiguous, result, frame, way))
+            _given(scan, way), by=chosen.by, detector=frame, threshold=chosen.threshold,
+            progress=part,
+        )  # fmt: skip
+        found.append(_classified(entry, model, scan, chosen, result, frame, way))
     return found
 
 
@@ -134,20 +136,20 @@ def _frame(scan: Scan, camera: CameraChoice) -> Any:
 
 
 def _classified(
-    entry: ModelEntry, model: Any, scan: Scan, by: str, threshold: float, ambiguous: bool,
-    result: Any, frame: Any, way: Way,
+    entry: ModelEntry, model: Any, scan: Scan, chosen: ClassifySettings, result: Any, frame: Any,
+    way: Way,
 ) -> Classified:  # fmt: skip
-    answers = answers_of(result, ambiguous)
+    answers = answers_of(result, chosen.ambiguous)
     labels, classes = label_image(answers)
     if result.geometry is not None:
         frame = result.geometry
-    settings = {"model": entry.name, "by": by, "ambiguous": ambiguous}
-    if by == "grain":
-        settings["threshold"] = threshold
+    settings = {"model": entry.name, "by": chosen.by, "ambiguous": chosen.ambiguous}
+    if chosen.by == "grain":
+        settings["threshold"] = chosen.threshold
     if needs_orientations(model):
         settings |= settings_of(result, way)
     return Classified(
-        entry.name, result, answers, labels, classes, by, settings, frame, entry, way,
+        entry.name, result, answers, labels, classes, chosen.by, settings, frame, entry, way,
         found_colors(scan, result),
     )  # fmt: skip
 
@@ -173,7 +175,7 @@ def refine(
         raise MissingDataError(f"{scan.name}: {NO_PATTERNS}")
     if not scan.is_indexed.any():
         raise MissingDataError(f"{scan.name} has no orientations to refine the geometry with.")
-    return refine_scan(scan, camera_of(scan, camera), _REFINE_PATTERNS, progress=progress)
+    return refine_scan(scan, camera_of(scan, camera), REFINE_PATTERNS, progress=progress)
 
 
 @dataclass(frozen=True, eq=False)

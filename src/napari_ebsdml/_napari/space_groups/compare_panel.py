@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._napari.space_groups.classify import Classified
 from napari_ebsdml._napari.space_groups.display import both_columns, cross_columns
@@ -40,8 +41,8 @@ class ComparePanel(QWidget):
         self._results: list[Classified] = []
         self.message = QLabel(_FEW)
         self.message.setWordWrap(True)
-        self.boxes = (QComboBox(), QComboBox())
-        self.what = QComboBox()
+        self.boxes = (narrow_combo(), narrow_combo())
+        self.what = narrow_combo()
         self.what.addItem("Cross table", "cross")
         self.what.addItem("Tally of both", "both")
         self.map_button = QPushButton("Map of agreement")
@@ -49,10 +50,6 @@ class ComparePanel(QWidget):
         self.table = DataTable()
         pair, below = QHBoxLayout(), QHBoxLayout()
         for box in (*self.boxes, self.what):
-            box.setSizeAdjustPolicy(
-                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-            )
-            box.setMinimumContentsLength(8)
             (below if box is self.what else pair).addWidget(box, 1)
             box.currentIndexChanged.connect(self._fill)
         below.addWidget(self.map_button, 1)

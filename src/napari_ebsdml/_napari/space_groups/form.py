@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -15,69 +14,26 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QLabel,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_ebsdml._napari.shell.fields import Choice, Field, Flag, Form, Number
+from napari_ebsdml._napari.shell.combo import narrow
+from napari_ebsdml._napari.shell.form import SettingsForm
+from napari_ebsdml._napari.shell.section import Section
 from napari_ebsdml._napari.space_groups.cameras import (
     FILE,
     OWN,
-    REFINED,
     SEARCH,
     CameraChoice,
+    GeometrySettings,
     tells_centre,
 )
 from napari_ebsdml._napari.space_groups.models import ModelEntry, ModelStore
+from napari_ebsdml.patterns.settings import ClassifySettings
 from napari_ebsdml.scan import Scan
 
 _FROM_FILE = "file"
-
-
-def _by_grain(values: Mapping[str, Any]) -> bool:
-    return bool(values["by"] == "grain")
-
-
-def _is_own(values: Mapping[str, Any]) -> bool:
-    return bool(values["camera"] == OWN)
-
-
-FIELDS: tuple[Field, ...] = (
-    Choice(
-        "by", "Answer for each", "pixel",
-        (("pixel", "pixel"), ("grain", "grain (patterns averaged)"), ("map", "whole map")),
-        "The patterns of a grain are averaged in the crystal's frame: much surer than one pattern",
-    ),
-    Number(
-        "threshold", "Grain threshold", 5.0, 0.5, 60.0, "°", 1, 0.5,
-        "Disorientation that parts two grains", _by_grain,
-    ),
-    Flag(
-        "ambiguous", "Show what cannot be told apart as such", True,
-        "Patterns of some space groups are too alike: “Pm-3m or Fm-3m” is then an answer of its "
-        "own. Off: always the most probable one, as the paper counts",
-    ),
-)  # fmt: skip
-
-CAMERA_FIELDS: tuple[Field, ...] = (
-    Choice(
-        "camera", "Geometry", FILE,
-        ((FILE, "from the file"), (OWN, "enter it"), (SEARCH, "search for it")),
-        "Where the pattern centre and the tilts come from. A search finds the pattern centre, and "
-        "orientations with it, from the patterns alone",
-    ),
-    Choice(
-        "convention", "Convention", "tsl",
-        (("tsl", "EDAX TSL"), ("bruker", "Bruker"), ("oxford", "Oxford")),
-        "How the vendor counts the pattern centre, as in kikuchipy", _is_own,
-    ),
-    Number("pcx", "Pattern centre x", 0.5, -2.0, 3.0, "", 4, 0.01, "", _is_own),
-    Number("pcy", "Pattern centre y", 0.7, -2.0, 3.0, "", 4, 0.01, "", _is_own),
-    Number("pcz", "Pattern centre z", 0.6, 0.05, 5.0, "", 4, 0.01, "Detector distance", _is_own),
-    Number("sample_tilt", "Sample tilt", 70.0, 0.0, 90.0, "°", 1, 1.0, "", _is_own),
-    Number("tilt", "Camera tilt", 0.0, -90.0, 90.0, "°", 1, 1.0, "", _is_own),
-)  # fmt: skip
 
 
 class ModelBox(QComboBox):
@@ -101,10 +57,7 @@ class ModelBox(QComboBox):
         super().__init__()
         self._store = store
         self._nothing = nothing
-        # A long name must not make the dock wider.
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(8)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        narrow(self)
         self._chosen: ModelEntry | None = None
         self._fill()
         store.changed.connect(self._fill)
@@ -154,30 +107,6 @@ class ModelBox(QComboBox):
             self.entry = self._store.find(data) if data is not None else None
 
 
-class _Section(QWidget):
-    """A heading that shows and hides what is below it; as high as its content at all times."""
-
-    def __init__(self, title: str, content: QWidget) -> None:
-        super().__init__()
-        self._title, self._content = title, content
-        self.button = QPushButton()
-        self.button.setCheckable(True)
-        self.button.setStyleSheet("text-align: left; padding: 3px 6px;")
-        self.button.toggled.connect(self.set_open)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.button)
-        layout.addWidget(content)
-        self.set_open(False)
-
-    def set_open(self, is_open: bool) -> None:
-        """Show or hide the content."""
-        self.button.setChecked(is_open)
-        self.button.setText(f"{'▼' if is_open else '▶'} {self._title}")
-        self._content.setVisible(is_open)
-
-
 class ClassifyForm(QWidget):
     """Models, what to answer for, and the geometry.
 
@@ -198,8 +127,8 @@ class ClassifyForm(QWidget):
         self._refined: WeakKeyDictionary[Scan, tuple[Any, dict[str, float]]] = WeakKeyDictionary()
         self.model = ModelBox(store)
         self.second = ModelBox(store, "nothing")
-        self.fields = Form(FIELDS)
-        self.camera = Form(CAMERA_FIELDS)
+        self.answers = SettingsForm(ClassifySettings)
+        self.camera = SettingsForm(GeometrySettings)
         self.refine_button = QPushButton("Refine on this map")
         self.refine_button.setToolTip(
             "Move the pattern centre and tilt the camera until the average of some patterns, "
@@ -217,23 +146,21 @@ class ClassifyForm(QWidget):
         for row, (text, box) in enumerate((("Model", self.model), ("Compare with", self.second))):
             models.addWidget(QLabel(text), row, 0)
             models.addWidget(box, row, 1)
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        for widget in (self.camera, self.use_refined, self.refined_note, self.refine_button):
-            column.addWidget(widget)
-        self.detector = _Section("Detector", inside)
+        self.detector = Section("Detector", unfolded=False)
+        for widget in (
+            self.camera.native, self.use_refined, self.refined_note, self.refine_button,
+        ):  # fmt: skip
+            self.detector.body.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(models)
-        layout.addWidget(self.fields)
+        layout.addWidget(self.answers.native)
         layout.addWidget(self.detector)
 
         self.model.entry_changed.connect(self.changed)
         self.second.entry_changed.connect(self.changed)
-        self.camera.changed.connect(self.changed)
+        self.camera.changed.connect(lambda: self.changed.emit())
         self.use_refined.toggled.connect(lambda: self.changed.emit())
         self.refine_button.clicked.connect(lambda: self.refine_clicked.emit())
         self.changed.connect(self._show_detector)
@@ -247,16 +174,11 @@ class ClassifyForm(QWidget):
 
     def camera_setting(self, refined: bool = True) -> CameraChoice:
         """The geometry that the form says; `refined` False: what the refinement starts from."""
-        values = self.camera.values()
         stored = self._refined.get(self._scan) if self._scan is not None else None
-        source = values["camera"]
         geometry = None
         if refined and stored is not None and self.use_refined.isChecked():
-            source, geometry = REFINED, stored[0]
-        return CameraChoice(
-            source, (values["pcx"], values["pcy"], values["pcz"]), values["convention"],
-            values["sample_tilt"], values["tilt"], geometry,
-        )  # fmt: skip
+            geometry = stored[0]
+        return self.camera.settings().choice(geometry)
 
     def show_scan(self, scan: Scan | None) -> None:
         """Take over what the scan's file tells of the geometry."""
@@ -270,7 +192,7 @@ class ClassifyForm(QWidget):
             source = OWN if told else FILE if scan.is_indexed.any() else SEARCH
         self.camera.set_values({"camera": source, **told})
         if own and scan.patterns is not None:
-            self.detector.set_open(True)
+            self.detector.unfold()
         self._show_refined()
 
     def set_refined(self, scan: Scan, geometry: Any, found: dict[str, float]) -> None:
@@ -298,7 +220,7 @@ class ClassifyForm(QWidget):
 
 
 def header_camera(scan: Scan) -> dict[str, float]:
-    """Pattern centre that the header of an EDAX text map tells, as values of `CAMERA_FIELDS`."""
+    """Pattern centre that the header of an EDAX text map tells, as values of `GeometrySettings`."""
     names = {"pcx": "x-star", "pcy": "y-star", "pcz": "z-star"}
     header = scan.source.header
     found = {}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_ebsdml._napari.shell.layers import info_of, layers_of
+from napari_ebsdml._napari.shell.layers import info_of, layers_of, result_of, show_alone
 from napari_ebsdml._napari.space_groups.classify import Classified
 from napari_ebsdml._napari.space_groups.display import AGREEMENT_CLASSES, UNKNOWN_CLASSES
 from napari_ebsdml.patterns.answers.compare import agreement
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_ebsdml._napari.shell.scan_widget import ScanWidget
-
-RESULT = "ebsdml_space_groups"
-"""Key of `Layer.metadata` for the answers that a layer was made of."""
 
 GROUP, CONFIDENCE, UNKNOWN, AGREEMENT, FOUND = (
     "space group", "space-group probability", "unknown patterns", "agreement",
@@ -30,8 +27,8 @@ def results_of(viewer: ViewerModel, scan: Scan | None) -> list[Classified]:
     """Answers that layers of a map show, those that were added last at the end."""
     if scan is None:
         return []
-    found = (layer.metadata.get(RESULT) for layer in layers_of(viewer, scan))
-    return [one for one in found if isinstance(one, Classified)]
+    found = (result_of(layer, Classified) for layer in layers_of(viewer, scan))
+    return [one for one in found if one is not None]
 
 
 def layers_to_add(one: Classified) -> list[dict[str, Any]]:
@@ -80,9 +77,9 @@ def add(widget: ScanWidget, scan: Scan, arguments: dict[str, Any], one: Classifi
     """Add or replace one layer; the label layer carries the answers that it was made of."""
     options = dict(arguments)
     data, quantity = options.pop("data"), options.pop("quantity")
-    layer = widget.add_result(scan, data, quantity, **options)
-    if one is not None and quantity.endswith(f": {GROUP}"):
-        layer.metadata[RESULT] = one
+    answers = one if one is not None and quantity.endswith(f": {GROUP}") else None
+    layer = widget.add_result(scan, data, quantity, result=answers, **options)
+    if answers is not None:
         show_alone(widget.viewer, scan, layer)
     return layer
 
@@ -93,11 +90,3 @@ def remove_found(viewer: ViewerModel, scan: Scan, one: Classified) -> None:
         info = info_of(layer)
         if one.colors is None and info and info["quantity"] == f"{one.name}: {FOUND}":
             viewer.layers.remove(layer)
-
-
-def show_alone(viewer: ViewerModel, scan: Scan, layer: Any) -> None:
-    """Show one layer on the quality image of its map: what else lies on it would hide it."""
-    for other in layers_of(viewer, scan)[1:]:
-        if info_of(other) is not None:
-            other.visible = other is layer
-    layer.visible = True

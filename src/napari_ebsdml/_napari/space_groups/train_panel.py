@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ebsdml._napari.shell.curves import CurvesWidget
-from napari_ebsdml._napari.shell.fields import Choice, Field, Form, Number
+from napari_ebsdml._napari.shell.form import SettingsForm
 from napari_ebsdml._napari.shell.task_bar import TaskBar
 from napari_ebsdml._napari.space_groups.cameras import CameraChoice
 from napari_ebsdml._napari.space_groups.display import full_name
@@ -29,34 +29,13 @@ from napari_ebsdml._napari.space_groups.training_work import (
     IMAGENET,
     SMALL,
     XCEPTION,
+    PatternTraining,
     Trainee,
     TrainingPlan,
     run_training,
 )
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
-
-FIELDS: tuple[Field, ...] = (
-    Choice(
-        "kind", "Train", FINE_TUNE,
-        (
-            (FINE_TUNE, "the chosen model"),
-            (SMALL, "a new small network"),
-            (XCEPTION, "a new Xception"),
-            (IMAGENET, "Xception, ImageNet …"),
-        ),
-        "The chosen model keeps what it knows and learns your phases besides. New networks read "
-        "raw patterns; Xception starts at random or with ImageNet's weights, and is slow without "
-        "a GPU",
-    ),
-    Number("patterns", "Patterns per class", 400, 4, 100_000, "", 0, 100, "To train on, at most"),
-    Number(
-        "validation", "Held out per class", 100, 1, 100_000, "", 0, 50,
-        "To watch the training with, at most; whole grains where the crystal frame is used",
-    ),
-    Number("epochs", "Epochs, at most", 20, 1, 1000, "", 0, 5),
-    Number("seed", "Seed", 0, 0, 999_999, "", 0, 1, "The same seed gives the same model"),
-)  # fmt: skip
 
 _ACCURACY, _LOSS = "accuracy", "loss"
 _HELP = (
@@ -97,7 +76,7 @@ class TrainPanel(QWidget):
         self.maps.itemChanged.connect(self._count)
         self.counts = QLabel(_HELP)
         self.counts.setWordWrap(True)
-        self.form = Form(FIELDS)
+        self.form = SettingsForm(PatternTraining)
         self.form.changed.connect(self._kind_changed)
         self.tasks = TaskBar("Train")
         self.tasks.run_clicked.connect(self.train)
@@ -110,7 +89,7 @@ class TrainPanel(QWidget):
         self.outcome = QLabel()
         self.outcome.setWordWrap(True)
         self.outcome.setVisible(False)
-        for widget in (self.maps, self.counts, self.form, self.tasks, self.outcome):
+        for widget in (self.maps, self.counts, self.form.native, self.tasks, self.outcome):
             column.addWidget(widget)
         column.addWidget(self.curves, 1)
         self.curves.setVisible(False)
@@ -179,12 +158,10 @@ class TrainPanel(QWidget):
 
     def plan(self) -> TrainingPlan:
         """What the form says."""
-        values = self.form.values()
         return TrainingPlan(
-            values["kind"],
+            self.form.settings(),
             tuple((scan, self._cameras.get(scan, CameraChoice())) for scan in self.scans),
-            self._entry, self.weights, values["patterns"], values["validation"], values["epochs"],
-            values["seed"],
+            self._entry, self.weights,
         )  # fmt: skip
 
     def train(self) -> None:
@@ -198,7 +175,7 @@ class TrainPanel(QWidget):
         name = _name(plan)
         self.tasks.start(
             run_training, plan, left, label="Training", uses_torch=True, patient=True,
-            on_event=lambda event: self._event(event, plan.epochs),
+            on_event=lambda event: self._event(event, plan.how.epochs),
             on_result=lambda classifier: self._finished(name, classifier, "Trained"),
             on_cancel=lambda: self._cancelled(name, left),
         )  # fmt: skip
@@ -242,7 +219,7 @@ class TrainPanel(QWidget):
         self.outcome.setVisible(bool(text))
 
     def _kind_changed(self) -> None:
-        if self.form.values()["kind"] == IMAGENET and self.weights is None:
+        if self.form.kind.value == IMAGENET and self.weights is None:
             path, _ = QFileDialog.getOpenFileName(
                 self, "ImageNet weights of Xception", "", "Weights (*.h5 *.safetensors)"
             )
@@ -258,7 +235,7 @@ class TrainPanel(QWidget):
             for group, number in labels_in(scan).items():
                 total[group] = total.get(group, 0) + number
         text = ", ".join(f"{full_name(g)}: {n}" for g, n in sorted(total.items()))
-        kind = self.form.values()["kind"]
+        kind = self.form.kind.value
         entry = self._entry
         least = 1 if kind == FINE_TUNE and entry is not None and entry.needs_orientations else 2
         if not self.maps.count():
@@ -274,10 +251,12 @@ class TrainPanel(QWidget):
 
 
 def _name(plan: TrainingPlan) -> str:
-    if plan.kind == FINE_TUNE and plan.entry is not None:
+    if plan.how.kind == FINE_TUNE and plan.entry is not None:
         base = plan.entry.name
         return base if base.endswith("fine-tuned") else f"{base}, fine-tuned"
-    return {SMALL: "small raw network", XCEPTION: "Xception"}.get(plan.kind, "Xception, transfer")
+    return {SMALL: "small raw network", XCEPTION: "Xception"}.get(
+        plan.how.kind, "Xception, transfer"
+    )
 
 
 def _shown(entry: ModelEntry) -> str:

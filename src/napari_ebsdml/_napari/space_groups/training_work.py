@@ -5,14 +5,55 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from napari_ebsdml._napari.space_groups.cameras import CameraChoice, camera_of
 from napari_ebsdml._napari.space_groups.models import ModelEntry, needs_orientations
 from napari_ebsdml.errors import InputError
+from napari_ebsdml.options import Option
 from napari_ebsdml.scan import Scan
 
 FINE_TUNE, SMALL, XCEPTION, IMAGENET = "fine-tune", "small", "xception", "imagenet"
+
+
+@dataclass(frozen=True)
+class PatternTraining:
+    """How a model is trained on the patterns of maps.
+
+    Attributes
+    ----------
+    kind
+        `FINE_TUNE` the given model, or a new raw-pattern network: `SMALL`, `XCEPTION`, or
+        Xception from `IMAGENET` weights.
+    patterns, validation
+        Patterns of each class to train on and to watch the training with, at most.
+    epochs, seed
+    """
+
+    kind: Annotated[
+        str,
+        Option(
+            "Train",
+            "The chosen model keeps what it knows and learns your phases besides. New networks "
+            "read raw patterns; Xception starts at random or with ImageNet's weights, and is slow "
+            "without a GPU",
+            choices={
+                FINE_TUNE: "the chosen model", SMALL: "a new small network",
+                XCEPTION: "a new Xception", IMAGENET: "Xception, ImageNet …",
+            },
+        ),
+    ] = FINE_TUNE  # fmt: skip
+    patterns: Annotated[
+        int, Option("Patterns per class", "To train on, at most", "", 4, 100_000, 100)
+    ] = 400
+    validation: Annotated[
+        int,
+        Option("Held out per class",
+               "To watch the training with, at most; whole grains where the crystal frame is used",
+               "", 1, 100_000, 50),
+    ] = 100  # fmt: skip
+    epochs: Annotated[int, Option("Epochs, at most", "", "", 1, 1000, 5)] = 20
+    seed: Annotated[int, Option("Seed", "The same seed gives the same model", "", 0, 999_999)] = 0
 
 
 @dataclass(frozen=True)
@@ -21,28 +62,19 @@ class TrainingPlan:
 
     Attributes
     ----------
-    kind
-        `FINE_TUNE` the given model, or a new raw-pattern network: `SMALL`, `XCEPTION`, or
-        Xception from `IMAGENET` weights.
+    how
     scans
         Maps whose phases are known, with the geometry of each.
     entry
         Model to fine-tune.
     weights
         File with ImageNet weights.
-    patterns, validation
-        Patterns of each class to train on and to watch the training with, at most.
-    epochs, seed
     """
 
-    kind: str
+    how: PatternTraining
     scans: tuple[tuple[Scan, CameraChoice], ...]
     entry: ModelEntry | None = None
     weights: Path | None = None
-    patterns: int = 400
-    validation: int = 100
-    epochs: int = 20
-    seed: int = 0
 
 
 class Trainee:
@@ -59,7 +91,7 @@ def run_training(plan: TrainingPlan, left: Trainee) -> Generator[Any, None, Any]
     """
     if not plan.scans:
         raise InputError("Choose at least one map whose phases are known.")
-    if plan.kind == FINE_TUNE:
+    if plan.how.kind == FINE_TUNE:
         assert plan.entry is not None
         yield f"Loading {plan.entry.name}"
         model = plan.entry.load()
@@ -73,8 +105,8 @@ def _fine_tune_crystal(plan: TrainingPlan, model: Any, left: Trainee) -> Generat
     from napari_ebsdml.patterns.crystal_frame.fine_tune import FineTuneRecipe, FineTuning
 
     recipe = FineTuneRecipe(
-        patterns=plan.patterns, epochs=plan.epochs, seed=plan.seed,
-        validation=plan.validation / (plan.patterns + plan.validation),
+        patterns=plan.how.patterns, epochs=plan.how.epochs, seed=plan.how.seed,
+        validation=plan.how.validation / (plan.how.patterns + plan.how.validation),
     )  # fmt: skip
     pairs = [(scan, camera_of(scan, camera)) for scan, camera in plan.scans]
     tuning = FineTuning(model, pairs, recipe)
@@ -92,12 +124,14 @@ def _raw(plan: TrainingPlan, left: Trainee, model: Any) -> Generator[Any, None, 
 
     yield "Reading labelled patterns"
     scans: Sequence[Scan] = [scan for scan, _ in plan.scans]
-    data = from_scans(scans, plan.patterns + plan.validation, plan.seed)
-    split = data.split(plan.patterns, plan.validation, plan.seed)
-    start: Any = model if model is not None else plan.weights if plan.kind == IMAGENET else None
-    network: Any = model.members[0].name if model is not None else plan.kind
+    data = from_scans(scans, plan.how.patterns + plan.how.validation, plan.how.seed)
+    split = data.split(plan.how.patterns, plan.how.validation, plan.how.seed)
+    start: Any = model if model is not None else plan.weights if plan.how.kind == IMAGENET else None
+    network: Any = model.members[0].name if model is not None else plan.how.kind
     recipe = RawRecipe(
-        network="small" if network == SMALL else "xception", epochs=plan.epochs, seed=plan.seed
+        network="small" if network == SMALL else "xception",
+        epochs=plan.how.epochs,
+        seed=plan.how.seed,
     )
     yield "Training"
     training = RawClassifier.training(split.train, split.validation, recipe, start)

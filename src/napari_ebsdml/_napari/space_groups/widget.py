@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QDockWidget,
     QLabel,
@@ -18,7 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ebsdml._napari.shell.layers import layers_of
+from napari_ebsdml._napari.shell.layers import layers_of, result_of, show_alone
+from napari_ebsdml._napari.shell.queue import StepQueue
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml._napari.shell.tab_page import tab_page
@@ -34,6 +36,7 @@ from napari_ebsdml._napari.space_groups.found_orientations import announcement, 
 from napari_ebsdml._napari.space_groups.model_panel import ModelPanel
 from napari_ebsdml._napari.space_groups.models import ModelEntry, store_of
 from napari_ebsdml._napari.space_groups.pixel_panel import PixelPanel
+from napari_ebsdml._napari.space_groups.script import classify_script
 from napari_ebsdml._napari.space_groups.train_panel import TrainPanel
 from napari_ebsdml.patterns.answers.compare import answers_of, right_share
 from napari_ebsdml.scan import Scan
@@ -73,18 +76,15 @@ class SpaceGroupWidget(ScanWidget):
         super().__init__(napari_viewer, "Classify")
         self._window = getattr(napari_viewer, "window", None)
         self._cameras: WeakKeyDictionary[Scan, CameraChoice] = WeakKeyDictionary()
-        self._to_add: list[Callable[[], object]] = []
         self._last: tuple[Scan | None, list[Classified], list[str]] | None = None
-        self._adding = QTimer(self)
-        self._adding.setSingleShot(True)
-        self._adding.setInterval(0)
-        self._adding.timeout.connect(self._add_next)
+        self._adding = StepQueue(self)
         self.store = store_of(self.viewer)
         self.classify_form = ClassifyForm(self.store)
-        self.classify_form.fields.set_values(remembered(SECTION))
+        self.classify_form.answers.set_saved(remembered(SECTION))
         self.hint = QLabel()
         self.hint.setWordWrap(True)
         self.form.addWidget(self.classify_form)
+        self.offer_script(self._script)
         self.form.addStretch(1)
         layout = self.layout()
         assert isinstance(layout, QVBoxLayout)
@@ -128,11 +128,11 @@ class SpaceGroupWidget(ScanWidget):
         scan = self.scan
         if scan is None or self.tasks.running or self._problem():
             return
-        values = self.classify_form.fields.values()
-        remember(SECTION, values)
+        form = self.classify_form
+        remember(SECTION, form.answers.saved())
         self.run(
-            scan, work.classify, scan, self.classify_form.entries, values["by"],
-            values["threshold"], values["ambiguous"], self.classify_form.camera_setting(),
+            scan, work.classify, scan, form.entries, form.answers.settings(),
+            form.camera_setting(),
             label="Classifying patterns", uses_torch=True,
             on_result=lambda found: self._show(scan, found),
         )  # fmt: skip
@@ -196,7 +196,7 @@ class SpaceGroupWidget(ScanWidget):
 
     def closing(self) -> None:
         """Stop everything and leave other docks as they were."""
-        self._to_add.clear()
+        self._adding.clear()
         for panel in (self.pixel_panel, self.train_panel, self.model_panel):
             panel.closing()
         for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
@@ -267,45 +267,45 @@ class SpaceGroupWidget(ScanWidget):
             self.pixel_panel.connect_viewer(self._find_viewer())
 
     def _show(self, scan: Scan, found: list[Classified]) -> None:
+        steps: list[Callable[[], object]] = []
         for one in found:
-            self._to_add.append(_call(results.remove_found, self.viewer, scan, one))
+            steps.append(partial(results.remove_found, self.viewer, scan, one))
             for arguments in results.layers_to_add(one):
-                self._to_add.append(_call(results.add, self, scan, arguments, one))
+                steps.append(partial(results.add, self, scan, arguments, one))
         if len(found) > 1:
             arguments = results.agreement_layer(found[0], found[1])
-            self._to_add.append(_call(results.add, self, scan, arguments, None))
+            steps.append(partial(results.add, self, scan, arguments, None))
             # The first model's map is what is looked at first.
-            self._to_add.append(_call(self._raise, scan, found[0]))
-        self._to_add.append(self._show_results)
-        self._add_next()
+            steps.append(partial(self._raise, scan, found[0]))
+        self._adding.add(*steps, self._show_results)
+
+    def _script(self, scan: Scan) -> str:
+        form = self.classify_form
+        return classify_script(
+            scan, form.entries, form.answers.settings(), form.camera_setting(),
+            form.camera_setting(refined=False),
+        )  # fmt: skip
 
     @property
     def adding(self) -> bool:
         """Whether layers of the last answers are still to come."""
-        return bool(self._to_add)
-
-    def _add_next(self) -> None:
-        """Add one layer and come back for the next: napari takes a tenth of a second for each."""
-        if not self._to_add or not self.alive:
-            return
-        self._to_add.pop(0)()
-        self._adding.start()
+        return self._adding.pending
 
     def _raise(self, scan: Scan, one: Classified) -> None:
         for layer in layers_of(self.viewer, scan):
-            if layer.metadata.get(results.RESULT) is one:
-                results.show_alone(self.viewer, scan, layer)
+            if result_of(layer, Classified) is one:
+                show_alone(self.viewer, scan, layer)
                 self.viewer.layers.selection.active = layer
 
     def _add_agreement(self, one: Classified, two: Classified) -> None:
         scan = self.scan
         if scan is not None:
             layer = results.add(self, scan, results.agreement_layer(one, two), None)
-            results.show_alone(self.viewer, scan, layer)
+            show_alone(self.viewer, scan, layer)
             self.viewer.layers.selection.active = layer
 
     def _layers_changed(self, event: Any = None) -> None:
-        if self.alive and not self._to_add:
+        if self.alive and not self._adding.pending:
             self._show_results()
 
     def _show_results(self) -> None:
@@ -348,7 +348,3 @@ class SpaceGroupWidget(ScanWidget):
                 text += f", {100 * compatible:.1f} % if “or” answers that include it count too"
             text += "."
         self.message.setText(text)
-
-
-def _call(function: Callable[..., object], *arguments: Any) -> Callable[[], object]:
-    return lambda: function(*arguments)

@@ -13,6 +13,7 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.model_file import ModelCard
 from napari_ebsdml.learning.shipped import shipped_path
 from napari_ebsdml.learning.under_way import run
+from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.patterns.answers.result import SpaceGroupResult
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 from napari_ebsdml.patterns.raw.answer import Classes, Voting
@@ -215,7 +216,7 @@ class RawClassifier(SpaceGroupClassifier):
         scan: Scan,
         by: Literal["pixel", "grain", "map"] = "pixel",
         detector: object = None,
-        threshold: float = 5.0,
+        threshold: float = GRAIN_THRESHOLD,
         mask: NDArray[np.bool_] | None = None,
         progress: Progress = None,
         voting: Voting = "mean",

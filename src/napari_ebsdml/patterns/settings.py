@@ -1,0 +1,44 @@
+"""How maps are classified. Light: a command line reads it before anything is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
+from napari_ebsdml.options import Option
+
+
+@dataclass(frozen=True)
+class ClassifySettings:
+    """How the patterns of a map get their answers.
+
+    Attributes
+    ----------
+    by, threshold
+        As `SpaceGroupClassifier.predict_scan` takes them.
+    ambiguous
+        Whether space groups that cannot be told apart are an answer of their own; see
+        `answers_of`.
+    """
+
+    by: Annotated[
+        str,
+        Option(
+            "Answer for each",
+            "The patterns of a grain are averaged in the crystal's frame: much surer than one "
+            "pattern",
+            choices={"pixel": "pixel", "grain": "grain (patterns averaged)", "map": "whole map"},
+        ),
+    ] = "pixel"
+    threshold: Annotated[
+        float,
+        Option("Grain threshold", "Disorientation that parts two grains", "°", 0.1, 180, 0.5, 1,
+               when="by=grain"),
+    ] = GRAIN_THRESHOLD  # fmt: skip
+    ambiguous: Annotated[
+        bool,
+        Option("Show what cannot be told apart as such",
+               "Patterns of some space groups are too alike: “Pm-3m or Fm-3m” is then an answer "
+               "of its own. Off: always the most probable one, as the paper counts"),
+    ] = True  # fmt: skip
