@@ -15,6 +15,9 @@ from napari_ebsdml.scan import Scan
 FILE, OWN, REFINED, SEARCH = "file", "own", "refined", "search"
 _OWN = f"camera={OWN}"
 
+REFINE_PATTERNS = 80
+"""Patterns that a geometry is refined on."""
+
 
 @dataclass(frozen=True)
 class GeometrySettings:

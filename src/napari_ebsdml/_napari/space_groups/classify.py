@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.space_groups.cameras import (
     FILE,
+    REFINE_PATTERNS,
     CameraChoice,
     Way,
     camera_of,
@@ -34,7 +35,6 @@ NO_PATTERNS = (
 )
 
 _GRAIN_PATTERNS = 24
-REFINE_PATTERNS = 80
 
 
 @dataclass(frozen=True, eq=False)
