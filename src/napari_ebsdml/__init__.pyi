@@ -3,6 +3,7 @@ from .dislocations import (
     GndDensity,
     gnd_density,
     stress_increment,
+    taylor_factor,
     taylor_stress,
     total_dislocation_density,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "samples",
     "segment_grains",
     "stress_increment",
+    "taylor_factor",
     "taylor_stress",
     "total_dislocation_density",
     "virtual_backscatter",

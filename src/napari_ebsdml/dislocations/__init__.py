@@ -11,6 +11,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "denoise": ["Denoise", "denoise_orientations"],
         "gnd": ["GndDensity", "fit_slip_systems", "gnd_density", "nye_tensor"],
         "noise": ["orientation_noise"],
+        "taylor_texture": ["TaylorFactor", "taylor_factor"],
+        "gnd_average": ["GndAverage"],
         "taylor": ["stress_increment", "taylor_stress"],
         "slip_systems": ["SlipFamily", "SlipSystems", "for_lattice", "for_phase", "from_families"],
     },

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Table = dict[str, list[Any]]
 """Column title -> values."""
 
+BUDGET = 1 << 28
+"""Pixels times groups that a table of averages may take."""
 _EVERYTHING = "whole map"
 REPRESENTATIVE = 0.5
 """Least part of the GND that the pixels of an average must carry."""
@@ -45,8 +47,11 @@ def gnd_averages(gnd: GndDensity, by: str = "grain") -> Table:
     Returns
     -------
     dict of column -> list
-        Phase; with "grain" also its label; pixels with a density; mean and median density and
-        the median of its noise floor in 1/m^2; part of the pixels above noise in %.
+        Phase; with "grain" also its label; pixels with a density; mean without the noise and its
+        90 % interval, from 0 where noise rules and the upper end is all that is known (see
+        `GndAverage`; NaN for grains beyond the largest of a very large map); mean with the noise,
+        median, and median of the noise floor in 1/m^2; part of the pixels above noise in %; step
+        in um, since densities of different steps do not compare.
 
     Raises
     ------
@@ -58,20 +63,30 @@ def gnd_averages(gnd: GndDensity, by: str = "grain") -> Table:
     table = _names(names, by)
     pixels: list[int] = []
     columns: dict[str, list[float]] = {
-        "mean GND [1/m²]": [], "median GND [1/m²]": [], "noise floor [1/m²]": [],
-        "above noise [%]": [],
+        "mean GND [1/m²]": [], "low [1/m²]": [], "high [1/m²]": [], "mean with noise [1/m²]": [],
+        "median GND [1/m²]": [], "noise floor [1/m²]": [], "above noise [%]": [], "step [µm]": [],
     }  # fmt: skip
     total, floor, above = gnd.total.ravel(), gnd.noise_floor.ravel(), gnd.above_noise.ravel()
-    for index in groups:
+    order = np.argsort([-index.size for index in groups], kind="stable")
+    corrected = set(order[: max(10, BUDGET // total.size)].tolist())
+    for number, index in enumerate(groups):
         pixels.append(int(index.size))
         seen = floor[index]
         seen = seen[np.isfinite(seen)]
+        mean = low = high = np.nan
+        if number in corrected:
+            mask = np.zeros(total.size, dtype=bool)
+            mask[index] = True
+            found = gnd.average(mask.reshape(gnd.total.shape))
+            mean, (low, high) = found.density, found.interval
         row = (
+            mean, low, high,
             total[index].mean() if index.size else np.nan,
             np.median(total[index]) if index.size else np.nan,
             np.median(seen) if seen.size else np.nan,
             100 * above[index].mean() if index.size else np.nan,
-        )
+            gnd.point_step,
+        )  # fmt: skip
         for column, value in zip(columns.values(), row, strict=True):
             column.append(float(value))
     return {**table, "pixels": pixels, **columns}

@@ -14,6 +14,7 @@ from napari_ebsdml._parallel import Progress, nth_of, part_of
 from napari_ebsdml.dislocations.curvature import check_stencil, nye_tensor
 from napari_ebsdml.dislocations.denoise import as_denoise
 from napari_ebsdml.dislocations.fit import SlipFit, check_norm, fit_slip_systems
+from napari_ebsdml.dislocations.gnd_average import GndAverage, average
 from napari_ebsdml.dislocations.noise import OrientationNoise
 from napari_ebsdml.dislocations.phase_choice import SlipChoice, by_phase, choose_systems
 from napari_ebsdml.dislocations.phase_density import Method, merged, phase_density, points_of
@@ -115,6 +116,42 @@ class GndDensity:
             name = f"{self.scan.phases[number].name}: " if len(self.noise) > 1 else ""
             sentences.append(name + text)
         return " ".join(sentences)
+
+    @property
+    def point_step(self) -> float:
+        """Distance of neighbouring points along a row in um."""
+        return self.scan.step[1]
+
+    def _chosen(self) -> dict[int | str, SlipChoice]:
+        return {n: self.systems.select(columns) for n, columns in self.system_columns.items()}
+
+    @cached_property
+    def undenoised(self) -> GndDensity:
+        """The same density without denoising, computed at first use; itself where there is none."""
+        if self.settings.get("denoise") is None:
+            return self
+        return gnd_density(
+            self.scan, self._chosen(), self.settings["norm"],
+            self.settings["stencil"], None, self.grains,
+            orientation_noise=self.settings["orientation_noise"], keep_per_system=False,
+        )  # fmt: skip
+
+    def average(self, mask: NDArray[np.bool_] | None = None) -> GndAverage:
+        """Average density without the noise, with its interval.
+
+        Denoising loses part of the density: the average is that of the orientations as measured.
+
+        Parameters
+        ----------
+        mask : (rows, columns) bool array, optional
+            Pixels to average over; default all.
+
+        Raises
+        ------
+        InputError
+            When the mask has another shape or type.
+        """
+        return average(self.undenoised, mask)
 
     def __repr__(self) -> str:
         known = self.total[np.isfinite(self.total)]

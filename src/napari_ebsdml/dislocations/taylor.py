@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, overload
+from typing import Any, SupportsFloat, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -108,7 +108,7 @@ _OTHER_NAMES = {
 }  # fmt: skip
 
 
-def taylor_material(material: str | TaylorMaterial, **changes: float) -> TaylorMaterial:
+def taylor_material(material: str | TaylorMaterial, **changes: SupportsFloat) -> TaylorMaterial:
     """Constants of a metal by name, with some of them changed.
 
     Parameters
@@ -135,7 +135,8 @@ def taylor_material(material: str | TaylorMaterial, **changes: float) -> TaylorM
     unknown = set(changes) - {"alpha", "shear_modulus", "burgers", "taylor_factor"}
     if unknown:
         raise InputError(f"Taylor's formula has no constant {', '.join(sorted(unknown))}.")
-    return dataclasses.replace(material, **changes)  # type: ignore[arg-type]
+    numbers = {name: float(value) for name, value in changes.items()}
+    return dataclasses.replace(material, **numbers)  # type: ignore[arg-type]
 
 
 def _density(values: Any) -> NDArray[np.float64]:
@@ -155,20 +156,23 @@ def _density(values: Any) -> NDArray[np.float64]:
 
 @overload
 def taylor_stress(
-    density: float, material: str | TaylorMaterial = ..., friction: float = ..., **changes: float
+    density: SupportsFloat,
+    material: str | TaylorMaterial = ...,
+    friction: float = ...,
+    **changes: SupportsFloat,
 ) -> float: ...
 @overload
 def taylor_stress(
     density: ArrayLike,
     material: str | TaylorMaterial = ...,
     friction: float = ...,
-    **changes: float,
+    **changes: SupportsFloat,
 ) -> NDArray[np.float64]: ...
 def taylor_stress(
     density: Any,
     material: str | TaylorMaterial = "alpha-iron",
     friction: float = 0.0,
-    **changes: float,
+    **changes: SupportsFloat,
 ) -> Any:
     """Flow stress of a polycrystal, sigma = sigma* + M alpha mu b sqrt(density).
 
@@ -176,13 +180,14 @@ def taylor_stress(
     ----------
     density : float or array
         Total dislocation density in 1/m^2; NaN gives NaN. For the stress of a specimen take
-        the mean of the map first.
+        the mean of the map first: ``taylor_stress(gnd.average(), ...)``.
     material
         A name of `MATERIALS` or a `TaylorMaterial`.
     friction
         sigma* in MPa.
     **changes
-        Constants to use in place of the material's; see `taylor_material`.
+        Constants to use in place of the material's; see `taylor_material`. ``taylor_factor`` may
+        be a `TaylorFactor`, the measured texture's.
 
     Returns
     -------
@@ -206,7 +211,7 @@ def taylor_stress(
 
 
 def stress_increment(
-    before: Any, after: Any, material: str | TaylorMaterial = "alpha-iron", **changes: float
+    before: Any, after: Any, material: str | TaylorMaterial = "alpha-iron", **changes: SupportsFloat
 ) -> Any:
     """Rise of the flow stress, M alpha mu b (sqrt(after) - sqrt(before)), in MPa.
 

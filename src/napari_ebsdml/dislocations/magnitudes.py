@@ -1,0 +1,45 @@
+"""True sizes of noisy vectors: their distribution, from that of the lengths measured."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+from scipy.stats import chi, ncx2
+
+COMPONENTS = 6
+"""Known components of a curvature."""
+ROUNDS = 200
+
+
+def shape_factor(lengths: NDArray[np.float64]) -> float:
+    """Mean of the true lengths of vectors over their root mean square.
+
+    Parameters
+    ----------
+    lengths : (n,) array
+        Measured, in units of the standard deviation of each of the six components.
+
+    Notes
+    -----
+    A vector of length m with normal errors is measured with a non-central chi distributed length.
+    The distribution of m is the one that makes the lengths most likely, by expectation
+    maximisation (Laird, J. Am. Stat. Assoc. 73 (1978) 805, doi 10.1080/01621459.1978.10480103).
+    """
+    highest = max(float(lengths.max(initial=0)), 3.0)
+    true = np.concatenate(([0.0], np.geomspace(0.3, highest, 40)))
+    edges = np.concatenate(([0.0], np.geomspace(0.2, highest * 1.01, 80)))
+    counts, _ = np.histogram(lengths, edges)
+    below = np.empty((true.size, edges.size))
+    below[0] = chi.cdf(edges, COMPONENTS)
+    for i, m in enumerate(true[1:], 1):
+        below[i] = (
+            ncx2.cdf(edges**2, COMPONENTS, m * m)
+            if m < 20
+            else ndtr(edges - np.sqrt(m * m + COMPONENTS - 1))
+        )
+    likely = np.diff(below, axis=1) + 1e-15
+    weights = np.full(true.size, 1 / true.size)
+    for _ in range(ROUNDS):
+        weights = weights * (likely @ (counts / (weights @ likely))) / counts.sum()
+    return float((weights @ true) / np.sqrt(weights @ true**2))
