@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._orix import prepare_orix
 from napari_ebsdml.io._phase_text import in_angstrom
 from napari_ebsdml.io._raw import RawPhase
 from napari_ebsdml.io.frames import ReferenceFrame, crystal_turn
@@ -25,6 +26,7 @@ COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:b
 
 def phase_list(raw: dict[int, RawPhase]) -> tuple[PhaseList, list[str]]:
     """Phases by the numbers that the file uses, and warnings."""
+    prepare_orix()
     from orix.crystal_map import PhaseList
 
     warnings: list[str] = []

@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from napari_ebsdml._quaternions import from_matrix, to_matrix
 from napari_ebsdml.maps.symmetry import point_group
 
 if TYPE_CHECKING:
@@ -95,18 +96,20 @@ def colour_key(symmetry: CrystalSymmetry) -> ColourKey:
 
 def _matrices(group: Symmetry) -> NDArray[np.float64]:
     """Elements as matrices, improper ones with their inversion."""
-    matrices = np.asarray(group.to_matrix(), dtype=np.float64).reshape(-1, 3, 3)
+    # Not orix's own matrices: numba takes seconds to compile them at the first map of all.
+    matrices = to_matrix(np.asarray(group.data, dtype=np.float64).reshape(-1, 4))
     signs = np.where(np.asarray(group.improper, dtype=bool).ravel(), -1.0, 1.0)
     return np.ascontiguousarray(matrices * signs[:, None, None]).round(15)
 
 
 @lru_cache(maxsize=32)
 def _colour_key(name: str, elements: bytes) -> ColourKey:
-    from orix.quaternion import Rotation, Symmetry
+    from orix.quaternion import Symmetry
 
     matrices = np.frombuffer(elements).reshape(-1, 3, 3)
     proper = np.linalg.det(matrices) > 0
-    group = Symmetry(Rotation.from_matrix(matrices * np.where(proper, 1, -1)[:, None, None]))
+    turns = matrices * np.where(proper, 1, -1)[:, None, None]
+    group = Symmetry(np.array([from_matrix(turn) for turn in turns]))
     group.improper = ~proper
     group.name = name
     sector = group.fundamental_sector

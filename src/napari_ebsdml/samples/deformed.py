@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_ebsdml._orix import prepare_orix
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan, Source
@@ -248,6 +249,7 @@ def _quaternion(orientation: ArrayLike | Rotation) -> Floats:
         except (TypeError, ValueError):
             raise InputError(f"orientation must hold numbers, not {orientation!r}.") from None
     if array.shape == (3,) and np.isfinite(array).all():
+        prepare_orix()
         from orix.quaternion import Rotation
 
         array = Rotation.from_euler(array, degrees=True).data.reshape(-1)
@@ -261,6 +263,8 @@ def _quaternion(orientation: ArrayLike | Rotation) -> Floats:
 
 def _phase_list(phase: str | Phase) -> PhaseList:
     from diffpy.structure import Lattice, Structure
+
+    prepare_orix()
     from orix.crystal_map import Phase, PhaseList
 
     if isinstance(phase, str):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._orix import prepare_orix
 from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.scan import NOT_INDEXED, Scan, Source
 
@@ -256,6 +257,8 @@ def _consecutive(label: NDArray[np.int32], where: NDArray[np.bool_] | None) -> N
 
 def _iron() -> PhaseList:
     from diffpy.structure import Atom, Lattice, Structure
+
+    prepare_orix()
     from orix.crystal_map import Phase, PhaseList
 
     a = 2.866

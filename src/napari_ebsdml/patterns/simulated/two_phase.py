@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._orix import prepare_orix
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import InputError
@@ -124,6 +125,8 @@ def two_phase_map(
         patterns = patterns * circle((size, size)).astype(patterns.dtype)
     measured = multiply(small_turns(rng, rows * columns, orientation_error), q[first])
     import dask.array as da
+
+    prepare_orix()
     from orix.crystal_map import Phase, PhaseList
 
     scan = Scan(
