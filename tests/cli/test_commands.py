@@ -50,8 +50,11 @@ def test_maps_goes_on_after_a_bad_file(map_file, tmp_path, capsys):
     assert run("maps", bad, map_file, "-o", tmp_path / "results") == 1
     assert str(bad) in capsys.readouterr().err.replace("\n", "")
     text = (tmp_path / "results" / "summary.csv").read_text(encoding="utf-8")
-    (row,) = csv.DictReader(text.splitlines())
+    failed, row = csv.DictReader(text.splitlines())
+    assert failed["map"] == "bad"
+    assert str(bad) in failed["error"]
     assert row["map"] == "steel"
+    assert row["error"] == ""
     assert float(row["mean_gnd_per_m2"]) > 1e12
     with np.load(tmp_path / "results" / "steel.npz") as results:
         scan = ebsdml.read(map_file)
@@ -81,3 +84,84 @@ def test_an_error_is_one_line_and_an_exit_code(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", sys.argv)
     assert run("convert", tmp_path / "none.ctf", tmp_path / "x.ang") == 1
     assert "there is no such file" in capsys.readouterr().err.replace("\n", " ")
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_an_unexpected_error_in_one_map_is_a_row_and_the_others_go_on(
+    map_file, tmp_path, capsys, monkeypatch
+):
+    other = tmp_path / "other.ctf"
+    other.write_bytes(map_file.read_bytes())
+    kam = ebsdml.kam
+
+    def broken(scan, **options):
+        if scan.name == "steel":
+            raise ZeroDivisionError("of a kind that nobody foresaw")
+        return kam(scan, **options)
+
+    monkeypatch.setattr(ebsdml, "kam", broken, raising=False)
+    results = tmp_path / "results"
+    assert run("maps", map_file, other, "--no-gnd", "-o", results) == 1
+    assert "unexpected ZeroDivisionError" in capsys.readouterr().err.replace("\n", " ")
+    rows = rows_of(results / "summary.csv")
+    assert [row["map"] for row in rows] == ["steel", "other"]
+    assert "nobody foresaw" in rows[0]["error"]
+    assert int(rows[1]["grains"]) > 0
+    assert sorted(p.name for p in results.iterdir()) == ["other.npz", "summary.csv"]
+
+
+def test_stopping_leaves_what_was_done(map_file, tmp_path, capsys, monkeypatch):
+    files = [map_file]
+    for k in range(3):
+        files.append(tmp_path / f"copy{k}.ctf")
+        files[-1].write_bytes(map_file.read_bytes())
+    savez = np.savez_compressed
+    written = []
+
+    def interrupted(file, **arrays):
+        written.append(file)
+        if len(written) == 3:
+            file.write(b"half a file")
+            raise KeyboardInterrupt
+        savez(file, **arrays)
+
+    monkeypatch.setattr(np, "savez_compressed", interrupted)
+    results = tmp_path / "results"
+    assert run("maps", *files, "--no-gnd", "-o", results) == 130
+    assert "2 maps" in capsys.readouterr().err
+    assert [row["map"] for row in rows_of(results / "summary.csv")] == ["steel", "copy0"]
+    names = sorted(p.name for p in results.iterdir())
+    assert names == ["copy0.npz", "steel.npz", "summary.csv"]
+    with np.load(results / "copy0.npz") as arrays:
+        assert arrays["kam"].shape == (48, 64)
+
+
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_what_a_format_cannot_hold_is_one_line(map_file, tmp_path, capsys):
+    source = tmp_path / "source.h5"
+    scan = ebsdml.read(map_file)
+    ebsdml.write(source, scan.with_property("Euler1", scan.get("BC")))
+    assert run("convert", source, tmp_path / "target.ctf") == 0
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "Euler1" in line)
+    assert line.startswith("target.ctf: property 'Euler1' was written as 'Euler1_property'")
+
+
+def test_help_tells_every_frame(capsys, monkeypatch):
+    from napari_ebsdml.io.frames import FRAMES
+
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    assert run("maps", "--help") == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in FRAMES)
+
+
+def test_the_thickness_in_the_help_is_the_real_one(capsys, monkeypatch):
+    from napari_ebsdml.dislocations.settings import INFORMATION_DEPTH
+
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    assert run("density", "--help") == 0
+    assert f"[default: ({INFORMATION_DEPTH:g})]" in capsys.readouterr().out.replace("\n", "")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +16,7 @@ import typer
 from rich.console import Console
 
 from napari_ebsdml.errors import EbsdmlError, WriteError
+from napari_ebsdml.io.frames import FRAMES
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -29,11 +32,16 @@ err = Console(stderr=True)
 
 Frame = Annotated[
     str | None,
-    typer.Option(help="Frame of the Euler angles instead of the vendor's: edax, oxford, map."),
+    typer.Option(
+        help=f"Frame of the Euler angles instead of the vendor's: {', '.join(FRAMES)}.",
+        show_default="the vendor's",
+    ),
 ]
 Files = Annotated[list[Path], typer.Argument(help="Maps.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")]
 Row = dict[str, object]
+# What shells expect of a program that Ctrl-C stopped.
+_INTERRUPTED = 130
 Work = Callable[["Scan", Path, Callable[[float], None]], list[Row]]
 
 
@@ -71,6 +79,9 @@ def over_maps(
 ) -> None:
     """Do something with every map of many files; one that fails is told and the others go on.
 
+    The table is written after every map, so that stopping (Ctrl-C, exit code 130) loses nothing
+    that was done. A map that failed has its error in it.
+
     Parameters
     ----------
     files, frame
@@ -98,36 +109,78 @@ def over_maps(
     rows: list[Row] = []
     failed = False
     used: Counter[str] = Counter()
+
+    def finish(name: str, found: list[Row], error: Exception | None = None) -> None:
+        """Put a map into the table, which is whole after every map."""
+        nonlocal failed
+        if error is not None:
+            failed = True
+            known = isinstance(error, EbsdmlError)
+            text = str(error) if known else f"unexpected {type(error).__name__}: {error}"
+            complain(text if name in text else f"{name}: {text}")
+            found = [{"error": text}]
+        rows.extend({"map": name, **row} for row in found)
+        if rows:
+            write_table(output / table, rows)
+
     with _bar() as bar:
         task = bar.add_task(label, total=len(files))
-        for number, path in enumerate(files):
-            try:
-                scans = ebsdml.read_all(path, ref_frame=frame)
-            except EbsdmlError as error:
-                complain(error)
-                failed = True
-                scans = []
-            for at, scan in enumerate(scans):
-                name = re.sub(r"[^\w.-]+", "_", scan.name)
-                used[name] += 1
-                name += f"-{used[name]}" if used[name] > 1 else ""
-
-                def progress(part: float, done: float = number + at / len(scans),
-                             share: float = 1 / len(scans)) -> None:  # fmt: skip
-                    bar.update(task, completed=done + share * part)
-
+        try:
+            for number, path in enumerate(files):
                 try:
-                    rows += [{"map": name, **row} for row in work(scan, output / name, progress)]
-                except EbsdmlError as error:
-                    text = str(error)
-                    complain(text if scan.name in text else f"{scan.name}: {text}")
-                    failed = True
-            bar.update(task, completed=number + 1)
+                    scans = ebsdml.read_all(path, ref_frame=frame)
+                except Exception as error:  # told, and the other maps go on
+                    finish(path.stem, [], error)
+                    scans = []
+                for at, scan in enumerate(scans):
+                    name = re.sub(r"[^\w.-]+", "_", scan.name)
+                    used[name] += 1
+                    name += f"-{used[name]}" if used[name] > 1 else ""
+
+                    def progress(part: float, done: float = number + at / len(scans),
+                                 share: float = 1 / len(scans)) -> None:  # fmt: skip
+                        bar.update(task, completed=done + share * part)
+
+                    try:
+                        found = work(scan, output / name, progress)
+                    except Exception as error:
+                        finish(name, [], error)
+                    else:
+                        finish(name, found)
+                bar.update(task, completed=number + 1)
+        except KeyboardInterrupt:
+            bar.stop()
+            warn(f"Stopped. {output} holds what was done until then: {_count(rows)} maps.")
+            raise typer.Exit(_INTERRUPTED) from None
     if rows:
-        write_table(output / table, rows)
-        say(f"{output / table}: {len({row['map'] for row in rows})} maps")
+        say(f"{output / table}: {_count(rows)} maps")
     if failed:
         raise typer.Exit(1)
+
+
+def _count(rows: Sequence[Row]) -> int:
+    """Number of maps that did not fail."""
+    return len({row["map"] for row in rows if "error" not in row})
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place when it is whole.
+
+    Raises
+    ------
+    WriteError
+        When it cannot be written; what was there before stays.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise WriteError(f"{path}: {error.strerror or error}.") from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:
@@ -138,13 +191,10 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
     WriteError
         When the file cannot be written.
     """
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
-            writer.writeheader()
-            writer.writerows(rows)
-    except OSError as error:
-        raise WriteError(f"{path}: {error.strerror}.") from None
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def write_arrays(path: Path, **arrays: Any) -> None:
@@ -157,11 +207,9 @@ def write_arrays(path: Path, **arrays: Any) -> None:
     """
     import numpy as np
 
-    target = path.with_name(f"{path.name}.npz")
-    try:
-        np.savez_compressed(target, **arrays)
-    except OSError as error:
-        raise WriteError(f"{target}: {error.strerror}.") from None
+    # numpy appends .npz to a name, but not to an open file.
+    with replacing(path.with_name(f"{path.name}.npz")) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def write_image(path: Path, labels: Any) -> None:
@@ -177,10 +225,8 @@ def write_image(path: Path, labels: Any) -> None:
 
     # A map of three columns is no colour image.
     kind = np.uint8 if labels.max(initial=0) < 256 else np.uint16
-    try:
-        tifffile.imwrite(path, labels.astype(kind), photometric="minisblack")
-    except OSError as error:
-        raise WriteError(f"{path}: {error.strerror or error}.") from None
+    with replacing(path) as part:
+        tifffile.imwrite(part, labels.astype(kind), photometric="minisblack")
 
 
 def _bar() -> Any:

@@ -13,6 +13,7 @@ from napari_ebsdml.cli._options import SlipSystemsOption, slip_systems_of, takes
 from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings, TaylorSettings
 
 if TYPE_CHECKING:
+    from napari_ebsdml.dislocations.density import TotalDensity
     from napari_ebsdml.dislocations.gnd import GndDensity
     from napari_ebsdml.scan import Scan
 
@@ -94,12 +95,17 @@ def density(
             step=np.array(scan.step),
         )  # fmt: skip
         metals = {n: material_of_phase(phase) for n, phase in scan.phases if n >= 0}
-        return _rows(
+        rows = _rows(
             density_averages(
                 total, found, "phase", {n: m for n, m in metals.items() if m is not None},
                 taylor.friction, 2 * loaded.network.radius + 1, settings.extrapolate,
             )
         )  # fmt: skip
+        missing = _why_missing(total, settings.extrapolate)
+        if missing:
+            warn(f"{scan.name}: {missing}")
+        note = " ".join([*found.notes, missing]).strip()
+        return [{**row, "note": note} for row in rows or [{}]]
 
     over_maps(files, output, frame, "dislocation density", work, "dislocations.csv")
 
@@ -111,6 +117,18 @@ def _gnd(scan: Scan, how: GndSettings, progress: Callable[[float], None]) -> Gnd
     for note in found.notes:
         warn(f"{scan.name}: {note}")
     return found
+
+
+def _why_missing(total: TotalDensity, extrapolate: bool) -> str:
+    """Why there is no average of the density, or ""."""
+    if not total.valid.any():
+        return "No pixel has a density: none has enough measured neighbours in its grain."
+    if not extrapolate and not (total.valid & total.in_range).any():
+        return (
+            f"All {int(total.valid.sum())} pixels with a density lie out of the range that the "
+            "model was trained in, so there is no average; --extrapolate counts them."
+        )
+    return ""
 
 
 def _rows(table: Mapping[str, Any]) -> list[Row]:
