@@ -16,8 +16,8 @@ HOUSE = House(PACKAGE)
 
 GUI = {"napari", "qtpy", "PyQt5", "PyQt6", "PySide6", "vispy", "superqt", "magicgui"}
 
-GROUND = {"_orix", "_palette", "_parallel", "_quaternion_kernels", "_quaternions", "camera", "errors",
-          "materials", "options", "scan"}  # fmt: skip
+GROUND = {"_orix", "_palette", "_parallel", "_quaternion_kernels", "_quaternions", "camera",
+          "errors", "materials", "options", "scan"}  # fmt: skip
 UP_TO_IO = GROUND | {"io"}
 UP_TO_MAPS = UP_TO_IO | {"maps"}
 JOB = UP_TO_MAPS | {"learning"}
