@@ -151,15 +151,21 @@ def test_the_plugin_says_what_a_plain_install_lacks():
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
+def built(tmp_path_factory) -> Path:
+    """Folder with the sdist, and the wheel that was built from it."""
+    folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT],
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT],
         check=True,
         capture_output=True,
         timeout=300,
     )
-    return next(folder.glob("*.whl"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built) -> Path:
+    return next(built.glob("*.whl"))
 
 
 def test_wheel_holds_what_the_source_holds(wheel):
@@ -173,14 +179,8 @@ def test_wheel_holds_what_the_source_holds(wheel):
     assert wanted <= packed
 
 
-def test_sdist_holds_what_make_needs(tmp_path):
-    subprocess.run(
-        [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, ROOT],
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
-    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+def test_sdist_holds_what_make_needs(built):
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}
     wanted = {"Makefile", "constraints.txt", "pyproject.toml", "CITATION.cff", "CHANGELOG.md"}
     for folder in ("tests", "tools", "docs", "benchmarks", "src"):
@@ -218,6 +218,11 @@ def test_installed_wheel_is_a_plugin_that_finds_its_samples(wheel, tmp_path):
         "assert any(r.files('napari_ebsdml').joinpath('sample_data').iterdir())\n"
     )
     result = subprocess.run(
-        [python, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False
+        [python, "-I", "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=300,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
