@@ -314,3 +314,26 @@ def manufacturer(path: Path, head: bytes) -> str:
 def tidy(value: float) -> float:
     """A single-precision number as a person would write it: 3.5236, not 3.52360010147."""
     return float(str(np.float32(value)))
+
+
+def contents(path: Path, most: int = 12) -> str:
+    """What an HDF5 file holds, as a list for a message; empty when it is no such file."""
+    try:
+        with path.open("rb") as file:
+            if file.read(len(SIGNATURE)) != SIGNATURE:
+                return ""
+        found: list[str] = []
+
+        def note(name: str, item: h5py.Group | h5py.Dataset) -> bool | None:
+            if isinstance(item, h5py.Dataset):
+                size = " x ".join(map(str, item.shape or ())) or "one value"
+                found.append(f"{name} ({size}, {item.dtype})")
+            # A value other than None ends the visit.
+            return True if len(found) > most else None
+
+        with h5py.File(path, "r") as opened:
+            opened.visititems(note)
+    except Exception:  # damaged, which the readers tell better
+        return ""
+    shown = ", ".join(found[:most]) or "nothing"
+    return shown + (" and more" if len(found) > most else "")

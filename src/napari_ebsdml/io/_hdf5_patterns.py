@@ -30,10 +30,14 @@ class H5Patterns(PatternSource):
         Its full name.
     stored
         Type of its numbers in the file, which may be of another byte order than `dtype`.
+    columns
+        Points in a row of a dataset (rows, columns, height, width); None for one of patterns in
+        a line.
     """
 
     dataset: str = ""
     stored: np.dtype[Any] | None = None
+    columns: int | None = None
 
     def place(self, points: NDArray[np.intp]) -> str:
         """Dataset and the first of these points, counted from 1."""
@@ -45,13 +49,22 @@ class H5Patterns(PatternSource):
         try:
             with h5py.File(self.path, "r") as file:
                 dataset = file[self.dataset]
-                if dataset.shape != self.shape or dataset.dtype != self.stored:
+                shape: tuple[int, ...] = self.shape
+                if self.columns is not None:
+                    shape = (self.shape[0] // self.columns, self.columns, *self.shape[1:])
+                if dataset.shape != shape or dataset.dtype != self.stored:
                     raise FileFormatError(
                         self.path,
                         "the file was changed after it was opened; read it again",
                         self.dataset,
                     )
-                block = native(dataset[first : last + 1])
+                if self.columns is None:
+                    block = native(dataset[first : last + 1])
+                else:
+                    top = first // self.columns
+                    rows = native(dataset[top : last // self.columns + 1])
+                    at = top * self.columns
+                    block = rows.reshape(-1, *self.shape[1:])[first - at : last + 1 - at]
         except DAMAGE as error:
             raise FileFormatError(
                 self.path, f"patterns could not be read ({reason_of(error)})", self.place(points)
@@ -60,7 +73,7 @@ class H5Patterns(PatternSource):
 
 
 def h5_patterns(node: Node, name: str, n: int | None, columns: int | None = None) -> da.Array:
-    """Patterns `name`, (n, detector rows, detector columns).
+    """Patterns `name`, (n, detector rows, detector columns); the file may have them as a map.
 
     Parameters
     ----------
@@ -81,6 +94,9 @@ def h5_patterns(node: Node, name: str, n: int | None, columns: int | None = None
 
     dataset = node.dataset(name)
     shape = dataset.shape
+    grid_columns = int(shape[1]) if len(shape) == 4 else None
+    if grid_columns:
+        shape = (shape[0] * shape[1], *shape[2:])
     if len(shape) != 3 or dataset.dtype.kind not in "iuf" or 0 in shape[1:]:
         raise node.error(
             name, f"its shape is {shape} of {dataset.dtype}, not (points, height, width)"
@@ -94,8 +110,9 @@ def h5_patterns(node: Node, name: str, n: int | None, columns: int | None = None
         dtype=dataset.dtype.newbyteorder("="),
         dataset=str(dataset.name),
         stored=dataset.dtype,
+        columns=grid_columns,
     )
-    stored = int(dataset.chunks[0]) if dataset.chunks else 1
+    stored = int(dataset.chunks[0]) * (grid_columns or 1) if dataset.chunks else 1
     # The same file read twice gives the same name, a file that was written anew another one.
     token = tokenize(str(source.path), source.dataset, columns, stat.st_mtime_ns, stat.st_size)
     return lazy(

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
+from napari_ebsdml.io._hdf5 import contents
 from napari_ebsdml.io._raw import Format
 
 # In the order in which they are asked: those with an unmistakable signature first.
@@ -20,11 +21,13 @@ _MODULES = (
     "orix_h5",
     "kikuchipy_h5",
     "emsoft_h5",
+    "openxy_h5",
     "pattern_files",
     "pattern_folder",
 )
 
 _HEAD = 4096
+_HDF5 = {".h5", ".hdf5", ".oh5", ".h5oina"}
 
 
 @cache
@@ -82,6 +85,12 @@ def format_of(path: Path) -> Format:
             raise FileFormatError(path, f"the file cannot be opened: {error.strerror}") from error
         if empty:
             raise FileFormatError(path, "the file is empty")
+    if inside := contents(path):
+        raise UnsupportedFormatError(
+            path,
+            f"it is an HDF5 file whose layout no reader knows; it holds {inside}. Supported are "
+            + ", ".join(f.title for f in formats() if set(f.extensions) & _HDF5),
+        )
     claims = [fmt.title for fmt in formats() if path.suffix.lower() in fmt.extensions]
     if claims:
         raise FileFormatError(path, f"the content is not that of {' or '.join(claims)}")
