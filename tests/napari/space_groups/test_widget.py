@@ -277,7 +277,7 @@ def test_what_is_missing_is_said_before_and_after(
 def test_geometry_from_the_header_and_refined(
     viewer: Any, qtbot: Any, three_phases: Scan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work, "_REFINE_PATTERNS", 16)
+    monkeypatch.setattr(work, "REFINE_PATTERNS", 16)
     header = {"x-star": PC[0], "y-star": 1 - PC[1], "z-star": PC[2]}
     scan = dataclasses.replace(
         three_phases, camera=None, source=Source(path=Path("a.ang"), header=header)
