@@ -55,6 +55,15 @@ def warn(text: str) -> None:
     err.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
+def warn_of_steps(steps: set[float]) -> None:
+    """Say that GND densities of maps with different steps do not compare."""
+    if len(steps) > 1 and max(steps) > 1.05 * min(steps):
+        warn(
+            f"The maps have steps of {min(steps):g} to {max(steps):g} um: GND densities fall with "
+            "the step, so that theirs do not compare. ebsdml gnd --common-step takes one for all."
+        )
+
+
 def complain(error: object) -> None:
     """A line on what went wrong."""
     err.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)

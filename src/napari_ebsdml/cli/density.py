@@ -5,10 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from napari_ebsdml._parallel import part_of
-from napari_ebsdml.cli._app import Files, Frame, Output, Row, app, over_maps, warn, write_arrays
+from napari_ebsdml.cli._app import (
+    Files,
+    Frame,
+    Output,
+    Row,
+    app,
+    over_maps,
+    warn,
+    warn_of_steps,
+    write_arrays,
+)
 from napari_ebsdml.cli._options import SlipSystemsOption, slip_systems_of, takes_settings
 from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings, TaylorSettings
 
@@ -27,30 +39,48 @@ def gnd(
     how: GndSettings,
     output: Output = Path(),
     slip_systems: SlipSystemsOption = None,
+    orientation_noise: Annotated[
+        float | None, typer.Option(help="Degrees about each axis; default: measured in the map.")
+    ] = None,
+    common_step: Annotated[
+        float | None,
+        typer.Option(help="Step in um at which all maps are compared, from their sub-sampling."),
+    ] = None,
     frame: Frame = None,
 ) -> None:
     """Compute the GND density of many maps.
 
     Each map becomes NAME-gnd.npz: total, energy (weighted by line energy) and noise_floor in
-    1/m^2, above_noise, grains, step in um. gnd.csv has the averages of each phase. A map that
-    fails is told and the others go on.
+    1/m^2, above_noise, grains, nye (known components in 1/um, else NaN), step in um. gnd.csv has
+    the averages of each phase, without the noise and with it. A map that fails is told and the
+    others go on.
     """
     how = dataclasses.replace(how, slip_systems=slip_systems_of(slip_systems))
+    steps: set[float] = set()
 
     def work(scan: Scan, path: Path, progress: Callable[[float], None]) -> list[Row]:
         import numpy as np
 
         from napari_ebsdml.dislocations.averages import gnd_averages
 
-        found = _gnd(scan, how, progress)
+        found = _gnd(scan, how, progress, orientation_noise)
+        steps.add(scan.step[1])
         write_arrays(
             path.with_name(f"{path.name}-gnd"), total=found.total, energy=found.energy,
             noise_floor=found.noise_floor, above_noise=found.above_noise, grains=found.grains,
-            step=np.array(scan.step),
+            nye=found.nye.astype(np.float32), step=np.array(scan.step),
         )  # fmt: skip
-        return _rows(gnd_averages(found, "phase"))
+        rows = _rows(gnd_averages(found, "phase"))
+        if common_step is not None:
+            whole = found.step_dependence().at(common_step)
+            rows[0][f"whole map at {common_step:g} µm [1/m²]"] = whole
+        return rows
 
-    over_maps(files, output, frame, "GND density", work, "gnd.csv")
+    try:
+        over_maps(files, output, frame, "GND density", work, "gnd.csv")
+    finally:
+        if common_step is None:
+            warn_of_steps(steps)
 
 
 @app.command()
@@ -110,10 +140,17 @@ def density(
     over_maps(files, output, frame, "dislocation density", work, "dislocations.csv")
 
 
-def _gnd(scan: Scan, how: GndSettings, progress: Callable[[float], None]) -> GndDensity:
+def _gnd(
+    scan: Scan,
+    how: GndSettings,
+    progress: Callable[[float], None],
+    noise: float | None = None,
+) -> GndDensity:
     import napari_ebsdml as ebsdml
 
-    found: GndDensity = ebsdml.gnd_density(scan, **how.arguments(), progress=progress)
+    found: GndDensity = ebsdml.gnd_density(
+        scan, **how.arguments(), orientation_noise=noise, progress=progress
+    )
     for note in found.notes:
         warn(f"{scan.name}: {note}")
     return found

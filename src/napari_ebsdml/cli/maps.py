@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_ebsdml._parallel import part_of
-from napari_ebsdml.cli._app import Files, Frame, Output, Row, app, over_maps, warn, write_arrays
+from napari_ebsdml.cli._app import (
+    Files,
+    Frame,
+    Output,
+    Row,
+    app,
+    over_maps,
+    warn,
+    warn_of_steps,
+    write_arrays,
+)
 from napari_ebsdml.cli._options import takes_settings
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.maps.settings import MapSettings
@@ -43,10 +53,17 @@ def maps(
     if threshold is not None:
         chosen = dataclasses.replace(chosen, kam_threshold=threshold, grain_threshold=threshold)
 
+    steps: set[float] = set()
+
     def work(scan: Scan, path: Path, progress: Callable[[float], None]) -> list[Row]:
+        steps.add(scan.step[1])
         return [_results(scan, path, chosen, gnd, progress)]
 
-    over_maps(files, output, frame, "maps", work, "summary.csv")
+    try:
+        over_maps(files, output, frame, "maps", work, "summary.csv")
+    finally:
+        if gnd:
+            warn_of_steps(steps)
 
 
 def _results(
@@ -89,7 +106,11 @@ def _results(
         else:
             results["gnd"] = density.total
             known = density.total[np.isfinite(density.total)]
-            row["mean_gnd_per_m2"] = f"{known.mean():.4g}" if known.size else ""
+            mean = density.average()
+            row["mean_gnd_per_m2"] = f"{mean.density:.4g}" if known.size else ""
+            row["gnd_low_per_m2"], row["gnd_high_per_m2"] = (f"{v:.4g}" for v in mean.interval)
+            row["mean_gnd_with_noise_per_m2"] = f"{mean.raw_mean:.4g}"
+            row["median_gnd_with_noise_per_m2"] = f"{mean.median:.4g}"
             row["orientation_noise_deg"] = ", ".join(
                 f"{noise:.3g}" for noise in density.orientation_noise.values()
             )

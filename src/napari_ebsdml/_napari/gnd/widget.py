@@ -182,7 +182,7 @@ def in_words(gnd: GndDensity) -> str:
     text = (
         f"<b>Median {known_text(float(np.median(known)))}, mean "
         f"{known_text(float(known.mean()))}</b>; {share:.0f} % of {known.size} pixels lie above "
-        f"noise. {pretty(gnd.noise_sentence)}"
+        f"noise. {pretty(gnd.average().sentence)} {pretty(gnd.noise_sentence)}"
     )
     measured = [sigma for sigma in gnd.orientation_noise.values() if sigma >= RESOLUTION]
     if share < 50 and measured:
