@@ -29,7 +29,7 @@ from napari_ebsdml.dislocations.train import CropTest, Recipe, crop_test, judge,
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.learning.device import seed_all, threads
 from napari_ebsdml.learning.loop import Schedule, train
-from napari_ebsdml.learning.model_file import read_card
+from napari_ebsdml.learning.model_card import read_card
 
 TEST_SEED = 31_415_926
 TEST_CROPS = 100_000

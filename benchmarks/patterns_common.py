@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml.patterns import CrystalFrameClassifier
 from napari_ebsdml.patterns.answers.result import SpaceGroupResult, no_answers
-from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 from napari_ebsdml.patterns.crystal_frame.answer import answer
 from napari_ebsdml.patterns.frame.folded import Folded
 
@@ -21,10 +21,10 @@ def show(title: str, rows: list[tuple], head: tuple) -> None:
         print("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)), flush=True)
 
 
-def ask(model: SpaceGroupClassifier, folded: Folded) -> SpaceGroupResult:
+def ask(model: CrystalFrameClassifier, folded: Folded) -> SpaceGroupResult:
     """Answers for folded patterns."""
     result = no_answers((len(folded),), model.space_groups)
-    answer(model, folded, result, np.arange(len(folded)))
+    answer(model.model, folded, result, np.arange(len(folded)))
     return result
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from napari_ebsdml._quaternions import multiply
-from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns import CrystalFrameClassifier
 from napari_ebsdml.patterns.crystals.library import Library, collect
 from napari_ebsdml.patterns.crystals.table import PAPER
 from napari_ebsdml.patterns.frame.fold import fold_patterns, refine_geometry
@@ -41,14 +41,16 @@ HEAD = ("what", "value", "n", "right %", "or n.s. %", "family %", "known %",
         "grains of 20", "right %", "or n.s. %", "family %", "known %")  # fmt: skip
 
 
-def cells(model: SpaceGroupClassifier, folded: Folded, which: np.ndarray, library: Library) -> list:
+def cells(
+    model: CrystalFrameClassifier, folded: Folded, which: np.ndarray, library: Library
+) -> list:
     result = ask(model, folded)
     right, either = shares(result, library.space_groups[which])
     family = result.family == np.array(library.families)[which]
     return [len(which), *(percent(v) for v in (right, either, family, result.is_known))]
 
 
-def row(model: SpaceGroupClassifier, folded: Folded, which: np.ndarray, library: Library) -> list:
+def row(model: CrystalFrameClassifier, folded: Folded, which: np.ndarray, library: Library) -> list:
     single = cells(model, folded, which, library)
     # Neighbours in `which` are of one material and one camera: twenty of them make a grain.
     groups = np.arange(len(which)) // 20
@@ -56,7 +58,7 @@ def row(model: SpaceGroupClassifier, folded: Folded, which: np.ndarray, library:
     return single + cells(model, folded.grouped(groups, number), which[::20], library)
 
 
-def sweep(model: SpaceGroupClassifier, library: Library, number: int) -> None:
+def sweep(model: CrystalFrameClassifier, library: Library, number: int) -> None:
     which = np.repeat(np.arange(len(library)), number)
     trials: list[tuple[str, dict, object]] = [
         ("noise / bands", {"noise": (v, v)}, v) for v in (0.1, 0.5, 1.0, 2.0, 3.0)
@@ -76,7 +78,7 @@ def sweep(model: SpaceGroupClassifier, library: Library, number: int) -> None:
     show("The 18 materials; noise 0.3, else as said. Errors: standard deviations", rows, HEAD)
 
 
-def voltages(model: SpaceGroupClassifier, library: Library, work: Path, number: int) -> None:
+def voltages(model: CrystalFrameClassifier, library: Library, work: Path, number: int) -> None:
     rows = []
     for energy in (*VOLTAGES, 20):
         files = [voltage_file(work, name, energy) for name in VOLTAGE_MATERIALS]
@@ -92,7 +94,7 @@ def voltages(model: SpaceGroupClassifier, library: Library, work: Path, number: 
     show(f"Other voltages; {', '.join(VOLTAGE_MATERIALS)}", sorted(rows, key=lambda r: r[1]), HEAD)
 
 
-def refined(model: SpaceGroupClassifier, library: Library, patterns: int = 32) -> None:
+def refined(model: CrystalFrameClassifier, library: Library, patterns: int = 32) -> None:
     """Maps with a wrong camera: answers with it as told, and after refinement."""
     rows = []
     for centre, tilt in ((0.01, 1.0), (0.02, 2.0), (0.03, 3.0)):
@@ -131,7 +133,7 @@ def refined(model: SpaceGroupClassifier, library: Library, patterns: int = 32) -
     )  # fmt: skip
 
 
-def turned(model: SpaceGroupClassifier, library: Library, number: int) -> None:
+def turned(model: CrystalFrameClassifier, library: Library, number: int) -> None:
     """Wrong orientations, and what fitting them to the patterns makes of them."""
     which = np.repeat(np.arange(len(library)), number)
     truth = library.space_groups[which]
@@ -146,7 +148,7 @@ def turned(model: SpaceGroupClassifier, library: Library, number: int) -> None:
         for error in (0.0, 1.0, 2.0, 3.0):
             told = multiply(small_turns(rng, len(which), error), q)
             start = time.process_time()
-            refined, _ = model.search.refine(images, told, geometry, valid)
+            refined, _ = model.model.search.refine(images, told, geometry, valid)
             speed = len(which) / (time.process_time() - start)
             line = [noise, error, len(which)]
             for orientations in (told, refined):
@@ -169,7 +171,7 @@ def main() -> None:
     parser.add_argument("--refine", action="store_true", help="only the refinement")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model = SpaceGroupClassifier.load(options.model)
+    model = CrystalFrameClassifier.load(options.model)
     library = collect(options.work)
     library = library.take([library.names.index(s.name) for s in PAPER])
     if not options.refine:

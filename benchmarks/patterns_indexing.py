@@ -21,7 +21,7 @@ from orix.quaternion import Orientation, symmetry
 from scipy.ndimage import gaussian_filter
 
 import napari_ebsdml as ebsdml
-from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns import CrystalFrameClassifier
 from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.frame.geometry import Geometry, from_kikuchipy
 from napari_ebsdml.patterns.simulated.synthetic import (
@@ -62,7 +62,7 @@ def one_of_each(rng: np.random.Generator, library: Library, number: int) -> np.n
     )
 
 
-def simulated(model: SpaceGroupClassifier, work: Path | None, cameras: int, each: int) -> None:
+def simulated(model: CrystalFrameClassifier, work: Path | None, cameras: int, each: int) -> None:
     library = Library.load()
     rows = []
     for noise in (0.1, 0.3, 0.7, 1.0, 1.3):
@@ -134,7 +134,7 @@ def centre(geometry: Geometry) -> np.ndarray:
     return np.array([-x0 / (x1 - x0), y1 / (y1 - y0), 1 / (y1 - y0)])
 
 
-def cameras(model: SpaceGroupClassifier, number: int) -> None:
+def cameras(model: CrystalFrameClassifier, number: int) -> None:
     """Of nothing known: n cameras each."""
     library = Library.load()
     rows = []
@@ -164,7 +164,7 @@ def cameras(model: SpaceGroupClassifier, number: int) -> None:
 
 def tell(name: str, result, truth: int, note: str = "") -> None:
     right, also = shares(result, truth)
-    way = "raw network" if result.orientations is None else "crystal frame"
+    way = "no answer" if result.reason else "crystal frame"
     fit = "-" if result.fit is None else f"{np.median(result.fit):.2f}"
     print(
         f"{name} | {right.sum()} of {right.size} | {also.sum()} of {right.size} | "
@@ -173,7 +173,7 @@ def tell(name: str, result, truth: int, note: str = "") -> None:
     )
 
 
-def real(model: SpaceGroupClassifier, data: Path) -> None:
+def real(model: CrystalFrameClassifier, data: Path) -> None:
     import dask.array as da
     import h5py
     import kikuchipy
@@ -219,7 +219,7 @@ def real(model: SpaceGroupClassifier, data: Path) -> None:
                 tell(path.name, result, truth, note)
 
 
-def _bare(model: SpaceGroupClassifier, patterns: np.ndarray, truth: int) -> tuple:
+def _bare(model: CrystalFrameClassifier, patterns: np.ndarray, truth: int) -> tuple:
     result = model.predict(patterns)
     if result.geometry is None:
         return result, truth, ""
@@ -237,7 +237,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=60, help="patterns of each camera")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model = SpaceGroupClassifier.load(options.model)
+    model = CrystalFrameClassifier.load(options.model)
     if "simulated" in options.tables:
         simulated(model, options.work, options.number, options.each)
     if "cameras" in options.tables:

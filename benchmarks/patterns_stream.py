@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from napari_ebsdml.errors import Cancelled
-from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns import CrystalFrameClassifier
 from napari_ebsdml.patterns.simulated.two_phase import two_phase_map
 
 
@@ -51,7 +51,7 @@ def main() -> None:
         meta=np.empty((0, 0, 0, 0), np.uint8),
     )  # fmt: skip
     index = np.arange(rows * columns).reshape(rows, columns) % len(tile)
-    model = SpaceGroupClassifier.load(options.model)
+    model = CrystalFrameClassifier.load(options.model)
     model.predict(tile[:600], turns[:600], sample.scan.detector)
     before = peak()
     print(f"{rows * columns} patterns, {rows * columns * 3600 / 1e9:.2f} GB; {before:.0f} MB first")

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 import napari_ebsdml as ebsdml
-from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns import CrystalFrameClassifier
 from patterns_common import show
 
 
-def real(model: SpaceGroupClassifier, data: Path) -> None:
+def real(model: CrystalFrameClassifier, data: Path) -> None:
     """Measured patterns; nothing was tuned on them."""
     import kikuchipy
 
@@ -91,7 +91,7 @@ def report(name: str, result, truth: int, note: str = "") -> tuple:
     )  # fmt: skip
 
 
-def speed(model: SpaceGroupClassifier, number: int = 6000) -> None:
+def speed(model: CrystalFrameClassifier, number: int = 6000) -> None:
     rng = np.random.default_rng(0)
     patterns = rng.integers(0, 255, (number, 60, 60), dtype=np.uint8)
     q = rng.normal(size=(number, 4))
@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    model = SpaceGroupClassifier.load(options.model)
+    model = CrystalFrameClassifier.load(options.model)
     if "real" in options.tables:
         root = Path(__file__).resolve().parents[2]
         real(model, options.data or root / "shared" / "data")

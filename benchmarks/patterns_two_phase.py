@@ -12,7 +12,7 @@ import argparse
 
 import torch
 
-from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns import CrystalFrameClassifier
 from napari_ebsdml.patterns.simulated.two_phase import two_phase_map
 from patterns_common import percent, shares, show
 
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.5)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model = SpaceGroupClassifier.load(options.model)
+    model = CrystalFrameClassifier.load(options.model)
     tallies, rates = [], []
     for seed in range(options.seeds):
         sample = two_phase_map(seed=seed, noise=(options.noise, options.noise))

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns import CrystalFrameClassifier
 from napari_ebsdml.patterns.crystal_frame.answer import joint_and_match
 from napari_ebsdml.patterns.crystal_frame.known import MODERATE
 from napari_ebsdml.patterns.crystal_frame.training import FITTED_STRANGERS
@@ -35,7 +35,7 @@ from napari_ebsdml.patterns.simulated.synthetic import (
 from patterns_common import ask, percent, show, spheres
 
 
-def misindexed(model: SpaceGroupClassifier, sphere: np.ndarray, number: int, tries: int) -> str:
+def misindexed(model: CrystalFrameClassifier, sphere: np.ndarray, number: int, tries: int) -> str:
     """Share called unknown where each pattern has the best-fitting of many cubic orientations."""
     rng = np.random.default_rng(77)
     geometry, _ = random_geometry(rng, 1, 60)
@@ -47,7 +47,7 @@ def misindexed(model: SpaceGroupClassifier, sphere: np.ndarray, number: int, tri
             np.repeat(pattern, tries, axis=0), random_quaternions(rng, tries), geometry,
             np.ones((60, 60), bool),
         )  # fmt: skip
-        _, match = joint_and_match(model, folded)
+        _, match = joint_and_match(model.model, folded)
         best = np.zeros(tries, int) - 1
         best[match.max(axis=1).argmax()] = 0
         found.append(~ask(model, folded.grouped(best, 1)).is_known[0])
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--tries", type=int, default=100)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model = SpaceGroupClassifier.load(options.model)
+    model = CrystalFrameClassifier.load(options.model)
     library = collect(options.work)
     paper = library.take(np.isin(library.names, [s.name for s in PAPER]))
     others = library.take(library.is_real & ~np.isin(library.names, [s.name for s in PAPER]))

@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns import CrystalFrameClassifier
 from napari_ebsdml.patterns.crystal_frame.answer import joint_and_match
 from napari_ebsdml.patterns.crystal_frame.known import MODERATE
+from napari_ebsdml.patterns.crystal_frame.model import CrystalModel
 from napari_ebsdml.patterns.crystal_frame.selection import covering, teaching
 from napari_ebsdml.patterns.crystal_frame.training import (
     Recipe,
@@ -49,14 +50,14 @@ GRAIN = 20
 
 
 def figures(
-    model: SpaceGroupClassifier, folded: Folded, family: str, group: int
+    model: CrystalFrameClassifier, folded: Folded, family: str, group: int
 ) -> dict[str, float]:
     """Shares of patterns of one material: right, right or not separable, family, known."""
     result = ask(model, folded)
     right = result.space_group == group
     also = np.array([group in other for other in result.ambiguous_with])
-    _, match = joint_and_match(model, folded)
-    nearest = model.templates.space_groups[match.argmax(axis=1)]
+    _, match = joint_and_match(model.model, folded)
+    nearest = model.model.templates.space_groups[match.argmax(axis=1)]
     return {
         "n": len(folded), "right": float(right.mean()), "or": float((right | also).mean()),
         "family": float((result.family == family).mean()),
@@ -89,10 +90,13 @@ def one_fold(
         except StopIteration as end:
             networks, temperature, _ = end.value
             break
-    known = SpaceGroupClassifier.load().known
     rest = templates.take(~out)
-    rest = rest.take(covering(rest))
-    model = SpaceGroupClassifier(networks, classes, temperature, rest, known)
+    model = CrystalFrameClassifier(
+        CrystalModel(
+            classes=classes, networks=networks, temperature=temperature,
+            templates=rest.take(covering(rest)), known=CrystalFrameClassifier.load().model.known,
+        )
+    )  # fmt: skip
     family, group = library.families[at], int(library.space_groups[at])
     found: dict = {"out": [library.names[k] for k in np.flatnonzero(out) if k != at]}
     for name, reality in CONDITIONS.items():

@@ -58,6 +58,10 @@ class MissingDataError(InputError):
     """The scan lacks what a computation needs: a property, orientations, patterns, ..."""
 
 
+class NoCameraError(MissingDataError):
+    """Neither an argument nor the scan tells the detector's geometry."""
+
+
 class ModelError(EbsdmlError):
     """A model file is damaged or missing, or the model does not fit what it is used on."""
 

@@ -14,7 +14,8 @@ from napari_ebsdml.dislocations.predict import predict_planes
 from napari_ebsdml.dislocations.train import Recipe, crop_test, judge, train_lines
 from napari_ebsdml.dislocations.training_data import map_batches, paper_weight, uniform_table
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.learning.model_file import load_model, read_card
+from napari_ebsdml.learning.model_card import read_card
+from napari_ebsdml.learning.model_file import load_model
 
 TINY = Recipe(data="paper", width=16, epochs=2, steps=120, learning_rate=1e-2, wrong_scale=0.1)
 

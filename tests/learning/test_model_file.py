@@ -14,15 +14,8 @@ from napari_ebsdml.learning.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from napari_ebsdml.learning.model_file import (
-    ModelCard,
-    ModelError,
-    load_model,
-    model_paths,
-    put_weights,
-    read_card,
-    save_model,
-)
+from napari_ebsdml.learning.model_card import ModelCard, model_paths, read_card
+from napari_ebsdml.learning.model_file import ModelError, load_model, put_weights, save_model
 
 CARD = ModelCard(
     kind="test", network="Linear", settings={"in_features": 3}, classes=("a", "b"),

@@ -2,19 +2,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pkgutil
 
 import dask.array as da
 import numpy as np
 import pytest
+import torch
 from orix.crystal_map import Phase, PhaseList
 
-from napari_ebsdml.errors import FileFormatError, InputError, MissingDataError
-from napari_ebsdml.learning.model_file import ModelError
-from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.camera import Camera
+from napari_ebsdml.errors import (
+    FileFormatError,
+    InputError,
+    MissingDataError,
+    ModelError,
+    NoCameraError,
+)
+from napari_ebsdml.learning.model_card import ModelCard
+from napari_ebsdml.learning.model_file import save_model
+from napari_ebsdml.patterns import CrystalFrameClassifier, SpaceGroupClassifier, refine_orientations
+from napari_ebsdml.patterns.crystal_frame.fine_tune import FineTuning
 from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.crystals.master import read_master
 from napari_ebsdml.patterns.crystals.prototypes import PROTOTYPES, invent
 from napari_ebsdml.patterns.crystals.table import OTHERS, PAPER, SYMBOLS
+from napari_ebsdml.patterns.kinds import KINDS
+from napari_ebsdml.patterns.raw import RawClassifier, alike_filters
 from napari_ebsdml.patterns.simulated.synthetic import CLEAN, random_quaternions, spoil
 from napari_ebsdml.scan import Scan
 from tests.patterns.band_crystals import CAMERA, project
@@ -104,6 +117,37 @@ def test_a_saved_model_answers_the_same(model, measured, tmp_path):
         SpaceGroupClassifier.load(tmp_path / "mine")
 
 
+def test_each_kind_is_told_from_the_other(model, measured, tmp_path):
+    scan, _ = measured
+    raw = SpaceGroupClassifier.load("raw")
+    assert isinstance(raw, RawClassifier)
+    assert isinstance(model, CrystalFrameClassifier)
+    assert model.needs_orientations
+    assert not raw.needs_orientations
+    with pytest.raises(InputError, match="refine_orientations needs a model of the crystal frame"):
+        refine_orientations(scan, raw, CAMERA)
+    with pytest.raises(InputError, match=r"not a model of raw patterns \(.*load\('raw'\)"):
+        FineTuning(raw, [scan])
+    with pytest.raises(InputError, match="needs a model of raw patterns"):
+        RawClassifier.ensemble([raw, model])
+    with pytest.raises(InputError, match="alike_filters needs a model of raw patterns"):
+        alike_filters(raw, model)
+    with pytest.raises(InputError, match="not str"):
+        CrystalFrameClassifier.required("default", "This")
+    for kind, name in ((CrystalFrameClassifier, "raw"), (RawClassifier, "default")):
+        with pytest.raises(ModelError, match="this is a 'space-groups"):
+            kind.load(name)
+    card = ModelCard("segmentation", "UNet")
+    save_model(tmp_path / "other", {"x": torch.zeros(1)}, card)
+    with pytest.raises(ModelError, match="'segmentation' model, not one that names space groups"):
+        SpaceGroupClassifier.load(tmp_path / "other")
+    with pytest.raises(TypeError, match="abstract"):
+        SpaceGroupClassifier()
+    for name, kind in KINDS.items():
+        found = pkgutil.resolve_name(kind.where)
+        assert found.needs_orientations == kind.needs_orientations, name
+
+
 def test_missing_models_are_named(tmp_path):
     with pytest.raises(InputError, match="default"):
         SpaceGroupClassifier.load("nonsense")
@@ -114,14 +158,18 @@ def test_missing_models_are_named(tmp_path):
 def test_what_is_missing_is_said(model, measured):
     scan, _ = measured
     patterns = np.asarray(scan.patterns)
-    with pytest.raises(InputError, match="needs the geometry"):
+    with pytest.raises(NoCameraError, match="need the geometry"):
         model.predict(patterns, scan.quaternions)
     with pytest.raises(InputError, match="quaternions have shape"):
         model.predict(patterns, scan.quaternions[0], CAMERA)
     with pytest.raises(InputError, match="rows, columns"):
         model.predict(np.zeros(3), np.zeros(4), CAMERA)
-    with pytest.raises(MissingDataError, match="detector"):
+    with pytest.raises(InputError, match="array of numbers"):
+        model.predict(patterns.astype(str), scan.quaternions, CAMERA)
+    with pytest.raises(NoCameraError, match="detector"):
         model.predict_scan(scan)
+    with pytest.raises(NoCameraError, match="no pattern centre"):
+        model.predict_scan(scan, detector=Camera(shape=(60, 60)))
     with pytest.raises(MissingDataError, match="no patterns"):
         model.predict_scan(dataclasses.replace(scan, patterns=None))
     with pytest.raises(InputError, match="by must be"):

@@ -32,6 +32,26 @@ def test_nickel_is_face_centred(shipped):
     assert result.is_known.mean() > 0.7
 
 
+def test_kikuchipys_own_rotations_are_taken_as_they_are(shipped):
+    import kikuchipy
+
+    signal = kikuchipy.data.nickel_ebsd_small()
+    want = shipped.predict(
+        signal.data, from_kikuchipy(signal.xmap.rotations.data).reshape(3, 3, 4), signal.detector
+    )
+    for given in (signal.xmap, signal.xmap.rotations, signal.xmap.orientations):
+        result = shipped.predict(signal.data, given, signal.detector)
+        assert (result.space_group == 225).all()
+        assert result.is_known.all()
+        np.testing.assert_allclose(result.probabilities, want.probabilities, atol=1e-5)
+    array = signal.xmap.rotations.data.reshape(3, 3, 4)
+    named = shipped.predict(signal.data, array, signal.detector, frame="kikuchipy")
+    np.testing.assert_allclose(named.probabilities, want.probabilities, atol=1e-5)
+    one = shipped.explain(signal.data[0, 0], signal.xmap.rotations[0], signal.detector, samples=2)
+    two = shipped.explain(signal.data[0, 0], array[0, 0], signal.detector, 2, frame="kikuchipy")
+    np.testing.assert_allclose(one.images, two.images, atol=1e-5)
+
+
 def test_steel_is_body_centred(shipped, shared):
     from kikuchipy.detectors import EBSDDetector
 

@@ -5,6 +5,7 @@ The commands only join the functions of the jobs, which are imported when they r
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -64,7 +65,7 @@ def train_spacegroups(
     """Train the crystal-frame networks on the library of the work folder."""
     import torch
 
-    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+    from napari_ebsdml.patterns.crystal_frame.classifier import CrystalFrameClassifier
     from napari_ebsdml.patterns.crystal_frame.known import fit_known
     from napari_ebsdml.patterns.crystal_frame.training import FITTED_STRANGERS, Recipe
     from napari_ebsdml.patterns.crystals.library import Library, collect
@@ -73,11 +74,12 @@ def train_spacegroups(
     spheres = _spheres(work, FITTED_STRANGERS)
     if networks_of is None:
         recipe = _recipe(Recipe, patterns=patterns, members=members, epochs=epochs)
-        made = SpaceGroupClassifier.train(collect(work), recipe, spheres, _tell)
+        made = CrystalFrameClassifier.train(collect(work), recipe, spheres, _tell)
     else:
-        made = SpaceGroupClassifier.load(networks_of)
+        model = CrystalFrameClassifier.load(networks_of).model
         known = Library.load() if networks_of == "default" else collect(work)
-        made.known = fit_known(made.templates, known, spheres, Recipe.seed)
+        score = fit_known(model.templates, known, spheres, Recipe.seed)
+        made = CrystalFrameClassifier(dataclasses.replace(model, known=score))
     made.save(out)
 
 

@@ -12,7 +12,8 @@ import torch
 
 from napari_ebsdml.dislocations.network import LineNetwork
 from napari_ebsdml.errors import ModelError
-from napari_ebsdml.learning.model_file import ModelCard, load_model, put_weights
+from napari_ebsdml.learning.model_card import ModelCard
+from napari_ebsdml.learning.model_file import load_model, put_weights
 from napari_ebsdml.learning.shipped import shipped_path
 
 KIND = "dislocation-density"

@@ -33,7 +33,8 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.checkpoint import load_checkpoint
 from napari_ebsdml.learning.device import pick_device, seed_all
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
-from napari_ebsdml.learning.model_file import ModelCard, load_model, put_weights, save_model
+from napari_ebsdml.learning.model_card import ModelCard
+from napari_ebsdml.learning.model_file import load_model, put_weights, save_model
 from napari_ebsdml.learning.prefetch import prefetch
 from napari_ebsdml.learning.under_way import UnderWay
 

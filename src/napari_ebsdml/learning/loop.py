@@ -36,7 +36,8 @@ class TrainingEvent:
     Attributes
     ----------
     kind
-        ``"step"`` within an epoch, ``"epoch"`` after each, ``"end"`` once at the end.
+        ``"step"`` within an epoch, ``"epoch"`` after each, ``"end"`` once at the end; ``"note"``
+        where something else takes long.
     epoch, epochs
         Epochs finished, and planned in all.
     fraction
@@ -51,10 +52,10 @@ class TrainingEvent:
     best_epoch
         Epoch of the best metrics; 0 before the first.
     reason
-        For ``"end"``: ``"finished"`` or ``"early stop"``.
+        For ``"end"``: ``"finished"`` or ``"early stop"``; for ``"note"``: what is under way.
     """
 
-    kind: Literal["step", "epoch", "end"]
+    kind: Literal["note", "step", "epoch", "end"]
     epoch: int
     epochs: int
     fraction: float

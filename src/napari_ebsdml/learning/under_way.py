@@ -27,7 +27,7 @@ class UnderWay(Iterator[Event], Generic[Event, Model]):
     Attributes
     ----------
     events
-        All events so far but those of kind ``"step"``: the learning curve.
+        All events so far but those of kind ``"step"`` and ``"note"``: the learning curve.
     """
 
     def __init__(self, n_threads: int | None) -> None:
@@ -39,7 +39,7 @@ class UnderWay(Iterator[Event], Generic[Event, Model]):
         # Threads are set for each step: the caller's own torch work is left alone in between.
         with threads(self._n_threads):
             event = next(self._steps)
-        if event.kind != "step":
+        if event.kind not in ("step", "note"):
             self._keep(event)
         return event
 
@@ -58,7 +58,7 @@ class UnderWay(Iterator[Event], Generic[Event, Model]):
             return self._model()
 
     def _keep(self, event: Event) -> None:
-        """Remember an event that is no step."""
+        """Remember an event of the learning curve."""
         self.events.append(event)
 
     @abstractmethod

@@ -1,6 +1,7 @@
+from .answers.explanation import Explanation
 from .answers.result import SpaceGroupResult
 from .classifier import SpaceGroupClassifier
-from .crystal_frame.explain import Explanation
+from .crystal_frame.classifier import CrystalFrameClassifier
 from .crystal_frame.training import Recipe
 from .crystals.library import Library
 from .crystals.user_crystals import add_files, add_to_library, read_cif
@@ -10,6 +11,7 @@ from .refine import refine_orientations, refine_scan
 from .simulated.two_phase import TwoPhaseSample, two_phase_map
 
 __all__ = [
+    "CrystalFrameClassifier",
     "Explanation",
     "Geometry",
     "Library",

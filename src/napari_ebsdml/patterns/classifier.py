@@ -1,93 +1,94 @@
-"""`SpaceGroupClassifier`: names the space group of Kikuchi patterns in the crystal frame."""
+"""`SpaceGroupClassifier`: the face of everything that names space groups of Kikuchi patterns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import pkgutil
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from napari_ebsdml.errors import InputError
-from napari_ebsdml.learning.model_file import ModelCard, read_card
+from napari_ebsdml._parallel import Progress
+from napari_ebsdml.errors import InputError, ModelError
+from napari_ebsdml.learning.model_card import ModelCard, read_card
 from napari_ebsdml.learning.shipped import shipped_path
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
+from napari_ebsdml.patterns.answers.classes import Classes, ClassModel
+from napari_ebsdml.patterns.answers.explanation import Explanation
 from napari_ebsdml.patterns.answers.result import SpaceGroupResult
-from napari_ebsdml.patterns.crystal_frame.known import KnownScore, fit_known
-from napari_ebsdml.patterns.crystal_frame.model_io import KIND, load_parts, save_parts
-from napari_ebsdml.patterns.crystal_frame.network import FoldedNetwork
-from napari_ebsdml.patterns.crystal_frame.prediction import (
-    predict_indexed,
-    predict_scan,
-    predict_unindexed,
-)
-from napari_ebsdml.patterns.crystal_frame.selection import covering
-from napari_ebsdml.patterns.crystal_frame.training import (
-    Recipe,
-    joint_classes,
-    train_networks,
-)
-from napari_ebsdml.patterns.crystals.library import Library
-from napari_ebsdml.patterns.frame.checks import check_given
-from napari_ebsdml.patterns.frame.geometry import Geometry
-from napari_ebsdml.patterns.search.orientations import OrientationSearch
-from napari_ebsdml.patterns.search.templates import Templates
+from napari_ebsdml.patterns.kinds import CRYSTAL_FRAME, KINDS, SHIPPED
 
 if TYPE_CHECKING:
+    import numpy as np
     from kikuchipy.detectors import EBSDDetector
 
     from napari_ebsdml.camera import Camera
-    from napari_ebsdml.learning.loop import TrainingEvent
-    from napari_ebsdml.patterns.crystal_frame.explain import Explanation
-    from napari_ebsdml.patterns.raw import LabelledPatterns, RawRecipe
+    from napari_ebsdml.patterns.frame.geometry import Geometry
     from napari_ebsdml.scan import Scan
 
-SHIPPED = {"default": "space-groups-default", "raw": "space-groups-raw"}
-
-Progress = Callable[[float], None] | None
+_TRAIN = ("recipe", "strangers", "on_event")
 
 
-class SpaceGroupClassifier:
-    """Names space groups of Kikuchi patterns in the frame of the crystal.
+class SpaceGroupClassifier(ABC):
+    """Names space groups of Kikuchi patterns.
 
-    Patterns are folded by their orientation into the fundamental triangle of Laue group m-3m,
-    where all crystals share one frame, and read there by a small ensemble of networks. A scan
-    gives orientations that are right for cubic crystals even where the phase is not; where there
-    are none, they are searched for.
-
-    Use `load`, or `train` on a library of master patterns.
+    There are two kinds: `CrystalFrameClassifier`, which looks at patterns in the frame of the
+    crystal, and `RawClassifier`, which looks at them as they are. `load` and `train` choose.
 
     Attributes
     ----------
+    model
+        What was trained: plain data.
     needs_orientations
-        False for models of raw patterns, see `napari_ebsdml.patterns.raw.RawClassifier`.
+        Whether models of this kind work in the frame of the crystal.
+    called
+        What people call the kind, with an article.
     """
 
-    needs_orientations = True
-    _search: OrientationSearch | None = None
+    needs_orientations: ClassVar[bool]
+    called: ClassVar[str]
+    model: ClassModel
 
-    def __init__(
-        self,
-        networks: list[FoldedNetwork],
-        classes: tuple[tuple[str, int], ...],
-        temperature: float,
-        templates: Templates,
-        known: KnownScore,
-        card: ModelCard | None = None,
-    ) -> None:
-        self.networks = networks
-        self.classes = classes
-        self.temperature = temperature
-        self.templates = templates
-        self.known = known
-        self.card = card
-        self.space_groups = tuple(sorted({group for _, group in classes}))
-        self.families = tuple(sorted({family for family, _ in classes}))
-        self._group_of = np.array([self.space_groups.index(group) for _, group in classes])
-        self._family_of = np.array([self.families.index(family) for family, _ in classes])
-        self._real = templates.take(np.array(["#" not in name for name in templates.names]))
-        self._alike = self._real.alike
+    @property
+    def card(self) -> ModelCard | None:
+        """Card of the model."""
+        return self.model.card
+
+    @property
+    def classes(self) -> Classes:
+        """Pairs of lattice family and space group, in the order of the outputs."""
+        return self.model.classes
+
+    @property
+    def space_groups(self) -> tuple[int, ...]:
+        """Space groups that the model names."""
+        return self.model.space_groups
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Lattice families that it names."""
+        return self.model.families
+
+    @classmethod
+    def required(cls, model: object, who: str) -> Self:
+        """The same model when it is of this kind.
+
+        Parameters
+        ----------
+        model
+        who
+            Name of the function that needs it.
+
+        Raises
+        ------
+        InputError
+            When it is of another kind, or no model at all.
+        """
+        if isinstance(model, cls):
+            return model
+        other = model.called if isinstance(model, SpaceGroupClassifier) else type(model).__name__
+        raise InputError(f"{who} needs {cls.called}, not {other}.")
 
     # -- files ---------------------------------------------------------------------------------
 
@@ -104,7 +105,7 @@ class SpaceGroupClassifier:
         Returns
         -------
         SpaceGroupClassifier
-            A `RawClassifier` for a model of raw patterns.
+            Of the kind that the file's card tells.
 
         Raises
         ------
@@ -114,12 +115,15 @@ class SpaceGroupClassifier:
             When there is no shipped model of that name.
         """
         path = shipped_path(path, SHIPPED)
-        if read_card(path).kind == "space-groups-raw":
-            from napari_ebsdml.patterns.raw import RawClassifier
+        kind = read_card(path).kind
+        if kind not in KINDS:
+            raise ModelError(
+                f"{path}: this is a {kind!r} model, not one that names space groups "
+                f"({', '.join(KINDS)})."
+            )
+        return _class_of(kind).load(path)
 
-            return RawClassifier.load(path)
-        return cls(*load_parts(path))
-
+    @abstractmethod
     def save(self, path: str | Path) -> None:
         """Write weights (half precision) and model card.
 
@@ -128,193 +132,90 @@ class SpaceGroupClassifier:
         ModelError
             When the files cannot be written.
         """
-        self.card = save_parts(path, self)
 
     # -- training ------------------------------------------------------------------------------
 
     @classmethod
-    def train(
-        cls,
-        library: Library | LabelledPatterns | str | Path,
-        recipe: Recipe | RawRecipe | None = None,
-        strangers: Sequence[NDArray[np.floating]] | NDArray[np.floating] | None = None,
-        on_event: Callable[[TrainingEvent], object] | None = None,
-    ) -> SpaceGroupClassifier:
+    def train(cls, data: Any, *args: Any, **options: Any) -> SpaceGroupClassifier:
         """Train on simulated patterns of a library of master patterns, or on labelled patterns.
+
+        ``train(data, recipe=None, strangers=None, on_event=None)``, and by name whatever else the
+        kind's own ``train`` takes: see `CrystalFrameClassifier` and `RawClassifier`.
 
         Parameters
         ----------
-        library
-            Or the file of one. Make one with ``ebsdml dev library``.
-            Labelled patterns train a raw-pattern network, see `RawClassifier.train`.
-        recipe
-            Default: that of the shipped model; for labelled patterns `RawRecipe`.
-        strangers : arrays (2, side, side), optional
-            Master patterns outside m-3m as further examples of what is unknown.
+        data : Library, path of one, or LabelledPatterns
+            A library trains a model in the crystal frame, labelled patterns one of raw patterns.
+        recipe : Recipe or RawRecipe
+            Default: that of the shipped model.
+        strangers : arrays (2, side, side)
+            In the crystal frame: master patterns outside m-3m as examples of what is unknown.
         on_event
             Called with every `TrainingEvent`; an exception from it cancels.
 
         Raises
         ------
         InputError
-            When the library is too small, or the recipe is one for the other kind of model.
+            When the data do not suffice, or the recipe is one for the other kind of model.
         FileFormatError
-            When the file is no library.
+            When a file is no library.
         """
-        from napari_ebsdml.patterns.raw import LabelledPatterns, RawClassifier, RawRecipe
-
-        labelled = isinstance(library, LabelledPatterns)
-        if recipe is not None and isinstance(recipe, RawRecipe) != labelled:
+        if len(args) > len(_TRAIN):
+            raise TypeError(f"train takes data and {', '.join(_TRAIN)}; give the rest by name.")
+        options |= dict(zip(_TRAIN, args, strict=False))
+        recipe = options.get("recipe")
+        if recipe is not None and _trains(recipe) != _trains(data):
             raise InputError("Labelled patterns need a RawRecipe, a library of masters a Recipe.")
-        if isinstance(library, LabelledPatterns):
-            assert recipe is None or isinstance(recipe, RawRecipe)
-            return RawClassifier.train(library, recipe=recipe, on_event=on_event)
-        assert not isinstance(recipe, RawRecipe)
-        recipe = recipe or Recipe()
-        if not isinstance(library, Library):
-            library = Library.load(library)
-        steps = train_networks(library, recipe)
-        while True:
-            try:
-                event = next(steps)
-            except StopIteration as end:
-                networks, temperature, figures = end.value
-                break
-            if on_event is not None:
-                on_event(event)
-        templates = Templates.of(library)
-        made = cls(
-            networks, joint_classes(library), temperature, templates.take(covering(templates)),
-            KnownScore(),
-            ModelCard(
-                KIND, "FoldedNetwork",
-                training={"crystals": len(library), "patterns": recipe.patterns,
-                          "epochs": recipe.epochs, "seed": recipe.seed},
-                metrics=figures,
-            ),
-        )  # fmt: skip
-        made.known = fit_known(made.templates, library, strangers, recipe.seed)
-        return made
+        given = {name: value for name, value in options.items() if value is not None}
+        return _class_of(_trains(data)).train(data, **given)
 
     # -- answers -------------------------------------------------------------------------------
 
+    @abstractmethod
     def predict(
         self,
         patterns: Any,
-        quaternions: ArrayLike | None = None,
+        orientations: Any = None,
         detector: EBSDDetector | Camera | Geometry | None = None,
         mask: NDArray[np.bool_] | None = None,
         progress: Progress = None,
+        *,
+        frame: str | None = None,
     ) -> SpaceGroupResult:
-        """Name the space group of every pattern.
+        """Name the space group of every pattern; see the kinds for the arguments."""
 
-        Parameters
-        ----------
-        patterns : (..., rows, columns) numpy or dask array
-            Raw or background-corrected. Dask arrays are read in chunks along the first axis.
-        quaternions : (..., 4) array
-            Specimen -> crystal as in `Scan`; 0 or NaN where unknown: those patterns get no answer.
-            Without the argument, orientations are searched for: some hundred patterns a second.
-        detector
-            kikuchipy `EBSDDetector` or `Camera`, with one pattern centre or one per pattern.
-            Without it and orientations, the pattern centre is searched for first, on a dozen
-            patterns, in some ten seconds; where too few of them fit any camera, all patterns are
-            unknown, and `SpaceGroupResult.reason` says why.
-        mask : (rows, columns) bool array, optional
-            Pixels that carry signal. Default: found from the patterns (circular masks).
-        progress
-            Called with the part done; may raise to cancel.
-
-        Returns
-        -------
-        SpaceGroupResult
-            `orientations`, `fit` and `geometry` tell what was searched for and found.
-
-        Raises
-        ------
-        InputError
-            When orientations are given without a detector, or shapes do not fit.
-        """
-        if quaternions is None:
-            return predict_unindexed(self, patterns, detector, mask, progress)
-        return predict_indexed(self, patterns, quaternions, detector, mask, progress)
-
+    @abstractmethod
     def predict_scan(
         self,
         scan: Scan,
-        by: Literal["pixel", "grain", "map"] = "pixel",
+        by: str = "pixel",
         detector: EBSDDetector | Camera | Geometry | None = None,
         threshold: float = GRAIN_THRESHOLD,
         mask: NDArray[np.bool_] | None = None,
         progress: Progress = None,
     ) -> SpaceGroupResult:
-        """Name the space group of every pixel of a map.
+        """Name the space group of every pixel of a map; see the kinds for the arguments."""
 
-        Parameters
-        ----------
-        scan
-            With patterns. Without any orientation they are searched for, as by `predict`, and so
-            is the pattern centre where there is no detector either.
-        by
-            ``"grain"`` averages the folded patterns of each grain, ``"map"`` all of them;
-            every pixel then has the common answer.
-        detector
-            Default: the scan's.
-        threshold
-            Disorientation in degrees that parts grains.
-        mask, progress
-            As for `predict`.
-
-        Raises
-        ------
-        MissingDataError
-            When the scan has no patterns, or orientations without a detector.
-        InputError
-            When an argument is out of range.
-        """
-        return predict_scan(self, scan, by, detector, threshold, mask, progress)
-
+    @abstractmethod
     def explain(
         self,
         pattern: NDArray[np.generic],
-        quaternions: ArrayLike | None = None,
+        orientations: Any = None,
         detector: EBSDDetector | Camera | Geometry | None = None,
         samples: int = 64,
+        *,
+        frame: str | None = None,
     ) -> Explanation:
-        """Which parts of a pattern speak for and against each space group.
+        """Which parts of a pattern speak for and against each space group."""
 
-        Parameters
-        ----------
-        pattern : (rows, columns) array
-            Or (n, rows, columns), e.g. of a grain: they are averaged.
-        quaternions, detector
-            As for `predict`; of a whole map's pattern centres the mean is taken.
-        samples
-            Random paths of the estimate of Shapley values.
 
-        Returns
-        -------
-        Explanation
+def _class_of(kind: str) -> type[SpaceGroupClassifier]:
+    found = pkgutil.resolve_name(KINDS[kind].where)
+    assert isinstance(found, type)
+    assert issubclass(found, SpaceGroupClassifier)
+    return found
 
-        Raises
-        ------
-        InputError
-            As for `predict`.
-        """
-        from napari_ebsdml.patterns.crystal_frame.explain import explain
 
-        return explain(self, pattern, quaternions, detector, samples)
-
-    # -- inside --------------------------------------------------------------------------------
-
-    @property
-    def search(self) -> OrientationSearch:
-        """The search for orientations that are not given, made when first asked for."""
-        if self._search is None:
-            self._search = OrientationSearch(self.templates)
-        return self._search
-
-    def _check(
-        self, patterns: Any, quaternions: ArrayLike | None, detector: Any
-    ) -> tuple[tuple[int, ...], NDArray[np.float64], Geometry]:
-        return check_given(patterns, quaternions, detector)
+def _trains(given: object) -> str:
+    """Kind of the models that data, or a recipe, are for; a library and its path need not say."""
+    return str(getattr(given, "trains", CRYSTAL_FRAME))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import InputError, MissingDataError
-from napari_ebsdml.patterns.frame.checks import geometry_of
 from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.frame.fold import refine_geometry
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.frame.pieces import blocks
+from napari_ebsdml.patterns.frame.scans import camera_of, patterns_of
 from napari_ebsdml.patterns.search.orientations import FIT
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def refine_scan(
     detector: EBSDDetector | Camera | Geometry | None = None,
     number: int = 48,
     seed: int = 0,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = None,
 ) -> tuple[Geometry, dict[str, float]]:
     """Move pattern centre and tilt to where the map's folded patterns are sharpest.
 
@@ -61,7 +61,9 @@ def refine_scan(
     Raises
     ------
     MissingDataError
-        When the scan has no patterns, orientations or detector.
+        When the scan has no patterns or orientations.
+    NoCameraError
+        When there is no detector.
     InputError
         When fewer than four patterns are asked for.
 
@@ -93,7 +95,7 @@ def refine_orientations(
     scan: Scan,
     classifier: SpaceGroupClassifier | None = None,
     detector: EBSDDetector | Camera | Geometry | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = None,
 ) -> tuple[Scan, NDArray[np.float32]]:
     """Turn each orientation to where a cubic crystal fits the pattern best.
 
@@ -120,13 +122,19 @@ def refine_orientations(
 
     Raises
     ------
+    InputError
+        When the classifier is one of raw patterns.
     MissingDataError
-        When the scan has no patterns, orientations or detector.
+        When the scan has no patterns or orientations.
+    NoCameraError
+        When there is no detector.
     """
-    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+    from napari_ebsdml.patterns.crystal_frame.classifier import CrystalFrameClassifier
 
+    if classifier is None:
+        classifier = CrystalFrameClassifier.load()
+    search = CrystalFrameClassifier.required(classifier, "refine_orientations").model.search
     camera = _camera(scan, detector)
-    search = (classifier or SpaceGroupClassifier.load()).search
     quaternions = np.array(scan.quaternions, dtype=np.float64)
     flat = quaternions.reshape(-1, 4)
     indexed = scan.is_indexed.ravel()
@@ -153,16 +161,10 @@ def refine_orientations(
 
 def _camera(scan: Scan, detector: EBSDDetector | Camera | Geometry | None) -> Geometry:
     """Geometry for a scan that has all it takes to refine anything."""
-    if scan.patterns is None:
-        raise MissingDataError(f"{scan.name} has no patterns.")
+    patterns_of(scan)
     if not scan.is_indexed.any():
         raise MissingDataError(f"{scan.name} has no orientations; index it first.")
-    camera = scan.detector if detector is None else detector
-    if camera is None:
-        raise MissingDataError(
-            f"{scan.name} has no detector geometry; give detector=EBSDDetector(...)."
-        )
-    return geometry_of(scan.patterns, camera, scan.shape[0] * scan.shape[1])
+    return camera_of(scan, detector)
 
 
 def _spread(q: NDArray[np.float64], number: int, rng: np.random.Generator) -> NDArray[np.intp]:

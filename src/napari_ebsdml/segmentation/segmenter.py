@@ -14,12 +14,8 @@ from numpy.typing import ArrayLike
 from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import InputError, ModelError
 from napari_ebsdml.learning.device import pick_device, threads
-from napari_ebsdml.learning.model_file import (
-    ModelCard,
-    load_model,
-    put_weights,
-    save_model,
-)
+from napari_ebsdml.learning.model_card import ModelCard
+from napari_ebsdml.learning.model_file import load_model, put_weights, save_model
 from napari_ebsdml.learning.under_way import run
 from napari_ebsdml.scan import Scan
 from napari_ebsdml.segmentation.channels import channel_names, laue_classes

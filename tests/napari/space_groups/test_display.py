@@ -24,7 +24,7 @@ from napari_ebsdml._napari.space_groups.display import (
 )
 from napari_ebsdml._napari.space_groups.models import card_html
 from napari_ebsdml._napari.space_groups.overlay import AGAINST, FOR, band_picture, heat_map
-from napari_ebsdml.learning.model_file import ModelCard
+from napari_ebsdml.learning.model_card import ModelCard
 from napari_ebsdml.patterns.answers.compare import UNKNOWN, Answers, answers_of, cross_table
 from napari_ebsdml.patterns.answers.result import SpaceGroupResult, no_answers
 

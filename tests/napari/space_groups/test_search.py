@@ -28,14 +28,14 @@ from napari_ebsdml._napari.space_groups.cameras import (
 )
 from napari_ebsdml._napari.space_groups.classify import Classified
 from napari_ebsdml._napari.space_groups.results import FOUND, GROUP, remove_found
-from napari_ebsdml.errors import MissingDataError
+from napari_ebsdml.errors import MissingDataError, NoCameraError
 from napari_ebsdml.io import from_xmap
 from napari_ebsdml.maps.ipf import ipf_colors
-from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns import CrystalFrameClassifier
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.search import camera as camera_search
 from napari_ebsdml.patterns.search.binned import Plan
-from napari_ebsdml.patterns.search.orientations import FIT, OrientationSearch
+from napari_ebsdml.patterns.search.orientations import FIT
 from napari_ebsdml.patterns.simulated.two_phase import PC as TWO_PHASE_PC
 from napari_ebsdml.patterns.simulated.two_phase import two_phase_map
 from tests.napari.docks import layer
@@ -55,14 +55,14 @@ def three_phases() -> Scan:
 
 
 @pytest.fixture
-def quick_search(monkeypatch: pytest.MonkeyPatch) -> SpaceGroupClassifier:
+def quick_search(monkeypatch: pytest.MonkeyPatch) -> CrystalFrameClassifier:
     """The shipped model, searching coarsely and from few pattern centres, none of them right."""
     monkeypatch.setattr(camera_search, "CENTRES", ((0.43, 0.53), (0.2, 0.3), (0.5, 0.6)))
     monkeypatch.setattr(camera_search, "_FINALISTS", 2)
-    model = SpaceGroupClassifier.load()
     plan = Plan(kinds=4, step=4, blur=2.2, coarse=300, tops=12)
-    model._search = OrientationSearch(model.templates, plan)
-    return model
+    return CrystalFrameClassifier(
+        dataclasses.replace(CrystalFrameClassifier.load().model, plan=plan)
+    )
 
 
 def unindexed(scan: Scan, **changes: Any) -> Scan:
@@ -75,7 +75,7 @@ def disorientation(one: Any, two: Any) -> Any:
 
 
 def test_orientations_are_searched_for_and_shown(
-    viewer: Any, qtbot: Any, three_phases: Scan, quick_search: SpaceGroupClassifier
+    viewer: Any, qtbot: Any, three_phases: Scan, quick_search: CrystalFrameClassifier
 ) -> None:
     widget = dock(viewer, unindexed(three_phases))
     scan = widget.scan
@@ -128,7 +128,7 @@ def test_orientations_are_searched_for_and_shown(
 
 
 def test_the_pattern_centre_is_searched_for(
-    viewer: Any, qtbot: Any, three_phases: Scan, quick_search: SpaceGroupClassifier
+    viewer: Any, qtbot: Any, three_phases: Scan, quick_search: CrystalFrameClassifier
 ) -> None:
     widget = dock(viewer, unindexed(three_phases, camera=None))
     widget.store.find("crystal frame")._loaded = quick_search
@@ -170,7 +170,7 @@ def test_the_pattern_centre_is_searched_for(
 
 
 def test_where_no_camera_fits_it_is_said(
-    viewer: Any, qtbot: Any, three_phases: Scan, quick_search: SpaceGroupClassifier
+    viewer: Any, qtbot: Any, three_phases: Scan, quick_search: CrystalFrameClassifier
 ) -> None:
     # Noise of single pixels: no bands, so that the search ends at once.
     noise = np.random.default_rng(0).integers(0, 255, (8, 12, 60, 60), dtype=np.uint8)
@@ -243,12 +243,12 @@ def test_dock_and_library_agree_on_who_tells_the_geometry(viewer: Any, way: str)
     assert untold.detector is None
     assert "does not tell the detector" in widget.hint.text()
     assert not widget.tasks.run_button.isEnabled()
-    with pytest.raises(MissingDataError, match="geometry"):
-        SpaceGroupClassifier.load().predict_scan(untold)
+    with pytest.raises(NoCameraError, match="geometry"):
+        CrystalFrameClassifier.load().predict_scan(untold)
 
 
 def test_a_search_is_cancelled(
-    viewer: Any, qtbot: Any, three_phases: Scan, quick_search: SpaceGroupClassifier
+    viewer: Any, qtbot: Any, three_phases: Scan, quick_search: CrystalFrameClassifier
 ) -> None:
     widget = dock(viewer, unindexed(three_phases, camera=None))
     widget.store.find("crystal frame")._loaded = quick_search

@@ -52,7 +52,8 @@ def test_fine_tuning_learns_a_measured_phase_and_forgets_nothing(model, library,
     before = model.predict_scan(odd, detector=CAMERA)
     assert (before.space_group == 229).mean() < 0.7
     tuning = FineTuning(model, [(odd, CAMERA)], RECIPE, library)
-    events = [event for event in tuning.events() if not isinstance(event, str)]
+    events = [event for event in tuning if event.kind != "note"]
+    assert tuning.events == [event for event in events if event.kind != "step"]
     after = tuning.classifier
     assert after is not None
     result = after.predict_scan(odd, detector=CAMERA)
@@ -75,16 +76,16 @@ def test_fine_tuning_learns_a_measured_phase_and_forgets_nothing(model, library,
 
 def test_cancelled_fine_tuning_keeps_the_best_so_far_or_nothing(model, library, odd, tmp_path):
     tuning = FineTuning(model, [(odd, CAMERA)], RECIPE, library)
-    events = tuning.events()
-    assert isinstance(next(events), str)
-    events.close()
+    first = next(tuning)
+    assert first.kind == "note"
+    assert "Folding patterns" in first.reason
+    tuning.close()
     assert tuning.classifier is None
     tuning = FineTuning(model, [(odd, CAMERA)], RECIPE, library)
-    events = tuning.events()
-    for event in events:
-        if not isinstance(event, str) and event.kind == "epoch":
+    for event in tuning:
+        if event.kind == "epoch":
             break
-    events.close()
+    tuning.close()
     made = tuning.classifier
     assert made is not None
     made.save(tmp_path / "tuned")
@@ -95,9 +96,11 @@ def test_cancelled_fine_tuning_keeps_the_best_so_far_or_nothing(model, library, 
 def test_what_cannot_be_learned_is_said(model, library, odd):
     with pytest.raises(InputError, match="at least one scan"):
         FineTuning(model, [])
+    with pytest.raises(InputError, match="needs a model of the crystal frame"):
+        FineTuning(SpaceGroupClassifier.load("raw"), [(odd, CAMERA)])
     hexagonal = dataclasses.replace(odd, phases=PhaseList(Phase("Ti", space_group=194)))
     with pytest.raises(InputError, match="194, which this model has no class for"):
-        list(FineTuning(model, [(hexagonal, CAMERA)], RECIPE, library).events())
+        list(FineTuning(model, [(hexagonal, CAMERA)], RECIPE, library))
     nameless = dataclasses.replace(odd, phases=PhaseList(Phase("x", point_group="m-3m")))
     with pytest.raises(MissingDataError, match="no labels"):
         fold_scan(nameless, 60, 0.2, 0, CAMERA)

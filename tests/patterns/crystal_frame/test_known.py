@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from itertools import product
 
@@ -10,7 +11,7 @@ import pytest
 
 from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.errors import ModelError
-from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns import CrystalFrameClassifier, SpaceGroupClassifier
 from napari_ebsdml.patterns.crystal_frame.known import (
     MODERATE,
     WITNESSES,
@@ -228,12 +229,12 @@ def test_the_shipped_score_calls_band_crystals_of_lower_symmetry_unknown():
 
 def test_the_score_is_saved_and_an_older_file_refused_clearly(tmp_path):
     path = tmp_path / "mine.safetensors"
-    first = SpaceGroupClassifier.load("default")
+    first = CrystalFrameClassifier.load()
     n = len(WITNESSES)
     weights = tuple(np.linspace(-1, 1, n + n * (n + 1) // 2 + 1).tolist())
-    first.known = KnownScore(weights, 0.25, (0.0,) * n, (1.5,) * n)
-    first.save(path)
-    assert SpaceGroupClassifier.load(path).known == first.known
+    known = KnownScore(weights, 0.25, (0.0,) * n, (1.5,) * n)
+    CrystalFrameClassifier(dataclasses.replace(first.model, known=known)).save(path)
+    assert CrystalFrameClassifier.load(path).model.known == known
     card = path.with_suffix(".json")
     table = json.loads(card.read_text())
     table["extra"]["known"] = {"weights": [1.0, 2.0, 3.0, 4.0], "threshold": 0.5}

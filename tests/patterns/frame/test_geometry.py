@@ -64,7 +64,7 @@ def test_a_specimen_axis_goes_the_same_way_in_both_frames():
 
 
 def test_bad_detectors_are_refused(detector):
-    with pytest.raises(InputError, match="must be a kikuchipy EBSDDetector, not str"):
+    with pytest.raises(InputError, match="must be a Camera or a kikuchipy EBSDDetector, not str"):
         Geometry.of("camera")
     with pytest.raises(InputError, match="ratio of the sides"):
         Geometry.of(detector(), (60, 60))

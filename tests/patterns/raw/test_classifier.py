@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import dask.array as da
@@ -168,6 +169,12 @@ def test_patterns_of_every_shape_and_kind_are_answered_alike(trained, split):
     assert model.predict(np.zeros((0, 60, 60))).shape == (0,)
     with pytest.raises(InputError, match="rows, columns"):
         model.predict(np.zeros(7))
+    with pytest.raises(InputError, match="16 x 16"):
+        model.predict(np.zeros((1, 12, 60)))
+    with pytest.raises(InputError, match="16 x 16"):
+        RawClassifier.train(LabelledPatterns.of(np.zeros((4, 12, 60)), [225, 225, 229, 229]))
+    with pytest.raises(InputError, match="mask has shape"):
+        model.predict(patterns, mask=np.ones((3, 3), bool))
     with pytest.raises(InputError, match="voting"):
         model.predict(patterns, voting="loudest")
 
@@ -188,7 +195,7 @@ def test_members_vote(split, trained):
     assert [e.kind for e in events].count("end") == 1
     assert events[-1].fraction == 1.0
     parts = [
-        RawClassifier([m], two.classes, two.background).predict(split.test.patterns)
+        RawClassifier(dataclasses.replace(two.model, members=(m,))).predict(split.test.patterns)
         for m in two.members
     ]
     both = two.predict(split.test.patterns)
@@ -481,8 +488,6 @@ def test_the_shipped_model_is_at_hand():
     model = SpaceGroupClassifier.load("raw")
     assert isinstance(model, RawClassifier)
     assert model.space_groups == (221, 223, 225, 227, 229, 230)
-    default = SpaceGroupClassifier.load("default")
     patterns = np.random.default_rng(0).integers(0, 255, (3, 60, 60), dtype=np.uint8)
-    np.testing.assert_array_equal(
-        default.predict(patterns).space_group, model.predict(patterns).space_group
-    )
+    assert not SpaceGroupClassifier.load("default").predict(patterns).space_group.any()
+    assert (model.predict(patterns).space_group > 0).all()

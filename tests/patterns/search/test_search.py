@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from itertools import product
 
 import dask.array as da
@@ -15,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.errors import Cancelled, InputError, MissingDataError
-from napari_ebsdml.patterns import refine_orientations
+from napari_ebsdml.patterns import CrystalFrameClassifier, refine_orientations
 from napari_ebsdml.patterns.answers.compare import UNKNOWN, answers_of
 from napari_ebsdml.patterns.frame.geometry import Geometry, from_kikuchipy
 from napari_ebsdml.patterns.search import camera
@@ -42,12 +41,15 @@ def disorientation(one, two):
     return np.rad2deg(a.angle_with(b))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def search(model) -> Iterator[OrientationSearch]:
+@pytest.fixture(scope="module")
+def model(model) -> CrystalFrameClassifier:
     """Quicker than the usual plan; three kinds of crystals need no more."""
-    old, model._search = model._search, OrientationSearch(model.templates, QUICK)
-    yield model._search
-    model._search = old
+    return CrystalFrameClassifier(dataclasses.replace(model.model, plan=QUICK))
+
+
+@pytest.fixture(scope="module")
+def search(model) -> OrientationSearch:
+    return model.model.search
 
 
 @pytest.fixture
@@ -88,7 +90,7 @@ def test_the_grid_leaves_no_orientation_far_from_it():
 
 
 def test_tables_hold_the_templates(model):
-    values = model.templates.values[:3]
+    values = model.model.templates.values[:3]
     made = tables(values)
     # Node (i, j) of the triangle: v = 1 degree * i, u = 1 degree * j.
     i, j = 30, 12
@@ -192,7 +194,7 @@ def test_the_pattern_centre_is_found(model, stack, few, number):
 def test_where_no_camera_fits_all_are_unknown_and_it_is_said_why(model, noise, few):
     # Noise of single pixels holds no bands that a search could begin with.
     grain = np.random.default_rng(0).integers(0, 255, (5, 60, 60), dtype=np.uint8)
-    assert search_camera(model.search, grain) is None
+    assert search_camera(model.model.search, grain) is None
     for patterns, why in ((noise, "fit no camera"), (grain, "No pattern shows bands")):
         result = model.predict(patterns)
         assert why in result.reason
@@ -259,8 +261,8 @@ def test_lazy_patterns_are_indexed_in_pieces_and_cancelled(model, stack):
     with pytest.raises(Cancelled):
         model.predict(lazy, None, CAMERA, progress=stop)
     assert told[-1] < 0.5
-    one, _ = index_patterns(model.search, lazy[:3], CAMERA)
-    two, _ = index_patterns(model.search, tiled[:3], CAMERA)
+    one, _ = index_patterns(model.model.search, lazy[:3], CAMERA)
+    two, _ = index_patterns(model.model.search, tiled[:3], CAMERA)
     np.testing.assert_allclose(one, two)
 
 
@@ -273,8 +275,6 @@ def test_what_is_wrong_is_said(model, stack):
     two = Geometry.from_angles(np.full((2, 3), 0.5), (60, 60))
     with pytest.raises(InputError, match="pattern centres"):
         model.predict(patterns[:3], None, two)
-    with pytest.raises(InputError, match="find a camera"):
-        camera.find_camera(patterns[0], model.search, np.ones((60, 60), bool))
 
 
 def test_nickel_needs_no_orientation():

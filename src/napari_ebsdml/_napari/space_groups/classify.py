@@ -22,7 +22,7 @@ from napari_ebsdml._napari.space_groups.cameras import (
 )
 from napari_ebsdml._napari.space_groups.display import label_image
 from napari_ebsdml._napari.space_groups.found_orientations import found_colors, settings_of
-from napari_ebsdml._napari.space_groups.models import ModelEntry, needs_orientations
+from napari_ebsdml._napari.space_groups.models import ModelEntry
 from napari_ebsdml._parallel import Progress, nth_of
 from napari_ebsdml.errors import MissingDataError
 from napari_ebsdml.patterns.answers.compare import Answers, answers_of
@@ -105,7 +105,7 @@ def classify(
     for number, entry in enumerate(entries):
         yield f"Loading {entry.name}"
         model = entry.load()
-        in_crystal = needs_orientations(model)
+        in_crystal = model.needs_orientations
         way = way_of(scan, camera) if in_crystal else Way()
         searching = "Searching for orientations and classifying"
         if way.geometry:
@@ -117,7 +117,7 @@ def classify(
             _given(scan, way), by=chosen.by, detector=frame, threshold=chosen.threshold,
             progress=part,
         )  # fmt: skip
-        found.append(_classified(entry, model, scan, chosen, result, frame, way))
+        found.append(_classified(entry, scan, chosen, result, frame, way))
     return found
 
 
@@ -136,8 +136,7 @@ def _frame(scan: Scan, camera: CameraChoice) -> Any:
 
 
 def _classified(
-    entry: ModelEntry, model: Any, scan: Scan, chosen: ClassifySettings, result: Any, frame: Any,
-    way: Way,
+    entry: ModelEntry, scan: Scan, chosen: ClassifySettings, result: Any, frame: Any, way: Way,
 ) -> Classified:  # fmt: skip
     answers = answers_of(result, chosen.ambiguous)
     labels, classes = label_image(answers)
@@ -146,7 +145,7 @@ def _classified(
     settings = {"model": entry.name, "by": chosen.by, "ambiguous": chosen.ambiguous}
     if chosen.by == "grain":
         settings["threshold"] = chosen.threshold
-    if needs_orientations(model):
+    if entry.needs_orientations:
         settings |= settings_of(result, way)
     return Classified(
         entry.name, result, answers, labels, classes, chosen.by, settings, frame, entry, way,
@@ -211,7 +210,7 @@ def explain(scan: Scan, row: int, column: int, shown: Classified) -> PixelExplan
     """Explain the answer for a pixel: of its pattern, or of patterns of its grain."""
     assert scan.patterns is not None
     model = shown.entry.load()
-    if not needs_orientations(model):
+    if not model.needs_orientations:
         return _explain_raw(scan, row, column, shown.name, model)
     from napari_ebsdml.patterns.frame.bands import BANDS, band_traces
     from napari_ebsdml.patterns.frame.geometry import Geometry

@@ -47,11 +47,11 @@ def filter_view(scan: Scan, row: int, column: int, entries: list[ModelEntry]) ->
     InputError
         When the networks of two models are of different kinds.
     """
-    from napari_ebsdml.patterns.raw import alike_filters
+    from napari_ebsdml.patterns.raw import RawClassifier, alike_filters
 
     assert scan.patterns is not None
     pattern = np.asarray(scan.patterns[row, column])
-    models = [entry.load() for entry in entries[:2]]
+    models = [RawClassifier.required(entry.load(), "This window") for entry in entries[:2]]
     names = [entry.name for entry in entries[:2]]
     if len(models) == 1:
         (model,) = models

@@ -90,8 +90,8 @@ class ModelPanel(QWidget):
 
     def _read(self, entry: ModelEntry) -> None:
         def work() -> tuple[ModelEntry, Any]:
-            # Off the GUI's thread: the first import of torch takes seconds.
-            return entry, card_of(entry)
+            # Off the GUI's thread: the file may lie far away.
+            return entry, entry.card
 
         self.tasks.start(work, label="Reading the model card", on_result=self._show)
 
@@ -128,16 +128,3 @@ class ModelPanel(QWidget):
         )
         if path:
             self.save(path)
-
-
-def card_of(entry: ModelEntry) -> Any:
-    """Card of a model, read from its file without the weights where there is one."""
-    if entry.is_trained_here:
-        return entry.source.card
-    from napari_ebsdml.learning.model_file import read_card
-
-    if isinstance(entry.source, Path):
-        return read_card(entry.source)
-    from napari_ebsdml.learning.shipped import WEIGHTS
-
-    return read_card(WEIGHTS / f"space-groups-{entry.source}")

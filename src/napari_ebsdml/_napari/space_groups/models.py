@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_ebsdml.errors import InputError
-from napari_ebsdml.learning.shipped import WEIGHTS
+from napari_ebsdml.errors import InputError, ModelError
+from napari_ebsdml.learning.model_card import ModelCard, read_card
+from napari_ebsdml.learning.shipped import WEIGHTS, shipped_path
+from napari_ebsdml.patterns.kinds import KINDS, SHIPPED
+
+if TYPE_CHECKING:
+    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 
 _MOST = 20
 """Longer lists on a model card are counted and not shown."""
@@ -49,9 +53,10 @@ class ModelEntry:
     """
 
     name: str
-    source: Any
+    source: SpaceGroupClassifier | str | Path
     tip: str = ""
-    _loaded: Any = field(default=None, init=False, repr=False)
+    _loaded: SpaceGroupClassifier | None = field(default=None, init=False, repr=False)
+    _kind: str | None = field(default=None, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     @property
@@ -61,15 +66,31 @@ class ModelEntry:
 
     @property
     def needs_orientations(self) -> bool:
-        """Whether it works in the crystal's frame; told without loading it where possible."""
-        model = self._loaded if self._loaded is not None else self.source
-        if isinstance(model, str):
-            return model != _SHIPPED[RAW][0]
-        if isinstance(model, Path):
-            return _kind_of(model) == "space-groups"
-        return needs_orientations(model)
+        """Whether it works in the crystal's frame; told by its card where it is not loaded."""
+        model = self.source if self._loaded is None else self._loaded
+        if not isinstance(model, str | Path):
+            return model.needs_orientations
+        if self._kind is None:
+            try:
+                self._kind = read_card(shipped_path(model, SHIPPED)).kind
+            except ModelError:
+                self._kind = ""  # `load` says what is wrong with the file
+        return self._kind in KINDS and KINDS[self._kind].needs_orientations
 
-    def load(self) -> Any:
+    @property
+    def card(self) -> ModelCard | None:
+        """Card of the model, read from its file without the weights where there is one.
+
+        Raises
+        ------
+        ModelError
+            When the card is missing or damaged.
+        """
+        if isinstance(self.source, str | Path):
+            return read_card(shipped_path(self.source, SHIPPED))
+        return self.source.card
+
+    def load(self) -> SpaceGroupClassifier:
         """The model; not for the GUI thread, because torch takes seconds to import.
 
         Raises
@@ -79,30 +100,14 @@ class ModelEntry:
         """
         with self._lock:
             if self._loaded is None:
-                if self.is_trained_here:
-                    self._loaded = self.source
-                elif self.needs_orientations:
-                    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+                from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 
-                    self._loaded = SpaceGroupClassifier.load(self.source)
-                else:
-                    from napari_ebsdml.patterns.raw import RawClassifier
-
-                    self._loaded = RawClassifier.load(self.source)
-        return self._loaded
-
-
-def _kind_of(path: Path) -> str:
-    """Kind that a model card tells, read without torch, which takes seconds to import."""
-    try:
-        return str(json.loads(path.with_suffix(".json").read_text("utf-8"))["kind"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""  # `ModelEntry.load` says what is wrong with the file
-
-
-def needs_orientations(model: Any) -> bool:
-    """Whether a model works in the crystal's frame."""
-    return bool(getattr(model, "needs_orientations", True))
+                self._loaded = (
+                    SpaceGroupClassifier.load(self.source)
+                    if isinstance(self.source, str | Path)
+                    else self.source
+                )
+            return self._loaded
 
 
 def shipped() -> dict[str, tuple[str, str]]:
@@ -110,7 +115,7 @@ def shipped() -> dict[str, tuple[str, str]]:
     return {
         name: (key, tip)
         for name, (key, tip) in _SHIPPED.items()
-        if (WEIGHTS / f"space-groups-{key}.safetensors").is_file()
+        if (WEIGHTS / f"{SHIPPED[key]}.safetensors").is_file()
     }
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from napari_ebsdml._napari.space_groups.cameras import CameraChoice, camera_of
-from napari_ebsdml._napari.space_groups.models import ModelEntry, needs_orientations
+from napari_ebsdml._napari.space_groups.models import ModelEntry
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.options import Option
 from napari_ebsdml.scan import Scan
+
+if TYPE_CHECKING:
+    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 
 FINE_TUNE, SMALL, XCEPTION, IMAGENET = "fine-tune", "small", "xception", "imagenet"
 
@@ -81,7 +84,7 @@ class Trainee:
     """Holds the model that a training leaves behind, also when it is cancelled."""
 
     def __init__(self) -> None:
-        self.classifier: Any = None
+        self.classifier: SpaceGroupClassifier | None = None
 
 
 def run_training(plan: TrainingPlan, left: Trainee) -> Generator[Any, None, Any]:
@@ -95,13 +98,15 @@ def run_training(plan: TrainingPlan, left: Trainee) -> Generator[Any, None, Any]
         assert plan.entry is not None
         yield f"Loading {plan.entry.name}"
         model = plan.entry.load()
-        if needs_orientations(model):
+        if model.needs_orientations:
             return (yield from _fine_tune_crystal(plan, model, left))
         return (yield from _raw(plan, left, model))
     return (yield from _raw(plan, left, None))
 
 
-def _fine_tune_crystal(plan: TrainingPlan, model: Any, left: Trainee) -> Generator[Any, None, Any]:
+def _fine_tune_crystal(
+    plan: TrainingPlan, model: SpaceGroupClassifier, left: Trainee
+) -> Generator[Any, None, Any]:
     from napari_ebsdml.patterns.crystal_frame.fine_tune import FineTuneRecipe, FineTuning
 
     recipe = FineTuneRecipe(
@@ -110,24 +115,29 @@ def _fine_tune_crystal(plan: TrainingPlan, model: Any, left: Trainee) -> Generat
     )  # fmt: skip
     pairs = [(scan, camera_of(scan, camera)) for scan, camera in plan.scans]
     tuning = FineTuning(model, pairs, recipe)
-    events = tuning.events()
     try:
-        yield from events
+        for event in tuning:
+            yield event.reason if event.kind == "note" else event
     finally:
-        events.close()
+        tuning.close()
         left.classifier = tuning.classifier
     return left.classifier
 
 
-def _raw(plan: TrainingPlan, left: Trainee, model: Any) -> Generator[Any, None, Any]:
+def _raw(
+    plan: TrainingPlan, left: Trainee, model: SpaceGroupClassifier | None
+) -> Generator[Any, None, Any]:
     from napari_ebsdml.patterns.raw import RawClassifier, RawRecipe, from_scans
 
     yield "Reading labelled patterns"
     scans: Sequence[Scan] = [scan for scan, _ in plan.scans]
     data = from_scans(scans, plan.how.patterns + plan.how.validation, plan.how.seed)
     split = data.split(plan.how.patterns, plan.how.validation, plan.how.seed)
-    start: Any = model if model is not None else plan.weights if plan.how.kind == IMAGENET else None
-    network: Any = model.members[0].name if model is not None else plan.how.kind
+    start: RawClassifier | Path | None = plan.weights if plan.how.kind == IMAGENET else None
+    network = plan.how.kind
+    if model is not None:
+        start = RawClassifier.required(model, "Training on raw patterns")
+        network = start.members[0].name
     recipe = RawRecipe(
         network="small" if network == SMALL else "xception",
         epochs=plan.how.epochs,

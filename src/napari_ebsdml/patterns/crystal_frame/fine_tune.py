@@ -16,17 +16,23 @@ from torch import Tensor, nn
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.calibration import fit_temperature
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
+from napari_ebsdml.learning.model_card import ModelCard
+from napari_ebsdml.learning.under_way import UnderWay
+from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns.crystal_frame.classifier import CrystalFrameClassifier
 from napari_ebsdml.patterns.crystal_frame.measured import MeasuredPhase, fold_scan
-from napari_ebsdml.patterns.crystal_frame.network import FoldedNetwork
+from napari_ebsdml.patterns.crystal_frame.model import CrystalModel
+from napari_ebsdml.patterns.crystal_frame.network import FoldedNetwork, ensemble_logits
 from napari_ebsdml.patterns.crystal_frame.selection import teaching
-from napari_ebsdml.patterns.crystal_frame.training import ensemble_logits, simulate_features
+from napari_ebsdml.patterns.crystal_frame.training import simulate_features
 from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.crystals.structure import marked
 from napari_ebsdml.patterns.frame.folded import features
+from napari_ebsdml.patterns.kinds import CRYSTAL_FRAME
 from napari_ebsdml.patterns.search.templates import Templates
 from napari_ebsdml.patterns.simulated.synthetic import Reality
 
 if TYPE_CHECKING:
-    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
     from napari_ebsdml.scan import Scan
 
 _COVERED = 0.9
@@ -62,8 +68,11 @@ class FineTuneRecipe:
     seed: int = 0
 
 
-class FineTuning:
-    """Fine-tuning of a crystal-frame model; the model itself is left as it is.
+class FineTuning(UnderWay[TrainingEvent, CrystalFrameClassifier]):
+    """Fine-tuning of a crystal-frame model: iterate over its events; ``close()`` cancels.
+
+    The model itself is left as it is. Epochs are counted over all networks of the ensemble. Events
+    of kind ``"note"`` say in `TrainingEvent.reason` what is under way that takes long.
 
     Parameters
     ----------
@@ -73,11 +82,13 @@ class FineTuning:
     recipe
     library
         Master patterns of what the model knows.
+    n_threads
+        Threads of torch. Default: as they are.
 
-    Attributes
-    ----------
-    classifier : SpaceGroupClassifier or None
-        The best one so far; None before the first epoch has ended.
+    Raises
+    ------
+    InputError
+        When the classifier is one of raw patterns, or there is no scan.
     """
 
     def __init__(
@@ -86,29 +97,35 @@ class FineTuning:
         scans: Sequence[Scan | tuple[Scan, Any]],
         recipe: FineTuneRecipe | None = None,
         library: Library | None = None,
+        n_threads: int | None = None,
     ) -> None:
+        super().__init__(n_threads)
+        start = CrystalFrameClassifier.required(classifier, "Fine-tuning").model
         if not scans:
             raise InputError("Fine-tuning needs at least one scan with patterns and known phases.")
-        self._start = classifier
-        self._scans = [pair if isinstance(pair, tuple) else (pair, None) for pair in scans]
-        self._recipe = recipe or FineTuneRecipe()
-        self._library = library
-        self._networks: list[FoldedNetwork] = []
-        self._validated = False
-        self._finish: Callable[[], SpaceGroupClassifier] | None = None
-        self._done: SpaceGroupClassifier | None = None
+        pairs = [pair if isinstance(pair, tuple) else (pair, None) for pair in scans]
+        self._finish: Callable[[], CrystalModel] | None = None
+        self._done: CrystalFrameClassifier | None = None
+        self._steps = self._run(start, pairs, recipe or FineTuneRecipe(), library)
 
     @property
-    def classifier(self) -> SpaceGroupClassifier | None:
-        """The best model so far."""
-        if self._done is None and self._finish is not None and self._validated:
-            self._done = self._finish()
+    def classifier(self) -> CrystalFrameClassifier | None:
+        """The best model once the training has ended or was closed.
+
+        None when it was closed before its first epoch had ended.
+        """
+        return self.model
+
+    def _model(self) -> CrystalFrameClassifier | None:
+        if self._done is None and self._finish is not None:
+            self._done = CrystalFrameClassifier(self._finish())
         return self._done
 
-    def events(self) -> Generator[TrainingEvent | str, None, SpaceGroupClassifier]:
-        """Fine-tune; yields texts on what takes long, and events. Closing it cancels.
-
-        Epochs are counted over all networks of the ensemble.
+    def _run(
+        self, start: CrystalModel, scans: list[tuple[Scan, Any]], recipe: FineTuneRecipe,
+        library: Library | None,
+    ) -> Generator[TrainingEvent, None, None]:  # fmt: skip
+        """Fine-tune.
 
         Raises
         ------
@@ -117,29 +134,27 @@ class FineTuning:
         InputError
             When a phase has a space group that the model has no class for.
         """
-        start, recipe = self._start, self._recipe
+        total = len(start.networks)
+        epochs = total * recipe.epochs
+
+        def note(text: str, member: int = 0) -> TrainingEvent:
+            done = member * recipe.epochs
+            return TrainingEvent("note", done, epochs, member / total, reason=text)
+
         phases: list[MeasuredPhase] = []
-        for scan, detector in self._scans:
-            yield f"Folding patterns of {scan.name}"
+        for scan, detector in scans:
+            yield note(f"Folding patterns of {scan.name}")
             phases += fold_scan(scan, recipe.patterns, recipe.validation, recipe.seed, detector)
-        x, y, held = _own(start, phases)
-        yield "Simulating patterns of what the model knows"
-        library = self._library or Library.load()
-        old_x, old_y, old_held = _replayed(start, library, recipe)
+        measured = _measured(start, phases)
+        yield note("Simulating patterns of what the model knows")
+        simulated = _replayed(start, library or Library.load(), recipe)
         networks = [copy.deepcopy(network).requires_grad_(True) for network in start.networks]
-        self._networks = networks
-        validate = _validation(x[held], y[held], old_x[old_held], old_y[old_held], start)
-
-        def finish() -> SpaceGroupClassifier:
-            return _finished(start, networks, phases, x, y, held, old_x, old_y, old_held, recipe)
-
-        self._finish = finish
-        total = len(networks)
+        validate = _validation(start, measured, simulated)
         for member, network in enumerate(networks):
-            yield f"Training network {member + 1} of {total}"
+            yield note(f"Training network {member + 1} of {total}", member)
             torch.manual_seed(recipe.seed * 100 + member)
-            steps = max(1, int((~held).sum()) * 2 // recipe.batch)
-            feed = _feed((x[~held], y[~held]), (old_x[~old_held], old_y[~old_held]), recipe, member)
+            steps = max(1, int((~measured.held).sum()) * 2 // recipe.batch)
+            feed = _feed(measured.taught, simulated.taught, recipe, member)
             schedule = Schedule(
                 recipe.epochs, steps, recipe.learning_rate, weight_decay=0.01, monitor="validation",
                 clip=1.0, average=0.98,
@@ -147,25 +162,42 @@ class FineTuning:
             loop = train(network, feed, _loss, schedule, validate)
             try:
                 for event in loop:
-                    self._validated |= event.kind == "epoch"
+                    if event.kind == "epoch":
+                        self._finish = lambda: _finished(
+                            start, networks, phases, measured, simulated, recipe
+                        )
                     if event.kind == "end" and member < total - 1:
                         continue
                     yield dataclasses.replace(
-                        event, epoch=event.epoch + member * recipe.epochs,
-                        epochs=total * recipe.epochs, fraction=(member + event.fraction) / total,
+                        event, epoch=event.epoch + member * recipe.epochs, epochs=epochs,
+                        fraction=(member + event.fraction) / total,
                         best_epoch=event.best_epoch and event.best_epoch + member * recipe.epochs,
                     )  # fmt: skip
             finally:
                 loop.close()
-        made = self.classifier
-        assert made is not None
-        return made
 
 
-def _own(
-    start: SpaceGroupClassifier, phases: list[MeasuredPhase]
-) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.bool_]]:
-    """Features of measured patterns, their joint classes, and which are held out."""
+Set = tuple[NDArray[np.float32], NDArray[np.intp]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Examples:
+    """Features (n, nodes), joint classes (n,), and which are held out."""
+
+    x: NDArray[np.float32]
+    y: NDArray[np.intp]
+    held: NDArray[np.bool_]
+
+    @property
+    def taught(self) -> Set:
+        return self.x[~self.held], self.y[~self.held]
+
+    @property
+    def away(self) -> Set:
+        return self.x[self.held], self.y[self.held]
+
+
+def _measured(start: CrystalModel, phases: list[MeasuredPhase]) -> _Examples:
     x = [features(phase.folded) for phase in phases]
     y = []
     for phase, rows in zip(phases, x, strict=True):
@@ -180,22 +212,18 @@ def _own(
         logits = ensemble_logits(start.networks, rows)[:, mine]
         best = mine[int(logits.mean(axis=0).argmax())]
         y.append(np.full(len(rows), best, np.intp))
-    return np.concatenate(x), np.concatenate(y), np.concatenate([phase.held for phase in phases])
+    held = np.concatenate([phase.held for phase in phases])
+    return _Examples(np.concatenate(x), np.concatenate(y), held)
 
 
-def _replayed(
-    start: SpaceGroupClassifier, library: Library, recipe: FineTuneRecipe
-) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.bool_]]:
+def _replayed(start: CrystalModel, library: Library, recipe: FineTuneRecipe) -> _Examples:
     pairs = list(zip(library.families, library.space_groups.tolist(), strict=True))
     use = teaching(library, library.alike) & [pair in start.classes for pair in pairs]
     library = library.take(use)
     target = np.array([start.classes.index(pairs[k]) for k in np.flatnonzero(use)])
     x, crystals = simulate_features(library, recipe.replay, Reality(), 1000 + recipe.seed)
     rng = np.random.default_rng([recipe.seed, 22])
-    return x, target[crystals], rng.random(len(x)) < recipe.validation
-
-
-Set = tuple[NDArray[np.float32], NDArray[np.intp]]
+    return _Examples(x, target[crystals], rng.random(len(x)) < recipe.validation)
 
 
 def _feed(
@@ -229,14 +257,12 @@ def _loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]
 
 
 def _validation(
-    x: NDArray[np.float32], y: NDArray[np.intp], old_x: NDArray[np.float32],
-    old_y: NDArray[np.intp], start: SpaceGroupClassifier,
-) -> Callable[[nn.Module], dict[str, float]]:  # fmt: skip
-    group_of = torch.from_numpy(start._group_of)
+    start: CrystalModel, measured: _Examples, simulated: _Examples
+) -> Callable[[nn.Module], dict[str, float]]:
+    group_of = torch.from_numpy(start.group_of)
     # Without held-out grains the simulated ones alone decide.
-    sets = {"simulated": (torch.from_numpy(old_x), torch.from_numpy(old_y))}
-    if len(x):
-        sets["measured"] = (torch.from_numpy(x), torch.from_numpy(y))
+    examples = {"simulated": simulated} | ({"measured": measured} if measured.held.any() else {})
+    sets = {name: [torch.from_numpy(part) for part in one.away] for name, one in examples.items()}
 
     def validate(network: nn.Module) -> dict[str, float]:
         found = {}
@@ -252,30 +278,24 @@ def _validation(
 
 
 def _finished(
-    start: SpaceGroupClassifier, networks: list[FoldedNetwork], phases: list[MeasuredPhase],
-    x: NDArray[np.float32], y: NDArray[np.intp], held: NDArray[np.bool_],
-    old_x: NDArray[np.float32], old_y: NDArray[np.intp], old_held: NDArray[np.bool_],
-    recipe: FineTuneRecipe,
-) -> SpaceGroupClassifier:  # fmt: skip
-    from napari_ebsdml.learning.model_file import ModelCard
-    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-    from napari_ebsdml.patterns.crystal_frame.model_io import KIND
-
-    made = [copy.deepcopy(network).eval().requires_grad_(False) for network in networks]
-    away = np.concatenate([x[held], old_x[old_held]])
-    true = np.concatenate([y[held], old_y[old_held]])
-    logits = ensemble_logits(made, away)
-    right = start._group_of[logits.argmax(axis=1)] == start._group_of[true]
-    n = int(held.sum())
+    start: CrystalModel, networks: list[FoldedNetwork], phases: list[MeasuredPhase],
+    measured: _Examples, simulated: _Examples, recipe: FineTuneRecipe,
+) -> CrystalModel:  # fmt: skip
+    made = tuple(copy.deepcopy(network).eval().requires_grad_(False) for network in networks)
+    (x, y), (old_x, old_y) = measured.away, simulated.away
+    true = np.concatenate([y, old_y])
+    logits = ensemble_logits(made, np.concatenate([x, old_x]))
+    right = start.group_of[logits.argmax(axis=1)] == start.group_of[true]
+    n = len(y)
     figures = {"simulated_held_out_accuracy": float(right[n:].mean())}
     if n:
         figures["measured_held_out_accuracy"] = float(right[:n].mean())
-        before = ensemble_logits(start.networks, x[held]).argmax(axis=1)
-        same = start._group_of[before] == start._group_of[y[held]]
+        before = ensemble_logits(start.networks, x).argmax(axis=1)
+        same = start.group_of[before] == start.group_of[y]
         figures["measured_held_out_accuracy_before"] = float(same.mean())
     first = start.card
     card = ModelCard(
-        KIND, "FoldedNetwork",
+        CRYSTAL_FRAME, "FoldedNetwork",
         training={
             **(dict(first.training) if first else {}),
             "fine_tuned_on": {
@@ -285,29 +305,27 @@ def _finished(
         },
         metrics={**(dict(first.metrics) if first else {}), **figures},
     )  # fmt: skip
-    templates = _with_own(start.templates, phases, start, y)
-    temperature = fit_temperature(logits, true)
-    return SpaceGroupClassifier(made, start.classes, temperature, templates, start.known, card)
+    return dataclasses.replace(
+        start, card=card, networks=made, temperature=fit_temperature(logits, true),
+        templates=_with_own(start, phases, measured.y),
+    )  # fmt: skip
 
 
-def _with_own(
-    templates: Templates, phases: list[MeasuredPhase], start: SpaceGroupClassifier,
-    y: NDArray[np.intp],
-) -> Templates:  # fmt: skip
+def _with_own(start: CrystalModel, phases: list[MeasuredPhase], y: NDArray[np.intp]) -> Templates:
     """Templates with the mean of each measured phase, so that its patterns count as known."""
-    names, families = list(templates.names), list(templates.families)
-    groups, values = list(templates.space_groups), [templates.values]
+    old = start.templates
+    names, families = list(old.names), list(old.families)
+    groups, values = list(old.space_groups), [old.values]
     at = 0
     for phase in phases:
         family, group = start.classes[int(y[at])]
         at += len(phase.folded)
-        keep = ~phase.held
-        one = phase.folded.take(keep).total()
-        if float((one.count > 0.3).mean()) < _COVERED:
+        one = phase.folded.take(~phase.held).total()
+        if float(one.seen.mean()) < _COVERED:
             continue
-        # "#" marks templates that do not count as materials whose likeness makes two space
-        # groups inseparable: a measured mean is too noisy for that.
-        names.append(f"{phase.name} # measured")
+        # They do not count as materials whose likeness makes two space groups inseparable: a
+        # measured mean is too noisy for that.
+        names.append(marked(phase.name, " measured"))
         families.append(family)
         groups.append(group)
         values.append(features(one))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import MissingDataError
 from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.frame.fold import fold_patterns
 from napari_ebsdml.patterns.frame.folded import Folded
-from napari_ebsdml.patterns.frame.geometry import Geometry
+from napari_ebsdml.patterns.frame.scans import camera_of, grains_of, patterns_of
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -47,7 +47,7 @@ def space_group_of(phase: Any) -> int:
 
 def fold_scan(
     scan: Scan, patterns: int, validation: float, seed: int, detector: Any = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = None,
 ) -> list[MeasuredPhase]:  # fmt: skip
     """Fold some patterns of each phase of a scan whose space group is known.
 
@@ -70,17 +70,8 @@ def fold_scan(
     MissingDataError
         When the scan lacks something.
     """
-    from napari_ebsdml.maps.grains import segment_grains
-
-    if scan.patterns is None:
-        raise MissingDataError(f"{scan.name} has no patterns to train on.")
-    camera = scan.detector if detector is None else detector
-    if camera is None:
-        raise MissingDataError(
-            f"{scan.name} has no detector geometry; give its pattern centre and tilts."
-        )
-    size = (int(scan.patterns.shape[2]), int(scan.patterns.shape[3]))
-    geometry = camera if isinstance(camera, Geometry) else Geometry.of(camera, size)
+    geometry = camera_of(scan, detector)
+    patterns_at = patterns_of(scan).vindex
     rng = np.random.default_rng([seed, 21])
     known = [
         (number, phase) for number, phase in scan.phases
@@ -91,7 +82,7 @@ def fold_scan(
             f"{scan.name}: none of its phases occurs and has a space group, so that there are no "
             "labels to train on."
         )
-    grains = segment_grains(scan)
+    grains = grains_of(scan)
     wanted = patterns + round(patterns * validation / (1 - validation))
     found = []
     for turn, (number, phase) in enumerate(known):
@@ -101,7 +92,7 @@ def fold_scan(
         parts = []
         for start in range(0, len(pixels), _LOAD):
             at = pixels[start : start + _LOAD]
-            stack = np.asarray(scan.patterns.vindex[np.unravel_index(at, scan.shape)])
+            stack = np.asarray(patterns_at[np.unravel_index(at, scan.shape)])
             parts.append(
                 fold_patterns(
                     stack, scan.quaternions.reshape(-1, 4)[at], geometry.take(at), find_mask(stack)

@@ -1,38 +1,40 @@
-"""Model files of the space-group classifier."""
+"""Model files of the crystal frame."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from napari_ebsdml.errors import ModelError
+from napari_ebsdml.learning.model_card import ModelCard
 from napari_ebsdml.learning.model_file import (
-    ModelCard,
+    join_members,
     load_model,
+    member_weights,
     put_weights,
     save_model,
 )
 from napari_ebsdml.patterns.crystal_frame.known import WITNESSES, KnownScore
+from napari_ebsdml.patterns.crystal_frame.model import CrystalModel
 from napari_ebsdml.patterns.crystal_frame.network import FoldedNetwork
+from napari_ebsdml.patterns.kinds import CRYSTAL_FRAME
 from napari_ebsdml.patterns.search.templates import Templates
 
-if TYPE_CHECKING:
-    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 
-KIND = "space-groups"
+def load_crystal(path: str | Path) -> CrystalModel:
+    """Read a model.
 
-Parts = tuple[
-    list[FoldedNetwork], tuple[tuple[str, int], ...], float, Templates, KnownScore, ModelCard
-]
-
-
-def load_parts(path: str | Path) -> Parts:
-    """Arguments of `SpaceGroupClassifier` from a model file."""
-    weights, card = load_model(path, KIND)
+    Raises
+    ------
+    ModelError
+        When the file is missing, damaged or of another kind.
+    """
+    weights, card = load_model(path, CRYSTAL_FRAME)
     try:
         classes = tuple((str(f), int(g)) for f, g in card.extra["classes"])
         members = int(card.settings["members"])
@@ -50,16 +52,13 @@ def load_parts(path: str | Path) -> Parts:
     networks = []
     for member in range(members):
         network = FoldedNetwork(len(classes), **sizes)
-        mark = f"{member}."
-        mine = {
-            name.removeprefix(mark): tensor.float() if tensor.is_floating_point() else tensor
-            for name, tensor in weights.items()
-            if name.startswith(mark)
-        }
-        put_weights(network, mine, path)
+        put_weights(network, member_weights(weights, member), path)
         network.eval().requires_grad_(False)
         networks.append(network)
-    return networks, classes, temperature, templates, known, card
+    return CrystalModel(
+        classes=classes, card=card, networks=tuple(networks), temperature=temperature,
+        templates=templates, known=known,
+    )  # fmt: skip
 
 
 def _known_score(table: dict[str, Any], path: str | Path) -> KnownScore:
@@ -73,18 +72,26 @@ def _known_score(table: dict[str, Any], path: str | Path) -> KnownScore:
     return KnownScore(weights, float(table["threshold"]), low, high)
 
 
-def save_parts(path: str | Path, model: SpaceGroupClassifier) -> ModelCard:
-    """Write a classifier in half precision; return the card as written."""
-    weights = {
-        f"{member}.{name}": tensor.half() if tensor.is_floating_point() else tensor
-        for member, network in enumerate(model.networks)
-        for name, tensor in network.state_dict().items()
-    }
-    weights["templates"] = torch.from_numpy(model.templates.values).half()
+def save_crystal(path: str | Path, model: CrystalModel) -> CrystalModel:
+    """Write a model in half precision; return it with the card as written.
+
+    Raises
+    ------
+    ModelError
+        When the files cannot be written.
+    """
+    half = [
+        {
+            name: tensor.half() if tensor.is_floating_point() else tensor
+            for name, tensor in network.state_dict().items()
+        }
+        for network in model.networks
+    ]
+    weights = join_members(half) | {"templates": torch.from_numpy(model.templates.values).half()}
     first = model.networks[0]
     old = model.card
     card = ModelCard(
-        kind=KIND,
+        kind=CRYSTAL_FRAME,
         network="FoldedNetwork",
         settings={
             "members": len(model.networks), "components": first.reduce.out_features,
@@ -104,4 +111,4 @@ def save_parts(path: str | Path, model: SpaceGroupClassifier) -> ModelCard:
             },
         },
     )  # fmt: skip
-    return save_model(path, weights, card)
+    return dataclasses.replace(model, card=save_model(path, weights, card))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -53,3 +55,15 @@ class FoldedNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Features (n, nodes) to logits (n, classes)."""
         return self.body(self.reduce(x))
+
+
+def ensemble_logits(
+    networks: Sequence[FoldedNetwork], x: NDArray[np.float32], chunk: int = 4096
+) -> NDArray[np.float32]:
+    """Mean logits of the networks, (n, classes)."""
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(x), chunk):
+            piece = torch.from_numpy(x[start : start + chunk])
+            parts.append(torch.stack([net(piece) for net in networks]).mean(dim=0).numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)

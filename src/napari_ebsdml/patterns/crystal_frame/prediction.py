@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.patterns.answers.result import SpaceGroupResult, no_answers
 from napari_ebsdml.patterns.crystal_frame.answer import answer
-from napari_ebsdml.patterns.frame.checks import (
-    Progress,
-    check_given,
-    check_mask,
-    check_patterns,
-    geometry_of,
-)
+from napari_ebsdml.patterns.crystal_frame.model import CrystalModel
+from napari_ebsdml.patterns.frame.checks import check_mask, check_patterns, geometry_of
 from napari_ebsdml.patterns.frame.fold import fold_patterns
 from napari_ebsdml.patterns.frame.folded import Folded
 from napari_ebsdml.patterns.frame.geometry import Geometry
+from napari_ebsdml.patterns.frame.orientations import scan_quaternions
 from napari_ebsdml.patterns.frame.pieces import folded_pieces
+from napari_ebsdml.patterns.frame.scans import camera_of, check_by, grains_of, patterns_of
 from napari_ebsdml.patterns.search.maps import index_patterns, indexed_pieces, search_camera
 from napari_ebsdml.patterns.search.orientations import FIT
 
 if TYPE_CHECKING:
-    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
     from napari_ebsdml.scan import Scan
 
 NO_BANDS = "No pattern shows bands that a search for orientations could begin with: none was named."
@@ -35,35 +31,70 @@ NO_CAMERA = (
     "orientations where there are any, or ask a model of raw patterns."
 )
 
+_SEARCH_CAMERA = 0.5
+"""Part of the work that the search for a camera takes."""
+
 Mask = NDArray[np.bool_] | None
-By = Literal["pixel", "grain", "map"]
 
 
-def predict_indexed(
-    model: SpaceGroupClassifier, patterns: Any, quaternions: ArrayLike, detector: Any, mask: Mask,
+def predict(
+    model: CrystalModel, patterns: Any, orientations: Any, detector: Any, mask: Mask,
+    progress: Progress, frame: str | None,
+) -> SpaceGroupResult:  # fmt: skip
+    """Answers for patterns; see `CrystalFrameClassifier.predict`."""
+    shape = check_patterns(patterns)
+    check_mask(mask, patterns)
+    number = int(np.prod(shape, dtype=int))
+    if orientations is None:
+        camera = None if detector is None else geometry_of(patterns, detector, number)
+        return _unindexed(model, patterns, camera, mask, progress)
+    q, _ = scan_quaternions(orientations, shape, frame)
+    return _indexed(model, patterns, q, geometry_of(patterns, detector, number), mask, progress)
+
+
+def predict_scan(
+    model: CrystalModel, scan: Scan, by: str, detector: Any, threshold: float, mask: Mask,
     progress: Progress,
 ) -> SpaceGroupResult:  # fmt: skip
-    """Answers for patterns with orientations; see `SpaceGroupClassifier.predict`."""
-    shape, rays, geometry = check_given(patterns, quaternions, detector)
-    flat = no_answers((len(rays),), model.space_groups)
-    for part, folded, good in folded_pieces(patterns, rays, geometry, mask, progress):
+    """Answers for a map; see `CrystalFrameClassifier.predict_scan`."""
+    check_by(by)
+    patterns = patterns_of(scan)
+    check_mask(mask, patterns)
+    if not scan.is_indexed.any():
+        none = detector is None and scan.detector is None
+        camera = None if none else camera_of(scan, detector)
+        if by == "pixel":
+            return _unindexed(model, patterns, camera, mask, progress)
+        return _unindexed_areas(model, scan, by, camera, threshold, mask, progress)
+    camera = camera_of(scan, detector)
+    if by == "pixel":
+        q = scan.quaternions.reshape(-1, 4)
+        return _indexed(model, patterns, q, camera, mask, progress)
+    return _by_labels(model, scan, _labels(scan, by, threshold), camera, mask, progress)
+
+
+def _indexed(
+    model: CrystalModel, patterns: Any, q: NDArray[np.float64], camera: Geometry, mask: Mask,
+    progress: Progress,
+) -> SpaceGroupResult:  # fmt: skip
+    flat = no_answers((len(q),), model.space_groups)
+    for part, folded, good in folded_pieces(patterns, q, camera, mask, progress):
         answer(model, folded, flat, part.start + np.flatnonzero(good))
-    return flat.reshaped(shape)
+    return flat.reshaped(patterns.shape[:-2])
 
 
-def predict_unindexed(
-    model: SpaceGroupClassifier, patterns: Any, detector: Any, mask: Mask, progress: Progress
+def _unindexed(
+    model: CrystalModel, patterns: Any, camera: Geometry | None, mask: Mask, progress: Progress
 ) -> SpaceGroupResult:
-    """Answers for patterns without orientations; see `SpaceGroupClassifier.predict`."""
-    found, part_done = _camera(model, patterns, detector, mask, progress)
-    shape = check_patterns(patterns)
+    shape = patterns.shape[:-2]
+    found, part_done = _camera(model, patterns, camera, mask, progress)
     if isinstance(found, str):
         return replace(no_answers(shape, model.space_groups), reason=found)
     number = int(np.prod(shape, dtype=int))
     flat = no_answers((number,), model.space_groups)
     quaternions = np.zeros((number, 4))
     fits = np.zeros(number, np.float32)
-    pieces = indexed_pieces(model.search, patterns, found, mask, _later(progress, part_done))
+    pieces = indexed_pieces(model.search, patterns, found, mask, part_of(progress, part_done))
     for part, block, q, fit, seen in pieces:
         folded = fold_patterns(block, q, found.take(part), seen)
         answer(model, folded, flat, np.arange(part.start, part.stop))
@@ -72,42 +103,19 @@ def predict_unindexed(
     # the score of the known, which is fitted on given orientations, takes them for.
     flat.is_known[fits < FIT] = False
     result = replace(flat, orientations=quaternions, fit=fits).reshaped(shape)
-    return result if detector is not None else replace(result, geometry=found)
+    return result if camera is not None else replace(result, geometry=found)
 
 
-def predict_scan(
-    model: SpaceGroupClassifier, scan: Scan, by: By, detector: Any, threshold: float, mask: Mask,
-    progress: Progress,
+def _unindexed_areas(
+    model: CrystalModel, scan: Scan, by: str, camera: Geometry | None, threshold: float,
+    mask: Mask, progress: Progress,
 ) -> SpaceGroupResult:  # fmt: skip
-    """Answers for a map; see `SpaceGroupClassifier.predict_scan`."""
-    if by not in ("pixel", "grain", "map"):
-        raise InputError(f"by must be 'pixel', 'grain' or 'map', not {by!r}.")
-    if scan.patterns is None:
-        raise MissingDataError(f"{scan.name} has no patterns.")
-    camera = scan.detector if detector is None else detector
-    if not scan.is_indexed.any():
-        return _predict_unindexed_scan(model, scan, by, camera, threshold, mask, progress)
-    if camera is None:
-        raise MissingDataError(
-            f"{scan.name} has no detector geometry; give detector=EBSDDetector(...)."
-        )
-    if by == "pixel":
-        return predict_indexed(model, scan.patterns, scan.quaternions, camera, mask, progress)
-    return _by_labels(model, scan, _labels(scan, by, threshold), camera, mask, progress)
-
-
-def _predict_unindexed_scan(
-    model: SpaceGroupClassifier, scan: Scan, by: By, camera: Any, threshold: float, mask: Mask,
-    progress: Progress,
-) -> SpaceGroupResult:  # fmt: skip
-    if by == "pixel":
-        return predict_unindexed(model, scan.patterns, camera, mask, progress)
     geometry, start = _camera(model, scan.patterns, camera, mask, progress)
     if isinstance(geometry, str):
         return replace(no_answers(scan.shape, model.space_groups), reason=geometry)
     middle = start + 0.8 * (1 - start)
     quaternions, fit = index_patterns(
-        model.search, scan.patterns, geometry, mask, _later(progress, start, middle)
+        model.search, scan.patterns, geometry, mask, part_of(progress, start, middle)
     )
     quaternions[fit < FIT] = 0
     fitting = fit >= FIT
@@ -120,47 +128,40 @@ def _predict_unindexed_scan(
             phases=_one_cubic_phase(),
         )  # fmt: skip
         found = _by_labels(
-            model, known, _labels(known, by, threshold), geometry, mask, _later(progress, middle)
+            model, known, _labels(known, by, threshold), geometry, mask, part_of(progress, middle)
         )
     found = replace(found, orientations=quaternions, fit=fit)
     return found if camera is not None else replace(found, geometry=geometry)
 
 
 def _camera(
-    model: SpaceGroupClassifier, patterns: Any, detector: Any, mask: Mask, progress: Progress
+    model: CrystalModel, patterns: Any, given: Geometry | None, mask: Mask, progress: Progress
 ) -> tuple[Geometry | str, float]:
     """Geometry that was given or found, or why there is none; and the part of work done."""
-    shape = check_patterns(patterns)
-    check_mask(mask, patterns)
-    if detector is not None:
-        return geometry_of(patterns, detector, int(np.prod(shape, dtype=int))), 0.0
-    share = 0.5
-    camera = search_camera(model.search, patterns, mask, _later(progress, 0.0, share))
+    if given is not None:
+        return given, 0.0
+    camera = search_camera(model.search, patterns, mask, part_of(progress, 0.0, _SEARCH_CAMERA))
     if camera is None:
-        return NO_BANDS, share
+        return NO_BANDS, _SEARCH_CAMERA
     # An answer from a camera that few patterns fit, or from patterns as they are, would be a guess
     # that looks like any other answer.
-    return (camera.geometry if camera.is_sure else NO_CAMERA), share
+    return (camera.geometry if camera.is_sure else NO_CAMERA), _SEARCH_CAMERA
 
 
-def _labels(scan: Scan, by: By, threshold: float) -> NDArray[np.int32]:
-    if by == "map":
-        return scan.is_indexed.astype(np.int32)
-    from napari_ebsdml.maps.grains import segment_grains
-
-    return segment_grains(scan, threshold=threshold)
+def _labels(scan: Scan, by: str, threshold: float) -> NDArray[np.int32]:
+    return scan.is_indexed.astype(np.int32) if by == "map" else grains_of(scan, threshold)
 
 
 def _by_labels(
-    model: SpaceGroupClassifier, scan: Scan, labels: NDArray[np.int32], camera: Any, mask: Mask,
+    model: CrystalModel, scan: Scan, labels: NDArray[np.int32], camera: Geometry, mask: Mask,
     progress: Progress,
 ) -> SpaceGroupResult:  # fmt: skip
     """One answer for each label, from the sum of its folded patterns."""
-    _, rays, geometry = check_given(scan.patterns, scan.quaternions, camera)
     number = int(labels.max())
     total: Folded | None = None
     flat_labels = labels.ravel().astype(np.intp) - 1
-    for part, folded, good in folded_pieces(scan.patterns, rays, geometry, mask, progress):
+    q = scan.quaternions.reshape(-1, 4)
+    for part, folded, good in folded_pieces(scan.patterns, q, camera, mask, progress):
         if total is None:
             total = Folded.empty(number, folded.steps)
         total.add(flat_labels[part][good], folded)
@@ -171,14 +172,6 @@ def _by_labels(
             at = seen[start : start + 4096]
             answer(model, total.take(at), grains, at)
     return grains.spread(labels)
-
-
-def _later(progress: Progress, start: float, stop: float = 1.0) -> Progress:
-    """Progress of a part of the work."""
-    if progress is None:
-        return None
-    told = progress
-    return lambda part: told(start + (stop - start) * part)
 
 
 def _one_cubic_phase() -> Any:

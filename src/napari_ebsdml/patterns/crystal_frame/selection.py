@@ -42,7 +42,7 @@ def teaching(library: Library, alike: NDArray[np.floating]) -> NDArray[np.bool_]
 def covering(templates: Templates, closeness: float = 0.95) -> NDArray[np.bool_]:
     """Templates that stand for all: the real ones, and others until each has a near one, (n,)."""
     alike = templates.alike
-    chosen = np.array(["#" not in name for name in templates.names])
+    chosen = templates.is_real.copy()
     nearest = alike[:, chosen].max(axis=1) if chosen.any() else np.full(len(templates), -1.0)
     while nearest.min(initial=1.0) < closeness:
         worst = int(nearest.argmin())

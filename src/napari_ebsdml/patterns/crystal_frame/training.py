@@ -6,8 +6,9 @@ master patterns that ``ebsdml dev library`` left in the folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -17,25 +18,32 @@ from torch import Tensor, nn
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.calibration import fit_temperature
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
-from napari_ebsdml.patterns.crystal_frame.network import FoldedNetwork
-from napari_ebsdml.patterns.crystal_frame.selection import teaching
+from napari_ebsdml.learning.model_card import ModelCard
+from napari_ebsdml.patterns.crystal_frame.known import fit_known
+from napari_ebsdml.patterns.crystal_frame.model import CrystalModel
+from napari_ebsdml.patterns.crystal_frame.network import FoldedNetwork, ensemble_logits
+from napari_ebsdml.patterns.crystal_frame.selection import covering, teaching
 from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.frame.folded import features
+from napari_ebsdml.patterns.kinds import CRYSTAL_FRAME
 from napari_ebsdml.patterns.search.templates import Templates
 from napari_ebsdml.patterns.simulated.synthetic import Reality, batches, folded_batch
 
-Trained = tuple[list[FoldedNetwork], float, dict[str, float]]
+Trained = tuple[tuple[FoldedNetwork, ...], float, dict[str, float]]
 """Networks, temperature, figures."""
+
+Strangers = Sequence[NDArray[np.floating]] | NDArray[np.floating] | None
+"""Master patterns (2, side, side) of crystals outside m-3m, if any."""
 
 FITTED_STRANGERS = (
     "Zr", "Co", "rutile", "TiB2", "PbO", "MoSi2", "anatase", "CuAl2", "CoSb3", "MnS2", "PtAs2",
 )  # fmt: skip
-"""Crystals of `structures.STRANGERS` that the shipped model's score of the unknown is fitted on."""
+"""Crystals of `table.STRANGERS` that the shipped model's score of the unknown is fitted on."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train.
+    """How to train a model of the crystal frame.
 
     Attributes
     ----------
@@ -51,6 +59,8 @@ class Recipe:
     seed
     reality
     """
+
+    trains: ClassVar[str] = CRYSTAL_FRAME
 
     patterns: int = 80
     members: int = 3
@@ -105,9 +115,34 @@ def hold_out(library: Library, part: float, seed: int) -> NDArray[np.bool_]:
     return held
 
 
+def train_model(
+    library: Library, recipe: Recipe, strangers: Strangers = None
+) -> Generator[TrainingEvent, None, CrystalModel]:
+    """Train a model; yields events, returns the model.
+
+    Raises
+    ------
+    InputError
+        When the library is too small to hold crystals out.
+    """
+    networks, temperature, figures = yield from train_networks(library, recipe)
+    templates = Templates.of(library)
+    templates = templates.take(covering(templates))
+    card = ModelCard(
+        CRYSTAL_FRAME, "FoldedNetwork",
+        training={"crystals": len(library), "patterns": recipe.patterns,
+                  "epochs": recipe.epochs, "seed": recipe.seed},
+        metrics=figures,
+    )  # fmt: skip
+    return CrystalModel(
+        classes=joint_classes(library), card=card, networks=networks, temperature=temperature,
+        templates=templates, known=fit_known(templates, library, strangers, recipe.seed),
+    )  # fmt: skip
+
+
 def train_networks(
     library: Library, recipe: Recipe, shuffle_noise: float = 0.15
-) -> Generator[TrainingEvent, None, tuple[list[FoldedNetwork], float, dict[str, float]]]:
+) -> Generator[TrainingEvent, None, Trained]:
     """Train an ensemble; yields events, returns the networks, the temperature and figures.
 
     Raises
@@ -187,19 +222,7 @@ def fit_networks(
     logits = ensemble_logits(networks, x_held)
     temperature = fit_temperature(logits, y_held)
     right = logits.argmax(axis=1) == y_held
-    return networks, temperature, {"held_out_joint_accuracy": float(right.mean())}
-
-
-def ensemble_logits(
-    networks: list[FoldedNetwork], x: NDArray[np.float32], chunk: int = 4096
-) -> NDArray[np.float32]:
-    """Mean logits of the networks, (n, classes)."""
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(x), chunk):
-            piece = torch.from_numpy(x[start : start + chunk])
-            parts.append(torch.stack([net(piece) for net in networks]).mean(dim=0).numpy())
-    return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+    return tuple(networks), temperature, {"held_out_joint_accuracy": float(right.mean())}
 
 
 def _feed(

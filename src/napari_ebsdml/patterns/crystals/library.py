@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_ebsdml.errors import FileFormatError, InputError
 from napari_ebsdml.learning.shipped import WEIGHTS
 from napari_ebsdml.patterns.crystals.prototypes import PROTOTYPES, invent
+from napari_ebsdml.patterns.crystals.structure import are_real
 from napari_ebsdml.patterns.crystals.table import OTHERS, PAPER, STRANGERS, Structure
 from napari_ebsdml.patterns.frame.triangle import FINE, n_nodes, solid_angles
 
@@ -54,7 +55,7 @@ class Library:
     @property
     def is_real(self) -> NDArray[np.bool_]:
         """Which entries are real materials and not invented ones."""
-        return np.array(["#" not in name for name in self.names], dtype=bool)
+        return are_real(self.names)
 
     @property
     def alike(self) -> NDArray[np.float64]:
@@ -158,8 +159,7 @@ def simulate_missing(work: Path, prototypes: Sequence[str] = ()) -> Iterator[str
             yield structure.name
     for structure, energy in plan():
         path = _file(work, structure)
-        prototype = structure.name.partition(" #")[0]
-        if prototypes and "#" in structure.name and prototype not in prototypes:
+        if prototypes and not structure.is_real and structure.prototype not in prototypes:
             continue
         if not path.exists():
             np.save(path, simulate_folded(structure, energy, quick=_is_quick(structure)))
@@ -181,10 +181,10 @@ def collect(work: Path) -> Library:
 
 
 def _file(work: Path, structure: Structure) -> Path:
-    return work / f"{structure.name.replace(' #', '-')}.npy"
+    return work / f"{structure.file_name}.npy"
 
 
 def _is_quick(structure: Structure) -> bool:
     """Whether fewer beams do: not in the wide cells of face-centred crystals, which turn grainy."""
     wide = structure.space_group in (225, 227) and structure.a > 5
-    return "#" in structure.name and not (wide or structure.family in ("diamond", "fluorite"))
+    return not structure.is_real and not (wide or structure.family in ("diamond", "fluorite"))

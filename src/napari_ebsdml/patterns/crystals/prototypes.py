@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from napari_ebsdml.patterns.crystals.structure import marked
 from napari_ebsdml.patterns.crystals.table import (
     Structure,
     a15,
@@ -204,4 +205,4 @@ def invent(seed: int, prototype: str) -> Structure:
     maker, _, _ = PROTOTYPES[prototype]
     # An alloy and the ordered crystal of the same number are made of the same atoms.
     number = list(PROTOTYPES).index(_ORDERED.get(prototype, prototype))
-    return maker(np.random.default_rng([seed, number]), f"{prototype} #{seed}")
+    return maker(np.random.default_rng([seed, number]), marked(prototype, seed))

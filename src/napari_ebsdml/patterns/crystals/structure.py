@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 SPACE_GROUPS: tuple[int, ...] = (221, 223, 225, 227, 229, 230)
 """Space groups that the classifier knows: those of doi:10.1038/s41598-021-87557-5."""
@@ -20,6 +24,24 @@ FAMILIES: tuple[str, ...] = (
     "Laves",
 )  # fmt: skip
 """Lattice families. L1_2 counts as fcc; B2, CsCl, D0_3, Heusler and Al4Ni3 count as bcc."""
+
+
+_MARK = "#"
+
+
+def marked(name: str, which: object) -> str:
+    """Name of a crystal that is no real material: an invented one, or a measured mean."""
+    return f"{name} {_MARK}{which}"
+
+
+def is_real(name: str) -> bool:
+    """Whether a crystal of that name is a real material."""
+    return _MARK not in name
+
+
+def are_real(names: Iterable[str]) -> NDArray[np.bool_]:
+    """Which names are those of real materials, (n,)."""
+    return np.array([is_real(name) for name in names], dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -73,6 +95,21 @@ class Structure:
     gamma: float = 90.0
     b: float | None = None
     origin: int = 2
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it is a real material, and not an invented one."""
+        return is_real(self.name)
+
+    @property
+    def prototype(self) -> str:
+        """Name without an invented crystal's number."""
+        return self.name.partition(_MARK)[0].rstrip()
+
+    @property
+    def file_name(self) -> str:
+        """Name for a file without its ending."""
+        return self.name.replace(f" {_MARK}", "-")
 
     @property
     def volume(self) -> float:

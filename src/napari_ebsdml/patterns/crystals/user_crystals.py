@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_ebsdml.errors import FileFormatError, InputError, MissingDataError
 from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.crystals.master import fold_master, read_master
+from napari_ebsdml.patterns.crystals.structure import is_real
 from napari_ebsdml.patterns.crystals.table import Site, Structure
 from napari_ebsdml.patterns.frame.triangle import FINE
 
@@ -111,7 +112,7 @@ def add_to_library(
         When the name is taken, the space group is none of Laue group m-3m or the master pattern
         has another shape.
     """
-    if name in library.names or "#" in name or not name:
+    if name in library.names or not is_real(name) or not name:
         raise InputError(f"{name!r} is no new name for a crystal of the library.")
     if not 207 <= space_group <= 230:
         raise InputError(f"Space group {space_group} is not of Laue group m-3m (207 to 230).")

@@ -1,42 +1,42 @@
-"""What patterns, masks, orientations and geometry must be before they are worked on."""
+"""What patterns, masks and geometry must be before they are worked on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from napari_ebsdml.errors import InputError
+from napari_ebsdml.errors import InputError, NoCameraError
 from napari_ebsdml.patterns.frame.geometry import Geometry
 
-Progress = Callable[[float], None] | None
-
-
-def check_size(size: tuple[int, int]) -> None:
-    """Raise an InputError when patterns are too small to tell anything."""
-    if min(size) < 16:
-        raise InputError(f"Patterns of {size} pixels are too small; 16 x 16 is the least.")
+LEAST = 16
+"""Smallest side of a pattern, in pixels."""
 
 
 def check_patterns(patterns: Any) -> tuple[int, ...]:
-    """Shape of the patterns without the detector's axes.
+    """Shape of patterns without the detector's axes.
 
     Raises
     ------
     InputError
-        When they are no patterns, or too small.
+        When they are no array of numbers (..., rows, columns), or too small to tell anything.
     """
-    if getattr(patterns, "ndim", 0) < 2:
-        raise InputError("patterns must be an array (..., rows, columns).")
-    check_size((int(patterns.shape[-2]), int(patterns.shape[-1])))
-    return tuple(int(n) for n in patterns.shape[:-2])
+    shape: tuple[int, ...] = tuple(getattr(patterns, "shape", ()))
+    kind = getattr(getattr(patterns, "dtype", None), "kind", "O")
+    if len(shape) < 2 or kind not in "buif":
+        raise InputError("patterns must be an array of numbers (..., rows, columns).")
+    if min(shape[-2:]) < LEAST:
+        raise InputError(
+            f"Patterns of {shape[-2]} x {shape[-1]} pixels are too small; "
+            f"{LEAST} x {LEAST} is the least."
+        )
+    return tuple(int(n) for n in shape[:-2])
 
 
 def check_mask(mask: NDArray[np.bool_] | None, patterns: Any) -> None:
     """Raise an InputError when a mask has another shape than the patterns, or leaves nothing."""
-    if mask is None or getattr(patterns, "ndim", 0) < 2:
+    if mask is None:
         return
     if np.shape(mask) != tuple(patterns.shape[-2:]):
         raise InputError(f"The mask has shape {np.shape(mask)}, not {patterns.shape[-2:]}.")
@@ -49,9 +49,13 @@ def geometry_of(patterns: Any, detector: Any, number: int) -> Geometry:
 
     Raises
     ------
+    NoCameraError
+        When there is none.
     InputError
         When it does not fit the patterns.
     """
+    if detector is None:
+        raise NoCameraError("Orientations need the geometry: give detector=EBSDDetector(...).")
     size = (int(patterns.shape[-2]), int(patterns.shape[-1]))
     geometry = detector if isinstance(detector, Geometry) else Geometry.of(detector, size)
     if len(geometry.bounds) not in (1, number):
@@ -59,35 +63,3 @@ def geometry_of(patterns: Any, detector: Any, number: int) -> Geometry:
             f"The detector has {len(geometry.bounds)} pattern centres for {number} patterns."
         )
     return geometry
-
-
-def check_given(
-    patterns: Any, quaternions: ArrayLike | None, detector: Any
-) -> tuple[tuple[int, ...], NDArray[np.float64], Geometry]:
-    """Shape of the patterns without the detector's axes, orientations (n, 4), and geometry.
-
-    Raises
-    ------
-    InputError
-        When something is missing or does not fit.
-    """
-    if getattr(patterns, "ndim", 0) < 2:
-        raise InputError("patterns must be an array (..., rows, columns).")
-    shape = tuple(int(n) for n in patterns.shape[:-2])
-    if quaternions is None:
-        raise InputError(NEEDS_ORIENTATIONS)
-    if detector is None:
-        raise InputError("This model needs the geometry: give detector=EBSDDetector(...).")
-    q = np.asarray(quaternions, dtype=np.float64)
-    if q.shape != (*shape, 4):
-        raise InputError(f"quaternions have shape {q.shape}, not {(*shape, 4)}.")
-    check_patterns(patterns)
-    rays = q.reshape(-1, 4)
-    return shape, rays, geometry_of(patterns, detector, len(rays))
-
-
-NEEDS_ORIENTATIONS = (
-    "This model needs orientations: give quaternions (..., 4), specimen -> crystal, for example "
-    "those of an indexed scan (Hough indexing of a cubic phase will do), or use the raw-pattern "
-    "model: SpaceGroupClassifier.load('raw')."
-)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 
-from napari_ebsdml._parallel import available_cores
+from napari_ebsdml._parallel import Progress, available_cores
 from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.frame import _kernels
@@ -100,7 +99,7 @@ def refine_geometry(
     shift: float = 0.03,
     tilt: float = 6.0,
     rounds: int = 4,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = None,
 ) -> tuple[Geometry, dict[str, float]]:
     """Move the pattern centre and tilt the camera until the folded average is sharpest.
 

@@ -16,6 +16,8 @@ CELLS = 18
 N_CELLS = CELLS * (CELLS + 1) // 2
 _WIDE = 2
 """Cells along a side of a wide cell: 5 degrees."""
+_SEEN = 0.3
+"""Least number of pixels at a node that counts."""
 _BILINEAR = 4 / 9
 """Mean squared bilinear weight of a pixel: its noise in a node's sum."""
 
@@ -116,6 +118,11 @@ class Folded:
         return self.weights
 
     @property
+    def seen(self) -> NDArray[np.bool_]:
+        """Nodes that enough pixels fell near to count, (n, nodes)."""
+        return self.weights > _SEEN
+
+    @property
     def sharpness(self) -> NDArray[np.float64]:
         """Standard deviation of the average over the triangle, (n,)."""
         area = solid_angles(self.steps) * (self.count > 0)
@@ -203,7 +210,7 @@ def features(folded: Folded) -> NDArray[np.float32]:
     Nodes that saw no pixel are 0.
     """
     area = solid_angles(folded.steps)
-    weight = area * (folded.count > 0.3)
+    weight = area * folded.seen
     mean = folded.mean.astype(np.float64)
     total = np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
     mean -= (weight * mean).sum(axis=1, keepdims=True) / total

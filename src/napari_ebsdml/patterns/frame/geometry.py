@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.camera import Camera
-from napari_ebsdml.errors import InputError
+from napari_ebsdml.errors import InputError, NoCameraError
 from napari_ebsdml.io.frames import FRAMES
 
 if TYPE_CHECKING:
@@ -59,10 +59,14 @@ class Geometry:
 
         Raises
         ------
+        NoCameraError
+            When nobody told the camera's pattern centre.
         InputError
-            When the argument is no detector or its pattern centre is unknown or not finite.
+            When the argument is no detector or its pattern centre is not finite.
         """
         if isinstance(detector, Camera):
+            if not detector.tells_centre:
+                raise NoCameraError("The camera tells no pattern centre: give pc=(x, y, z).")
             detector = detector.detector()
         try:
             bounds = np.array(detector.gnomonic_bounds, dtype=np.float64).reshape(-1, 4)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.patterns.frame.checks import Progress
+from napari_ebsdml._parallel import Progress
 from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.frame.fold import fold_patterns
 from napari_ebsdml.patterns.frame.folded import Folded

@@ -1,6 +1,7 @@
 from .classifier import RawClassifier
 from .data import FewShotSplit, LabelledPatterns, from_folder, from_scan, from_scans
-from .explain import FilterPair, RawExplanation, alike_filters
+from .explain import RawExplanation
+from .filters import FilterPair, alike_filters
 from .member import Member, RawRecipe
 from .scores import Score, class_table, material_table
 from .small_network import SmallNetwork

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.errors import InputError
-from napari_ebsdml.learning.model_file import ModelCard
+from napari_ebsdml._parallel import Progress
 from napari_ebsdml.learning.shipped import shipped_path
 from napari_ebsdml.learning.under_way import run
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.patterns.answers.result import SpaceGroupResult
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.raw.answer import Classes, Voting
+from napari_ebsdml.patterns.kinds import KINDS, RAW, SHIPPED
+from napari_ebsdml.patterns.raw.answer import Voting
 from napari_ebsdml.patterns.raw.data import LabelledPatterns
-from napari_ebsdml.patterns.raw.made import classifier_of, joined
 from napari_ebsdml.patterns.raw.member import Member, RawRecipe, first_filters
-from napari_ebsdml.patterns.raw.model_io import SHIPPED, load_raw, save_raw
-from napari_ebsdml.patterns.raw.prediction import name_map, name_patterns
+from napari_ebsdml.patterns.raw.model import RawModel, joined
+from napari_ebsdml.patterns.raw.model_io import load_raw, save_raw
+from napari_ebsdml.patterns.raw.prediction import predict, predict_scan
 
 if TYPE_CHECKING:
     from napari_ebsdml.learning.loop import TrainingEvent
@@ -29,39 +29,32 @@ if TYPE_CHECKING:
     from napari_ebsdml.patterns.raw.training import RawTraining
     from napari_ebsdml.scan import Scan
 
-Progress = Callable[[float], None] | None
-
 
 class RawClassifier(SpaceGroupClassifier):
     """Names space groups of patterns as they are, by image networks.
 
     Use `train`, `training`, `load` or `ensemble`.
 
-    Attributes
+    Parameters
     ----------
-    members : list of Member
-        The networks; they vote.
-    classes
-        Pairs of lattice family ("" where not known) and space group.
-    background : (n, size, size) array
-        Prepared patterns that Shapley values compare with.
-    unknown
-        Patterns with a smaller known score are called unknown.
+    model
     """
 
-    needs_orientations = False
+    needs_orientations = KINDS[RAW].needs_orientations
+    called = "a model of raw patterns (SpaceGroupClassifier.load('raw'))"
 
-    def __init__(
-        self, members: list[Member], classes: Classes, background: NDArray[np.float32],
-        unknown: float = 0.03, card: ModelCard | None = None,
-    ) -> None:  # fmt: skip
-        self.members = members
-        self.classes = classes
-        self.background = background
-        self.unknown = unknown
-        self.card = card
-        self.space_groups = tuple(sorted({group for _, group in classes}))
-        self.families = tuple(sorted({family for family, _ in classes}))
+    def __init__(self, model: RawModel) -> None:
+        self.model: RawModel = model
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The networks; they vote."""
+        return self.model.members
+
+    @property
+    def background(self) -> NDArray[np.float32]:
+        """Prepared patterns (n, size, size) that Shapley values compare with."""
+        return self.model.background
 
     # -- files ---------------------------------------------------------------------------------
 
@@ -74,8 +67,7 @@ class RawClassifier(SpaceGroupClassifier):
         ModelError
             When the file is missing, damaged or of another kind.
         """
-        members, classes, background, unknown, card = load_raw(shipped_path(path, SHIPPED))
-        return cls(members, classes, background, unknown, card)
+        return cls(load_raw(shipped_path(path, SHIPPED)))
 
     def save(self, path: str | Path) -> None:
         """Write weights (half precision) and model card.
@@ -85,7 +77,7 @@ class RawClassifier(SpaceGroupClassifier):
         ModelError
             When the files cannot be written.
         """
-        self.card = save_raw(path, self)
+        self.model = save_raw(path, self.model)
 
     # -- training ------------------------------------------------------------------------------
 
@@ -95,9 +87,9 @@ class RawClassifier(SpaceGroupClassifier):
         data: LabelledPatterns,
         validation: LabelledPatterns | None = None,
         recipe: RawRecipe | None = None,
-        start: RawClassifier | str | Path | None = None,
+        start: SpaceGroupClassifier | str | Path | None = None,
         n_threads: int | None = None,
-    ) -> RawTraining:
+    ) -> RawTraining[RawClassifier]:
         """Train on labelled patterns, step by step.
 
         Parameters
@@ -122,21 +114,27 @@ class RawClassifier(SpaceGroupClassifier):
         Raises
         ------
         InputError
-            When there are fewer than two classes, or `start` does not fit the recipe.
+            When there are fewer than two classes, or `start` does not fit the recipe or is a model
+            of the crystal frame.
         ModelError, DownloadError
             When the weights to start from cannot be had.
         """
         from napari_ebsdml.patterns.raw.training import few_shot
 
-        return few_shot(data, validation, recipe or RawRecipe(), start, n_threads)
+        first: RawModel | str | Path | None
+        if start is None or isinstance(start, str | Path):
+            first = start
+        else:
+            first = cls.required(start, "Training on raw patterns").model
+        return few_shot(data, validation, recipe or RawRecipe(), first, cls, n_threads)
 
     @classmethod
-    def train(  # type: ignore[override]
+    def train(
         cls,
         data: LabelledPatterns,
         validation: LabelledPatterns | None = None,
         recipe: RawRecipe | None = None,
-        start: RawClassifier | str | Path | None = None,
+        start: SpaceGroupClassifier | str | Path | None = None,
         n_threads: int | None = None,
         on_event: Callable[[TrainingEvent], object] | None = None,
     ) -> RawClassifier:
@@ -152,35 +150,29 @@ class RawClassifier(SpaceGroupClassifier):
         return run(cls.training(data, validation, recipe, start, n_threads), on_event)
 
     @classmethod
-    def made(
-        cls, members: list[Member], classes: Classes, recipe: RawRecipe, data: LabelledPatterns,
-        validation: LabelledPatterns, transferred: bool,
-    ) -> RawClassifier:  # fmt: skip
-        """A classifier of trained members, with its card and figures on validation patterns."""
-        return classifier_of(cls, members, classes, recipe, data, validation, transferred)
-
-    @classmethod
-    def ensemble(cls, classifiers: Sequence[RawClassifier]) -> RawClassifier:
+    def ensemble(cls, classifiers: Sequence[SpaceGroupClassifier]) -> RawClassifier:
         """All networks of several models in one, which vote.
 
         Raises
         ------
         InputError
-            When there is none, or their classes differ.
+            When there is none, one is of the crystal frame, or their classes differ.
         """
-        return joined(cls, classifiers)
+        return cls(joined([cls.required(one, "An ensemble").model for one in classifiers]))
 
     # -- answers -------------------------------------------------------------------------------
 
     def predict(
         self,
         patterns: Any,
-        quaternions: object = None,
+        orientations: object = None,
         detector: object = None,
         mask: NDArray[np.bool_] | None = None,
         progress: Progress = None,
         voting: Voting = "mean",
         n_threads: int | None = None,
+        *,
+        frame: object = None,
     ) -> SpaceGroupResult:
         """Name the space group of every pattern.
 
@@ -188,7 +180,7 @@ class RawClassifier(SpaceGroupClassifier):
         ----------
         patterns : (..., rows, columns) numpy or dask array
             Raw or background-corrected. Dask arrays are read in chunks along the first axis.
-        quaternions, detector
+        orientations, detector, frame
             Not needed, and not looked at.
         mask : (rows, columns) bool array, optional
             Pixels that carry signal. Default: found from the patterns (circular masks).
@@ -209,12 +201,12 @@ class RawClassifier(SpaceGroupClassifier):
         InputError
             When the patterns have a wrong shape, or `voting` is neither.
         """
-        return name_patterns(self, patterns, mask, progress, voting, n_threads)
+        return predict(self.model, patterns, mask, progress, voting, n_threads)
 
     def predict_scan(
         self,
         scan: Scan,
-        by: Literal["pixel", "grain", "map"] = "pixel",
+        by: str = "pixel",
         detector: object = None,
         threshold: float = GRAIN_THRESHOLD,
         mask: NDArray[np.bool_] | None = None,
@@ -244,13 +236,13 @@ class RawClassifier(SpaceGroupClassifier):
         InputError
             When an argument is out of range.
         """
-        return name_map(self, scan, by, threshold, mask, progress, voting, n_threads)
+        return predict_scan(self.model, scan, by, threshold, mask, progress, voting, n_threads)
 
     # -- explanations --------------------------------------------------------------------------
 
     def filters(self, member: int = 0) -> NDArray[np.float32]:
         """Weights of a network's first convolution, (filters, channels, k, k)."""
-        return first_filters(self._member(member).network)
+        return first_filters(self.model.member(member).network)
 
     def feature_maps(
         self, pattern: NDArray[np.generic], member: int = 0, which: Sequence[int] | None = None
@@ -272,7 +264,7 @@ class RawClassifier(SpaceGroupClassifier):
         """
         from napari_ebsdml.patterns.raw.explain import feature_maps
 
-        return feature_maps(self._member(member), pattern, which)
+        return feature_maps(self.model.member(member), pattern, which)
 
     def shapley(
         self,
@@ -298,19 +290,16 @@ class RawClassifier(SpaceGroupClassifier):
         """
         from napari_ebsdml.patterns.raw.explain import shapley
 
-        return shapley(self, pattern, background, progress)
+        return shapley(self.model, pattern, background, progress)
 
-    def explain(  # type: ignore[override]
+    def explain(
         self,
         pattern: NDArray[np.generic],
-        quaternions: object = None,
+        orientations: object = None,
         detector: object = None,
         samples: int = 64,
+        *,
+        frame: object = None,
     ) -> RawExplanation:
         """`shapley` with the model's own background set; the other arguments are not looked at."""
         return self.shapley(pattern)
-
-    def _member(self, number: int) -> Member:
-        if not 0 <= number < len(self.members):
-            raise InputError(f"member must lie in 0..{len(self.members) - 1}, not {number}.")
-        return self.members[number]

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError, InputError, MissingDataError
 from napari_ebsdml.patterns.frame.flatten import find_mask
+from napari_ebsdml.patterns.kinds import RAW
 from napari_ebsdml.patterns.raw.prepare import prepare
 from napari_ebsdml.scan import Scan
 
@@ -34,6 +35,8 @@ class LabelledPatterns:
     families : (n,) str array
         Lattice family of each where known, else "".
     """
+
+    trains: ClassVar[str] = RAW
 
     patterns: NDArray[Any]
     space_groups: NDArray[np.int64]

@@ -1,131 +1,48 @@
-"""What raw-pattern networks look at: filters, feature maps, Shapley values."""
+"""What raw-pattern networks look at: feature maps, Shapley values."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import InputError
+from napari_ebsdml.patterns.answers.explanation import Explanation
+from napari_ebsdml.patterns.frame.checks import check_patterns
 from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.raw.member import Member, to_tensor
-from napari_ebsdml.patterns.raw.prepare import LIMIT, check_patterns, resize_matrix, square
-
-if TYPE_CHECKING:
-    from napari_ebsdml.patterns.raw.classifier import RawClassifier
+from napari_ebsdml.patterns.raw.model import RawModel
+from napari_ebsdml.patterns.raw.prediction import predict
+from napari_ebsdml.patterns.raw.prepare import LIMIT, resize_matrix, square
 
 _BATCH = 16
 
 
-@dataclass(frozen=True, eq=False)
-class RawExplanation:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RawExplanation(Explanation):
     """Shapley values of one pattern.
+
+    The sum of an image is the group's score less its mean over the background set; it is 0
+    outside the square in the middle that the network sees. No bands are known.
 
     Attributes
     ----------
-    space_groups : tuple of int
-        Order of the first axis of `images`.
-    images : (space groups, rows, columns) array
-        On the detector: positive where the pattern speaks for a space group, negative where
-        against it. Their sum is the group's score less its mean over the background set; 0
-        outside the square in the middle that the network sees.
     score, expected : (space groups,) arrays
         The group's score for this pattern, and its mean over the background set. The score is the
         logit of the group's most probable class less the mean of all logits.
-    probability : dict of space group -> float
     pattern : (size, size) array
         What the network was given.
-    bands : dict
-        Empty; only the crystal frame knows bands.
     """
 
-    space_groups: tuple[int, ...]
-    images: NDArray[np.float32]
     score: NDArray[np.float64]
     expected: NDArray[np.float64]
-    probability: dict[int, float]
     pattern: NDArray[np.float32]
-    bands: dict[int, list[tuple[tuple[int, int, int], float]]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class FilterPair:
-    """Two filters, one of each model, that learned nearly the same.
-
-    Attributes
-    ----------
-    first, second
-        Number of the filter in each model.
-    distance
-        Euclidean distance of the filters, each with mean 0 and norm 1.
-    filters : (2, k, k) array
-        Both, as compared.
-    """
-
-    first: int
-    second: int
-    distance: float
-    filters: NDArray[np.float32]
-
-
-def alike_filters(
-    one: RawClassifier, other: RawClassifier, number: int = 4, member: int = 0
-) -> list[FilterPair]:
-    """The most alike first-layer filters of two models, each used once.
-
-    Parameters
-    ----------
-    one, other
-    number
-        How many pairs; the paper shows four.
-    member
-        Which network of each ensemble.
-
-    Returns
-    -------
-    list of FilterPair
-        The most alike first.
-
-    Raises
-    ------
-    InputError
-        When the filters are of different sizes, or `number` is too large.
-
-    Notes
-    -----
-    Pseudo-RGB filters see the same image three times, so that the sum over their channels is what
-    acts. Contrast and brightness are taken out: filters of different starts differ in these.
-    """
-    tables = []
-    for model in (one, other):
-        filters = model.filters(member).sum(axis=1)
-        flat = filters.reshape(len(filters), -1).astype(np.float64)
-        flat -= flat.mean(axis=1, keepdims=True)
-        tables.append(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12))
-    a, b = tables
-    if a.shape[1] != b.shape[1]:
-        raise InputError(
-            f"The models' first filters have {a.shape[1]} and {b.shape[1]} weights; only networks "
-            "of one kind can be compared."
-        )
-    if not 1 <= number <= min(len(a), len(b)):
-        raise InputError(f"number must lie in 1..{min(len(a), len(b))}, not {number}.")
-    distance = np.linalg.norm(a[:, None] - b[None], axis=2)
-    side = round(a.shape[1] ** 0.5)
-    pairs = []
-    for _ in range(number):
-        i, j = np.unravel_index(np.argmin(distance), distance.shape)
-        both = np.stack([a[i], b[j]]).reshape(2, side, side).astype(np.float32)
-        pairs.append(FilterPair(int(i), int(j), float(distance[i, j]), both))
-        distance[i, :] = np.inf
-        distance[:, j] = np.inf
-    return pairs
 
 
 def feature_maps(
@@ -156,8 +73,8 @@ class _Centred(nn.Module):
 
 
 def shapley(
-    model: RawClassifier, pattern: NDArray[np.generic], background: NDArray[np.generic] | None,
-    progress: Callable[[float], None] | None = None,
+    model: RawModel, pattern: NDArray[np.generic], background: NDArray[np.generic] | None,
+    progress: Progress = None,
 ) -> RawExplanation:  # fmt: skip
     """See `RawClassifier.shapley`.
 
@@ -167,7 +84,7 @@ def shapley(
     averaged; by captum. They add up to the difference of the scores.
     """
     one = _one(model.members[0], pattern)
-    chances = model.predict(pattern, n_threads=None).probabilities
+    chances = predict(model, pattern, None, None, "mean", None).probabilities
     shape = (int(pattern.shape[0]), int(pattern.shape[1]))
     groups = model.space_groups
     total = np.zeros((len(groups), *shape), np.float64)
@@ -187,8 +104,9 @@ def shapley(
         expected += low
     n = len(model.members)
     return RawExplanation(
-        groups, (total / n).astype(np.float32), score / n, expected / n,
-        {group: float(chances[k]) for k, group in enumerate(groups)}, one[0],
+        space_groups=groups, images=(total / n).astype(np.float32), score=score / n,
+        expected=expected / n, pattern=one[0],
+        probability={group: float(chances[k]) for k, group in enumerate(groups)},
     )  # fmt: skip
 
 
@@ -222,7 +140,7 @@ def _deep_lift(
     return values / len(background), high, expected / len(background)
 
 
-def _best_classes(model: RawClassifier, member: Member, x: NDArray[np.float32]) -> list[int]:
+def _best_classes(model: RawModel, member: Member, x: NDArray[np.float32]) -> list[int]:
     """Most probable class of each space group."""
     chance = member.probability(member.logits(x))[0]
     best = []
@@ -240,7 +158,7 @@ def _one(member: Member, pattern: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 def _background(
-    model: RawClassifier, member: Member, given: NDArray[np.generic] | None
+    model: RawModel, member: Member, given: NDArray[np.generic] | None
 ) -> NDArray[np.float32]:
     if given is not None:
         if check_patterns(given) == () or given.ndim != 3 or not len(given):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import Tensor, nn
 
 from napari_ebsdml.errors import InputError
+from napari_ebsdml.patterns.kinds import RAW
 from napari_ebsdml.patterns.raw.prepare import LIMIT, prepare
 from napari_ebsdml.patterns.raw.small_network import SmallNetwork
 from napari_ebsdml.patterns.raw.xception import LEAST, Xception
@@ -55,6 +57,8 @@ class RawRecipe:
         Compute in bfloat16: twice as fast where the processor has it.
     seed
     """
+
+    trains: ClassVar[str] = RAW
 
     network: NetworkName = "small"
     size: int | None = None
@@ -156,8 +160,8 @@ class Member:
     def probability(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated probabilities of the classes, given that it is one of them."""
         known = (logits[:, :-1] if self.has_other else logits) / self.temperature
-        odds = np.exp(known - known.max(axis=1, keepdims=True))
-        return odds / odds.sum(axis=1, keepdims=True)
+        calibrated: NDArray[np.float64] = softmax(known, axis=1)
+        return calibrated
 
     def known_score(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """Part of the validation patterns that looked less familiar, (n,): a conformal p-value."""

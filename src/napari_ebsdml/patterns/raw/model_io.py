@@ -1,26 +1,28 @@
-"""Model files of raw-pattern classifiers."""
+"""Model files of raw-pattern models."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_ebsdml.errors import ModelError
-from napari_ebsdml.learning.model_file import ModelCard, load_model, put_weights, save_model
-from napari_ebsdml.patterns.raw.answer import Classes
+from napari_ebsdml.learning.model_card import ModelCard
+from napari_ebsdml.learning.model_file import (
+    join_members,
+    load_model,
+    member_weights,
+    put_weights,
+    save_model,
+)
+from napari_ebsdml.patterns.kinds import RAW
 from napari_ebsdml.patterns.raw.member import Member, build, settings_of
+from napari_ebsdml.patterns.raw.model import RawModel
 from napari_ebsdml.patterns.raw.prepare import LIMIT
 
-if TYPE_CHECKING:
-    from napari_ebsdml.patterns.raw.classifier import RawClassifier
-
-KIND = "space-groups-raw"
-SHIPPED = {"raw": "space-groups-raw"}
 LEVELS = 127 / LIMIT
 """Prepared patterns are stored in 8 bits, so many levels to one."""
 
@@ -30,18 +32,23 @@ def _packed(tensor: Tensor) -> Tensor:
     return tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
 
 
-def save_raw(path: str | Path, model: RawClassifier) -> ModelCard:
-    """Write a classifier; return the card as written."""
-    weights = {
-        f"{number}.{name}": _packed(tensor)
-        for number, member in enumerate(model.members)
-        for name, tensor in member.network.state_dict().items()
-    }
+def save_raw(path: str | Path, model: RawModel) -> RawModel:
+    """Write a model; return it with the card as written.
+
+    Raises
+    ------
+    ModelError
+        When the files cannot be written.
+    """
+    packed = [
+        {name: _packed(tensor) for name, tensor in member.network.state_dict().items()}
+        for member in model.members
+    ]
     levels = np.rint(model.background * LEVELS).astype(np.int8)
-    weights["background"] = torch.from_numpy(levels)
+    weights = join_members(packed) | {"background": torch.from_numpy(levels)}
     old = model.card
     card = ModelCard(
-        kind=KIND,
+        kind=RAW,
         network=", ".join(sorted({member.name for member in model.members})),
         settings={"members": [settings_of(member) for member in model.members]},
         inputs={
@@ -55,20 +62,18 @@ def save_raw(path: str | Path, model: RawClassifier) -> ModelCard:
         metrics=old.metrics if old else {},
         extra={"classes": [list(pair) for pair in model.classes], "unknown": model.unknown},
     )  # fmt: skip
-    return save_model(path, weights, card)
+    return dataclasses.replace(model, card=save_model(path, weights, card))
 
 
-def load_raw(
-    path: str | Path,
-) -> tuple[list[Member], Classes, NDArray[np.float32], float, ModelCard]:
-    """Arguments of `RawClassifier` from a model file.
+def load_raw(path: str | Path) -> RawModel:
+    """Read a model.
 
     Raises
     ------
     ModelError
         When the file is missing, damaged or of another kind.
     """
-    weights, card = load_model(path, KIND)
+    weights, card = load_model(path, RAW)
     members = []
     try:
         classes = tuple((str(f), int(g)) for f, g in card.extra["classes"])
@@ -86,13 +91,10 @@ def load_raw(
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: the model card lacks or garbles {error}.") from None
     for number, member in enumerate(members):
-        mark = f"{number}."
-        mine = {
-            name.removeprefix(mark): tensor.float() if tensor.is_floating_point() else tensor
-            for name, tensor in weights.items()
-            if name.startswith(mark)
-        }
-        put_weights(member.network, mine, path)
+        put_weights(member.network, member_weights(weights, number), path)
         member.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         member.network.eval()
-    return members, classes, background.astype(np.float32), unknown, card
+    return RawModel(
+        classes=classes, card=card, members=tuple(members),
+        background=background.astype(np.float32), unknown=unknown,
+    )  # fmt: skip

@@ -2,63 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml._parallel import Progress
 from napari_ebsdml.learning.device import threads
 from napari_ebsdml.patterns.answers.result import SpaceGroupResult, no_answers
+from napari_ebsdml.patterns.frame.checks import check_mask, check_patterns
 from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.frame.pieces import blocks
-from napari_ebsdml.patterns.raw.answer import Voting, fill, vote
+from napari_ebsdml.patterns.frame.scans import check_by, grains_of, patterns_of
+from napari_ebsdml.patterns.raw.answer import Voting, check_voting, fill, vote
 from napari_ebsdml.patterns.raw.member import Member
-from napari_ebsdml.patterns.raw.prepare import check_patterns
+from napari_ebsdml.patterns.raw.model import RawModel
 
 if TYPE_CHECKING:
-    from napari_ebsdml.patterns.raw.classifier import RawClassifier
     from napari_ebsdml.scan import Scan
 
-Progress = Callable[[float], None] | None
+Mask = NDArray[np.bool_] | None
 
 
-def name_patterns(
-    model: RawClassifier, patterns: Any, mask: NDArray[np.bool_] | None, progress: Progress,
-    voting: Voting, n_threads: int | None,
+def predict(
+    model: RawModel, patterns: Any, mask: Mask, progress: Progress, voting: Voting,
+    n_threads: int | None,
 ) -> SpaceGroupResult:  # fmt: skip
-    """See `RawClassifier.predict`."""
+    """Answers for patterns; see `RawClassifier.predict`."""
     shape = check_patterns(patterns)
+    check_mask(mask, patterns)
+    check_voting(voting)
     flat = no_answers((int(np.prod(shape, dtype=int)),), model.space_groups)
     with threads(n_threads):
         for part, block, seen in _masked(patterns, mask, progress):
             chance, score = _ask(model.members, block, seen, voting)
-            fill(
-                flat, np.arange(part.start, part.stop), chance, score, model.classes, model.unknown
-            )
+            fill(flat, np.arange(part.start, part.stop), chance, score, model)
     return flat.reshaped(shape)
 
 
-def name_map(
-    model: RawClassifier, scan: Scan, by: str, threshold: float, mask: NDArray[np.bool_] | None,
-    progress: Progress, voting: Voting, n_threads: int | None,
+def predict_scan(
+    model: RawModel, scan: Scan, by: str, threshold: float, mask: Mask, progress: Progress,
+    voting: Voting, n_threads: int | None,
 ) -> SpaceGroupResult:  # fmt: skip
-    """See `RawClassifier.predict_scan`."""
-    if by not in ("pixel", "grain", "map"):
-        raise InputError(f"by must be 'pixel', 'grain' or 'map', not {by!r}.")
-    if scan.patterns is None:
-        raise MissingDataError(f"{scan.name} has no patterns.")
+    """Answers for a map; see `RawClassifier.predict_scan`."""
+    check_by(by)
+    patterns = patterns_of(scan)
     if by == "pixel":
-        return model.predict(scan.patterns, None, None, mask, progress, voting, n_threads)
-    labels = _areas(scan, by, threshold)
+        return predict(model, patterns, mask, progress, voting, n_threads)
+    check_mask(mask, patterns)
+    check_voting(voting)
+    labels = np.ones(scan.shape, np.int32) if by == "map" else grains_of(scan, threshold)
     number = int(labels.max())
     flat = labels.ravel().astype(np.intp) - 1
     chances = np.zeros((number, len(model.classes)))
     scores = np.zeros(number)
     counts = np.zeros(number)
     with threads(n_threads):
-        for part, block, seen in _masked(scan.patterns, mask, progress):
+        for part, block, seen in _masked(patterns, mask, progress):
             chance, score = _ask(model.members, block, seen, voting)
             kept = flat[part] >= 0
             np.add.at(chances, flat[part][kept], chance[kept])
@@ -67,25 +68,12 @@ def name_map(
     grains = no_answers((number,), model.space_groups)
     at = np.flatnonzero(counts)
     each = counts[at]
-    fill(grains, at, chances[at] / each[:, None], scores[at] / each, model.classes, model.unknown)
+    fill(grains, at, chances[at] / each[:, None], scores[at] / each, model)
     return grains.spread(labels)
 
 
-def _areas(scan: Scan, by: str, threshold: float) -> NDArray[np.int32]:
-    """Labels from 1 of the areas whose answers are averaged, 0 for pixels without one."""
-    if by == "map":
-        return np.ones(scan.shape, np.int32)
-    if not scan.is_indexed.any():
-        raise MissingDataError(
-            f"{scan.name} has no orientations to find grains by; use by='pixel' or 'map'."
-        )
-    from napari_ebsdml.maps.grains import segment_grains
-
-    return segment_grains(scan, threshold=threshold)
-
-
 def _ask(
-    members: list[Member], block: NDArray[np.generic], mask: NDArray[np.bool_], voting: Voting
+    members: Sequence[Member], block: NDArray[np.generic], mask: NDArray[np.bool_], voting: Voting
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Probabilities of the classes (n, classes) and known score (n,) of patterns."""
     inputs: dict[int, NDArray[np.float32]] = {}
@@ -98,7 +86,7 @@ def _ask(
 
 
 def _masked(
-    patterns: Any, mask: NDArray[np.bool_] | None, progress: Progress
+    patterns: Any, mask: Mask, progress: Progress
 ) -> Iterator[tuple[slice, NDArray[np.generic], NDArray[np.bool_]]]:
     """Patterns piece by piece, with the pixels that count."""
     total = max(1, int(np.prod(patterns.shape[:-2], dtype=int)))

@@ -14,8 +14,6 @@ from napari_ebsdml.patterns.frame.flatten import polynomials
 
 LIMIT = 3.5
 """Prepared patterns lie between minus and plus this: local standard deviations."""
-LEAST = 16
-"""Smallest side of a pattern, in pixels."""
 _CHUNK = 256
 
 
@@ -38,26 +36,6 @@ def square(shape: tuple[int, int]) -> tuple[slice, slice]:
     side = min(rows, columns)
     top, left = (rows - side) // 2, (columns - side) // 2
     return slice(top, top + side), slice(left, left + side)
-
-
-def check_patterns(patterns: object) -> tuple[int, ...]:
-    """Shape of patterns (..., rows, columns) without the detector's axes.
-
-    Raises
-    ------
-    InputError
-        When it is no such array, or the patterns are too small.
-    """
-    shape: tuple[int, ...] = tuple(getattr(patterns, "shape", ()))
-    kind = getattr(getattr(patterns, "dtype", None), "kind", "O")
-    if len(shape) < 2 or kind not in "buif":
-        raise InputError("patterns must be an array of numbers (..., rows, columns).")
-    if min(shape[-2:]) < LEAST:
-        raise InputError(
-            f"Patterns of {shape[-2]} x {shape[-1]} pixels are too small; "
-            f"{LEAST} x {LEAST} is the least."
-        )
-    return tuple(int(n) for n in shape[:-2])
 
 
 def prepare(
@@ -84,7 +62,6 @@ def prepare(
     InputError
         When shapes do not fit.
     """
-    check_patterns(patterns)
     if patterns.ndim != 3:
         raise InputError(f"Need patterns (n, rows, columns), not {patterns.shape}.")
     shape = (int(patterns.shape[1]), int(patterns.shape[2]))

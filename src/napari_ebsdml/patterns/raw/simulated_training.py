@@ -19,14 +19,16 @@ from torch import Tensor
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.loop import Schedule
-from napari_ebsdml.learning.model_file import ModelCard
+from napari_ebsdml.learning.model_card import ModelCard
+from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 from napari_ebsdml.patterns.crystal_frame.training import hold_out, joint_classes
 from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.kinds import RAW
 from napari_ebsdml.patterns.raw.classifier import RawClassifier
 from napari_ebsdml.patterns.raw.data import LabelledPatterns
-from napari_ebsdml.patterns.raw.made import background_set
 from napari_ebsdml.patterns.raw.member import Member, RawRecipe, to_tensor
-from napari_ebsdml.patterns.raw.model_io import KIND, LEVELS
+from napari_ebsdml.patterns.raw.model import RawModel, background_set
+from napari_ebsdml.patterns.raw.model_io import LEVELS
 from napari_ebsdml.patterns.raw.prepare import prepare, resize_matrix
 from napari_ebsdml.patterns.raw.training import RawTraining, fit_members, starting_network
 from napari_ebsdml.patterns.simulated.screen import circle
@@ -219,9 +221,9 @@ def turned(x: NDArray[np.int8], rng: np.random.Generator) -> NDArray[np.int8]:
 
 def stream_training(
     library: Library, strangers: NDArray[np.floating] | None = None,
-    recipe: StreamRecipe | None = None, start: RawClassifier | None = None,
+    recipe: StreamRecipe | None = None, start: SpaceGroupClassifier | None = None,
     n_threads: int | None = None, checkpoint: Path | None = None,
-) -> RawTraining:  # fmt: skip
+) -> RawTraining[RawClassifier]:  # fmt: skip
     """Train a small network on simulated patterns of a library's crystals.
 
     Parameters
@@ -240,9 +242,11 @@ def stream_training(
     Raises
     ------
     InputError
-        When the library is too small to hold crystals out.
+        When the library is too small to hold crystals out, or the model to start from is one of
+        the crystal frame.
     """
     recipe = recipe or StreamRecipe()
+    first = None if start is None else RawClassifier.required(start, "stream_training").model
     held = hold_out(library, recipe.validation, recipe.seed)
     classes = joint_classes(library)
     if held.sum() < 2 or len(joint_classes(library.take(~held))) < len(classes):
@@ -270,26 +274,28 @@ def stream_training(
     )  # fmt: skip
     members: list[Member] = []
     events = fit_members(
-        members, starting_network(start, raw, outputs, classes), raw, outputs, feed, steps,
+        members, starting_network(first, raw, outputs, classes), raw, outputs, feed, steps,
         lambda index: x_held[index], y_held, True, schedule, checkpoint,
     )  # fmt: skip
 
-    def finish(done: list[Member]) -> RawClassifier:
+    def finish(done: tuple[Member, ...]) -> RawClassifier:
         which = np.repeat(np.arange(len(library)), 3)
         sample, _ = simulate(library.masters, which, [recipe.seed, 3], recipe.reality)
         seen = LabelledPatterns.of(sample, library.space_groups[which])
         figures = _figures(done[0], x_held, y_held, classes)
-        return RawClassifier(
-            done, classes, background_set(seen, recipe.size, recipe.seed), raw.unknown,
-            ModelCard(
-                KIND, "small",
-                training={
-                    "crystals": len(known), "patterns": recipe.patterns, "seed": recipe.seed,
-                    "screens": list(recipe.reality.sizes), "noise": list(recipe.reality.noise),
-                },
-                metrics=figures,
-            ),
+        card = ModelCard(
+            RAW, "small",
+            training={
+                "crystals": len(known), "patterns": recipe.patterns, "seed": recipe.seed,
+                "screens": list(recipe.reality.sizes), "noise": list(recipe.reality.noise),
+            },
+            metrics=figures,
         )  # fmt: skip
+        background = background_set(seen, recipe.size, recipe.seed)
+        model = RawModel(
+            classes=classes, card=card, members=done, background=background, unknown=raw.unknown
+        )
+        return RawClassifier(model)
 
     return RawTraining(events, members, finish, n_threads)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -14,8 +15,12 @@ from torch import Tensor, nn
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
+from napari_ebsdml.learning.model_card import ModelCard
 from napari_ebsdml.learning.under_way import UnderWay
+from napari_ebsdml.patterns.answers.classes import Classes
+from napari_ebsdml.patterns.frame.checks import check_patterns
 from napari_ebsdml.patterns.frame.flatten import find_mask
+from napari_ebsdml.patterns.kinds import RAW
 from napari_ebsdml.patterns.raw.data import LabelledPatterns
 from napari_ebsdml.patterns.raw.member import (
     Member,
@@ -25,19 +30,33 @@ from napari_ebsdml.patterns.raw.member import (
     decayed,
     to_tensor,
 )
+from napari_ebsdml.patterns.raw.model import RawModel, background_set
+from napari_ebsdml.patterns.raw.prediction import predict
 from napari_ebsdml.patterns.raw.prepare import prepare
-
-if TYPE_CHECKING:
-    from napari_ebsdml.patterns.raw.classifier import RawClassifier
+from napari_ebsdml.patterns.raw.scores import class_table
 
 Images = Callable[[NDArray[np.intp]], NDArray[np.float32]]
-Start = "RawClassifier | str | Path | None"
+Start: TypeAlias = RawModel | str | Path | None
+"""What a training starts from: another model, ImageNet weights, or nothing."""
 _CACHED = 1 << 26  # pixels
 _STEPS_PER_REPORT = 10
 
 
-class RawTraining(UnderWay[TrainingEvent, "RawClassifier"]):
+Made = TypeVar("Made")
+
+
+class RawTraining(UnderWay[TrainingEvent, Made]):
     """A training under way: iterate over its events; ``close()`` cancels.
+
+    Parameters
+    ----------
+    steps
+    members
+        Networks that are trained, filled by `steps`.
+    finish
+        Makes what is wanted, such as a `RawClassifier`, of them.
+    n_threads
+        Threads of torch.
 
     Attributes
     ----------
@@ -49,18 +68,18 @@ class RawTraining(UnderWay[TrainingEvent, "RawClassifier"]):
 
     def __init__(
         self, steps: Generator[TrainingEvent, None, None], members: list[Member],
-        finish: Callable[[list[Member]], RawClassifier], n_threads: int | None = None,
+        finish: Callable[[tuple[Member, ...]], Made], n_threads: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__(n_threads)
         self.histories: list[list[TrainingEvent]] = []
         self._steps = steps
         self._members = members
         self._finish = finish
-        self._done: RawClassifier | None = None
+        self._done: Made | None = None
         self._made_of = 0
 
     @property
-    def classifier(self) -> RawClassifier | None:
+    def classifier(self) -> Made | None:
         """The model so far: of the networks with at least one whole epoch; None before.
 
         Complete once the training has ended or was closed.
@@ -74,21 +93,20 @@ class RawTraining(UnderWay[TrainingEvent, "RawClassifier"]):
                 self.histories.append([])
             self.histories[-1].append(event)
 
-    def _model(self) -> RawClassifier | None:
+    def _model(self) -> Made | None:
         if len(self._members) > self._made_of:
-            self._done = self._finish(list(self._members))
+            self._done = self._finish(tuple(self._members))
             self._made_of = len(self._members)
         return self._done
 
 
 def few_shot(
     data: LabelledPatterns, validation: LabelledPatterns | None, recipe: RawRecipe,
-    start: RawClassifier | str | Path | None, n_threads: int | None,
-) -> RawTraining:  # fmt: skip
-    """See `RawClassifier.training`."""
-    from napari_ebsdml.patterns.raw.classifier import RawClassifier
-
-    if isinstance(start, RawClassifier) and recipe.size is None:
+    start: Start, made: Callable[[RawModel], Made], n_threads: int | None,
+) -> RawTraining[Made]:  # fmt: skip
+    """See `RawClassifier.training`; `made` makes what is wanted of a trained model."""
+    check_patterns(data.patterns)
+    if isinstance(start, RawModel) and recipe.size is None:
         old = start.members[0]
         if old.name == recipe.network:
             recipe = dataclasses.replace(recipe, size=old.size)
@@ -127,10 +145,39 @@ def few_shot(
         members, first, recipe, len(classes), feed, steps, held, held_target, False
     )
 
-    def finish(done: list[Member]) -> RawClassifier:
-        return RawClassifier.made(done, classes, recipe, data, validation, start is not None)
+    def finish(done: tuple[Member, ...]) -> Made:
+        return made(_described(done, classes, recipe, data, validation, start is not None))
 
     return RawTraining(events, members, finish, n_threads)
+
+
+def _described(
+    members: tuple[Member, ...], classes: Classes, recipe: RawRecipe, data: LabelledPatterns,
+    validation: LabelledPatterns, transferred: bool,
+) -> RawModel:  # fmt: skip
+    """A model of trained members, with its card and figures on validation patterns."""
+    background = background_set(data, members[0].size, recipe.seed)
+    model = RawModel(
+        classes=classes, members=members, background=background, unknown=recipe.unknown
+    )
+    answer = predict(model, validation.patterns, None, None, "mean", None)
+    table = class_table(validation.space_groups, answer.space_group)
+    digest = hashlib.sha256(np.ascontiguousarray(data.patterns).tobytes()).hexdigest()
+    card = ModelCard(
+        RAW, recipe.network,
+        training={
+            "patterns": data.counts(), "sha256": digest, "epochs": recipe.epochs,
+            "learning_rate": recipe.learning_rate, "weight_decay": recipe.weight_decay,
+            "batch": recipe.batch, "patience": recipe.patience, "seed": recipe.seed,
+            "min_delta": recipe.min_delta, "augment": recipe.augment,
+            "start": "other weights" if transferred else "random",
+        },
+        metrics={
+            "validation_patterns": len(validation),
+            **{f"validation_{row.name}_f1": round(row.f1, 4) for row in table},
+        },
+    )  # fmt: skip
+    return dataclasses.replace(model, card=card)
 
 
 def fit_members(
@@ -175,9 +222,8 @@ def fit_members(
 
 
 def starting_network(
-    start: RawClassifier | str | Path | None, recipe: RawRecipe, outputs: int,
-    classes: tuple[tuple[str, int], ...],
-) -> Callable[[int], Network]:  # fmt: skip
+    start: Start, recipe: RawRecipe, outputs: int, classes: Classes
+) -> Callable[[int], Network]:
     """How to make each member's network: random, or with weights taken over.
 
     Raises
@@ -254,7 +300,7 @@ def _images(data: LabelledPatterns, recipe: RawRecipe) -> Images:
     return lambda index: prepare(data.patterns[index], recipe.side, mask)
 
 
-def _targets(data: LabelledPatterns, classes: tuple[tuple[str, int], ...]) -> NDArray[np.intp]:
+def _targets(data: LabelledPatterns, classes: Classes) -> NDArray[np.intp]:
     place = {pair: k for k, pair in enumerate(classes)}
     pairs = zip(data.families.tolist(), data.space_groups.tolist(), strict=True)
     return np.array([place[pair] for pair in pairs], dtype=np.intp)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -10,9 +9,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._parallel import available_cores
-from napari_ebsdml.errors import InputError
-from napari_ebsdml.patterns.frame.checks import check_size
+from napari_ebsdml._parallel import Progress, available_cores
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.search.alignment import align_camera
 from napari_ebsdml.patterns.search.binned import Mask, Plan, flattened
@@ -71,14 +68,14 @@ def find_camera(
     patterns: NDArray[np.generic],
     search: OrientationSearch,
     mask: Mask,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = None,
 ) -> FoundCamera:
     """Find the pattern centre that patterns share.
 
     Parameters
     ----------
     patterns : (n, rows, columns) array
-        Of cubic crystals; a dozen of several grains is best, one will do.
+        At least one. Of cubic crystals; a dozen of several grains is best, one will do.
     search
         That of the classifier.
     mask : (rows, columns) bool array
@@ -91,23 +88,13 @@ def find_camera(
     FoundCamera
         The best one, sure or not.
 
-    Raises
-    ------
-    InputError
-        When there is no pattern, or they are too small.
-
     Notes
     -----
     From each pattern centre of a coarse grid, orientations are searched for on a coarse grid too,
     then all of them and the centre are moved together to where the mean squared fit is highest.
     The best few are indexed anew with all care, in turns with the centre.
     """
-    if patterns.ndim != 3 or not len(patterns):
-        raise InputError(
-            f"Need patterns (n, rows, columns) to find a camera, not {patterns.shape}."
-        )
     shape = (int(patterns.shape[1]), int(patterns.shape[2]))
-    check_size(shape)
     sheet = flattened(patterns, mask, _ROUGH)
     kinds = search.kinds[: _ROUGH.kinds]
     blurred = tables(search.templates.values[kinds], _ROUGH.blur)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.patterns.frame.checks import Progress, check_patterns
+from napari_ebsdml._parallel import Progress
 from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.frame.pieces import blocks
@@ -58,7 +58,7 @@ def index_patterns(
     mask: NDArray[np.bool_] | None = None, progress: Progress = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:  # fmt: skip
     """Orientations (..., 4) of a stack or map of patterns, and their fits (...)."""
-    shape = check_patterns(patterns)
+    shape = patterns.shape[:-2]
     number = int(np.prod(shape, dtype=int))
     quaternions = np.zeros((number, 4))
     fit = np.zeros(number, np.float32)
@@ -78,7 +78,6 @@ def search_camera(
     FoundCamera or None
         None when no pattern shows bands.
     """
-    check_patterns(patterns)
     some = _some(patterns)
     if not len(some):
         return None

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.crystals.structure import are_real
 from napari_ebsdml.patterns.frame.folded import Folded, features
 from napari_ebsdml.patterns.frame.triangle import solid_angles
 from napari_ebsdml.patterns.simulated.synthetic import Reality, folded_batch
@@ -24,7 +25,7 @@ class Templates:
     names, families : tuples of str
     space_groups : (m,) int array
     values : (m, nodes) float32 array
-        As `network.features` gives them.
+        As `features` gives them.
     """
 
     names: tuple[str, ...]
@@ -50,6 +51,11 @@ class Templates:
             values.append(features(folded.grouped(np.zeros(orientations, np.intp), 1)))
         return cls(library.names, library.families, library.space_groups, np.concatenate(values))
 
+    @property
+    def is_real(self) -> NDArray[np.bool_]:
+        """Which templates are of real materials, (m,)."""
+        return are_real(self.names)
+
     def take(self, which: NDArray[np.bool_]) -> Templates:
         """Part of the templates."""
         index = np.flatnonzero(which)
@@ -63,7 +69,7 @@ class Templates:
     ) -> NDArray[np.float32]:
         """Correlation of folded patterns with each template over the nodes seen, (n, m)."""
         x = features(folded) if given is None else given
-        weight = (solid_angles(folded.steps) * (folded.count > 0.3)).astype(np.float32)
+        weight = (solid_angles(folded.steps) * folded.seen).astype(np.float32)
         total = np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
         table = self.values.T
         mean = weight @ table / total
