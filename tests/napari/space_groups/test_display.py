@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from qtpy.QtGui import QColor
@@ -146,3 +149,18 @@ def test_a_model_card_is_readable() -> None:
     for part in ("my model", "225", "0.9123", "held out accuracy", "500 values", "&lt;229&gt;"):
         assert part in text
     assert "no card" in card_html("x", None, "#123456")
+
+
+def test_models_and_their_cards_are_shown_without_torch() -> None:
+    code = (
+        "import sys\n"
+        "from napari_ebsdml._napari.space_groups.model_panel import card_html\n"
+        "from napari_ebsdml._napari.space_groups.models import ModelStore\n"
+        "entries = ModelStore().entries\n"
+        "print(*[entry.needs_orientations for entry in entries], 'torch' in sys.modules)\n"
+        "assert all(len(card_html(e.name, e.card, 'grey')) > 500 for e in entries)\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True", "False", "False"]
