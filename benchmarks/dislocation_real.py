@@ -151,7 +151,7 @@ def maps(files: list[Path], folder: Path, thicknesses: list[float], denoise: boo
         print(f"## {scan.name}\n{gnd!r}\n{gnd.noise_sentence}\n")
         rows: list[Row] = []
         for number, thickness in enumerate(thicknesses):
-            total = ebsdml.total_dislocation_density(gnd, plane_thickness=thickness)
+            total = ebsdml.article_density(gnd, plane_thickness=thickness)
             valid = total.valid
             size = np.nan_to_num(total.planes.magnitude)[:, valid]
             judged = (size * total.planes.in_range[:, valid]).sum() / size.sum()

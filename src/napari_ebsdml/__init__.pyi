@@ -1,7 +1,12 @@
 from . import samples, widgets
 from .dislocations import (
+    ArticleDensity,
+    AverageDensity,
     GndDensity,
+    TotalDensity,
+    article_density,
     gnd_density,
+    predict_planes,
     stress_increment,
     taylor_factor,
     taylor_stress,
@@ -40,6 +45,8 @@ from .scan import Scan, Source
 from .segmentation import Segmenter
 
 __all__ = [
+    "ArticleDensity",
+    "AverageDensity",
     "Cancelled",
     "DownloadError",
     "EbsdmlError",
@@ -53,8 +60,10 @@ __all__ = [
     "Segmenter",
     "Source",
     "SpaceGroupClassifier",
+    "TotalDensity",
     "UnsupportedFormatError",
     "WriteError",
+    "article_density",
     "boundary_map",
     "gnd_density",
     "gos",
@@ -66,6 +75,7 @@ __all__ = [
     "ipf_key",
     "kam",
     "misorientation_map",
+    "predict_planes",
     "read",
     "read_all",
     "samples",

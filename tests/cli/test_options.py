@@ -11,7 +11,12 @@ from typer.main import get_command
 from napari_ebsdml.cli._app import app
 from napari_ebsdml.cli._options import slip_systems_of, typed_in
 from napari_ebsdml.cli.segment import segment
-from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings, TaylorSettings
+from napari_ebsdml.dislocations.settings import (
+    DensitySettings,
+    GndSettings,
+    TaylorSettings,
+    TotalSettings,
+)
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.settings import MapSettings
 from napari_ebsdml.patterns.settings import ClassifySettings
@@ -20,7 +25,8 @@ from napari_ebsdml.segmentation.settings import PredictSettings, TrainingSetting
 COMMANDS = {
     "maps": (app, [MapSettings]),
     "gnd": (app, [GndSettings]),
-    "density": (app, [GndSettings, DensitySettings, TaylorSettings]),
+    "density": (app, [TotalSettings, TaylorSettings]),
+    "article-density": (app, [GndSettings, DensitySettings, TaylorSettings]),
     "spacegroups": (app, [ClassifySettings]),
     "train": (segment, [TrainingSettings]),
     "predict": (segment, [PredictSettings]),

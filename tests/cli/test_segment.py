@@ -187,21 +187,38 @@ def test_errors_are_one_sentence(
     assert "Traceback" not in printed
 
 
-def test_density_table_and_map(tmp_path: Path) -> None:
+def test_density_the_articles_way(tmp_path: Path) -> None:
     crystal = ebsdml.samples.bent_crystal((24, 24), 0.05, step=0.5, noise=0.1, seed=3)
     ebsdml.write(tmp_path / "bent.ctf", crystal.scan)
-    assert run("density", tmp_path / "bent.ctf", "-o", tmp_path, "--extrapolate") == 0
+    assert run("article-density", tmp_path / "bent.ctf", "-o", tmp_path, "--extrapolate") == 0
     with np.load(tmp_path / "bent-density.npz") as found:
         assert {"mean", "median", "std", "low", "high", "gnd", "in_range", "valid"} <= set(found)
         use = found["valid"]
         mean = float(found["mean"][use].mean(dtype=float))
         assert (found["low"][use] <= found["high"][use]).all()
         scan = ebsdml.read(tmp_path / "bent.ctf")
-        want = ebsdml.total_dislocation_density(ebsdml.gnd_density(scan))
+        want = ebsdml.article_density(ebsdml.gnd_density(scan))
         np.testing.assert_allclose(found["mean"], want.mean, rtol=1e-4)
     (row,) = rows_of(tmp_path / "dislocations.csv")
     assert row["map"] == "bent"
     assert float(row["mean density [1/m²]"]) == pytest.approx(mean, rel=1e-3)
+
+
+def test_density_says_what_a_map_tells(tmp_path: Path, capsys) -> None:
+    crystal = ebsdml.samples.bent_crystal((40, 40), 0.05, step=0.5, noise=0.1, seed=3)
+    ebsdml.write(tmp_path / "bent.ctf", crystal.scan)
+    arguments = ("-o", tmp_path, "--orientation-noise", "0.1", "--by", "grain")
+    assert run("density", tmp_path / "bent.ctf", *arguments) == 0
+    scan = ebsdml.read(tmp_path / "bent.ctf")
+    want = ebsdml.total_dislocation_density(scan, 0.1, by="grain")
+    assert want.average().sentence.split(":")[0] in one_line(capsys.readouterr().out)
+    with np.load(tmp_path / "bent-density.npz") as found:
+        np.testing.assert_allclose(found["density"], want.density, rtol=1e-4)
+        np.testing.assert_allclose(found["high"], want.interval[..., 1], rtol=1e-4)
+        np.testing.assert_array_equal(found["measurable"], want.measurable)
+    rows = rows_of(tmp_path / "dislocations.csv")
+    assert [row["grain"] for row in rows] == [str(g) for g in want.table["grain"]]
+    assert float(rows[0]["high [1/m²]"]) == pytest.approx(want.table["high [1/m²]"][0], rel=1e-3)
 
 
 def test_spacegroups_table_and_map(tmp_path: Path, capsys) -> None:

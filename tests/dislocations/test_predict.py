@@ -198,6 +198,15 @@ def test_bad_models(model_file, tmp_path):
             predict_planes(np.zeros((1, 9, 9, 2)), 1, 0.02, tmp_path / "bad.safetensors")
 
 
+def test_a_transposed_field_is_noticed(maps, model_file):
+    gnd = maps.gnd * UNIT
+    with pytest.warns(UserWarning, match="exchange them"):
+        predict_planes(gnd[..., ::-1], STEP, THICKNESS, model_file, symmetric=False)
+    # Noise, or fields of which nothing is known, give no warning.
+    noise = np.random.default_rng(0).standard_normal(gnd.shape) * UNIT
+    predict_planes(noise, STEP, THICKNESS, model_file, symmetric=False)
+
+
 def test_divergence_criteria():
     maps = simulate_maps(6, "exact", seed=8).gnd * 1e14
     rng = np.random.default_rng(0)

@@ -13,14 +13,14 @@ from qtpy.QtWidgets import QApplication
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import InputError, Scan, Source
-from napari_ebsdml._napari.dislocations.script import density_script
+from napari_ebsdml._napari.dislocations.script import article_script, density_script
 from napari_ebsdml._napari.gnd.script import gnd_script
 from napari_ebsdml._napari.maps.script import maps_script
 from napari_ebsdml._napari.maps.widget import MapsWidget
 from napari_ebsdml._napari.space_groups.cameras import GeometrySettings
 from napari_ebsdml._napari.space_groups.models import ModelEntry
 from napari_ebsdml._napari.space_groups.script import classify_script
-from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings, TaylorSettings
+from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings, TaylorSettings, TotalSettings
 from napari_ebsdml.maps import MapSettings
 from napari_ebsdml.patterns.settings import ClassifySettings
 from napari_ebsdml.samples import deformed
@@ -72,12 +72,20 @@ def test_gnd(scan: Scan, run: Any) -> None:
 
 
 def test_density(scan: Scan, run: Any) -> None:
+    metals = TaylorSettings({scan.phases.ids[0]: "alpha-iron"}, 20.0)
+    found = run(density_script(scan, TotalSettings(orientation_noise=0.2), metals))
+    expected = ebsdml.total_dislocation_density(scan, orientation_noise=0.2)
+    np.testing.assert_array_equal(found["rho"].interval, expected.interval)
+    assert found["table"]["limit [1/m²]"] == [pytest.approx(expected.limit)]
+
+
+def test_density_the_articles_way(scan: Scan, run: Any) -> None:
     settings = DensitySettings(plane_thickness=0.03, level=0.8, extrapolate=True)
     metals = TaylorSettings({scan.phases.ids[0]: "alpha-iron"}, 20.0)
-    text = density_script(scan, GndSettings(norm="l2"), settings, metals)
+    text = article_script(scan, GndSettings(norm="l2"), settings, metals)
     found = run(text)
     gnd = ebsdml.gnd_density(scan, norm="l2")
-    expected = ebsdml.total_dislocation_density(gnd, plane_thickness=0.03, level=0.8)
+    expected = ebsdml.article_density(gnd, plane_thickness=0.03, level=0.8)
     np.testing.assert_array_equal(found["total"].mean, expected.mean)
     assert found["table"]["Taylor stress [MPa]"]
 

@@ -17,15 +17,18 @@ from napari_ebsdml.cli._app import (
     Row,
     app,
     over_maps,
+    say,
     warn,
     warn_of_steps,
     write_arrays,
 )
 from napari_ebsdml.cli._options import SlipSystemsOption, slip_systems_of, takes_settings
-from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings, TaylorSettings
+from napari_ebsdml.dislocations.settings import (
+    DensitySettings, GndSettings, TaylorSettings, TotalSettings,
+)
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.density import TotalDensity
+    from napari_ebsdml.dislocations.article import ArticleDensity
     from napari_ebsdml.dislocations.gnd import GndDensity
     from napari_ebsdml.scan import Scan
 
@@ -87,6 +90,55 @@ def gnd(
 @takes_settings(grain_threshold="--threshold")
 def density(
     files: Files,
+    settings: TotalSettings,
+    taylor: TaylorSettings,
+    output: Output = Path(),
+    model: Annotated[
+        str, typer.Option(help="Name of a shipped model, or a model file.")
+    ] = "default",
+    by: Annotated[str, typer.Option(help="Rows of the table: map, phase or grain.")] = "phase",
+    slip_systems: SlipSystemsOption = None,
+    frame: Frame = None,
+) -> None:
+    """Estimate the total dislocation density of many maps from their orientations.
+
+    Each map becomes NAME-density.npz: density (NaN where the map does not tell it), low and high
+    (90 % interval) in 1/m^2, measurable, limit in 1/m^2, step in um. dislocations.csv has the
+    averages with the Taylor stress of metals that are recognised. One sentence a map says what
+    it tells. A map that fails is told and the others go on.
+    """
+    from napari_ebsdml.dislocations.total.model import TotalDensityModel
+
+    # Once, and first: a model that cannot be loaded should not cost a computation.
+    loaded = TotalDensityModel.load(model)
+    systems = slip_systems_of(slip_systems)
+
+    def work(scan: Scan, path: Path, progress: Callable[[float], None]) -> list[Row]:
+        import numpy as np
+
+        import napari_ebsdml as ebsdml
+
+        rho = ebsdml.total_dislocation_density(
+            scan, model=loaded, by=by, slip_systems=systems, progress=progress,
+            **settings.arguments(),
+        )  # fmt: skip
+        write_arrays(
+            path.with_name(f"{path.name}-density"), density=rho.density,
+            low=rho.interval[..., 0], high=rho.interval[..., 1], measurable=rho.measurable,
+            limit=np.array(rho.limit), step=np.array(scan.step),
+        )  # fmt: skip
+        sentence = rho.average().sentence
+        say(f"{scan.name}: {sentence}")
+        rows = _rows(rho.averages(by, _metals(scan), taylor.friction))
+        return [{**row, "note": sentence} for row in rows or [{}]]
+
+    over_maps(files, output, frame, "dislocation density", work, "dislocations.csv")
+
+
+@app.command()
+@takes_settings(grain_threshold="--threshold")
+def article_density(
+    files: Files,
     how: GndSettings,
     settings: DensitySettings,
     taylor: TaylorSettings,
@@ -94,7 +146,7 @@ def density(
     slip_systems: SlipSystemsOption = None,
     frame: Frame = None,
 ) -> None:
-    """Estimate the total dislocation density of many maps.
+    """Estimate dislocation densities of many maps the article's way, from their GND.
 
     Each map becomes NAME-density.npz: mean, median, std, low and high (the interval) and gnd in
     1/m^2, n_lines, in_range, valid, step in um. dislocations.csv has the averages of each phase
@@ -112,10 +164,10 @@ def density(
         import numpy as np
 
         import napari_ebsdml as ebsdml
-        from napari_ebsdml.dislocations.averages import density_averages, material_of_phase
+        from napari_ebsdml.dislocations.averages import density_averages
 
         found = _gnd(scan, how, part_of(progress, 0.0, _GND_SHARE))
-        total = ebsdml.total_dislocation_density(
+        total = ebsdml.article_density(
             found, **arguments, progress=part_of(progress, _GND_SHARE)
         )
         write_arrays(
@@ -124,10 +176,9 @@ def density(
             n_lines=total.n_lines, in_range=total.in_range, valid=total.valid,
             step=np.array(scan.step),
         )  # fmt: skip
-        metals = {n: material_of_phase(phase) for n, phase in scan.phases if n >= 0}
         rows = _rows(
             density_averages(
-                total, found, "phase", {n: m for n, m in metals.items() if m is not None},
+                total, found, "phase", _metals(scan),
                 taylor.friction, 2 * loaded.network.radius + 1, settings.extrapolate,
             )
         )  # fmt: skip
@@ -156,7 +207,15 @@ def _gnd(
     return found
 
 
-def _why_missing(total: TotalDensity, extrapolate: bool) -> str:
+def _metals(scan: Scan) -> dict[int, str]:
+    """Metals that are recognised, by phase id."""
+    from napari_ebsdml.dislocations.averages import material_of_phase
+
+    found = {n: material_of_phase(phase) for n, phase in scan.phases if n >= 0}
+    return {n: metal for n, metal in found.items() if metal is not None}
+
+
+def _why_missing(total: ArticleDensity, extrapolate: bool) -> str:
     """Why there is no average of the density, or ""."""
     if not total.valid.any():
         return "No pixel has a density: none has enough measured neighbours in its grain."

@@ -156,6 +156,50 @@ def train_density(
         _tell(event)
 
 
+@dev.command()
+def train_total_density(
+    out: Out,
+    work: Annotated[
+        Path | None, typer.Option(help="Folder of what is done so far. Default: beside OUT.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Minutes for simulating structures; then train.")
+    ] = None,
+    structures: Annotated[
+        list[str] | None, typer.Option(help="VOXELS:NUMBER, for each size of the box.")
+    ] = None,
+    windows: Annotated[int | None, typer.Option(help="Of each structure.")] = None,
+    visits: Annotated[int | None, typer.Option(help="Windows shown to each network.")] = None,
+    networks: Annotated[int | None, typer.Option(help="In the ensemble.")] = None,
+    seed: int | None = None,
+) -> None:
+    """Train the estimator of the total density from orientations, with classes left out.
+
+    Structures, networks and settings are kept in the work folder; started again, it goes on.
+    """
+    import torch
+
+    from napari_ebsdml.dislocations.total.train import Recipe, train
+
+    torch.set_num_threads(1)
+    sizes = None
+    if structures:
+        sizes = tuple((int(a), int(b)) for a, b in (text.split(":") for text in structures))
+    recipe = _recipe(
+        Recipe, structures=sizes, windows=windows, visits=visits, networks=networks, seed=seed
+    )
+    said = ""
+
+    def report(what: str, done: float) -> None:
+        nonlocal said
+        text = f"{what}: {10 * int(10 * done)} %"
+        if text != said:
+            said = text
+            say(text)
+
+    train(out, recipe, work, report, None if budget is None else 60 * budget)
+
+
 def _recipe(kind: type[R], **given: Any) -> R:
     """A recipe with the options that were given; the others are its own defaults."""
     return kind(**{name: value for name, value in given.items() if value is not None})

@@ -20,7 +20,7 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.materials import recognise
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.density import TotalDensity
+    from napari_ebsdml.dislocations.article import ArticleDensity
     from napari_ebsdml.dislocations.gnd import GndDensity
     from napari_ebsdml.scan import Scan
 
@@ -121,7 +121,7 @@ def standard_error(mean: NDArray[Any], std: NDArray[Any], window: int = 7) -> fl
 
 
 def density_averages(
-    density: TotalDensity,
+    density: ArticleDensity,
     gnd: GndDensity,
     by: str = "phase",
     materials: Mapping[int, str | TaylorMaterial] | None = None,
@@ -138,7 +138,7 @@ def density_averages(
     Parameters
     ----------
     density
-        Result of `total_dislocation_density`.
+        Result of `article_density`.
     gnd
         What it was computed from.
     by

@@ -120,3 +120,28 @@ def divergence_free(
     strongest = around.max(axis=(1, 2), keepdims=True, initial=0)
     # Running sums leave rounding errors where the window is empty.
     return np.asarray(whole & (size > 1e-9 * strongest) & (total < limit * around))
+
+
+def looks_transposed(gnd: NDArray[np.float32]) -> bool:
+    """Whether components seem to be (y, x) in place of (x, y).
+
+    Lines that run on make little divergence (0.4 of |GND| per step, for they wind from pixel to
+    pixel); with components in the wrong order they make half as much again. Fields that are no
+    lines, such as noise, have the same both ways.
+
+    Parameters
+    ----------
+    gnd : (planes, rows, columns, 2) array
+        From `gnd_planes`.
+    """
+    if min(gnd.shape[1:3]) < 8:
+        return False
+    filled = np.nan_to_num(gnd.astype(np.float64))
+    size = np.hypot(filled[..., 0], filled[..., 1]).sum()
+    if not size > 0:
+        return False
+    given, other = (
+        np.abs(np.gradient(a, axis=2) + np.gradient(b, axis=1)).sum() / size
+        for a, b in ((filled[..., 0], filled[..., 1]), (filled[..., 1], filled[..., 0]))
+    )
+    return bool(other < 0.75 * given and other < 0.6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import binary_erosion, uniform_filter
 
 from napari_ebsdml._parallel import Progress, part_of
-from napari_ebsdml.dislocations.divergence import gnd_planes, square_step
+from napari_ebsdml.dislocations.divergence import gnd_planes, looks_transposed, square_step
 from napari_ebsdml.dislocations.lines import unit_density
 from napari_ebsdml.dislocations.mixture import summarise
 from napari_ebsdml.dislocations.model import DislocationModel
@@ -136,6 +137,11 @@ def predict_planes(
     -------
     PlanePrediction
 
+    Warns
+    -----
+    UserWarning
+        When the components seem to be exchanged: lines then end in nearly every pixel.
+
     Raises
     ------
     InputError
@@ -150,6 +156,12 @@ def predict_planes(
     save for lines that cancel exactly: it gets zero.
     """
     fields = gnd_planes(gnd)
+    if looks_transposed(fields):
+        warnings.warn(
+            "The lines of this GND field end in nearly every pixel, but would run on if its "
+            "components were (x, y) in place of (y, x): exchange them.",
+            stacklevel=2,
+        )
     unit = unit_density(square_step(step), float(plane_thickness))
     if not 0 < level < 1:
         raise InputError(f"level must lie between 0 and 1, not {level}.")

@@ -116,13 +116,46 @@ class Denoise:
 
 
 @dataclass(frozen=True)
+class TotalSettings:
+    """How a total density is read from orientations; see `total_dislocation_density`.
+
+    Attributes
+    ----------
+    orientation_noise
+        Degrees about each axis; 0: measured on the map.
+    grain_threshold
+        As `total_dislocation_density` takes it.
+    """
+
+    orientation_noise: Annotated[
+        float,
+        Option("Orientation noise",
+               "Standard deviation of the orientations about each axis. 0: measured on the map, "
+               "which cannot tell noise from the finest structure; give it where it is known.",
+               "°", 0.0, 5.0, 0.01, 3),
+    ] = 0.0  # fmt: skip
+    grain_threshold: Annotated[
+        float,
+        Option("Grain threshold", "Windows lie within grains bounded by larger misorientations.",
+               "°", 0.1, 180, 0.5, 1),
+    ] = GRAIN_THRESHOLD  # fmt: skip
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of `total_dislocation_density`."""
+        return {
+            "orientation_noise": self.orientation_noise or None,
+            "grain_threshold": self.grain_threshold,
+        }
+
+
+@dataclass(frozen=True)
 class DensitySettings:
-    """How a total density is computed and averaged; see `total_dislocation_density`.
+    """How a total density is computed the article's way; see `article_density`.
 
     Attributes
     ----------
     model, plane_thickness, level, symmetric
-        As `total_dislocation_density` takes them.
+        As `article_density` takes them.
     extrapolate
         Whether maps and averages count pixels out of the model's range; see `density_averages`.
     """
@@ -161,7 +194,7 @@ class DensitySettings:
     ] = False  # fmt: skip
 
     def arguments(self) -> dict[str, Any]:
-        """Keyword arguments of `total_dislocation_density`."""
+        """Keyword arguments of `article_density`."""
         return {
             "model": self.model,
             "plane_thickness": self.plane_thickness,

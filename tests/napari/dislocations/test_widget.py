@@ -32,15 +32,15 @@ from napari_ebsdml._napari.dislocations.layers import (
 from napari_ebsdml._napari.dislocations.widget import DislocationWidget, compute_density
 from napari_ebsdml._napari.gnd.widget import GndWidget
 from napari_ebsdml._napari.shell.layers import result_of
+from napari_ebsdml.dislocations.article import (
+    ArticleDensity,
+    article_density,
+)
 from napari_ebsdml.dislocations.averages import (
     density_averages,
     density_increments,
     material_of_phase,
     standard_error,
-)
-from napari_ebsdml.dislocations.density import (
-    TotalDensity,
-    total_dislocation_density,
 )
 from napari_ebsdml.dislocations.gnd import gnd_density
 from napari_ebsdml.dislocations.network import LineNetwork
@@ -72,12 +72,13 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def dock(viewer: Any, model: Path) -> DislocationWidget:
     widget = open_dock(viewer, "Dislocation density", DislocationWidget)
+    widget.article.unfold()
     widget.model_form.set_model(model)
     return widget
 
 
 def total_of(in_range: Any, valid: Any, mean: Any, std: Any) -> Any:
-    """What `density_averages` reads of a `TotalDensity`."""
+    """What `density_averages` reads of a `ArticleDensity`."""
     return SimpleNamespace(mean=mean, std=std, gnd=mean / 2, in_range=in_range, valid=valid)
 
 
@@ -91,10 +92,10 @@ def test_layers_hide_what_is_out_of_range(viewer: Any, qtbot: Any, model_file: P
     widget.model_form.plane_thickness.native.setValue(50.0)  # nm
     compute(widget, qtbot)
 
-    expected = total_dislocation_density(gnd_density(scan), model_file, plane_thickness=0.05)
+    expected = article_density(gnd_density(scan), model_file, plane_thickness=0.05)
     inside = expected.in_range
     assert np.isfinite(expected.mean).any()
-    shown = layer(viewer, "· total dislocation density")
+    shown = layer(viewer, "· article's dislocation density")
     np.testing.assert_array_equal(np.isfinite(shown.data), inside & np.isfinite(expected.mean))
     labels = layer(viewer, "validity")
     np.testing.assert_array_equal(labels.data, validity(expected))
@@ -102,7 +103,7 @@ def test_layers_hide_what_is_out_of_range(viewer: Any, qtbot: Any, model_file: P
     assert (labels.data[np.isfinite(expected.mean) & ~inside] == OUTSIDE).all()
     noisy = inside & expected.valid & ~expected.above_noise
     assert (labels.data[noisy] == QUIET).all()
-    assert "total dislocation density" in viewer.layers.selection.active.name
+    assert "article's dislocation density" in viewer.layers.selection.active.name
     assert shown.metadata["ebsdml"]["model"].endswith("random.safetensors")
     assert shown.metadata["ebsdml"]["settings"]["plane_thickness"] == 0.05
 
@@ -110,7 +111,7 @@ def test_layers_hide_what_is_out_of_range(viewer: Any, qtbot: Any, model_file: P
     count = len(viewer.layers)
     widget.model_form.extrapolate.value = True
     assert len(viewer.layers) == count
-    shown = layer(viewer, "· total dislocation density")
+    shown = layer(viewer, "· article's dislocation density")
     np.testing.assert_allclose(
         10.0 ** shown.data[np.isfinite(expected.mean)],
         np.maximum(expected.mean, 1e9)[np.isfinite(expected.mean)], rtol=1e-4,
@@ -147,6 +148,34 @@ def test_layers_hide_what_is_out_of_range(viewer: Any, qtbot: Any, model_file: P
     assert widget.taylor_form.note.isHidden()
 
 
+def test_the_card_says_what_a_map_tells(viewer: Any, qtbot: Any) -> None:
+    scan = bent()
+    add_map(viewer, scan)
+    widget = open_dock(viewer, "Dislocation density", DislocationWidget)
+    assert not widget.article.unfolded
+    widget.total_form.orientation_noise.value = 0.5
+    compute(widget, qtbot)
+    result = widget.total_result
+    assert result is not None
+    average = result.total.average()
+    text = widget.headline.text()
+    assert average.sentence in text
+    assert "Total density" in text
+    assert "GND at 0.5 µm" in text
+    assert "not told" in text or average.measurable
+    assert result.total.orientation_noise == {0: 0.5}
+    np.testing.assert_array_equal(
+        np.isfinite(layer(viewer, "· total dislocation density").data), result.total.measurable
+    )
+    labels = layer(viewer, "where the map tells").data
+    assert set(np.unique(labels)) <= {0, 1, 2}
+    rows = dict(widget.total_tables["phase"].rows())
+    assert rows["limit [1/m²]"] == pytest.approx(result.total.limit)
+    viewer.layers.remove(layer(viewer, "· total dislocation density"))
+    assert widget.total_result is None
+    assert widget.total_tabs.isHidden()
+
+
 def test_uses_a_gnd_density_that_is_there(
     viewer: Any, qtbot: Any, model_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,13 +191,13 @@ def test_uses_a_gnd_density_that_is_there(
     compute(widget, qtbot)
     assert widget.result is not None
     assert widget.result.gnd is gnd_widget.result
-    assert layer(viewer, "· total").metadata["ebsdml"]["settings"]["gnd"]["norm"] == "l2"
+    assert layer(viewer, "· article").metadata["ebsdml"]["settings"]["gnd"]["norm"] == "l2"
     # Without that layer it is computed anew.
     viewer.layers.remove(layer(viewer, "GND density ["))
     assert widget.source.currentData() is False
     assert not widget.gnd_form.isHidden()
     # The result leaves with its layer.
-    viewer.layers.remove(layer(viewer, "· total"))
+    viewer.layers.remove(layer(viewer, "· article"))
     assert widget.result is None
     assert widget.tabs.isHidden()
 
@@ -185,7 +214,7 @@ def test_rise_between_two_scans(viewer: Any, qtbot: Any, model_file: Path) -> No
     assert widget.other.currentData() is before
     found = dict(widget.increment_table.rows()[1:])
     means = {
-        scan: result_of(layer(viewer, f"{scan.name} · total"), DensityResult).total
+        scan: result_of(layer(viewer, f"{scan.name} · article"), DensityResult).total
         for scan in (before, after)
     }
     first, second = (float(t.mean[t.valid].mean(dtype=float)) for t in means.values())
@@ -218,7 +247,7 @@ def test_progress_covers_both_steps(model_file: Path) -> None:
     seen: list[float] = []
     settings = DensitySettings(model=str(model_file))
     result = compute_density(bent(), None, GndSettings(), settings, seen.append)
-    assert isinstance(result.total, TotalDensity)
+    assert isinstance(result.total, ArticleDensity)
     assert result.window == 7
     assert seen == sorted(seen)
     assert seen[-1] == 1

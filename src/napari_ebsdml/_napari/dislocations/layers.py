@@ -14,10 +14,10 @@ from napari_ebsdml.dislocations.averages import REPRESENTATIVE
 from napari_ebsdml.dislocations.noise import RESOLUTION
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.density import TotalDensity
+    from napari_ebsdml.dislocations.article import ArticleDensity
     from napari_ebsdml.dislocations.gnd import GndDensity
 
-TOTAL = "total dislocation density"
+TOTAL = "article's dislocation density"
 VALIDITY = "validity of the density"
 
 UNKNOWN, GOOD, OUTSIDE, GUESS, QUIET = range(5)
@@ -35,13 +35,13 @@ VALIDITY_CLASSES = (
 class DensityResult:
     """A total density, the GND density it came from, and the model's name and window."""
 
-    total: TotalDensity
+    total: ArticleDensity
     gnd: GndDensity
     model: str
     window: int
 
 
-def validity(total: TotalDensity) -> NDArray[np.int32]:
+def validity(total: ArticleDensity) -> NDArray[np.int32]:
     """What each pixel's estimate is worth: labels of `VALIDITY_CLASSES`."""
     known = np.isfinite(total.mean)
     labels = np.where(total.valid, np.where(total.above_noise, GOOD, QUIET), GUESS)
@@ -99,7 +99,7 @@ def in_short(result: DensityResult, extrapolate: bool = False) -> str:
     return text
 
 
-def gnd_in_range(total: TotalDensity) -> float:
+def gnd_in_range(total: ArticleDensity) -> float:
     """Part of the GND in valid pixels that the pixels in range carry; 1 where there is none."""
     bound = np.asarray(total.gnd, np.float64)
     whole = bound[total.valid].sum()

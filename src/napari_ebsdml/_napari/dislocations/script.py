@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 from napari_ebsdml._napari.gnd.script import gnd_lines
-from napari_ebsdml._napari.shell.script import call, script, without_defaults
-from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings, TaylorSettings
+from napari_ebsdml._napari.shell.script import call, reading, script, without_defaults
+from napari_ebsdml.dislocations.settings import (
+    DensitySettings,
+    GndSettings,
+    TaylorSettings,
+    TotalSettings,
+)
 from napari_ebsdml.scan import Scan
 
 
-def density_script(
+def density_script(scan: Scan, settings: TotalSettings, taylor: TaylorSettings) -> str:
+    """Compute the total density from orientations, tell its averages and save it."""
+    chosen = without_defaults(settings, settings.arguments())
+    averages = {"friction": taylor.friction} if taylor.friction else {}
+    table = call("rho.averages", '"phase"', repr(dict(taylor.materials or {})), **averages)
+    return script(
+        "Total dislocation density",
+        ["import numpy as np"],
+        [
+            f"scan = {reading(scan)}",
+            f"rho = {call('ebsdml.total_dislocation_density', 'scan', **chosen)}",
+            "print(rho.average().sentence)",
+            f"table = {table}",
+            "for column, values in table.items():",
+            "    print(column, values)",
+            'file = f"{scan.name}-density.npz"',
+            "np.savez_compressed(file, density=rho.density, interval=rho.interval)",
+        ],
+    )
+
+
+def article_script(
     scan: Scan, how: GndSettings, settings: DensitySettings, taylor: TaylorSettings
 ) -> str:
-    """Compute the total density, tell its averages and save it."""
+    """Compute the article's density, tell its averages and save it."""
     imports, lines = gnd_lines(scan, how)
     chosen = without_defaults(settings, settings.arguments())
     chosen.pop("model", None)
@@ -22,7 +48,7 @@ def density_script(
     window = "window=2 * model.network.radius + 1"
     table = call("density_averages", "total", "gnd", '"phase"', metals, window, **averages)
     return script(
-        "Total dislocation density",
+        "Dislocation density the article's way",
         [
             "import numpy as np",
             *imports,
@@ -32,7 +58,7 @@ def density_script(
         [
             *lines,
             f"model = DislocationModel.load({settings.model!r})",
-            f"total = {call('ebsdml.total_dislocation_density', 'gnd', 'model', **chosen)}",
+            f"total = {call('ebsdml.article_density', 'gnd', 'model', **chosen)}",
             f"table = {table}",
             "for column, values in table.items():",
             "    print(column, values)",

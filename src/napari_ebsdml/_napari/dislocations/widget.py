@@ -9,9 +9,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_ebsdml._napari.dislocations import layers as layers
+from napari_ebsdml._napari.dislocations import total as total_density
 from napari_ebsdml._napari.dislocations.form import ModelForm, TaylorForm
 from napari_ebsdml._napari.dislocations.layers import DensityResult
-from napari_ebsdml._napari.dislocations.script import density_script
+from napari_ebsdml._napari.dislocations.script import article_script, density_script
+from napari_ebsdml._napari.dislocations.total import TotalResult, card, compute_total
 from napari_ebsdml._napari.gnd.form import GndForm
 from napari_ebsdml._napari.gnd.layers import (
     compute_gnd,
@@ -21,14 +23,16 @@ from napari_ebsdml._napari.gnd.layers import (
     show_layer,
 )
 from napari_ebsdml._napari.shell.combo import narrow_combo
+from napari_ebsdml._napari.shell.form import SettingsForm
 from napari_ebsdml._napari.shell.histogram import DensityHistogram
 from napari_ebsdml._napari.shell.layers import info_of, layers_of, result_of
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
+from napari_ebsdml._napari.shell.section import Section
 from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml._napari.shell.tab_page import tab_page
 from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._parallel import part_of
-from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings
+from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings, TotalSettings
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
 
@@ -39,11 +43,13 @@ if TYPE_CHECKING:
     from napari_ebsdml.dislocations.gnd import GndDensity
 
 SECTION = "dislocations"
-"""Where napari keeps the settings of this widget."""
+"""Where napari keeps the settings of the article's way."""
+TOTAL_SECTION = "total density"
+"""Where napari keeps the settings of the density from orientations."""
 
 _NOTHING = (
-    "A GND density counts only dislocations that bend the lattice. A network, trained on "
-    "simulated dislocation lines, estimates those that cancel out within a pixel."
+    "How the lattice's rotation scatters from pixel to pixel tells how many dislocations there "
+    "are, where orientations are known well enough. The answer comes with its limit."
 )
 _GND_SHARE = 0.3
 
@@ -55,8 +61,8 @@ def compute_density(
     settings: DensitySettings,
     progress: Callable[[float], None],
 ) -> DensityResult:
-    """Total density of a scan for a worker thread; with a GND density that there is, or a new."""
-    from napari_ebsdml.dislocations.density import total_dislocation_density
+    """The article's density of a scan, with a GND density that there is, or a new one."""
+    from napari_ebsdml.dislocations.article import article_density
     from napari_ebsdml.dislocations.model import DislocationModel
 
     # First, because a model that cannot be loaded should not cost a computation.
@@ -64,7 +70,7 @@ def compute_density(
     share = 0.0 if gnd is not None else _GND_SHARE
     if gnd is None:
         gnd = compute_gnd(scan, how, part_of(progress, 0, share))
-    total = total_dislocation_density(
+    total = article_density(
         gnd,
         **{**settings.arguments(), "model": model},
         progress=lambda done: progress(share + (1 - share) * done),
@@ -75,8 +81,17 @@ def compute_density(
 class DislocationWidget(ScanWidget):
     """Computes the total dislocation density of a scan, with averages per phase and grain.
 
+    While the section of the article's way is unfolded, that is computed instead.
+
     Attributes
     ----------
+    total_form : SettingsForm
+    headline : QLabel
+        GND, total density or its bound, the limit, and what to do next.
+    total_tables : dict of str to DataTable
+        "phase" and "grain".
+    total_result : TotalResult or None
+    article : Section
     source : QComboBox
         An existing GND density (True) or a new one (False).
     gnd_form : GndForm
@@ -98,21 +113,47 @@ class DislocationWidget(ScanWidget):
         self.taylor_form = TaylorForm()
         self.taylor_form.changed.connect(self._fill_tables)
         self.model_form.extrapolate.changed.connect(self._extrapolate)
-        self.form.addWidget(QLabel("<b>GND density</b>"))
-        self.form.addWidget(self.source)
-        self.form.addWidget(self.gnd_form)
-        self.form.addWidget(QLabel("<b>Model</b>"))
-        self.form.addWidget(self.model_form.native)
+        self.total_form: SettingsForm[TotalSettings] = SettingsForm(TotalSettings)
+        self.total_form.set_saved(remembered(TOTAL_SECTION))
+        self.article = Section("The article's way", unfolded=False)
+        note = QLabel(
+            "A network on the GND of single slip planes. Measured maps do not hold what it "
+            "reads: see the documentation before you use a number."
+        )
+        note.setWordWrap(True)
+        self.article.body.addWidget(note)
+        self.article.body.addWidget(QLabel("<b>GND density</b>"))
+        self.article.body.addWidget(self.source)
+        self.article.body.addWidget(self.gnd_form)
+        self.article.body.addWidget(QLabel("<b>Model</b>"))
+        self.article.body.addWidget(self.model_form.native)
+        self.form.addWidget(self.total_form.native)
         self.form.addWidget(self.taylor_form)
+        self.form.addWidget(self.article)
         self.offer_script(
-            lambda scan: density_script(
+            lambda scan: article_script(
                 scan, self.gnd_form.settings(), self.model_form.settings(),
                 self.taylor_form.settings(),
             )
+            if self.article.unfolded
+            else density_script(scan, self.total_form.settings(), self.taylor_form.settings())
         )  # fmt: skip
         self.form.addStretch(1)
 
-        self.message = QLabel(_NOTHING)
+        self.headline = QLabel(_NOTHING)
+        self.headline.setWordWrap(True)
+        self.headline.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.total_tables = {"phase": DataTable(), "grain": DataTable()}
+        self.total_tabs = QTabWidget()
+        self.total_tabs.addTab(tab_page(self.total_tables["phase"]), "Phases")
+        self.total_tabs.addTab(tab_page(self.total_tables["grain"]), "Grains")
+        self.total_tabs.setVisible(False)
+        self.below.addWidget(self.headline)
+        self.below.addWidget(self.total_tabs, 1)
+        self.total_result: TotalResult | None = None
+
+        self.message = QLabel()
+        self.message.setVisible(False)
         self.message.setWordWrap(True)
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.phase_table, self.grain_table = DataTable(), DataTable()
@@ -141,6 +182,15 @@ class DislocationWidget(ScanWidget):
         scan = self.scan
         if scan is None or self.tasks.running:
             return
+        if not self.article.unfolded:
+            remember(TOTAL_SECTION, self.total_form.saved())
+            chosen = self.total_form.settings()
+            self.run(
+                scan, compute_total, scan, chosen,
+                label="Computing the dislocation density", uses_torch=True,
+                on_result=lambda result: self._show_total(result, chosen.arguments()),
+            )  # fmt: skip
+            return
         remember(SECTION, self.model_form.saved())
         gnd = gnd_of(self.viewer, scan) if self.source.currentData() else None
         settings = self.model_form.settings()
@@ -166,6 +216,19 @@ class DislocationWidget(ScanWidget):
     def _all(self) -> bool:
         """Whether values out of the model's range are shown."""
         return bool(self.model_form.extrapolate.value)
+
+    def _show_total(self, result: TotalResult, options: dict[str, Any]) -> None:
+        scan = result.gnd.scan
+        newest = None
+        for shown in total_density.total_layers(result.total):
+            newest = show_layer(self, scan, shown, dict(options), result, model="default")
+        self.add_result(
+            scan, total_density.told(result.total), total_density.TOLD, kind="labels",
+            classes=total_density.TOLD_CLASSES, settings=dict(options), model="default",
+            opacity=0.35,
+        )  # fmt: skip
+        self.viewer.layers.selection.active = newest
+        self._layers_changed()
 
     def _show(self, result: DensityResult, options: dict[str, Any]) -> None:
         scan = result.gnd.scan
@@ -200,6 +263,10 @@ class DislocationWidget(ScanWidget):
             self.source.blockSignals(False)
             self._source_chosen()
         self._offer_others()
+        own = newest_result(self.viewer, scan) if scan is not None else None
+        if own is not self.total_result:
+            self.total_result = own
+            self._fill_total()
         layer = total_layer_of(self.viewer, scan) if scan is not None else None
         result = result_of(layer, DensityResult)
         if result is not self.result:
@@ -209,9 +276,11 @@ class DislocationWidget(ScanWidget):
     def _show_result(self, layer: Layer | None) -> None:
         self.tabs.setVisible(self.result is not None)
         if self.result is None or layer is None:
-            self.message.setText(_NOTHING)
+            self.message.setText("")
+            self.message.setVisible(False)
             self.histogram.clear()
             return
+        self.message.setVisible(True)
         mean, worth = self.result.total.mean, layers.validity(self.result.total)
         self.message.setText(layers.in_short(self.result, self._all))
         self.meaning.setText(layers.in_words(self.result))
@@ -227,7 +296,22 @@ class DislocationWidget(ScanWidget):
         self.histogram.show_values("mean dislocation density [1/m²]", parts)
         self._fill_tables()
 
+    def _fill_total(self) -> None:
+        result = self.total_result
+        self.total_tabs.setVisible(result is not None)
+        if result is None:
+            self.headline.setText(_NOTHING)
+            return
+        materials = self.taylor_form.materials
+        self.headline.setText(card(result, materials))
+        friction = self.taylor_form.friction
+        self.total_tables["phase"].set_columns(
+            upright(result.total.averages("phase", materials, friction))
+        )
+        self.total_tables["grain"].set_columns(result.total.averages("grain", materials, friction))
+
     def _fill_tables(self) -> None:
+        self._fill_total()
         if self.result is None:
             return
         self.phase_table.set_columns(upright(self._averages(self.result, "phase")))
@@ -317,8 +401,19 @@ def upright(table: dict[str, list[Any]]) -> dict[str, list[Any]]:
     return columns
 
 
+def newest_result(viewer: ViewerModel, scan: Scan) -> TotalResult | None:
+    """The total density from orientations of a scan that was added last."""
+    for layer in reversed(layers_of(viewer, scan)):
+        info = info_of(layer)
+        if info is not None and info["quantity"] == total_density.TOTAL:
+            found = result_of(layer, TotalResult)
+            if found is not None:
+                return found
+    return None
+
+
 def total_layer_of(viewer: ViewerModel, scan: Scan) -> Layer | None:
-    """The layer with the total density of a scan that was added last."""
+    """The layer with the article's density of a scan that was added last."""
     for layer in reversed(layers_of(viewer, scan)):
         info = info_of(layer)
         shows = info is not None and info["quantity"] == layers.TOTAL

@@ -11,10 +11,10 @@ from napari_ebsdml.dislocations.structures.slip import Slip
 
 SMALLEST = 1.5
 """Radius in voxels of the smallest loop: smaller ones leave no trace on the grid."""
-SPACING = 0.5
+SPACING = 1.0
 """Least radius of a loop over the mean spacing of lines, 1 / sqrt(density).
 
-Smaller ones would be debris whose lines cancel before the next line: no map shows them.
+Lines of smaller ones cancel before the next line comes: no map shows them.
 """
 
 

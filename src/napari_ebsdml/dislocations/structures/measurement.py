@@ -20,6 +20,8 @@ MOST_LINES = 3e4
 """Lines per pixel beyond which no window is made."""
 MANY_LINES = 10.0
 """Lines per pixel from which a field is scaled up as the sum of many independent ones would be."""
+FINEST_LATTICE = 4.0
+"""Lines per pixel beyond which a Taylor lattice is not shown: its lines cancel within a pixel."""
 FEWEST_PIXELS = 60
 
 
@@ -152,9 +154,14 @@ def random_window(
     """
     axis = stored.sections[int(random.integers(len(stored.sections)))]
     size = axis[0].density.shape[0]
+    lattice = "taylor" in stored.kinds
     if stride is None:
         smallest = 16 if shape is None else max(shape)
-        stride = int(random.integers(1, min(6, max(1, size // smallest)) + 1))
+        longest = min(6, max(1, size // smallest))
+        if lattice:
+            finest = np.sqrt(FINEST_LATTICE / max(float(axis[0].density.mean()), 1e-9))
+            longest = int(np.clip(finest, 1, longest))
+        stride = int(random.integers(1, longest + 1))
     most = size // stride
     if shape is None:
         side = np.exp(random.uniform(np.log(12), np.log(most + 0.99), 2)).astype(int)
@@ -165,7 +172,8 @@ def random_window(
     side = size // BLOCK
     nye = np.zeros((3, 3, side, side))
     y, x = (stride * np.arange(n) for n in (rows, columns))
-    for which in random.permutation(len(axis))[: random.integers(1, len(axis) + 1)]:
+    parts = 1 if lattice else int(random.integers(1, len(axis) + 1))
+    for which in random.permutation(len(axis))[:parts]:
         part = axis[which]
         r, c = (int(v) * BLOCK for v in random.integers(0, side, 2))
         at_y, at_x = (y + r) % size, (x + c) % size
@@ -190,7 +198,7 @@ def random_window(
     blocks = nye[..., : -(-rows * stride // BLOCK), : -(-columns * stride // BLOCK)]
     polarised = float(np.linalg.norm(blocks.mean(axis=(2, 3)))) / max(mean, 1e-9)
     lines = mean * stride**2
-    if scale_up and lines > MANY_LINES and random.random() < 0.5:
+    if scale_up and not lattice and MOST_LINES > lines > MANY_LINES and random.random() < 0.5:
         times = float(np.exp(random.uniform(0, np.log(MOST_LINES / lines))))
         rotation *= np.sqrt(times)
         lines *= times

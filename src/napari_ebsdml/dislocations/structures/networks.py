@@ -69,7 +69,8 @@ def slipped_cells(random: np.random.Generator, slip: Slip, density: float, size:
     others = (seeds[None] + images[:, None]).reshape(-1, 3)
     systems = int(random.integers(1, 4))
     apart = 4 * systems / (spacing * density)
-    same_sign = random.uniform(0.5, 1)
+    # Crystals do not bear the stress of cells that slip to one side only.
+    same_sign = random.uniform(0.5, 0.8)
     points: list[NDArray[np.float64]] = []
     burgers: list[NDArray[np.float64]] = []
     for seed in seeds:

@@ -90,21 +90,36 @@ def polarised_slip(random: np.random.Generator, slip: Slip, density: float, size
 def low_angle_boundaries(
     random: np.random.Generator, slip: Slip, density: float, size: int
 ) -> Lines:
-    """Flat tilt, twist or mixed boundaries of evenly spaced lines."""
+    """Flat tilt and twist boundaries of more or less evenly spaced lines, free of far stress.
+
+    A tilt boundary has edge lines with Burgers vectors along its normal, a twist boundary two
+    perpendicular sets of screws. Lines must close in the box, so these directions come from the
+    box; the length of their Burgers vectors is that of `slip`.
+    """
     parts = []
     walls = int(random.integers(1, 7))
     balanced = random.random() < 0.6
     jitter = random.uniform(0, 0.6)
     for wall in range(walls):
-        system = int(slip.choose(random, 1)[0])
-        period = nearest_period(slip.directions(np.array([system]), random)[0])
-        second = PERIODS[random.integers(len(PERIODS))]
-        while not np.cross(period, second).any():
-            second = PERIODS[random.integers(len(PERIODS))]
-        number = max(1, round(density * size**2 / walls / float(np.linalg.norm(period))))
-        place = np.arange(number) + jitter * random.uniform(-0.5, 0.5, number)
-        points = random.uniform(0, size, 3) + place[:, None] / number * second * size
+        length = float(np.linalg.norm(slip.burgers[slip.choose(random, 1)[0]]))
         sign = (-1.0) ** wall if balanced else random.integers(0, 2) * 2.0 - 1.0
-        burgers = np.repeat(sign * slip.burgers[system][None], number, axis=0)
-        parts.append(straight(points, np.repeat(period[None], number, axis=0), burgers, size))
+        first = PERIODS[random.integers(len(PERIODS))]
+        origin = random.uniform(0, size, 3)
+        if random.random() < 0.6:
+            across = [p for p in PERIODS if np.cross(first, p).any()]
+            second = across[random.integers(len(across))]
+            burgers = np.cross(first, second) / np.linalg.norm(np.cross(first, second))
+            sets = [(first, second, burgers)]
+        else:
+            across = [p for p in PERIODS if not p @ first]
+            second = across[random.integers(len(across))]
+            sets = [(a, b, a / np.linalg.norm(a)) for a, b in ((first, second), (second, first))]
+        for line, other, burgers in sets:
+            # Lines of a set are apart by the other vector's part across them, over their number.
+            share = density * size**2 / walls / len(sets)
+            number = max(1, round(share / float(np.linalg.norm(line))))
+            place = np.arange(number) + jitter * random.uniform(-0.5, 0.5, number)
+            points = origin + place[:, None] / number * other * size
+            each = np.repeat(sign * length * burgers[None], number, axis=0)
+            parts.append(straight(points, np.repeat(line[None], number, axis=0), each, size))
     return Lines.join(parts)

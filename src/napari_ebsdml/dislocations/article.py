@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from napari_ebsdml.dislocations.gnd import GndDensity
 
 IGNORED_PART = 0.1
-"""Part of a pixel's GND that may be out of the model's range; see `TotalDensity.in_range`."""
+"""Part of a pixel's GND that may be out of the model's range; see `ArticleDensity.in_range`."""
 _PLANES_SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class TotalDensity:
-    """Result of `total_dislocation_density`; maps have the shape (rows, columns) of the scan.
+class ArticleDensity:
+    """Result of `article_density`; maps have the shape (rows, columns) of the scan.
 
     Attributes
     ----------
@@ -124,10 +124,10 @@ class TotalDensity:
         good = self.valid & np.isfinite(self.mean)
         middle = f"mean {self.mean[good].mean():.3g} 1/m^2" if good.any() else "nothing valid"
         inside = f"{100 * self.in_range[good].mean():.0f} % of it in range" if good.any() else ""
-        return f"TotalDensity: {middle} over {int(good.sum())} valid pixels, {inside}"
+        return f"ArticleDensity: {middle} over {int(good.sum())} valid pixels, {inside}"
 
 
-def total_dislocation_density(
+def article_density(
     gnd: GndDensity,
     model: str | Path | DislocationModel = DensitySettings.model,
     *,
@@ -136,7 +136,7 @@ def total_dislocation_density(
     level: float = DensitySettings.level,
     noise: bool = True,
     progress: Progress = None,
-) -> TotalDensity:
+) -> ArticleDensity:
     """Total dislocation density of a map: GND plus what cancels out within a pixel.
 
     Each slip plane's GND map goes through a network that was trained on simulated dislocation
@@ -163,7 +163,7 @@ def total_dislocation_density(
 
     Returns
     -------
-    TotalDensity
+    ArticleDensity
 
     Raises
     ------
@@ -217,7 +217,7 @@ def total_dislocation_density(
     quiet = known & ~above
     interval[quiet, 0] = 0
     interval[quiet, 1] = np.maximum(interval[quiet, 1], floor[quiet])
-    return TotalDensity(
+    return ArticleDensity(
         mean,
         median,
         np.hypot(own, SPREAD_OF_FLOOR * floor).astype(np.float32),

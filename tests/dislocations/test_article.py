@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from napari_ebsdml.dislocations.density import total_dislocation_density
+from napari_ebsdml.dislocations.article import article_density
 from napari_ebsdml.dislocations.lines import simulate_maps, unit_density
 from napari_ebsdml.dislocations.lines_presets import line_rules
 from napari_ebsdml.dislocations.model import DislocationModel
@@ -69,7 +69,7 @@ def test_plane_parallel_to_the_map(model_file):
     assert edge_only.any()
     np.testing.assert_allclose(planes.gnd[0], maps.gnd[0] * UNIT, atol=1e-4 * UNIT)
     assert np.abs(planes.gnd[1:]).max() < 1e-6 * UNIT
-    total = total_dislocation_density(
+    total = article_density(
         made_up(per_system, q), model_file, plane_thickness=DEPTH, symmetric=True
     )
     alone = predict_planes(maps.gnd * UNIT, STEP, DEPTH, model_file)
@@ -108,7 +108,7 @@ def test_sum_over_planes_and_bounds(model_file):
     per_system = np.where(rng.random((21, 21, 18)) < 0.3, rng.normal(size=(21, 21, 18)), 0) * UNIT
     per_system[10, 10] = np.nan
     gnd = made_up(per_system, quaternion([1, 1, 0], 25), systems)
-    total = total_dislocation_density(gnd, model_file, plane_thickness=DEPTH)
+    total = article_density(gnd, model_file, plane_thickness=DEPTH)
     known = np.isfinite(total.mean)
     assert known.sum() == 440
     assert total.n_lines[10, 10] == -1
@@ -159,9 +159,9 @@ def shipped():
 
 
 def test_a_little_gnd_that_cannot_be_judged_does_no_harm(shipped):
-    whole = total_dislocation_density(two_planes(0.0), shipped, plane_thickness=DEPTH)
+    whole = article_density(two_planes(0.0), shipped, plane_thickness=DEPTH)
     assert whole.in_range[INNER].mean() > 0.95
-    faint = total_dislocation_density(two_planes(0.05), shipped, plane_thickness=DEPTH)
+    faint = article_density(two_planes(0.05), shipped, plane_thickness=DEPTH)
     k = np.flatnonzero(np.nansum(faint.planes.magnitude, axis=(1, 2)) > 0)[-1]
     foreign = (faint.planes.magnitude[k] > 0) & ~faint.planes.in_range[k]
     assert foreign[INNER].mean() > 0.5
@@ -172,14 +172,14 @@ def test_a_little_gnd_that_cannot_be_judged_does_no_harm(shipped):
     np.testing.assert_allclose(
         faint.mean[at], (rest + faint.planes.magnitude[k])[at], rtol=1e-3, atol=1e-4 * UNIT
     )
-    much = total_dislocation_density(two_planes(0.15), shipped, plane_thickness=DEPTH)
+    much = article_density(two_planes(0.15), shipped, plane_thickness=DEPTH)
     some = much.gnd > 0
     assert much.in_range[INNER][some[INNER]].mean() < 0.2
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_wrong_scale_is_found_in_maps(shipped, factor):
-    total = total_dislocation_density(two_planes(0.05, factor), shipped, plane_thickness=DEPTH)
+    total = article_density(two_planes(0.05, factor), shipped, plane_thickness=DEPTH)
     some = total.gnd > 0
     assert total.in_range[INNER][some[INNER]].mean() < 0.1
 
@@ -191,13 +191,13 @@ def test_noise_floor(model_file):
     per_system[:8] = 0
     per_system[15, 15] = np.nan
     gnd = made_up(per_system, quaternion([1, 1, 0], 25), systems)
-    blind = total_dislocation_density(gnd, model_file, plane_thickness=DEPTH)
+    blind = article_density(gnd, model_file, plane_thickness=DEPTH)
     gnd.noise_floor = np.where(np.isnan(per_system[..., 0]), np.nan, 2 * UNIT)
     gnd.above_noise = np.nansum(np.abs(per_system), axis=-1) > 3 * UNIT
-    same = total_dislocation_density(gnd, model_file, plane_thickness=DEPTH, noise=False)
+    same = article_density(gnd, model_file, plane_thickness=DEPTH, noise=False)
     np.testing.assert_array_equal(same.interval, blind.interval)
     assert same.above_noise.sum() == 440
-    total = total_dislocation_density(gnd, model_file, plane_thickness=DEPTH)
+    total = article_density(gnd, model_file, plane_thickness=DEPTH)
     low, high = np.moveaxis(total.interval, -1, 0)
     assert np.isnan(low[15, 15])
     # No GND: zero, and honestly anything up to the noise floor.
@@ -222,7 +222,7 @@ def test_noise_floor(model_file):
 def test_progress_covers_everything(model_file):
     gnd = made_up(np.full((15, 15, 18), UNIT), quaternion([1, 0, 0], 10))
     done = []
-    total_dislocation_density(gnd, model_file, progress=done.append)
+    article_density(gnd, model_file, progress=done.append)
     assert done == sorted(done)
     assert done[0] == 0
     assert done[-1] == 1
@@ -231,7 +231,7 @@ def test_progress_covers_everything(model_file):
 def test_windows_lie_in_one_grain(model_file):
     gnd = made_up(np.zeros((15, 25, 18)), quaternion([1, 0, 0], 10))
     gnd.grains[:, 12:] = 2
-    valid = total_dislocation_density(gnd, model_file).valid
+    valid = article_density(gnd, model_file).valid
     assert valid[3:-3, 3:9].all()
     assert not valid[:, 9:15].any()
     assert valid[3:-3, 15:22].all()
@@ -240,7 +240,7 @@ def test_windows_lie_in_one_grain(model_file):
 
 def test_no_gnd_no_dislocations(model_file):
     gnd = made_up(np.zeros((15, 15, 18)), quaternion([1, 0, 0], 10))
-    total = total_dislocation_density(gnd, model_file)
+    total = article_density(gnd, model_file)
     for name in ("mean", "median", "std", "interval", "n_lines"):
         assert not getattr(total, name).any(), name
     assert total.in_range.all()
@@ -255,15 +255,15 @@ def test_errors(model_file):
     gnd = made_up(np.zeros((15, 15, 18)), quaternion([1, 0, 0], 10))
     gnd.per_system = None
     with pytest.raises(MissingDataError, match="keep_per_system"):
-        total_dislocation_density(gnd, model_file)
+        article_density(gnd, model_file)
     with pytest.raises(InputError, match="result of gnd_density"):
-        total_dislocation_density(np.zeros((3, 3)), model_file)
+        article_density(np.zeros((3, 3)), model_file)
     systems = for_lattice("fcc", 3.6)
     screws = systems.select(~systems.is_edge)
     gnd = made_up(np.zeros((15, 15, len(screws))), quaternion([1, 0, 0], 10), screws)
     with pytest.raises(InputError, match="edge"):
-        total_dislocation_density(gnd, model_file)
+        article_density(gnd, model_file)
     gnd = made_up(np.zeros((15, 15, 18)), quaternion([1, 0, 0], 10))
     gnd.scan.step = (1.0, 0.5)
     with pytest.raises(InputError, match="square"):
-        total_dislocation_density(gnd, model_file)
+        article_density(gnd, model_file)

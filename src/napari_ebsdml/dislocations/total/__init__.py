@@ -1,0 +1,1 @@
+"""Total dislocation density from the orientations themselves."""

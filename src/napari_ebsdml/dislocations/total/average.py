@@ -1,0 +1,287 @@
+"""One density for many windows: their posteriors multiply, as far as their errors are their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml.dislocations.taylor import TaylorMaterial, taylor_stress
+
+MEASURABLE = 20.0
+"""rho (b / sigma)^2 from which a map tells its density."""
+WIDEST = 30.0
+"""Ratio of the ends of an interval beyond which a density is no answer."""
+SIDE = 1.6448536269514722
+"""Standard deviations from the median to the end of a 90 % interval."""
+PRIOR = (0.3, 1.7)
+"""Mean and standard deviation of log10 N of the windows that the estimator learns from."""
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """What each window of a map tells; arrays of one entry a window.
+
+    Attributes
+    ----------
+    phase, grain
+        Ids.
+    pixels
+        In the window.
+    median, low, high
+        log10 of the density in 1/m^2: median and ends of the 90 % interval.
+    polarised : (n, 5)
+        Quantiles (5, 25, 50, 75, 95 %) of the part of lines that do not cancel over the window.
+    limit
+        Density in 1/m^2 from which the window can tell.
+    known
+        Whether the window looks like those that the estimator learned from.
+    per_line
+        log10 of one line per pixel in 1/m^2.
+    """
+
+    phase: NDArray[np.int64]
+    grain: NDArray[np.int64]
+    pixels: NDArray[np.int64]
+    median: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    polarised: NDArray[np.float64]
+    limit: NDArray[np.float64]
+    known: NDArray[np.bool_]
+    per_line: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.phase)
+
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Windows:
+        """Some of the windows."""
+        return Windows(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    @property
+    def measurable(self) -> NDArray[np.bool_]:
+        """Where a window tells its density within the factor `WIDEST`."""
+        clear = self.median > np.log10(self.limit)
+        narrow = self.high - self.low < np.log10(WIDEST)
+        return np.asarray(clear & narrow & self.known)
+
+
+@dataclass(frozen=True)
+class AverageDensity:
+    """Total dislocation density of a part of a map.
+
+    Attributes
+    ----------
+    density
+        In 1/m^2; NaN where the map does not tell it.
+    interval
+        Low and high end in 1/m^2 that hold 90 % of the probability. Where the map does not tell
+        its density the high end is an upper bound (95 %) and the low one may be 0.
+    measurable
+        Whether the map tells its density.
+    limit
+        Density in 1/m^2 from which a map with this orientation noise tells it.
+    sentence
+        The answer for people.
+    polarised
+        Part of the lines that do not cancel over a window, 0..1; NaN where not measurable.
+    windows, pixels
+        What it rests on.
+    """
+
+    density: float
+    interval: tuple[float, float]
+    measurable: bool
+    limit: float
+    sentence: str
+    polarised: float
+    windows: int
+    pixels: int
+
+    def taylor_stress(
+        self, material: str | TaylorMaterial, friction: float = 0.0
+    ) -> tuple[float, tuple[float, float]]:
+        """Flow stress in MPa, and its 90 % interval from that of the density.
+
+        Parameters
+        ----------
+        material
+            As for `taylor_stress`.
+        friction
+            In MPa.
+
+        Returns
+        -------
+        (float, (float, float))
+            NaN for the stress where the density is not measurable. The constants are taken as
+            exact.
+        """
+        low, high = (
+            taylor_stress(value, material, friction) if np.isfinite(value) else float("nan")
+            for value in self.interval
+        )
+        return taylor_stress(self.density, material, friction), (low, high)
+
+
+def stress_rise(
+    before: AverageDensity, after: AverageDensity, material: str | TaylorMaterial
+) -> tuple[float, tuple[float, float]]:
+    """Rise of the flow stress between two maps in MPa, and its 90 % interval.
+
+    Parameters
+    ----------
+    before, after
+        Averages of the same phase.
+    material
+        As for `taylor_stress`.
+
+    Returns
+    -------
+    (float, (float, float))
+        NaN where one of the densities is not measurable.
+
+    Notes
+    -----
+    The interval's ends take the distance of each stress from its own ends and add them as
+    independent errors (Donner and Zou, doi:10.1177/0962280210385861). What both maps' estimates
+    have in common, such as a structure unlike the training's, is thereby counted twice.
+    """
+    nan = float("nan")
+    if not (before.measurable and after.measurable):
+        return nan, (nan, nan)
+    (first, (first_low, first_high)), (second, (second_low, second_high)) = (
+        one.taylor_stress(material) for one in (before, after)
+    )
+    rise = second - first
+    low = rise - np.hypot(second - second_low, first_high - first)
+    high = rise + np.hypot(second_high - second, first - first_low)
+    return float(rise), (float(low), float(high))
+
+
+def pooled(windows: Windows, shared: float) -> tuple[float, float, float]:
+    """Centre and ends of the 90 % interval of log10 of the mean density of several windows.
+
+    Parameters
+    ----------
+    windows
+        At least one.
+    shared
+        Part of the error's variance that windows of one map have in common. The product of the
+        windows' likelihoods is tempered so that this part stays however many there are.
+
+    Notes
+    -----
+    Each window's posterior stands for a normal likelihood times the prior. Windows that differ
+    by more than their errors have different densities: the variance between them (DerSimonian
+    and Laird, doi:10.1016/0197-2456(86)90046-2) widens the interval, and makes the mean density
+    larger than the typical one.
+    """
+    down = np.maximum(windows.median - windows.low, 1e-3) / SIDE
+    up = np.maximum(windows.high - windows.median, 1e-3) / SIDE
+    if len(windows) == 1:
+        return float(windows.median[0]), float(windows.low[0]), float(windows.high[0])
+    variance = ((down + up) / 2) ** 2
+    prior = windows.per_line + PRIOR[0], PRIOR[1] ** 2
+    precision = np.maximum(1 / variance - 1 / prior[1], 1e-4)
+    centre = (windows.median / variance - prior[0] / prior[1]) / precision
+    # A window that hardly tells anything has a likelihood far off: keep it within the scale.
+    centre = np.clip(centre, windows.low - 2 * up * SIDE, windows.high + 2 * up * SIDE)
+    size = windows.pixels / windows.pixels.sum()
+    weight = precision * size
+    weight = weight / weight.sum()
+    effective = 1 / np.square(weight).sum()
+    mean = float((weight * centre).sum())
+    own = float((weight / precision).sum()) * (1 - shared)
+    scatter = float((weight * (centre - mean) ** 2).sum()) * effective / max(effective - 1, 1)
+    between = max(0.0, scatter - own)
+    error = float((weight / precision).sum()) * shared + (own + between) / effective
+    # The prior counts once, not once a window.
+    told = 1 / error
+    start = float((size * prior[0]).sum())
+    variance_all = 1 / (told + 1 / prior[1])
+    mean = (mean * told + start / prior[1]) * variance_all
+    # Mean of a log-normal: 10 ** (mean + ln(10) / 2 * variance between windows).
+    mean += np.log(10) / 2 * min(between, 0.5)
+    spread = SIDE * np.sqrt(variance_all)
+    skew = float((weight * np.sqrt(up / down)).sum())
+    return mean, mean - spread / skew, mean + spread * skew
+
+
+def average(
+    windows: Windows, shared: float, noise: float, step: float, note: str = ""
+) -> AverageDensity:
+    """Density of some windows with its interval, its limit and a sentence.
+
+    Parameters
+    ----------
+    windows
+    shared
+        See `pooled`.
+    noise
+        Orientation noise in degrees about each axis.
+    step
+        In um.
+    note
+        What to add to the sentence.
+    """
+    nan = float("nan")
+    if not len(windows):
+        text = (
+            "No density: there is no window of 60 pixels in one grain with known orientation "
+            "noise and Burgers vector."
+        )
+        return AverageDensity(nan, (0.0, nan), False, nan, _joined(text, note), nan, 0, 0)
+    limit = float(np.average(windows.limit, weights=windows.pixels))
+    usable = windows.select(windows.known) if windows.known.any() else windows
+    centre, low, high = pooled(usable, shared)
+    seen = float(windows.pixels[windows.known].sum() / windows.pixels.sum())
+    measurable = bool(seen >= 0.5 and centre > np.log10(limit) and high - low < np.log10(WIDEST))
+    ends = (10.0**low, 10.0**high)
+    if seen < 0.5:
+        text = (
+            "No density: most of this map looks like nothing that the estimator has learned from "
+            "(noise far above the signal, filtered or wrongly indexed orientations)."
+        )
+        ends = (0.0, nan)
+    elif measurable:
+        text = (
+            f"Total dislocation density {10.0**centre:.2g} 1/m^2 (90 %: {ends[0]:.2g} to "
+            f"{ends[1]:.2g}); orientation noise of {noise:.2g} deg would hide what lies below "
+            f"{limit:.1g} 1/m^2."
+        )
+    else:
+        if high - low > np.log10(100):
+            ends = (0.0, ends[1])
+        text = (
+            f"This map does not tell its total dislocation density: it lies below "
+            f"{ends[1]:.1g} 1/m^2 (95 %), and orientation noise of {noise:.2g} deg hides what is "
+            f"below {limit:.1g} 1/m^2. {_help(noise, limit)}"
+        )
+    share = nan
+    if measurable:
+        share = float(np.average(usable.polarised[:, 2], weights=usable.pixels))
+    return AverageDensity(
+        10.0**centre if measurable else nan, ends, measurable, limit, _joined(text, note), share,
+        len(windows), int(windows.pixels.sum()),
+    )  # fmt: skip
+
+
+def _help(noise: float, limit: float) -> str:
+    """What would make a map tell, in words."""
+    better = [
+        (what, value)
+        for what, value in (("refined patterns", 0.03), ("HR-EBSD", 0.006))
+        if value < 0.7 * noise
+    ]
+    if not better:
+        return "Less noise is hardly to be had: only a denser structure can be measured."
+    told = ", ".join(
+        f"{what} ({value:g} deg: from {limit * (value / noise) ** 2:.0e} 1/m^2)"
+        for what, value in better
+    )
+    return f"{told[0].upper()}{told[1:]} would tell more; another step would not."
+
+
+def _joined(text: str, note: str) -> str:
+    return f"{text} {note}" if note else text

@@ -1,0 +1,404 @@
+"""Total dislocation density of a map from its orientations, with the limit of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml._parallel import Progress, part_of
+from napari_ebsdml.dislocations.divergence import square_step
+from napari_ebsdml.dislocations.noise import RESOLUTION, orientation_noise
+from napari_ebsdml.dislocations.phase_choice import by_phase, choose_systems
+from napari_ebsdml.dislocations.taylor import TaylorMaterial
+from napari_ebsdml.dislocations.total.average import (
+    MEASURABLE,
+    AverageDensity,
+    Windows,
+    average,
+)
+from napari_ebsdml.dislocations.total.model import TotalDensityModel
+from napari_ebsdml.dislocations.total.segments import cut_grains, measure
+from napari_ebsdml.dislocations.total.statistics import features
+from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml.maps.grains import segment_grains
+from napari_ebsdml.maps.symmetry import laue_operators
+
+if TYPE_CHECKING:
+    from napari_ebsdml.scan import Scan
+
+Table = dict[str, list[Any]]
+"""Column title -> values."""
+WINDOW = 32
+"""Side of the local windows in pixels."""
+LEAST_NOISE, MOST_NOISE = 3e-3, 30.0
+"""Orientation noise in b / s that the estimator was trained for."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TotalDensity:
+    """Result of `total_dislocation_density`. Maps have the shape (rows, columns) of the scan.
+
+    Attributes
+    ----------
+    density : float32
+        Density of the window around each pixel in 1/m^2; NaN where the map does not tell it.
+    interval : (rows, columns, 2) float32
+        Ends in 1/m^2 that hold 90 % of the probability; where the density is not told the high
+        end is an upper bound. NaN outside of all windows.
+    measurable : bool
+        Where the map tells its density.
+    limit
+        Density in 1/m^2 from which the map can tell, 20 (sigma / b)^2, whatever its step; of the
+        phase with the most pixels, see `limits`.
+    limits
+        Phase id -> limit.
+    orientation_noise
+        Phase id -> degrees about each axis, as given or measured.
+    measured
+        Whether the noise was measured on the map.
+    windows
+        What each window tells.
+    segments : (rows, columns) int32
+        Number of the window of each pixel, -1 for none.
+    grains
+        Grain labels in use.
+    shared
+        Part of the error's variance that windows have in common.
+    table
+        Averages as asked for with `by`.
+    notes
+        What a reader has to know, one sentence each.
+    scan
+        The map it was computed from.
+    """
+
+    density: NDArray[np.float32]
+    interval: NDArray[np.float32]
+    measurable: NDArray[np.bool_]
+    limit: float
+    limits: Mapping[int, float]
+    orientation_noise: Mapping[int, float]
+    measured: bool
+    windows: Windows
+    segments: NDArray[np.int32]
+    grains: NDArray[Any]
+    shared: float
+    scan: Scan
+    notes: tuple[str, ...] = ()
+    table: Table = field(default_factory=dict)
+
+    def average(self, mask: NDArray[Any] | None = None) -> AverageDensity:
+        """Density of the map, or of a part of it.
+
+        Parameters
+        ----------
+        mask : (rows, columns) bool array
+            Pixels that count; None: all. Windows count with the part of their pixels within.
+
+        Returns
+        -------
+        AverageDensity
+
+        Raises
+        ------
+        InputError
+            When the mask has another shape.
+        """
+        if mask is None:
+            return self._of(self.windows)
+        chosen = np.asarray(mask, dtype=bool)
+        if chosen.shape != self.segments.shape:
+            raise InputError(
+                f"The mask has the shape {chosen.shape}, the map {self.segments.shape}."
+            )
+        inside = self.segments[chosen & (self.segments >= 0)]
+        pixels = np.bincount(inside, minlength=len(self.windows))
+        rows = np.flatnonzero(pixels)
+        part = self.windows.select(rows)
+        part.pixels[:] = pixels[rows]
+        return self._of(part)
+
+    def averages(
+        self,
+        by: str = "phase",
+        materials: Mapping[int, str | TaylorMaterial] | None = None,
+        friction: float = 0.0,
+    ) -> Table:
+        """Densities of the map, its phases or its grains, with Taylor's stress.
+
+        Parameters
+        ----------
+        by
+            ``"map"``, ``"phase"`` or ``"grain"``.
+        materials
+            Phase id -> material of `taylor_stress`; phases that are left out get no stress.
+        friction
+            In MPa.
+
+        Returns
+        -------
+        dict of column -> list
+            Densities in 1/m^2 (NaN: not measurable), ends of the 90 % interval, whether
+            measurable, limit, polarised part in %, stress with its interval in MPa, windows and
+            pixels.
+        """
+        w = self.windows
+        if by == "map":
+            groups = [("whole map", 0, np.arange(len(w)))]
+        elif by == "phase":
+            groups = [
+                (self.scan.phases[int(n)].name, int(n), np.flatnonzero(w.phase == n))
+                for n in self.orientation_noise
+            ]
+        elif by == "grain":
+            order = np.argsort(w.grain, kind="stable")
+            labels, starts = np.unique(w.grain[order], return_index=True)
+            groups = [
+                (self.scan.phases[int(w.phase[rows[0]])].name, int(label), rows)
+                for label, rows in zip(labels, np.split(order, starts[1:]), strict=True)
+                if len(rows)
+            ]
+        else:
+            raise InputError(f"by must be 'map', 'phase' or 'grain', not {by!r}.")
+        table: Table = {"grain": [number for _, number, _ in groups]} if by == "grain" else {}
+        table["phase" if by != "map" else "part"] = [name for name, _, _ in groups]
+        titles = (
+            "density [1/m²]", "low [1/m²]", "high [1/m²]", "measurable", "limit [1/m²]",
+            "polarised [%]", "Taylor stress [MPa]", "low stress [MPa]", "high stress [MPa]",
+            "windows", "pixels",
+        )  # fmt: skip
+        columns: list[list[Any]] = [[] for _ in titles]
+        for _, number, rows in groups:
+            found = self._of(w.select(rows))
+            phase = int(w.phase[rows[0]]) if len(rows) else number
+            material = (materials or {}).get(phase)
+            stress, ends = float("nan"), (float("nan"), float("nan"))
+            if material is not None:
+                stress, ends = found.taylor_stress(material, friction)
+            values = (
+                found.density, *found.interval, found.measurable, found.limit,
+                100 * found.polarised, stress, *ends, found.windows, found.pixels,
+            )  # fmt: skip
+            for column, value in zip(columns, values, strict=True):
+                column.append(value)
+        return {**table, **dict(zip(titles, columns, strict=True))}
+
+    def _of(self, windows: Windows) -> AverageDensity:
+        phases = np.unique(windows.phase) if len(windows) else np.array(list(self.limits))
+        sizes = [int(windows.pixels[windows.phase == n].sum()) for n in phases]
+        largest = int(phases[int(np.argmax(sizes))]) if len(phases) else -1
+        noise = self.orientation_noise.get(largest, float("nan"))
+        return average(
+            windows, self.shared, noise, square_step(self.scan.step), " ".join(self.notes)
+        )
+
+    def __repr__(self) -> str:
+        return f"TotalDensity of {self.scan.name!r}: {self.average().sentence}"
+
+
+def total_dislocation_density(
+    scan: Scan,
+    orientation_noise: float | Mapping[int | str, float] | None = None,
+    model: str | Path | TotalDensityModel = "default",
+    by: str = "phase",
+    *,
+    slip_systems: Any = "auto",
+    grains: NDArray[Any] | None = None,
+    grain_threshold: float = 3.0,
+    window: int = WINDOW,
+    progress: Progress = None,
+) -> TotalDensity:
+    """Total dislocation density of a map from the orientations themselves.
+
+    Lines of opposite sense cancel in a GND density, but not in how the lattice's rotation
+    scatters from pixel to pixel. An estimator that was trained on simulated three-dimensional
+    structures reads that scatter in windows within grains.
+
+    Parameters
+    ----------
+    scan
+        Map with orientations and square pixels.
+    orientation_noise
+        Standard deviation of the orientations' error about each axis in degrees, or a dict of
+        these by phase id or name. None: measured on the map, which then cannot tell noise from
+        the finest structure: give it where it is known.
+    model
+        ``"default"``, a model file or a loaded model.
+    by
+        ``"map"``, ``"phase"`` or ``"grain"``: rows of `TotalDensity.table`.
+    slip_systems
+        As for `gnd_density`; the shortest Burgers vector of a phase counts.
+    grains : (rows, columns) int array
+        Grain labels, 0 for none. Default: `segment_grains` with `grain_threshold`.
+    grain_threshold
+        Degrees.
+    window
+        Side of the local windows in pixels, 16 to 64.
+    progress
+        Called with the fraction done; what it raises ends the computation.
+
+    Returns
+    -------
+    TotalDensity
+
+    Raises
+    ------
+    InputError
+        When an argument is out of range, pixels are not square, or a GND density is given
+        (see `article_density`).
+    MissingDataError
+        When orientations, lattice parameters or slip systems are missing.
+    ModelError
+        When the model cannot be loaded.
+    """
+    if hasattr(scan, "per_system"):
+        raise InputError(
+            "total_dislocation_density takes a Scan; what it did with a GND density, the "
+            "article's way, is now article_density(gnd)."
+        )
+    if not hasattr(scan, "quaternions"):
+        raise InputError(f"scan must be a Scan, not {type(scan).__name__}.")
+    if not 16 <= int(window) <= 64:
+        raise InputError(f"window must be 16 to 64 pixels, not {window}.")
+    if by not in ("map", "phase", "grain"):
+        raise InputError(f"by must be 'map', 'phase' or 'grain', not {by!r}.")
+    step = square_step(scan.step)
+    oriented = scan.is_indexed & scan.quaternions.any(axis=-1)
+    if not oriented.any():
+        raise MissingDataError(f"{scan.name} has no orientations, which a density needs.")
+    loaded = TotalDensityModel.load(model)
+    present = [int(number) for number in np.unique(scan.phase_id[oriented])]
+    chosen, notes = choose_systems(scan, slip_systems, present)
+    if grains is None:
+        grains = segment_grains(scan, grain_threshold, progress=part_of(progress, 0.0, 0.15))
+    if np.shape(grains) != scan.shape or np.asarray(grains).dtype.kind not in "iu":
+        raise InputError(f"grains must be integers of shape {scan.shape}.")
+    labels = np.where(oriented, np.asarray(grains), 0).astype(np.int64)
+    turns = scan.quaternions * np.array([1.0, -1.0, -1.0, -1.0])  # crystal -> specimen
+    given = (
+        by_phase(scan, "orientation_noise", orientation_noise)
+        if isinstance(orientation_noise, Mapping)
+        else dict.fromkeys(present, orientation_noise)
+    )
+    segments = np.full(scan.shape, -1, dtype=np.int32)
+    parts: list[Windows] = []
+    noises: dict[int, float] = {}
+    limits: dict[int, float] = {}
+    said = list(notes)
+    count = 0
+    for index, (number, systems) in enumerate(chosen.items()):
+        share = 0.85 / len(chosen)
+        own = part_of(progress, 0.15 + index * share, 0.15 + (index + 1) * share)
+        inside = labels if len(present) == 1 else np.where(scan.phase_id == number, labels, 0)
+        phase = scan.phases[number]
+        sigma = _noise(given.get(number), turns, inside, phase)
+        noises[number] = sigma
+        burgers = float(systems.burgers_lengths.min()) * 1e-10
+        limits[number] = MEASURABLE * (np.radians(sigma) / burgers) ** 2
+        if not sigma > 0:
+            said.append(
+                f"The orientation noise of {phase.name} could not be measured; give "
+                "orientation_noise."
+            )
+            continue
+        unit = burgers / (step * 1e-6)
+        pieces, owner, pixels = cut_grains(inside, int(window))
+        if not len(owner):
+            continue
+        sums = measure(turns, pieces, len(owner), laue_operators(phase), unit, own)
+        found = _windows(
+            loaded, sums, np.radians(sigma) / unit, given.get(number) is None,
+            -2 * np.log10(step * 1e-6), number, owner, pixels, limits[number],
+        )  # fmt: skip
+        parts.append(found)
+        segments[pieces >= 0] = pieces[pieces >= 0] + count
+        count += len(owner)
+    windows = _joined(parts)
+    density, interval, measurable = _maps(windows, segments)
+    largest = max(limits, key=lambda n: int((scan.phase_id[oriented] == n).sum()))
+    result = TotalDensity(
+        density, interval, measurable, limits[largest], limits, noises, orientation_noise is None,
+        windows, segments, labels, loaded.calibration.shared, scan, tuple(said),
+    )  # fmt: skip
+    result.table.update(result.averages(by))
+    if progress is not None:
+        progress(1.0)
+    return result
+
+
+def _noise(
+    value: Any,
+    turns: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    phase: Any,
+) -> float:
+    """Orientation noise of a phase in degrees, as given or measured."""
+    if value is None:
+        measured = float(orientation_noise(turns, labels, phase))
+        return measured if measured >= RESOLUTION else float("nan")
+    try:
+        sigma = float(value)
+    except (TypeError, ValueError):
+        sigma = float("nan")
+    if not (0 < sigma < 20):
+        raise InputError(f"orientation_noise must be degrees above 0, not {value!r}.")
+    return sigma
+
+
+def _windows(
+    model: TotalDensityModel,
+    sums: NDArray[np.float64],
+    noise: float,
+    measured: bool,
+    per_line: float,
+    phase: int,
+    owner: NDArray[np.int64],
+    pixels: NDArray[np.int64],
+    limit: float,
+) -> Windows:
+    number = len(owner)
+    told = np.full(number, float(np.clip(noise, LEAST_NOISE, MOST_NOISE)))
+    inputs = features(sums, told, np.full(number, measured))
+    posterior, polarised = model.predict(inputs)
+    median, low, high = model.calibration.interval(posterior, told)
+    # Without differences (all orientations the same) there is nothing to read.
+    known = model.in_range(inputs) & (noise <= MOST_NOISE) & (sums[:, 0] >= 30)
+    return Windows(
+        np.full(number, phase, dtype=np.int64), owner, pixels, median + per_line, low + per_line,
+        high + per_line, polarised, np.full(number, limit), known, np.full(number, per_line),
+    )  # fmt: skip
+
+
+def _joined(parts: list[Windows]) -> Windows:
+    if len(parts) == 1:
+        return parts[0]
+    empty, whole = np.zeros(0), np.zeros(0, dtype=np.int64)
+    none = Windows(
+        whole, whole, whole, empty, empty, empty, np.zeros((0, 5)), empty,
+        np.zeros(0, dtype=bool), empty,
+    )  # fmt: skip
+    names = none.__dataclass_fields__
+    return Windows(*(np.concatenate([getattr(p, n) for p in [none, *parts]]) for n in names))
+
+
+def _maps(
+    windows: Windows, segments: NDArray[np.int32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Maps of density, interval and measurable of the windows' pixels."""
+    clear = windows.measurable
+    # The last entry is that of pixels without a window, number -1.
+    value = np.append(np.where(clear, 10.0**windows.median, np.nan), np.nan)
+    low = np.where(~clear & (windows.high - windows.low > 2), 0.0, 10.0**windows.low)
+    low = np.append(np.where(windows.known, low, 0.0), np.nan)
+    high = np.append(np.where(windows.known, 10.0**windows.high, np.nan), np.nan)
+    interval = np.stack((low[segments], high[segments]), axis=-1)
+    return (
+        value[segments].astype(np.float32),
+        interval.astype(np.float32),
+        np.append(clear, False)[segments],
+    )
