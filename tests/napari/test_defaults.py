@@ -17,14 +17,19 @@ from napari_ebsdml._napari.segmenter.training_form import TrainingForm
 from napari_ebsdml._napari.shell.form import SettingsForm
 from napari_ebsdml.dislocations.averages import density_averages
 from napari_ebsdml.dislocations.denoise import Denoise
-from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings, TaylorSettings
+from napari_ebsdml.dislocations.settings import (
+    DensitySettings,
+    GndSettings,
+    TaylorSettings,
+    TotalSettings,
+)
 from napari_ebsdml.maps import GRAIN_THRESHOLD, MapSettings, boundary_map, boundary_segments
 from napari_ebsdml.options import settings_of
 from napari_ebsdml.patterns.raw import RawClassifier
 from napari_ebsdml.patterns.settings import ClassifySettings
 from napari_ebsdml.segmentation import PredictSettings, Segmenter, TrainingSettings
 
-NOT_KEPT = {"model", "extrapolate", "only"}
+NOT_KEPT = {"model", "extrapolate", "only", "orientation_noise"}
 """Settings of a form that belong to one map or session."""
 
 
@@ -36,6 +41,7 @@ def forms() -> dict[str, list[SettingsForm[Any]]]:
         "maps": [SettingsForm(MapSettings)],
         "gnd": [SettingsForm(GndSettings)],
         "dislocations": [ModelForm()],
+        "total_density": [SettingsForm(TotalSettings)],
         "space_groups": [SettingsForm(ClassifySettings)],
         "patterns": [SettingsForm(DisplaySettings)],
         "segmenter": [training.main, training.more, training.preview, result],
@@ -95,7 +101,12 @@ def _check_limits(form: SettingsForm[Any], name: str, declared: Mapping[str, Any
         ),
         (ebsdml.gnd_density, GndSettings, {}),
         (Denoise, GndSettings, {}),
-        (ebsdml.total_dislocation_density, DensitySettings, {}),
+        (ebsdml.article_density, DensitySettings, {}),
+        (
+            ebsdml.total_dislocation_density,
+            TotalSettings,
+            {"grain_threshold": "grain_threshold"},
+        ),
         (density_averages, DensitySettings, {}),
         (density_averages, TaylorSettings, {}),
         (ebsdml.SpaceGroupClassifier.predict_scan, ClassifySettings, {}),

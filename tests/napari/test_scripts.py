@@ -20,7 +20,12 @@ from napari_ebsdml._napari.maps.widget import MapsWidget
 from napari_ebsdml._napari.space_groups.cameras import GeometrySettings
 from napari_ebsdml._napari.space_groups.models import ModelEntry
 from napari_ebsdml._napari.space_groups.script import classify_script
-from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings, TaylorSettings, TotalSettings
+from napari_ebsdml.dislocations.settings import (
+    DensitySettings,
+    GndSettings,
+    TaylorSettings,
+    TotalSettings,
+)
 from napari_ebsdml.maps import MapSettings
 from napari_ebsdml.patterns.settings import ClassifySettings
 from napari_ebsdml.samples import deformed

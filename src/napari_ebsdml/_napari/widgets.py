@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, Container, FileEdit
 
-from napari_ebsdml._napari.dislocations.layers import density_layers
-from napari_ebsdml._napari.dislocations.widget import compute_density
+from napari_ebsdml._napari.dislocations.total import (
+    TotalResult,
+    compute_total,
+    total_layers,
+)
 from napari_ebsdml._napari.gnd import layers as gnd_layers
 from napari_ebsdml._napari.maps.results import as_result
 from napari_ebsdml._napari.shell.combo import narrow
 from napari_ebsdml._napari.shell.form import SettingsForm
 from napari_ebsdml._napari.shell.layers import PICTURES, add_result, scans_in, show_alone
 from napari_ebsdml._napari.shell.task_bar import TaskBar
-from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings
+from napari_ebsdml.dislocations.settings import GndSettings, TotalSettings
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.settings import MapSettings
 from napari_ebsdml.patterns.settings import ClassifySettings
@@ -197,26 +200,19 @@ def gnd_density(viewer: Any = None) -> JobWidget:
 
 def total_dislocation_density(viewer: Any = None) -> JobWidget:
     """See `napari_ebsdml.widgets.total_dislocation_density`."""
-    kept: list[Any] = []
+    kept: list[TotalResult] = []
 
-    def work(
-        scan: Scan, gnd_settings: GndSettings, settings: DensitySettings, progress: Progress
-    ) -> Any:
-        result = compute_density(
-            scan, None, gnd_settings, settings, progress or (lambda fraction: None)
-        )
-        kept[:] = [result, settings]
+    def work(scan: Scan, settings: TotalSettings, progress: Progress) -> Any:
+        result = compute_total(scan, settings, progress)
+        kept[:] = [result]
         return result.total
 
     def show(widget: JobWidget, scan: Scan, total: Any) -> None:
-        result, settings = kept
-        for shown in density_layers(result, settings.extrapolate):
-            gnd_layers.show_layer(
-                widget, scan, shown, settings.arguments(), result, model=result.model
-            )
+        settings = widget["settings"].settings().arguments()
+        for shown in total_layers(total):
+            gnd_layers.show_layer(widget, scan, shown, settings, kept[0], model="default")
 
-    parts = {"gnd_settings": SettingsForm(GndSettings), "settings": SettingsForm(DensitySettings)}
-    return JobWidget(parts, work, show, viewer, uses_torch=True)
+    return JobWidget({"settings": SettingsForm(TotalSettings)}, work, show, viewer, uses_torch=True)
 
 
 def segmenter(viewer: Any = None) -> JobWidget:

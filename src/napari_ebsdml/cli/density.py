@@ -24,7 +24,10 @@ from napari_ebsdml.cli._app import (
 )
 from napari_ebsdml.cli._options import SlipSystemsOption, slip_systems_of, takes_settings
 from napari_ebsdml.dislocations.settings import (
-    DensitySettings, GndSettings, TaylorSettings, TotalSettings,
+    DensitySettings,
+    GndSettings,
+    TaylorSettings,
+    TotalSettings,
 )
 
 if TYPE_CHECKING:
@@ -167,9 +170,7 @@ def article_density(
         from napari_ebsdml.dislocations.averages import density_averages
 
         found = _gnd(scan, how, part_of(progress, 0.0, _GND_SHARE))
-        total = ebsdml.article_density(
-            found, **arguments, progress=part_of(progress, _GND_SHARE)
-        )
+        total = ebsdml.article_density(found, **arguments, progress=part_of(progress, _GND_SHARE))
         write_arrays(
             path.with_name(f"{path.name}-density"), mean=total.mean, median=total.median,
             std=total.std, low=total.interval[..., 0], high=total.interval[..., 1], gnd=total.gnd,

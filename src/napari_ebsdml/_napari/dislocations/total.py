@@ -73,10 +73,6 @@ def total_layers(total: TotalDensity) -> list[Shown]:
 def card(result: TotalResult, materials: Mapping[int, Any] | None = None) -> str:
     """What the map says, as rich text: GND, total density or bound, limit, what to do next."""
     average = result.total.average()
-    gnd = result.gnd.total[np.isfinite(result.gnd.total)]
-    floor = result.gnd.noise_floor[np.isfinite(result.gnd.noise_floor)]
-    dy, dx = result.gnd.scan.step
-    step = f"{dx:.3g} µm" if abs(dy - dx) < 1e-3 * dx else f"{dy:.3g} × {dx:.3g} µm"
     lines = []
     if average.measurable:
         low, high = average.interval
@@ -97,10 +93,6 @@ def card(result: TotalResult, materials: Mapping[int, Any] | None = None) -> str
             lines.append(f"Taylor stress, {material}: {stress:.0f} MPa ({low:.0f} to {high:.0f})")
     if np.isfinite(average.limit):
         lines.append(f"This map can tell from {known_text(average.limit)}")
-    if gnd.size:
-        hidden = (
-            f", of which noise alone {known_text(float(np.median(floor)))}" if floor.size else ""
-        )
-        lines.append(f"GND at {step}, median {known_text(float(np.median(gnd)))}{hidden}")
+    lines.append(result.gnd.average().sentence)
     lines.append(f"<span style='color: gray'>{average.sentence}</span>")
     return "<br>".join(lines)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 SECTION = "dislocations"
 """Where napari keeps the settings of the article's way."""
-TOTAL_SECTION = "total density"
+TOTAL_SECTION = "total_density"
 """Where napari keeps the settings of the density from orientations."""
 
 _NOTHING = (

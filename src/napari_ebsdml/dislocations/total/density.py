@@ -14,6 +14,7 @@ from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.dislocations.divergence import square_step
 from napari_ebsdml.dislocations.noise import RESOLUTION, orientation_noise
 from napari_ebsdml.dislocations.phase_choice import by_phase, choose_systems
+from napari_ebsdml.dislocations.settings import TotalSettings
 from napari_ebsdml.dislocations.taylor import TaylorMaterial
 from napari_ebsdml.dislocations.total.average import (
     MEASURABLE,
@@ -209,7 +210,7 @@ def total_dislocation_density(
     *,
     slip_systems: Any = "auto",
     grains: NDArray[Any] | None = None,
-    grain_threshold: float = 3.0,
+    grain_threshold: float = TotalSettings.grain_threshold,
     window: int = WINDOW,
     progress: Progress = None,
 ) -> TotalDensity:
