@@ -158,7 +158,8 @@ class TotalDensityModel:
         """
         import torch
 
-        from napari_ebsdml.learning.model_file import ModelCard, save_model
+        from napari_ebsdml.learning.model_card import ModelCard
+        from napari_ebsdml.learning.model_file import save_model
 
         tensors = {
             f"{n}.{index}.{name}": torch.from_numpy(np.array(value))
