@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from napari_ebsdml.dislocations.fit import fit_slip_systems
-from napari_ebsdml.dislocations.noise import noise_level
+from napari_ebsdml.dislocations.noise_floor import noise_level
 from napari_ebsdml.dislocations.slip_systems import for_lattice
 from napari_ebsdml.dislocations.uncertainty import (
     SPREAD_OF_FLOOR,
