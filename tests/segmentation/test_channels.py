@@ -7,7 +7,13 @@ import pytest
 
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps import disorientation_angle, kam, segment_grains
-from napari_ebsdml.segmentation.augment import TURNS, turn_crop, turn_map, turn_orientations
+from napari_ebsdml.segmentation.augment import (
+    TURNS,
+    turn_crop,
+    turn_map,
+    turn_orientations,
+    vary_brightness,
+)
 from napari_ebsdml.segmentation.channels import (
     COMPUTED_CHANNELS,
     channel_names,
@@ -17,6 +23,7 @@ from napari_ebsdml.segmentation.channels import (
 )
 from napari_ebsdml.segmentation.local import LOCAL_NAMES, local_misorientation
 from napari_ebsdml.segmentation.normalise import Normaliser
+from napari_ebsdml.segmentation.planes import Plane
 
 
 def turned_scan(scan, turn):
@@ -180,3 +187,14 @@ def test_default_channels_of_a_map_without_boundaries(steel):
     scan = dataclasses.replace(part, quaternions=np.full((12, 15, 4), 0.5))
     stack = compute_channels(scan, default_channels(scan))
     assert np.isfinite(stack.values).all()
+
+
+def test_brightness_is_drawn_in_the_planes_order():
+    """A set of names has another order in every process, and a seed then several models."""
+    names = ("BS", "BC", "MAD", "IQ", "CI", "Fit")
+    planes = tuple(Plane(n + end, "", "measured") for end in ("", "@grain") for n in names)
+    values = np.ones((len(planes), 2, 3), np.float32)
+    vary_brightness(values, planes, 0.3, np.random.default_rng(5))
+    rng = np.random.default_rng(5)
+    expected = [1 + 0.3 * rng.uniform(-1, 1) + 0.3 * rng.normal() for _ in names]
+    np.testing.assert_allclose(values[:, 0, 0], expected + expected, rtol=1e-6)

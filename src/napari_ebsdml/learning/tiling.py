@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import InputError
 
 
@@ -76,7 +77,7 @@ def tiled(
     tile: int = 256,
     halo: int = 16,
     align: int = 1,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = None,
 ) -> NDArray[Any]:
     """Apply a function of images tile by tile.
 

@@ -118,7 +118,10 @@ def vary_brightness(
     rng: np.random.Generator,
 ) -> None:
     """Change brightness and contrast of the measured planes, in units of their spread."""
-    for name in {plane.name.partition("@")[0] for plane in planes if plane.role == "measured"}:
+    # In the planes' order, not a set's: that of strings changes from process to process, and with
+    # it the random numbers of each.
+    measured = [plane.name.partition("@")[0] for plane in planes if plane.role == "measured"]
+    for name in dict.fromkeys(measured):
         gain, shift = 1 + strength * rng.uniform(-1, 1), strength * rng.normal()
         for number, plane in enumerate(planes):
             # A grain's mean changes with the property that it is a mean of.
