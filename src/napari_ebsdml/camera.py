@@ -21,8 +21,8 @@ CONVENTIONS = (
 
 _KIKUCHIPYS_DEFAULT = 0.5
 # In Bruker's convention: heights of the screen between sample and screen, and how far beside the
-# screen, in its sizes, the pattern centre may lie.
-_NEAREST, _FARTHEST, _BESIDE = 0.05, 20.0, 1.0
+# screen, in its sizes, the pattern centre may lie (it may be a small part of the sensor).
+_NEAREST, _FARTHEST, _BESIDE = 0.05, 20.0, 3.0
 # What programs write where nobody calibrated anything.
 _PLACEHOLDERS = (0.0, 1.0)
 

@@ -83,7 +83,11 @@ def test_file_of_kikuchipy() -> None:
     assert any("same coordinates" in text for text in scan.source.warnings)
     theirs = kikuchipy.load(path, lazy=True)
     np.testing.assert_array_equal(scan.patterns.compute(), theirs.data.compute())
-    np.testing.assert_allclose(scan.detector.pc, theirs.detector.pc)
+    assert scan.camera is not None
+    assert scan.camera.sample_tilt == theirs.detector.sample_tilt
+    # The file's pattern centre is (0, 0, 0).
+    assert not scan.camera.tells_centre
+    assert any("placeholder" in text for text in scan.source.warnings)
 
 
 def test_points_outside_the_sample(tmp_path: Path) -> None:

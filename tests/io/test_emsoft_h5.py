@@ -15,8 +15,9 @@ from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
 from napari_ebsdml.io._assemble import scan_from_raw
 from napari_ebsdml.io.emsoft_h5 import read, sniff
 from napari_ebsdml.io.frames import FRAMES, multiply
+from tests.io.writers_hdf5 import EMSOFT_SHAPE, write_emsoft
 
-ROWS, COLUMNS = 5, 4
+ROWS, COLUMNS = EMSOFT_SHAPE
 
 
 @pytest.fixture(scope="module")
@@ -24,47 +25,11 @@ def data_folder(kp) -> Path:
     return Path(kp.__file__).parent / "data"
 
 
-def dot_product_file(path: Path, *, refined: bool = False) -> Path:
-    """What EMEBSDDI writes, as far as orix's reader and its tests tell."""
-    rng = np.random.default_rng(0)
-    n, kept, size = ROWS * COLUMNS, 6, 500
-    with h5py.File(path, "w") as file:
-        file["Manufacturer"] = "EMEBSDDictionaryIndexing.f90"
-        file["NMLparameters/EBSDIndexingNameListType/nnk"] = np.array([kept], np.int32)
-        ebsd = file.create_group("Scan 1/EBSD")
-        header, data = ebsd.create_group("Header"), ebsd.create_group("Data")
-        header["nRows"] = np.array([ROWS], np.int32)
-        header["nColumns"] = np.array([COLUMNS], np.int32)
-        header["Step X"] = header["Step Y"] = np.array([1.5], np.float32)
-        phase = header.create_group("Phase/1")
-        for name, value in {
-            "Point Group": "Cubic (Oh) [m3m]", "MaterialName": "ni/ni.xtal",
-            "Lattice Constant a": "3.524", "Lattice Constant b": "3.524",
-            "Lattice Constant c": "3.524", "Lattice Constant alpha": "90.0",
-            "Lattice Constant beta": "90.0", "Lattice Constant gamma": "90.0",
-        }.items():  # fmt: skip
-            phase[name] = np.array([value], dtype="S")
-        data["X Position"] = np.tile(np.arange(COLUMNS) * 1.5, ROWS)
-        # EMsoft's mistake: y runs as fast as x.
-        data["Y Position"] = np.tile(np.arange(COLUMNS) * 1.5, ROWS)
-        data["Phase"] = np.zeros(n, np.uint8)
-        data["CI"] = rng.random(n).astype(np.float32)
-        data["AvDotProductMap"] = rng.random((ROWS, COLUMNS))
-        data["FZcnt"] = np.array([size], np.int32)
-        data["DictionaryEulerAngles"] = rng.uniform(0, 360, (size + 12, 3)).astype(np.float32)
-        data["TopMatchIndices"] = rng.integers(1, size + 1, (n + 3, kept)).astype(np.int32)
-        data["TopDotProductList"] = rng.random((n + 3, kept)).astype(np.float32)
-        if refined:
-            data["RefinedEulerAngles"] = rng.uniform(0, 3, (n, 3)).astype(np.float32)
-            data["RefinedDotProducts"] = rng.random(n).astype(np.float32)
-    return path
-
-
 @pytest.mark.parametrize("refined", [False, True])
 def test_dot_products_equal_orix(tmp_path, refined):
     from orix.io.plugins.emsoft_h5ebsd import file_reader
 
-    path = dot_product_file(tmp_path / "dp.h5", refined=refined)
+    path = write_emsoft(tmp_path / "dp.h5", refined=refined)
     assert sniff(path, path.read_bytes()[:4096])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -85,7 +50,7 @@ def test_dot_products_equal_orix(tmp_path, refined):
 def test_through_the_registry(tmp_path):
     from napari_ebsdml.io import sniff as which
 
-    assert which(dot_product_file(tmp_path / "dp.h5")).name == "emsoft"
+    assert which(write_emsoft(tmp_path / "dp.h5")).name == "emsoft"
 
 
 def test_simulated_patterns_equal_kikuchipy(kp, data_folder):
@@ -122,7 +87,7 @@ def test_master_patterns_are_refused(data_folder, name):
     ],
 )
 def test_missing_parts_are_named(tmp_path, name, said):
-    path = dot_product_file(tmp_path / "dp.h5")
+    path = write_emsoft(tmp_path / "dp.h5")
     with h5py.File(path, "r+") as file:
         del file["Scan 1/EBSD"][name]
     with pytest.raises(FileFormatError, match=said):
@@ -130,7 +95,7 @@ def test_missing_parts_are_named(tmp_path, name, said):
 
 
 def test_matches_outside_the_dictionary(tmp_path):
-    path = dot_product_file(tmp_path / "dp.h5")
+    path = write_emsoft(tmp_path / "dp.h5")
     with h5py.File(path, "r+") as file:
         file["Scan 1/EBSD/Data/TopMatchIndices"][3, 0] = 0
     with pytest.raises(FileFormatError, match="matches run from 0"):

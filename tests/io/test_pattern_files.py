@@ -20,6 +20,7 @@ from napari_ebsdml.io import _ebsp, pattern_files, pattern_folder, read
 from napari_ebsdml.io._assemble import scan_from_raw
 from napari_ebsdml.io._companion import map_beside
 from tests.io.writers_hdf5 import write_edax, write_h5oina
+from tests.io.writers_patterns import make_patterns, write_ebsp, write_up
 from tests.io.writers_text import ang_edax, make_points
 
 
@@ -32,48 +33,6 @@ def kp_data(kp, path: Path) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return np.asarray(kp.load(path).data)
-
-
-def make_patterns(n: int, shape=(12, 10), dtype="u1") -> np.ndarray:
-    return np.random.default_rng(n).integers(0, np.iinfo(dtype).max, (n, *shape), dtype=dtype)
-
-
-def write_up(
-    path: Path, patterns: np.ndarray, *, version=3, grid=(3, 4), step=(0.5, 0.5), hexagonal=False
-) -> Path:
-    _, height, width = patterns.shape
-    head = struct.pack("<4I", version, width, height, 42)
-    if version > 1:
-        head += struct.pack("<BIIBdd", 1, grid[1], grid[0], hexagonal, step[1], step[0])
-    path.write_bytes(head.ljust(42, b"\0") + patterns.tobytes())
-    return path
-
-
-def write_ebsp(path: Path, patterns: np.ndarray, places, order, *, version=2, missing=()) -> Path:
-    """`order`: positions in the file, as the software shuffles patterns within a row."""
-    n, height, width = patterns.shape
-    table = {0: 0, 1: 8, 2: 8, 3: 8}.get(version, 9)
-    blocks, starts = [], np.zeros(n, dtype="<i8")
-    at = table + 8 * n
-    for k in order:
-        if k in missing:
-            continue
-        head = struct.pack("<2i", k % 4, k // 4) if version >= 5 else b""
-        head += struct.pack("<4i", 0, height, width, patterns[k].nbytes)
-        x, y = places[k]
-        if version == 0:
-            foot = b""
-        elif version == 1:
-            foot = struct.pack("<dd", x, y)
-        else:
-            foot = struct.pack("<?d?d", True, x, True, y)
-        block = head + patterns[k].tobytes() + foot
-        starts[k] = at
-        at += len(block)
-        blocks.append(block)
-    first = b"" if version == 0 else struct.pack("<q", -version) + b"\x01" * (table - 8)
-    path.write_bytes(first + starts.tobytes() + b"".join(blocks))
-    return path
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 STRING = h5py.string_dtype("utf-8")
+EMSOFT_SHAPE = (5, 4)
 FIELDS_H5OINA = {"flat": (1,), "table": (1, 1)}
 
 
@@ -372,3 +373,40 @@ def write_bruker(
                 group = file.require_group(f"{name}/{index_in}")
                 group["IY"], group["IX"] = (at[:, 0] + 11).astype("i4"), (at[:, 1] + 7).astype("i4")
     return truth
+
+
+def write_emsoft(path: Path, *, refined: bool = False) -> Path:
+    """What EMEBSDDI writes, as far as orix's reader and its tests tell."""
+    rows, columns = EMSOFT_SHAPE
+    rng = np.random.default_rng(0)
+    n, kept, size = rows * columns, 6, 500
+    with h5py.File(path, "w") as file:
+        file["Manufacturer"] = "EMEBSDDictionaryIndexing.f90"
+        file["NMLparameters/EBSDIndexingNameListType/nnk"] = np.array([kept], np.int32)
+        ebsd = file.create_group("Scan 1/EBSD")
+        header, data = ebsd.create_group("Header"), ebsd.create_group("Data")
+        header["nRows"] = np.array([rows], np.int32)
+        header["nColumns"] = np.array([columns], np.int32)
+        header["Step X"] = header["Step Y"] = np.array([1.5], np.float32)
+        phase = header.create_group("Phase/1")
+        for name, value in {
+            "Point Group": "Cubic (Oh) [m3m]", "MaterialName": "ni/ni.xtal",
+            "Lattice Constant a": "3.524", "Lattice Constant b": "3.524",
+            "Lattice Constant c": "3.524", "Lattice Constant alpha": "90.0",
+            "Lattice Constant beta": "90.0", "Lattice Constant gamma": "90.0",
+        }.items():  # fmt: skip
+            phase[name] = np.array([value], dtype="S")
+        data["X Position"] = np.tile(np.arange(columns) * 1.5, rows)
+        # EMsoft's mistake: y runs as fast as x.
+        data["Y Position"] = np.tile(np.arange(columns) * 1.5, rows)
+        data["Phase"] = np.zeros(n, np.uint8)
+        data["CI"] = rng.random(n).astype(np.float32)
+        data["AvDotProductMap"] = rng.random((rows, columns))
+        data["FZcnt"] = np.array([size], np.int32)
+        data["DictionaryEulerAngles"] = rng.uniform(0, 360, (size + 12, 3)).astype(np.float32)
+        data["TopMatchIndices"] = rng.integers(1, size + 1, (n + 3, kept)).astype(np.int32)
+        data["TopDotProductList"] = rng.random((n + 3, kept)).astype(np.float32)
+        if refined:
+            data["RefinedEulerAngles"] = rng.uniform(0, 3, (n, 3)).astype(np.float32)
+            data["RefinedDotProducts"] = rng.random(n).astype(np.float32)
+    return path
