@@ -6,9 +6,7 @@ Oxford or EDAX crystal with its c axis along the map's normal stands there.
 
 from __future__ import annotations
 
-import contextlib
 import re
-import uuid
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from napari_ebsdml._atomic import replacing
 from napari_ebsdml.errors import WriteError
 from napari_ebsdml.io._orient import euler_from_quaternions
 from napari_ebsdml.io._orix_map import RESERVED
@@ -37,11 +36,8 @@ def write_orix(path: Path, scan: Scan) -> None:
     WriteError
         When the place cannot be written; an existing file is then left as it was.
     """
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}.h5")
     try:
-        # Opened here first: h5py's own message for a missing folder or a full disk is obscure.
-        temporary.open("xb").close()
-        with h5py.File(temporary, "w") as file:
+        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
             _put(file, {"manufacturer": "orix", "version": version("orix")})
             _put(file, {"crystal_map": {"data": _data(scan), "header": _header(scan)}})
             for name, unit in scan.units.items():
@@ -52,15 +48,11 @@ def write_orix(path: Path, scan: Scan) -> None:
             own.attrs["warnings"] = "\n".join(scan.source.warnings)[:30_000]
             if scan.is_measured is not None:
                 own.create_dataset("is_measured", data=scan.is_measured.ravel())
-        temporary.replace(path)
     except OSError as error:
         # HDF5 buries the system's word in a long line of its own.
         buried = re.search(r"error message = '([^']+)'", str(error))
         reason = buried[1] if buried else error.strerror or error
         raise WriteError(f"{path} could not be written: {reason}.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _put(group: h5py.Group, content: dict[str, Any]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from napari_ebsdml._atomic import replacing
 from napari_ebsdml.errors import WriteError
 from napari_ebsdml.io._orient import euler_from_quaternions
 from napari_ebsdml.io._phases import crystal_turns
@@ -292,26 +291,13 @@ def write_text(
     """
     if not path.parent.is_dir():
         raise WriteError(f"{path}: there is no folder {path.parent}; make it first.")
-    temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{path.name}.", suffix=".part", dir=path.parent
-        )
-        with os.fdopen(handle, "wb") as file:
+        with replacing(path) as temporary, temporary.open("wb") as file:
             file.write(header.encode("utf-8"))
             for block in _format(columns, rows, separator, line_end):
                 file.write(block)
-        # mkstemp makes files that only their owner can read.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-        temporary = ""
     except OSError as error:
         raise WriteError(f"{path} could not be written: {error.strerror or error}.") from error
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def _format(columns: list[TextColumn], rows: int, separator: str, line_end: str) -> Iterator[bytes]:

@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as dump_tensors
 
+from napari_ebsdml._atomic import write_atomic
 from napari_ebsdml.errors import ModelError
-from napari_ebsdml.learning.model_file import write_atomic
 
 
 def save_checkpoint(path: Path, parts: Mapping[str, Mapping[str, Any]], info: Any) -> None:

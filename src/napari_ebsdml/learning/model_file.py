@@ -10,10 +10,8 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -21,6 +19,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
+from napari_ebsdml._atomic import write_atomic
 from napari_ebsdml.errors import ModelError
 from napari_ebsdml.learning.model_card import (
     CARD_VERSION,
@@ -29,25 +28,6 @@ from napari_ebsdml.learning.model_card import (
     read_card,
     read_file,
 )
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees either the old or the whole new content."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files private; a model may be shared like any other file.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def save_model(

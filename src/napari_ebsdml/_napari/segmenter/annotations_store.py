@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._atomic import replacing, sweep
 from napari_ebsdml.errors import FileFormatError, WriteError
 from napari_ebsdml.scan import Scan
 
@@ -138,16 +138,8 @@ class AnnotationsStore:
         path = self.path(key, part)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=".part", dir=self.folder)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    np.savez_compressed(file, meta=np.array(json.dumps(meta)), **arrays)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).replace(path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.savez_compressed(file, meta=np.array(json.dumps(meta)), **arrays)
         except OSError as error:
             raise WriteError(
                 f"{path}: the strokes could not be saved: {error.strerror or error}. Free some "
@@ -198,10 +190,7 @@ class AnnotationsStore:
         )
         for old in by_age[_KEPT:]:
             old.unlink(missing_ok=True)
-        hour_ago = datetime.now().timestamp() - 3600
-        for torn in self.folder.glob(f"{key}_*.part"):
-            if torn.stat().st_mtime < hour_ago:
-                torn.unlink(missing_ok=True)
+        sweep(self.folder, f"{key}_")
 
 
 def _meta(path: Path) -> dict[str, Any]:
