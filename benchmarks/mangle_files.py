@@ -42,15 +42,16 @@ def main() -> int:
         kinds, files_of = list(own), own.__getitem__
     bad = 0
     print(f"{'format':<12}{'map':>7}{'error':>7}{'raw':>6}{'slow':>6}{'memory':>8}{'died':>6}"
-          f"{'slowest':>9}{'most MB':>9}{'total s':>9}")  # fmt: skip
+          f"{'slowest':>9}{'its seed':>8}{'most MB':>9}{'total s':>9}")  # fmt: skip
     for kind in kinds:
-        start, counts, slowest, most = time.monotonic(), Counter[str](), 0.0, 0.0
+        start, counts, slowest, most = time.monotonic(), Counter[str](), (0.0, 0), 0.0
         jobs = ((kind, options.seed + k) for k in range(options.number))
         for found in mangling.run(
             jobs, options.seconds, options.megabytes, files_of, options.trace
         ):
             counts[found.what] += 1
-            slowest, most = max(slowest, found.seconds), max(most, found.megabytes)
+            slowest = max(slowest, (found.seconds, found.seed))
+            most = max(most, found.megabytes)
             if not found.fine:
                 bad += 1
                 print(f"  {kind} seed {found.seed}: {found.what} {found.message[:200]} "
@@ -63,7 +64,10 @@ def main() -> int:
         widths = {"map": 7, "error": 7, "raw": 6, "slow": 6, "memory": 8, "died": 6}
         cells = "".join(f"{counts[what]:>{width}}" for what, width in widths.items())
         took = time.monotonic() - start
-        print(f"{kind:<12}{cells}{slowest:>9.1f}{most:>9.0f}{took:>9.0f}", flush=True)
+        print(
+            f"{kind:<12}{cells}{slowest[0]:>9.1f}{slowest[1]:>8}{most:>9.0f}{took:>9.0f}",
+            flush=True,
+        )
     return 1 if bad else 0
 
 

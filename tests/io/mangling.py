@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import h5py
+import imageio.v3 as iio
 import numpy as np
 
 from tests.io import writers_channel5, writers_hdf5, writers_patterns, writers_text
@@ -86,6 +87,11 @@ def _ebsp(folder: Path) -> None:
     writers_patterns.write_ebsp(folder / "a.ebsp", _patterns(), places, range(12))
 
 
+def _images(folder: Path) -> None:
+    for k, suffix in enumerate(("png", "png", "png", "tif")):
+        iio.imwrite(folder / f"a_x{k}y0.{suffix}", _patterns()[k])
+
+
 def _patterns() -> np.ndarray:
     return writers_patterns.make_patterns(12, shape=(20, 21))
 
@@ -104,6 +110,7 @@ _WRITERS: dict[str, Callable[[Path], object]] = {
     "emsoft": lambda folder: writers_hdf5.write_emsoft(folder / "a.h5", refined=True),
     "up1": lambda folder: writers_patterns.write_up(folder / "a.up1", _patterns()),
     "ebsp": _ebsp,
+    "images": _images,
     "nordif": lambda folder: writers_patterns.write_nordif(folder, _patterns()),
 }
 KINDS = tuple(_WRITERS)
@@ -117,7 +124,7 @@ def mangled(files: Files, seed: int) -> Files:
         name = str(rng.choice(list(files)))
         content = files[name]
         if content.startswith(b"\x89HDF"):
-            ways = (_bytes, _words, _pointers, _blocks, _cut, _datasets, _datasets, _datasets)
+            ways = (_bytes, _words, _pointers, _loops, _blocks, _cut, *3 * (_datasets,))
         elif b"\x00" in content[:4096]:
             ways = (_bytes, _words, _blocks, _cut)
         else:
@@ -170,6 +177,48 @@ def _pointers(content: bytes, rng: np.random.Generator) -> bytes:
             other = _place(content, rng)
             value = int.from_bytes(content[other : other + size], "little")
         out[at : at + size] = (value % (1 << (8 * size))).to_bytes(size, "little")
+    return bytes(out[: len(content)])
+
+
+def _loops(content: bytes, rng: np.random.Generator) -> bytes:
+    """An index, heap or header of HDF5 leads to a wrong one of its kind, or back to itself."""
+    starts = [match.start() for match in re.finditer(rb"HEAP|TREE|SNOD|GCOL", content)]
+    if not starts:
+        return content
+    out = bytearray(content)
+    at = int(rng.choice(starts))
+    kind = content[at : at + 4]
+    if kind == b"HEAP":
+        size, free, data = struct.unpack_from("<QQQ", content, at + 8)
+        inside = 8 * int(rng.integers(max(1, min(size, 1 << 16) // 8)))
+        if rng.random() < 0.5 or data + inside + 8 > len(out):
+            struct.pack_into("<Q", out, at + 16, inside)
+        else:
+            to = free if rng.random() < 0.5 else inside
+            where = data + (free if free < size and rng.random() < 0.7 else inside)
+            if where + 8 <= len(out):
+                struct.pack_into("<Q", out, where, to)
+    elif kind == b"TREE":
+        others = [start for start in starts if content[start : start + 4] != b"HEAP"]
+        # Level, siblings, or the first child, which stands behind a key.
+        where = at + int(rng.choice([5, 8, 16, 32, 48, 24 + 8 * int(rng.integers(1, 9))]))
+        to = at if rng.random() < 0.4 else int(rng.choice(others))
+        if where == at + 5:
+            out[where] = int(rng.integers(4))
+        elif where + 8 <= len(out):
+            struct.pack_into("<Q", out, where, to)
+    elif kind == b"SNOD":
+        where = at + 8 + 40 * int(rng.integers(4)) + int(rng.choice([0, 8, 24, 32]))
+        if where + 8 <= len(out):
+            struct.pack_into("<Q", out, where, int(rng.choice([at, *starts])))
+    else:
+        # Size of the heap, or number and size of an object.
+        (heap,) = struct.unpack_from("<Q", content, at + 8)
+        inside = 16 + 8 * int(rng.integers(max(1, min(heap, 1 << 12) // 8)))
+        where = at + int(rng.choice([8, 16, 24, inside, inside]))
+        value = int(rng.choice([0, 0, 1, int(rng.integers(1 << int(rng.integers(1, 40))))]))
+        if where + 8 <= len(out):
+            struct.pack_into("<Q", out, where, value)
     return bytes(out[: len(content)])
 
 
@@ -264,7 +313,7 @@ def _edit(file: h5py.File, name: str, rng: np.random.Generator) -> None:
         return
     if way == 5:
         # Announced, but never written: takes no space in the file.
-        size = int(rng.choice([10**6, 10**9, 10**12]))
+        size = int(rng.choice([10**6, 3 * 10**7, 2 * 10**8, 10**9, 10**12]))
         tail = (shape or (1,))[1:]
         new = file.create_dataset(
             name, (size, *tail), dtype="f8", chunks=(1024, *tail) if size > 0 else None
@@ -326,7 +375,11 @@ def read_all(path: Path) -> str:
                     scan.patterns[at].compute(scheduler="sync")
     except EbsdmlError as error:
         text = str(error)
-        return f"error\n{text}" if str(path.parent) in text else f"raw\nno file in: {text}"
+        return (
+            f"error\n{text}"
+            if str(path) in text or str(path.parent) in text
+            else f"raw\nno file in: {text}"
+        )
     except Exception as error:
         return f"raw\n{type(error).__name__}: {error}"
     return "map\n"
@@ -348,7 +401,7 @@ def _serve(pipe: Connection, folder: Path, trace: Path | None) -> None:
     warnings.simplefilter("ignore")
     os.environ["OMP_NUM_THREADS"] = "1"
     # A file that asks for all memory must not take the machine's.
-    limit = 6 << 30
+    limit = 8 << 30
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     log = trace.open("w") if trace else None
     while (job := pipe.recv()) is not None:
@@ -431,4 +484,6 @@ def _stored(top: Path, files: Files) -> Path:
     folder.mkdir()
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    return folder / next(iter(files))
+    first = folder / next(iter(files))
+    # Images are opened as the folder that holds them.
+    return folder if first.suffix in (".png", ".tif") else first

@@ -72,6 +72,8 @@ def raster_grid(
             f"The header declares {rows} x {columns} cells, the file holds only {n_points} points; "
             "the scan stopped early."
         )
+        # A first row that was not finished is as long as it is.
+        columns = min(columns, n_points)
         rows = -(-n_points // columns)
         point_of_pixel = np.full((rows, columns), -1, dtype=np.intp)
         point_of_pixel.flat[:n_points] = np.arange(n_points)

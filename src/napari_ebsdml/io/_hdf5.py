@@ -6,6 +6,7 @@ strings, blanks around names, letter case. `Node` reads all of these the same wa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import EbsdmlError, FileFormatError
+from napari_ebsdml.io._hdf5_structure import refuse_endless_strings, refuse_loops
+
+_SMALL = 1 << 20
+# A map as a whole; single properties that are 0 everywhere take a thousandth.
+_MOST_COMPRESSED = 100
+_MOST_UNSTORED = 256 << 20
+_MOST_NAMES = 100_000
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -37,6 +45,7 @@ DAMAGE = (
 @contextmanager
 def open_h5(path: Path) -> Iterator[Node]:
     """Open a file for reading; whatever goes wrong inside becomes one `FileFormatError`."""
+    refuse_loops(path)
     try:
         file = h5py.File(path, "r")
     except FileNotFoundError as error:
@@ -49,7 +58,7 @@ def open_h5(path: Path) -> Iterator[Node]:
         ) from error
     with file:
         try:
-            yield Node(path, file)
+            yield Node(path, file, _Allowance(path))
         except EbsdmlError:
             raise
         except MemoryError as error:
@@ -67,22 +76,63 @@ def reason_of(error: BaseException) -> str:
     return text.splitlines()[0][:200]
 
 
+class _Allowance:
+    """How much may be read of a file, so that no damaged number costs the machine's memory.
+
+    Compressed values take less room in a file than they have, and values that were never written
+    take none. What libhdf5 says of the room that chunks take is not asked for: it dies of
+    counting them where their index leads back to itself.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.bytes = _MOST_UNSTORED + _MOST_COMPRESSED * path.stat().st_size
+        self.asked: dict[str, int] = {}
+
+    def grants(self, dataset: h5py.Dataset, announced: int) -> bool:
+        """Whether a dataset that announces so many bytes may be read."""
+        if dataset.chunks is None and announced > dataset.id.get_storage_size() + _MOST_UNSTORED:
+            return False
+        # Whatever is read twice counts once.
+        self.asked[str(dataset.name)] = announced
+        return announced <= _SMALL or sum(self.asked.values()) <= self.bytes
+
+
 class Node:
     """A group of an open file. Names are found whatever their case and the blanks around them."""
 
     keys: list[str]
     """Names of what the group holds, as the file spells them."""
 
-    def __init__(self, path: Path, group: h5py.Group) -> None:
+    def __init__(self, path: Path, group: h5py.Group, allowance: _Allowance) -> None:
         self.path = path
         self.h5 = group
         self.name = str(group.name)
-        self.keys = [str(key) for key in group]
+        self._allowance = allowance
+        self.keys = self._names()
         self._folded = {key.strip().casefold(): key for key in self.keys}
+
+    def _names(self) -> list[str]:
+        """Names of what the group holds; a broken index may go round in circles."""
+        found: list[str] = []
+
+        def take(name: bytes) -> bool | None:
+            found.append(name.decode("utf-8", "surrogateescape"))
+            return True if len(found) > _MOST_NAMES else None
+
+        created = self.h5.id.get_create_plist().get_link_creation_order()
+        by_time = created & h5py.h5p.CRT_ORDER_TRACKED
+        order = h5py.h5.INDEX_CRT_ORDER if by_time else h5py.h5.INDEX_NAME
+        self.h5.id.links.iterate(take, idx_type=order)
+        if len(found) > _MOST_NAMES or len(set(found)) < len(found):
+            raise self.error("", "the index of this group is damaged")
+        return found
 
     def _key(self, name: str) -> str | None:
         """Name as the file spells it; two names may differ in nothing but their case."""
         return name if name in self.keys else self._folded.get(name.strip().casefold())
+
+    def _child(self, group: h5py.Group) -> Node:
+        return Node(self.path, group, self._allowance)
 
     def error(self, name: str, reason: str) -> FileFormatError:
         """Error that names the dataset or group `name` below this one."""
@@ -96,19 +146,23 @@ class Node:
             key = node._key(part) if isinstance(node, Node) else None
             if key is None:
                 return None
-            try:
-                found = node.h5[key]
-            except DAMAGE as error:
-                raise self.error(name, f"it cannot be read ({reason_of(error)})") from error
-            node = Node(self.path, found) if isinstance(found, h5py.Group) else found
+            found = node._item(key)
+            node = self._child(found) if isinstance(found, h5py.Group) else found
         return node.h5 if isinstance(node, Node) else node
+
+    def _item(self, key: str) -> Any:
+        """What the group holds under a name, as the file spells it."""
+        try:
+            return self.h5[key]
+        except DAMAGE as error:
+            raise self.error(key, f"it cannot be read ({reason_of(error)})") from error
 
     def maybe_group(self, name: str) -> Node | None:
         """Group `name`, or None."""
         found = self.find(name)
         if found is not None and not isinstance(found, h5py.Group):
             raise self.error(name, "it is a dataset, not a group")
-        return None if found is None else Node(self.path, found)
+        return None if found is None else self._child(found)
 
     def group(self, name: str) -> Node:
         """Group `name`, which must be there."""
@@ -119,7 +173,9 @@ class Node:
 
     def groups(self) -> list[str]:
         """Names of the groups in this one, as the file spells them."""
-        return [key for key in self.keys if self.h5.get(key, getclass=True) is h5py.Group]
+        # Opened one by one: asked for its class alone, libhdf5 counts what a group takes, which
+        # does not end where its index is damaged.
+        return [key for key in self.keys if isinstance(self._item(key), h5py.Group)]
 
     def maybe_dataset(self, name: str) -> h5py.Dataset | None:
         """Dataset `name`, or None."""
@@ -152,13 +208,34 @@ class Node:
         shape = dataset.shape
         tail = () if columns == 1 else (columns,)
         length = int(shape[0]) if shape else 1
-        if shape[1:] != tail and not (columns == 1 and int(np.prod(shape)) == length):
+        if shape[1:] != tail and not (columns == 1 and math.prod(shape) == length):
             raise self.error(
                 name, f"its shape is {shape}, not {(n if n is not None else 'points', *tail)}"
             )
         if n is not None and length != n:
             raise self.error(name, f"it has {length} points; the map has {n}")
         return native(self.read(name, dataset)).reshape((length, *tail))
+
+    def refuse_oversize(self, name: str, dataset: h5py.Dataset) -> None:
+        """Refuse a dataset that is read later when it, or one chunk, cannot be in the file.
+
+        Raises
+        ------
+        FileFormatError
+            When it announces far more than the file holds.
+        """
+        most = _MOST_UNSTORED + _MOST_COMPRESSED * self.path.stat().st_size
+        announced = math.prod(dataset.shape) * dataset.dtype.itemsize
+        chunk = math.prod(dataset.chunks or (1,)) * dataset.dtype.itemsize
+        if max(announced, chunk) > most:
+            raise self._oversize(name, dataset, max(announced, chunk))
+
+    def _oversize(self, name: str, dataset: h5py.Dataset, announced: int) -> FileFormatError:
+        return self.error(
+            name,
+            f"it announces {dataset.shape} values of {dataset.dtype}, {announced / 1e6:.3g} MB, "
+            "far more than the file holds",
+        )
 
     def values(self, name: str) -> NDArray[Any]:
         """Numbers of `name`, of any shape, in the machine's byte order."""
@@ -171,11 +248,29 @@ class Node:
         return dataset
 
     def read(self, name: str, dataset: h5py.Dataset) -> NDArray[Any]:
-        """Whole content of a dataset."""
+        """Whole content of a dataset.
+
+        Raises
+        ------
+        FileFormatError
+            When it cannot be read, or announces far more than the file holds.
+        """
+        chunk = math.prod(dataset.chunks or (1,))
+        announced = max(chunk, math.prod(dataset.shape)) * dataset.dtype.itemsize
         try:
-            return np.asarray(dataset[()])
+            if dataset.dtype.kind == "O":
+                self._refuse_endless_strings(dataset)
+            granted = self._allowance.grants(dataset, announced)
+            if granted:
+                return np.asarray(dataset[()])
         except DAMAGE as error:
             raise self.error(name, f"it cannot be read ({reason_of(error)})") from error
+        raise self._oversize(name, dataset, announced)
+
+    def _refuse_endless_strings(self, item: h5py.Group | h5py.Dataset) -> None:
+        # Not h5o.get_info, which counts chunks and dies of it; see `_Allowance`.
+        low, high = h5py.h5g.get_objinfo(item.id).objno
+        refuse_endless_strings(self.path, low + (high << 32))
 
     def integers(self, name: str, n: int | None = None) -> NDArray[np.int32]:
         """Whole numbers of `name`, (n,); -1 where the file has NaN."""
@@ -202,7 +297,7 @@ class Node:
         dataset = self.maybe_dataset(name)
         if dataset is None:
             return None
-        if dataset.dtype.kind not in "iufb" or dataset.size > 4096:
+        if dataset.dtype.kind not in "iufb" or math.prod(dataset.shape) > 4096:
             raise self.error(name, f"it holds {dataset.dtype} {dataset.shape}, not a few numbers")
         return np.asarray(self.read(name, dataset), dtype=np.float64).ravel()
 
@@ -227,22 +322,25 @@ class Node:
     def text(self, name: str, default: str = "") -> str:
         """First string of `name`; numbers as they print."""
         dataset = self.maybe_dataset(name)
-        if dataset is None or not dataset.size or dataset.size > 4096:
+        if dataset is None or not 0 < math.prod(dataset.shape) <= 4096:
             return default
         return decode(self.read(name, dataset).ravel()[0])
 
     def texts(self, name: str) -> list[str]:
         """All strings of `name`."""
         dataset = self.maybe_dataset(name)
-        if dataset is None or dataset.size > 1 << 20:
+        if dataset is None or math.prod(dataset.shape) > 4096:
             return []
         return [decode(value) for value in self.read(name, dataset).ravel()]
 
     def attribute(self, name: str, attribute: str) -> str:
         """Attribute of the object `name` as a string; empty when it is absent."""
         found = self.find(name)
+        if found is None:
+            return ""
         try:
-            value = None if found is None else found.attrs.get(attribute)
+            self._refuse_endless_strings(found)
+            value = found.attrs.get(attribute)
         except DAMAGE:
             return ""
         if value is None or isinstance(value, h5py.Empty) or not np.size(value):
@@ -269,17 +367,17 @@ class Node:
                 found = self.h5[key]
                 if isinstance(found, h5py.Group):
                     if depth:
-                        out[key.strip()] = Node(self.path, found).header(depth - 1)
+                        out[key.strip()] = self._child(found).header(depth - 1)
                     continue
                 if not isinstance(found, h5py.Dataset) or found.shape is None:
                     continue
-                if found.size <= 16 and found.dtype.kind in "iufbSO":
+                if math.prod(found.shape) <= 16 and found.dtype.kind in "iufbSO":
                     values = [
                         decode(v) if found.dtype.kind in "SO" else v.item()
-                        for v in np.asarray(found[()]).ravel()
+                        for v in self.read(key, found).ravel()
                     ]
                     out[key.strip()] = values[0] if len(values) == 1 else values
-            except DAMAGE:
+            except (*DAMAGE, FileFormatError):
                 # The header only informs; a broken entry must not cost the map.
                 continue
         return out

@@ -103,6 +103,7 @@ def h5_patterns(node: Node, name: str, n: int | None, columns: int | None = None
         )
     if n is not None and shape[0] != n:
         raise node.error(name, f"it has {shape[0]} patterns; the map has {n} points")
+    node.refuse_oversize(name, dataset)
     stat = node.path.stat()
     source = H5Patterns(
         path=node.path.resolve(),

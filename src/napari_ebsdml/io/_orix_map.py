@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import GridError
 from napari_ebsdml.io._hdf5 import Node
+from napari_ebsdml.io._hdf5_map import check_euler
 from napari_ebsdml.io._phase_text import element_symbol
 from napari_ebsdml.io._raw import RawMap, RawPhase
 from napari_ebsdml.io._row_length import euler_channels, repaired
@@ -42,6 +43,7 @@ def raw_from_group(crystal_map: Node) -> RawMap:
             warnings.append(
                 f"The file holds {values.shape[-1]} orientations per point; the best was taken."
             )
+    check_euler(data, "phi1, Phi, phi2", euler, phase_id != -1, "radians")
     scale, unit_warning = unit_scale(header.text("scan_unit"))
     warnings += unit_warning
     x, y = (_coordinate(data, name, n) for name in ("x", "y"))

@@ -16,6 +16,7 @@ from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import FileFormatError, UnsupportedFormatError
 from napari_ebsdml.io._detector import camera_of_file
 from napari_ebsdml.io._hdf5 import SIGNATURE, Node, open_h5
+from napari_ebsdml.io._hdf5_map import check_euler
 from napari_ebsdml.io._hdf5_patterns import h5_patterns
 from napari_ebsdml.io._phase_text import edax_symmetry, element_symbol
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
@@ -83,6 +84,7 @@ def _read_dot_products(root: Node) -> RawMap:
         warnings.append("Refined orientations were taken.")
     else:
         euler = _best_matches(data, n, warnings)
+    check_euler(data, "the Euler angles", euler, np.ones(n, dtype=bool), "radians")
     prop = {}
     for name in _PROPERTIES:
         if data.find(name) is not None and (values := data.values(name).ravel()).size >= n:
@@ -131,8 +133,9 @@ def _best_matches(data: Node, n: int, warnings: list[str]) -> NDArray[np.float64
             f"{len(dictionary)}",
         )
     warnings.append("Orientations are those of the best match in the dictionary, not refined.")
-    # In degrees; a dictionary in radians would stay below 2 pi throughout.
-    return np.deg2rad(dictionary[best]) if dictionary.max() > 2 * np.pi + 0.01 else dictionary[best]
+    # In degrees; of a dictionary in radians no angle would lie above 2 pi, save a damaged one.
+    in_degrees = (dictionary > 2 * np.pi + 0.01).mean() > 0.05
+    return np.deg2rad(dictionary[best]) if in_degrees else dictionary[best]
 
 
 def _phase_of_header(phase: Node) -> RawPhase:
@@ -159,6 +162,7 @@ def _read_simulated(root: Node) -> RawMap:
     euler = ebsd.values("EulerAngles").astype(np.float64)
     if euler.shape != (n, 3):
         raise ebsd.error("EulerAngles", f"shape {euler.shape} does not fit {n} patterns")
+    check_euler(ebsd, "EulerAngles", euler, np.ones(n, dtype=bool), "radians")
     warnings = ["Simulated patterns have no positions: they stand in one row."]
     _tell_convention(root, _SIMULATED, warnings)
     settings = root.maybe_group(_SIMULATED)

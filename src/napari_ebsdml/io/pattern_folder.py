@@ -6,6 +6,7 @@ export them), "..._r10_c5.png" or "row10col5" (row, column), or a running number
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -41,6 +42,8 @@ _PLACES = (
     (re.compile(r"_(\d+)_(\d+)$"), False),
 )
 _NUMBER = re.compile(r"(\d+)")
+# No detector has more pixels, times colours.
+_MOST_PIXELS = 4 * 10_000**2
 
 
 def sniff(path: Path, head: bytes) -> bool:
@@ -173,7 +176,13 @@ def read_image(path: Path) -> NDArray[Any]:
 
     try:
         # From memory: imageio leaves a file open that it cannot decode.
-        image = np.asarray(iio.imread(path.read_bytes(), extension=path.suffix.lower()))
+        content, suffix = path.read_bytes(), path.suffix.lower()
+        shape = iio.improps(content, extension=suffix).shape
+        if math.prod(shape) > _MOST_PIXELS:
+            raise FileFormatError(path, f"an image of shape {shape} is no pattern")
+        image = np.asarray(iio.imread(content, extension=suffix))
+    except FileFormatError:
+        raise
     except Exception as error:
         raise FileFormatError(path, f"the image cannot be decoded: {error}") from error
     if image.ndim == 3 and image.shape[2] in (2, 3, 4):
