@@ -16,7 +16,8 @@ HOUSE = House(PACKAGE)
 
 GUI = {"napari", "qtpy", "PyQt5", "PyQt6", "PySide6", "vispy", "superqt", "magicgui"}
 
-GROUND = {"_orix", "_palette", "_parallel", "_quaternion_kernels", "_quaternions", "camera",
+GROUND = {
+    "_atomic", "_orix", "_palette", "_parallel", "_quaternion_kernels", "_quaternions", "camera",
           "errors", "materials", "options", "scan"}  # fmt: skip
 UP_TO_IO = GROUND | {"io"}
 UP_TO_MAPS = UP_TO_IO | {"maps"}
@@ -27,6 +28,7 @@ HOUSE_ROWS = {
     "errors": set(),
     "materials": set(),
     "options": {"errors"},
+    "_atomic": set(),
     "_orix": set(),
     "_palette": set(),
     "_parallel": {"errors"},
