@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ebsdml._napari.files.map_layers import can_stack, map_layers, stack_layers
+from napari_ebsdml._napari.files.opening import takes_long, wait_for
 from napari_ebsdml._napari.shell.layers import LayerTuple, info_of, scans_in
+from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.scan import Scan
 
@@ -19,21 +21,9 @@ Paths = str | Sequence[str]
 
 # Extensions that no other kind of file has: such a file is read even when its content looks
 # wrong, so that the user learns what is wrong instead of "refused the file".
-_OURS = frozenset(
-    {
-        ".ang",
-        ".ctf",
-        ".cpr",
-        ".crc",
-        ".h5oina",
-        ".oh5",
-        ".edaxh5",
-        ".up1",
-        ".up2",
-        ".ebsp",
-        ".uebsp",
-    }
-)
+_OURS = frozenset({
+    ".ang", ".ctf", ".cpr", ".crc", ".h5oina", ".oh5", ".edaxh5", ".up1", ".up2", ".ebsp", ".uebsp",
+})  # fmt: skip
 
 # Extensions of maps that a folder is searched for.
 _MAPS = frozenset({".ang", ".ctf", ".cpr", ".crc", ".h5oina", ".oh5", ".edaxh5", ".h5", ".hdf5"})
@@ -64,6 +54,7 @@ def read_layers(path: Paths) -> list[Any]:
 
     Files of one size and step, given together or in one folder, become a volume of serial
     sections; other maps lie side by side, and to the right of the maps that are open already.
+    Large files are read in a worker thread, with Cancel, while the window lives on.
 
     Raises
     ------
@@ -80,12 +71,28 @@ def read_layers(path: Paths) -> list[Any]:
     paths = [file for p in _paths(path) for file in _files(p)]
     if len(paths) == 1 and viewer is not None and _other_half_is_open(paths[0], viewer):
         return [(None,)]
-    per_file = [read_all(file) for file in paths]
-    scans = [scan for found in per_file for scan in found]
     left = free_place()[1]
-    # Scans inside one file are separate areas of a specimen, not sections.
-    stacked = all(len(found) == 1 for found in per_file) and can_stack(scans)
-    layers = stack_layers(scans, (0.0, left)) if stacked else side_by_side(scans, left)
+
+    def work(progress: Progress) -> tuple[list[Scan], bool, list[LayerTuple]]:
+        per_file = []
+        for number, file in enumerate(paths):
+            per_file.append(read_all(file))
+            if progress is not None:
+                progress(0.7 * (number + 1) / len(paths))
+        scans = [scan for found in per_file for scan in found]
+        # Scans inside one file are separate areas of a specimen, not sections.
+        stacked = all(len(found) == 1 for found in per_file) and can_stack(scans)
+        layers = stack_layers(scans, (0.0, left)) if stacked else side_by_side(scans, left)
+        return scans, stacked, layers
+
+    if takes_long(paths):
+        names = paths[0].name if len(paths) == 1 else f"{len(paths)} files"
+        found = wait_for(work, f"Opening {names} …", viewer)
+    else:
+        found = work(None)
+    if found is None:
+        return [(None,)]
+    scans, stacked, layers = found
     notify(scans, stacked=stacked)
     return layers
 
