@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import itertools
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
@@ -16,6 +18,8 @@ from napari_ebsdml._parallel import available_cores
 from napari_ebsdml.errors import Cancelled
 
 _MIN_INTERVAL_S = 0.04
+# For the step under way of a job that the program's end stops.
+_PATIENCE_AT_EXIT_MS = 30_000
 
 _numbers = itertools.count(1)
 
@@ -82,6 +86,7 @@ class Job:
         """Begin in a thread of napari's pool; napari stops it when the window is closed."""
         from napari.qt.threading import create_worker
 
+        _stop_jobs_at_exit()
         # superqt keeps the worker alive while it runs, whatever becomes of the widget.
         self.worker = create_worker(self, _start_thread=False, _ignore_errors=True)
         self.worker.start()
@@ -107,7 +112,7 @@ class Job:
         except Exception as problem:  # shown to the user by whoever started the job
             error = problem
         seconds = time.perf_counter() - started
-        self._emit(self.relay.ended, Outcome(value, error, cancelled, seconds))
+        self._emit("ended", Outcome(value, error, cancelled, seconds))
 
     def _run(self) -> Any:
         options = dict(self.options)
@@ -123,7 +128,7 @@ class Job:
                     event = next(events)
                 except StopIteration as end:
                     return end.value
-                self._emit(self.relay.happened, event)
+                self._emit("happened", event)
                 fraction = getattr(event, "fraction", None)
                 if isinstance(fraction, float | int):
                     self._progress(float(fraction))
@@ -137,18 +142,37 @@ class Job:
         now = time.perf_counter()
         if now - self._reported >= _MIN_INTERVAL_S:
             self._reported = now
-            self._emit(self.relay.progressed, float(fraction))
+            self._emit("progressed", float(fraction))
 
     def _check(self) -> None:
         if self.worker is not None and self.worker.abort_requested:
             raise Cancelled("Cancelled by the user.")
 
-    def _emit(self, signal: Any, content: Any) -> None:
+    def _emit(self, signal: str, content: Any) -> None:
         try:
-            signal.emit(self.number, content)
+            getattr(self.relay, signal).emit(self.number, content)
         except RuntimeError:
             # Qt has torn the relay down at exit: nobody is left to tell.
             self.quit()
+
+
+@cache
+def _stop_jobs_at_exit() -> None:
+    """Let jobs end before Qt goes: a thread that reports to what is gone ends in an abort.
+
+    A program that never runs the event loop, such as a script that opens docks, has no window
+    whose closing would wait for them.
+    """
+    atexit.register(_stop_jobs)
+
+
+def _stop_jobs() -> None:
+    from qtpy.QtCore import QThreadPool
+    from superqt.utils import WorkerBase
+
+    for worker in list(WorkerBase._worker_set):
+        worker.quit()
+    QThreadPool.globalInstance().waitForDone(_PATIENCE_AT_EXIT_MS)
 
 
 def _takes_progress(function: Callable[..., Any]) -> bool:
