@@ -188,7 +188,7 @@ def test_bad_models(model_file, tmp_path):
     for changes, text in (
         ({"network": "UNet"}, "'UNet'"),
         ({"settings": {"radius": 3}}, "do not fit"),
-        ({"settings": {"colour": 3}}, "bad settings"),
+        ({"settings": {"colour": 3}}, "unknown entry 'colour'"),
         ({"extra": {"temperature": -1}}, "'temperature'"),
         ({"extra": {"scale_prior": [0.5, 0.5]}}, "'scale_prior'"),
         ({"kind": "segmentation"}, "'segmentation' model"),

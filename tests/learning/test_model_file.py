@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 
 import pytest
 import torch
+from safetensors.torch import save as dump_tensors
 
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.learning.checkpoint import (
@@ -15,7 +18,13 @@ from napari_ebsdml.learning.checkpoint import (
     save_checkpoint,
 )
 from napari_ebsdml.learning.model_card import ModelCard, model_paths, read_card
-from napari_ebsdml.learning.model_file import ModelError, load_model, put_weights, save_model
+from napari_ebsdml.learning.model_file import (
+    ModelError,
+    build,
+    load_model,
+    put_weights,
+    save_model,
+)
 
 CARD = ModelCard(
     kind="test", network="Linear", settings={"in_features": 3}, classes=("a", "b"),
@@ -66,7 +75,11 @@ def test_missing(tmp_path, model):
         ({"kind": "cat"}, "'cat' model, not a 'test' model"),
         ({"settings": ...}, "lacks 'settings'"),
         ({"classes": 3}, "'classes' is int"),
-        ({"step": [1]}, "'step' must be two numbers"),
+        ({"classes": ["a", 4]}, "'classes' in the model card must be a list of names"),
+        ({"step": [1]}, "'step' in the model card must be a list of 2 numbers"),
+        ({"step": [1, 10**400]}, "'step' in the model card"),
+        ({"card_version": 0}, "no card version 0"),
+        ({"card_version": -1}, "no card version -1"),
         ({"card_version": 99}, "newer than 1"),
         ({"weights_sha256": "0"}, "damaged or belong to another"),
     ],
@@ -139,3 +152,76 @@ def test_checkpoint_restores_an_optimiser(tmp_path):
     assert torch.equal(net.weight, other.weight)
     with pytest.raises(ModelError, match="no such checkpoint"):
         load_checkpoint(tmp_path / "none")
+
+
+def store(path, tensors, **changes):
+    """Weights and a card whose hash fits them, as somebody would who means harm."""
+    content = dump_tensors(tensors)
+    path.write_bytes(content)
+    edit(path, weights_sha256=hashlib.sha256(content).hexdigest(), **changes)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(model, value):
+    path, weights = model
+    store(path, {**weights, "bias": torch.tensor([0.0, value])})
+    with pytest.raises(ModelError, match="'bias' holds values that are no numbers"):
+        load_model(path)
+
+
+def test_weights_of_another_model(model, tmp_path):
+    path, weights = model
+    other = tmp_path / "other.safetensors"
+    save_model(other, weights, dataclasses.replace(CARD, settings={"in_features": 3, "bias": True}))
+    content = other.read_bytes()
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="SHA-256 differs"):
+        load_model(path)
+    edit(path, weights_sha256=hashlib.sha256(content).hexdigest())
+    with pytest.raises(ModelError, match="written with another model card"):
+        load_model(path)
+    # Weights from before this was written are taken by their hash alone.
+    store(path, weights)
+    load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"bias": torch.zeros(2, dtype=torch.int64)}, "holds torch.int64, not torch.float32"),
+        ({"bias": torch.zeros(3)}, r"'bias' is \(3,\), not \(2,\)"),
+        ({"other": torch.zeros(3)}, "it has no 'other'"),
+    ],
+)
+def test_weights_that_do_not_fit(model, changes, text):
+    path, weights = model
+    with pytest.raises(ModelError, match=text):
+        build(lambda: torch.nn.Linear(3, 2), {**weights, **changes}, path)
+    assert torch.equal(build(lambda: torch.nn.Linear(3, 2), weights, path).bias, weights["bias"])
+
+
+def test_sizes_of_a_card_take_no_memory(model):
+    path, weights = model
+    for size in (10**9, -1, 10**30):
+        with pytest.raises(ModelError, match=r"do not fit the network|no such network"):
+            build(lambda size=size: torch.nn.Linear(size, 2), weights, path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        '{"kind": NaN}',
+        "[1, 2]",
+        "",
+        "\x00",
+        "9" * 10_000,
+        '"text"',
+    ],
+)
+def test_odd_json(model, text):
+    path, _ = model
+    path.with_suffix(".json").write_text(text)
+    with pytest.raises(ModelError, match="not a model card"):
+        load_model(path)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml.learning.model_card import Entries
 from napari_ebsdml.maps import disorientation_angle, kam, segment_grains
 from napari_ebsdml.segmentation.augment import (
     TURNS,
@@ -179,7 +180,7 @@ def test_normaliser_withstands_outliers_constants_and_nan(steel):
     np.testing.assert_allclose(out[1][good], out[0][good], atol=0.02)
     assert not out[2].any()
     assert normaliser.logarithm == (False, False, False, True, False)
-    assert Normaliser.from_inputs(normaliser.as_inputs()) == normaliser
+    assert Normaliser.from_inputs(Entries("a", normaliser.as_inputs())) == normaliser
 
 
 def test_default_channels_of_a_map_without_boundaries(steel):

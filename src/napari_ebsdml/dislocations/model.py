@@ -12,8 +12,8 @@ import torch
 
 from napari_ebsdml.dislocations.network import LineNetwork
 from napari_ebsdml.errors import ModelError
-from napari_ebsdml.learning.model_card import ModelCard
-from napari_ebsdml.learning.model_file import load_model, put_weights
+from napari_ebsdml.learning.model_card import Entries, ModelCard, model_paths
+from napari_ebsdml.learning.model_file import build, load_model
 from napari_ebsdml.learning.shipped import shipped_path
 
 KIND = "dislocation-density"
@@ -21,6 +21,7 @@ SHIPPED: Mapping[str, str] = MappingProxyType(
     {"default": "dislocations-default", "wide": "dislocations-wide"}
 )
 """Names of the models that ship -> their files in the package's folder `weights`."""
+_LARGEST = {"radius": 64, "width": 4096, "classes": 4096}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,51 +81,36 @@ class DislocationModel:
         if isinstance(model, DislocationModel):
             return model
         path = shipped_path(model, SHIPPED)
-        file = path.with_suffix(".safetensors")
-        stamp = file.stat().st_mtime_ns if file.is_file() else 0
-        return _load(str(model), path, stamp)
+        files = [file.stat() for file in model_paths(path) if file.is_file()]
+        return _load(str(model), path, tuple((file.st_mtime_ns, file.st_size) for file in files))
 
 
 @lru_cache(maxsize=4)
-def _load(name: str, path: Path, stamp: int) -> DislocationModel:
-    """Cached by name, path and time of change."""
+def _load(name: str, path: Path, stamp: tuple[tuple[int, int], ...]) -> DislocationModel:
+    """Cached by name, path, and time of change and size of weights and card."""
     weights, card = load_model(path, KIND)
     if card.network != "LineNetwork":
         raise ModelError(f"{path}: the network is {card.network!r}, not 'LineNetwork'.")
-    try:
-        network = LineNetwork(**{key: int(value) for key, value in card.settings.items()})
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{path}: bad settings of the network: {error}.") from None
-    put_weights(network, weights, path)
+    settings, extra = Entries(path, card.settings), Entries(path, card.extra)
+    settings.refuse_others(_LARGEST)
+    # Sizes that a card leaves out are the network's defaults.
+    sizes = {
+        name: settings.whole(name, 1, most)
+        for name, most in _LARGEST.items()
+        if name in card.settings
+    }
+    network = build(lambda: LineNetwork(**sizes), weights, path)
     network.fuse().requires_grad_(False)
-
-    def number(key: str, default: float) -> float:
-        value = card.extra.get(key, default)
-        if not isinstance(value, int | float) or not value > 0:
-            raise ModelError(f"{path}: {key!r} in the card's extra must be a positive number.")
-        return float(value)
-
-    def shares(key: str, length: int) -> tuple[float, ...] | None:
-        values = card.extra.get(key)
-        if values is None:
-            return None
-        if (
-            not isinstance(values, list)
-            or len(values) != length
-            or not all(isinstance(share, float) and share > 0 for share in values)
-        ):
-            raise ModelError(f"{path}: {key!r} in the card's extra must be {length} shares.")
-        return tuple(values)
-
+    shares = extra.numbers("scale_prior", 3, 1e-9, 1) if "scale_prior" in card.extra else None
     # Channels last is the fast layout for small convolutions on a CPU.
     return DislocationModel(
         name,
         network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         card,
-        number("temperature", 1.0),
-        number("spread", 1.0),
-        number("largest_gnd", 8.0),
-        shares("scale_prior", 3) or (1 / 3, 1 / 3, 1 / 3),
-        number("excess", 1.0),
-        number("excess_balanced", 1.0),
+        extra.positive("temperature", 1.0),
+        extra.positive("spread", 1.0),
+        extra.positive("largest_gnd", 8.0),
+        shares or (1 / 3, 1 / 3, 1 / 3),
+        extra.positive("excess", 1.0),
+        extra.positive("excess_balanced", 1.0),
     )

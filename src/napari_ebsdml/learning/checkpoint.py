@@ -52,7 +52,9 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, torch.Tensor]], Any
                 parts.setdefault(group, {})[name] = file.get_tensor(key)
     except FileNotFoundError:
         raise ModelError(f"{path}: no such checkpoint.") from None
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (
+        SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError
+    ) as error:  # fmt: skip
         raise ModelError(
             f"{path}: damaged checkpoint ({error}). Delete it to start anew."
         ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import ModelError
+from napari_ebsdml.learning.model_card import Entries
 from napari_ebsdml.segmentation.planes import ChannelStack, Plane
 
 _LIMIT = 6.0
+_ROLES = ("measured", "derived", "quaternion", "flag")
 _SAMPLE = 200_000
 
 
@@ -119,21 +121,23 @@ class Normaliser:
         }  # fmt: skip
 
     @classmethod
-    def from_inputs(cls, inputs: Mapping[str, Any]) -> Normaliser:
-        """Read what `as_inputs` wrote.
+    def from_inputs(cls, inputs: Entries) -> Normaliser:
+        """Read what `as_inputs` wrote into a model card.
 
         Raises
         ------
         ModelError
-            When an entry is incomplete.
+            When an entry is incomplete or wrong.
         """
-        try:
-            rows = [
-                (Plane(name, str(v["unit"]), str(v["role"])), float(v["centre"]),
-                 float(v["scale"]), bool(v["log10"]))
-                for name, v in inputs.items()
-            ]  # fmt: skip
-            planes, centre, scale, logarithm = zip(*rows, strict=True)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"The model card's inputs are incomplete ({error}).") from None
+        if not inputs.table:
+            raise ModelError(f"{inputs.path}: the model card names no inputs.")
+        rows = [
+            (Plane(name, part.text("unit"), part.text("role")), part.number("centre"),
+             part.positive("scale"), part.flag("log10"))
+            for name, part in ((name, inputs.part(name)) for name in inputs.table)
+        ]  # fmt: skip
+        planes, centre, scale, logarithm = zip(*rows, strict=True)
+        for plane in planes:
+            if plane.role not in _ROLES:
+                raise inputs.part(plane.name).error("role", " or ".join(map(repr, _ROLES)))
         return cls(planes, centre, scale, logarithm)

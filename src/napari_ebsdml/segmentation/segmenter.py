@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -14,8 +15,8 @@ from numpy.typing import ArrayLike
 from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import InputError, ModelError
 from napari_ebsdml.learning.device import pick_device, threads
-from napari_ebsdml.learning.model_card import ModelCard
-from napari_ebsdml.learning.model_file import load_model, put_weights, save_model
+from napari_ebsdml.learning.model_card import Entries, ModelCard
+from napari_ebsdml.learning.model_file import build, load_model, save_model
 from napari_ebsdml.learning.under_way import run
 from napari_ebsdml.scan import Scan
 from napari_ebsdml.segmentation.channels import channel_names, laue_classes
@@ -334,22 +335,24 @@ class Segmenter(TrainedModel):
             When a file is missing or damaged, or is no segmentation model.
         """
         weights, card = load_model(path, KIND)
-        normaliser = Normaliser.from_inputs(card.inputs)
+        extra = Entries(path, card.extra)
+        normaliser = Normaliser.from_inputs(Entries(path, card.inputs))
+        classes = Classes(
+            extra.wholes("values", 1, 1 << 31), card.classes, extra.names("colours")
+        )  # fmt: skip
+        if not 2 <= len(classes.values) == len(classes.names) == len(classes.colors):
+            raise ModelError(f"{path}: classes, values and colours differ in number.")
+        if any(a >= b for a, b in pairwise(classes.values)):
+            raise extra.error("values", "ascending numbers")
+        temperature, phases = extra.positive("temperature"), extra.names("phases")
         try:
-            extra = card.extra
-            classes = Classes(
-                tuple(int(v) for v in extra["values"]), card.classes, tuple(extra["colours"])
-            )
-            channels = channel_names(extra["channels"])
-            temperature = float(extra["temperature"])
-            phases = tuple(extra["phases"])
-            settings = UNetSettings(**card.settings)
-            network = UNet(len(normaliser.planes), len(classes), settings)
-            if not len(classes.values) == len(classes.names) == len(classes.colors):
-                raise ValueError("classes, values and colours differ in number")
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{path}: the model card is incomplete or wrong ({error}).") from None
-        put_weights(network, weights, path)
+            channels = channel_names(extra.names("channels"))
+            settings = UNetSettings.of_card(Entries(path, card.settings))
+        except InputError as error:
+            raise ModelError(f"{path}: the model card is wrong: {error}") from None
+        network = build(
+            lambda: UNet(len(normaliser.planes), len(classes), settings), weights, path
+        )  # fmt: skip
         network.eval()
         step = card.step or (0.0, float("inf"))
         return cls(

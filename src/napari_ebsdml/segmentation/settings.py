@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Annotated, Any
 
 from napari_ebsdml.errors import InputError
+from napari_ebsdml.learning.model_card import Entries
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.options import Option
 
@@ -62,6 +63,27 @@ class UNetSettings:
         if steps not in (3, 5, 7):
             raise InputError(f"The article's network has 3, 5 or 7 steps, not {steps}.")
         return cls((steps - 1) // 2, 32, 256, 0.2, False)
+
+    @classmethod
+    def of_card(cls, entries: Entries) -> UNetSettings:
+        """What `as_dict` put into a model card; sizes that an older card lacks are the default.
+
+        Raises
+        ------
+        ModelError
+            When an entry is no size of a network.
+        """
+        entries.refuse_others([field.name for field in fields(cls)])
+        given: dict[str, Any] = {
+            name: entries.whole(name, 1, 1 << 16)
+            for name in ("depth", "filters", "most_filters", "members")
+            if name in entries.table
+        }
+        if "dropout" in entries.table:
+            given["dropout"] = entries.number("dropout", 0.0, 1.0)
+        if "normalise" in entries.table:
+            given["normalise"] = entries.flag("normalise")
+        return cls(**given)
 
     def as_dict(self) -> dict[str, Any]:
         """The sizes as plain values."""

@@ -5,25 +5,30 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from napari_ebsdml.errors import ModelError
-from napari_ebsdml.learning.model_card import ModelCard
+from napari_ebsdml.learning.model_card import Entries, ModelCard
 from napari_ebsdml.learning.model_file import (
+    build,
     join_members,
     load_model,
     member_weights,
-    put_weights,
+    refuse_others,
     save_model,
 )
 from napari_ebsdml.patterns.crystal_frame.known import WITNESSES, KnownScore
 from napari_ebsdml.patterns.crystal_frame.model import CrystalModel
 from napari_ebsdml.patterns.crystal_frame.network import FoldedNetwork
+from napari_ebsdml.patterns.frame.triangle import COARSE, n_nodes
 from napari_ebsdml.patterns.kinds import CRYSTAL_FRAME
 from napari_ebsdml.patterns.search.templates import Templates
+
+_LARGEST, _MOST_MEMBERS = 1 << 16, 64
+"""Sizes of networks that a model card may say."""
 
 
 def load_crystal(path: str | Path) -> CrystalModel:
@@ -35,24 +40,18 @@ def load_crystal(path: str | Path) -> CrystalModel:
         When the file is missing, damaged or of another kind.
     """
     weights, card = load_model(path, CRYSTAL_FRAME)
-    try:
-        classes = tuple((str(f), int(g)) for f, g in card.extra["classes"])
-        members = int(card.settings["members"])
-        sizes = {name: int(card.settings[name]) for name in ("components", "width")}
-        table = card.extra["templates"]
-        templates = Templates(
-            tuple(table["names"]), tuple(table["families"]),
-            np.array(table["space_groups"], np.int64),
-            weights.pop("templates").float().numpy(),
-        )  # fmt: skip
-        known = _known_score(card.extra["known"], path)
-        temperature = float(card.extra["temperature"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: the model card lacks or garbles {error}.") from None
+    settings, extra = Entries(path, card.settings), Entries(path, card.extra)
+    classes = extra.pairs("classes", 1, 230)
+    sizes = {name: settings.whole(name, 2, _LARGEST) for name in ("components", "width")}
+    templates = _templates(extra.part("templates"), weights.pop("templates", None))
+    known = _known_score(extra.part("known"))
+    temperature = extra.positive("temperature")
+    members = settings.whole("members", 1, _MOST_MEMBERS)
+    refuse_others(weights, members, path)
     networks = []
     for member in range(members):
-        network = FoldedNetwork(len(classes), **sizes)
-        put_weights(network, member_weights(weights, member), path)
+        mine = member_weights(weights, member)
+        network = build(lambda: FoldedNetwork(len(classes), **sizes), mine, path)
         network.eval().requires_grad_(False)
         networks.append(network)
     return CrystalModel(
@@ -61,15 +60,31 @@ def load_crystal(path: str | Path) -> CrystalModel:
     )  # fmt: skip
 
 
-def _known_score(table: dict[str, Any], path: str | Path) -> KnownScore:
-    if tuple(table.get("witnesses", ())) != WITNESSES:
+def _templates(table: Entries, values: Tensor | None) -> Templates:
+    names, families = table.names("names"), table.names("families")
+    groups = table.wholes("space_groups", 0, 230)
+    number = len(names)
+    shape = (number, n_nodes(COARSE))
+    if values is None or values.shape != shape or not len(families) == len(groups) == number:
+        raise ModelError(f"{table.path}: names and weights of the templates differ in number.")
+    return Templates(names, families, np.array(groups, np.int64), values.float().numpy())
+
+
+def _known_score(table: Entries) -> KnownScore:
+    if table.names("witnesses") != WITNESSES:
         raise ModelError(
-            f"{path}: this model was made by another version of napari-ebsdml, which told unknown "
-            "patterns by other signs. Train it again, or use SpaceGroupClassifier.load('default')."
+            f"{table.path}: this model was made by another version of napari-ebsdml, which told "
+            "unknown patterns by other signs. Train it again, or use "
+            "SpaceGroupClassifier.load('default')."
         )
-    lists = (tuple(float(x) for x in table[name]) for name in ("weights", "low", "high"))
-    weights, low, high = lists
-    return KnownScore(weights, float(table["threshold"]), low, high)
+    n = len(WITNESSES)
+    low, high = table.numbers("low"), table.numbers("high")
+    if low or high:
+        low, high = table.numbers("low", n), table.numbers("high", n)
+        weights = table.numbers("weights", n + n * (n + 1) // 2 + 1)
+    else:
+        weights = table.numbers("weights")
+    return KnownScore(weights, table.number("threshold"), low, high)
 
 
 def save_crystal(path: str | Path, model: CrystalModel) -> CrystalModel:

@@ -21,6 +21,8 @@ from napari_ebsdml.patterns.raw.xception import LEAST, Xception
 NetworkName = Literal["small", "xception"]
 Network = SmallNetwork | Xception
 _SIZES = {"small": 64, "xception": 299}
+NETWORKS = tuple(_SIZES)
+"""Names of the networks."""
 _QUANTILES = 200
 _BATCH = 64
 

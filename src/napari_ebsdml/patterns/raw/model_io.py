@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,21 +11,24 @@ import torch
 from torch import Tensor
 
 from napari_ebsdml.errors import ModelError
-from napari_ebsdml.learning.model_card import ModelCard
+from napari_ebsdml.learning.model_card import Entries, ModelCard
 from napari_ebsdml.learning.model_file import (
+    build,
     join_members,
     load_model,
     member_weights,
-    put_weights,
+    refuse_others,
     save_model,
 )
 from napari_ebsdml.patterns.kinds import RAW
-from napari_ebsdml.patterns.raw.member import Member, build, settings_of
+from napari_ebsdml.patterns.raw.member import NETWORKS, Member, settings_of
+from napari_ebsdml.patterns.raw.member import build as made
 from napari_ebsdml.patterns.raw.model import RawModel
 from napari_ebsdml.patterns.raw.prepare import LIMIT
 
 LEVELS = 127 / LIMIT
 """Prepared patterns are stored in 8 bits, so many levels to one."""
+_MOST_MEMBERS = 64
 
 
 def _packed(tensor: Tensor) -> Tensor:
@@ -74,27 +78,36 @@ def load_raw(path: str | Path) -> RawModel:
         When the file is missing, damaged or of another kind.
     """
     weights, card = load_model(path, RAW)
-    members = []
-    try:
-        classes = tuple((str(f), int(g)) for f, g in card.extra["classes"])
-        unknown = float(card.extra["unknown"])
-        background = weights.pop("background").float().numpy() / LEVELS
-        for entry in card.settings["members"]:
-            network = build(str(entry["network"]), int(entry["outputs"]), int(entry["channels"]))
-            members.append(
-                Member(
-                    network, str(entry["network"]), int(entry["size"]),
-                    float(entry["temperature"]), bool(entry["has_other"]),
-                    np.array(entry["typical"], dtype=np.float64),
-                )
-            )  # fmt: skip
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: the model card lacks or garbles {error}.") from None
-    for number, member in enumerate(members):
-        put_weights(member.network, member_weights(weights, number), path)
-        member.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        member.network.eval()
+    extra = Entries(path, card.extra)
+    classes = extra.pairs("classes", 1, 230)
+    unknown = extra.number("unknown", 0.0, 1.0)
+    background = weights.pop("background", None)
+    if background is None or background.ndim != 3:
+        raise ModelError(f"{path}: the model has no patterns of its background.")
+    entries = Entries(path, card.settings).parts("members", _MOST_MEMBERS)
+    refuse_others(weights, len(entries), path)
+    members = tuple(
+        _member(entry, member_weights(weights, number), len(classes), path)
+        for number, entry in enumerate(entries)
+    )
     return RawModel(
-        classes=classes, card=card, members=tuple(members),
-        background=background.astype(np.float32), unknown=unknown,
+        classes=classes, card=card, members=members,
+        background=(background.float().numpy() / LEVELS).astype(np.float32), unknown=unknown,
     )  # fmt: skip
+
+
+def _member(
+    entry: Entries, weights: Mapping[str, Tensor], classes: int, path: str | Path
+) -> Member:
+    name, has_other = entry.text("network"), entry.flag("has_other")
+    if name not in NETWORKS:
+        raise entry.error("network", " or ".join(map(repr, NETWORKS)))
+    outputs = entry.whole("outputs", classes + has_other, classes + has_other)
+    channels, size = entry.whole("channels", 1, 16), entry.whole("size", 16, 4096)
+    typical = np.array(entry.numbers("typical"), dtype=np.float64)
+    if np.any(np.diff(typical) < 0):
+        raise entry.error("typical", "a list of ascending numbers")
+    network = build(lambda: made(name, outputs, channels), weights, path)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.eval()
+    return Member(network, name, size, entry.positive("temperature"), has_other, typical)
