@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +17,7 @@ from napari_ebsdml.cli import app, dev
 from napari_ebsdml.dislocations.train import Recipe
 from napari_ebsdml.errors import EbsdmlError, InputError, MissingDataError, ModelError
 from napari_ebsdml.learning.model_file import read_card
-from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-from napari_ebsdml.patterns.crystal_frame import known
+from napari_ebsdml.patterns.crystal_frame import classifier, known
 from napari_ebsdml.patterns.crystal_frame.training import FITTED_STRANGERS
 from napari_ebsdml.patterns.crystal_frame.training import Recipe as SpaceGroupRecipe
 from napari_ebsdml.patterns.crystals import library as libraries
@@ -104,7 +103,7 @@ def test_train_spacegroups_hands_on_what_it_is_told(
         told.extend(arguments)
         return SimpleNamespace(save=told.append)
 
-    monkeypatch.setattr(SpaceGroupClassifier, "train", train)
+    monkeypatch.setattr(classifier.CrystalFrameClassifier, "train", train)
     out = tmp_path / "model"
     done = run("train-spacegroups", out, "--work", work, "--members", 1, "--epochs", 2)
     assert done.exit_code == 0, done.output
@@ -121,16 +120,34 @@ def test_train_spacegroups_hands_on_what_it_is_told(
 def test_train_spacegroups_can_keep_the_networks(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saved: list[Path] = []
-    kept = SimpleNamespace(templates="templates", known=None, save=saved.append)
-    monkeypatch.setattr(SpaceGroupClassifier, "load", lambda name: kept)
+    @dataclass(frozen=True)
+    class Model:
+        templates: str
+        known: Any
+
+    saved: list[tuple[Model, Path]] = []
+
+    class Classifier:
+        def __init__(self, model: Model) -> None:
+            self.model = model
+
+        @classmethod
+        def load(cls, name: str) -> Classifier:
+            return cls(Model("templates", None))
+
+        def save(self, path: Path) -> None:
+            saved.append((self.model, path))
+
+    monkeypatch.setattr(classifier, "CrystalFrameClassifier", Classifier)
     monkeypatch.setattr(known, "fit_known", lambda *arguments: arguments)
     out = tmp_path / "model"
     done = run("train-spacegroups", out, "--work", work, "--networks-of", "mine")
     assert done.exit_code == 0, done.output
-    templates, library, spheres, _ = kept.known
+    (made, path) = saved[0]
+    templates, library, spheres, _ = made.known
     assert (templates, len(library), len(spheres)) == ("templates", 30, len(FITTED_STRANGERS))
-    assert saved == [out]
+    assert made.templates == "templates"
+    assert path == out
 
 
 def test_train_raw_hands_on_what_it_is_told(
