@@ -38,6 +38,8 @@ class Option:
         What one click changes a number by.
     decimals
         Digits after the point that forms show.
+    at_minimum
+        What forms show in place of the smallest number, where that stands for something else.
     shown_as
         Unit and factor by which forms show the number where another one reads better: with
         ``("%", 100)`` the value 0.2 is shown as 20 %. Decimals are those of the number shown.
@@ -61,6 +63,7 @@ class Option:
     choices: Mapping[Any, str] | None = None
     more_choices: bool = False
     when: str | tuple[str, ...] = ()
+    at_minimum: str = ""
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -132,7 +132,7 @@ class TotalSettings:
         Option("Orientation noise",
                "Standard deviation of the orientations about each axis. 0: measured on the map, "
                "which cannot tell noise from the finest structure; give it where it is known.",
-               "°", 0.0, 5.0, 0.01, 3),
+               "°", 0.0, 5.0, 0.01, 3, at_minimum="measured"),
     ] = 0.0  # fmt: skip
     grain_threshold: Annotated[
         float,

@@ -32,6 +32,7 @@ from napari_ebsdml._napari.dislocations.layers import (
 from napari_ebsdml._napari.dislocations.widget import DislocationWidget, compute_density
 from napari_ebsdml._napari.gnd.widget import GndWidget
 from napari_ebsdml._napari.shell.layers import result_of
+from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml.dislocations.article import (
     ArticleDensity,
     article_density,
@@ -159,9 +160,9 @@ def test_the_card_says_what_a_map_tells(viewer: Any, qtbot: Any) -> None:
     assert result is not None
     average = result.total.average()
     text = widget.headline.text()
-    assert average.sentence in text
+    assert pretty(average.sentence) in text
     assert "Total density" in text
-    assert result.gnd.average().sentence in text
+    assert pretty(result.gnd.average().sentence) in text
     assert "not told" in text or average.measurable
     assert result.total.orientation_noise == {0: 0.5}
     np.testing.assert_array_equal(

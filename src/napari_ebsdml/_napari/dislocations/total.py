@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._napari.gnd.layers import Shown, density_layer, known_text, log_limits
 from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.scan import Scan
 
@@ -93,6 +94,6 @@ def card(result: TotalResult, materials: Mapping[int, Any] | None = None) -> str
             lines.append(f"Taylor stress, {material}: {stress:.0f} MPa ({low:.0f} to {high:.0f})")
     if np.isfinite(average.limit):
         lines.append(f"This map can tell from {known_text(average.limit)}")
-    lines.append(result.gnd.average().sentence)
-    lines.append(f"<span style='color: gray'>{average.sentence}</span>")
+    lines.append(pretty(result.gnd.average().sentence))
+    lines.append(f"<span style='color: gray'>{pretty(average.sentence)}</span>")
     return "<br>".join(lines)

@@ -25,6 +25,7 @@ from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml._napari.shell.tab_page import tab_page
 from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml.dislocations.noise import RESOLUTION
 from napari_ebsdml.scan import Scan
 
@@ -188,12 +189,3 @@ def in_words(gnd: GndDensity) -> str:
     if share < 50 and measured:
         text += " Most of what the map shows is noise: denoise, or measure with a larger step."
     return " ".join((text, *gnd.notes))
-
-
-def pretty(sentence: str) -> str:
-    """A sentence of the package with the signs that a screen can show."""
-    import re
-
-    sentence = re.sub(r"(\d(?:\.\d+)?)e\+?(\d+)", r"\1 × 10<sup>\2</sup>", sentence)
-    sentence = sentence.replace("1/m^2", "1/m²").replace(" um ", " µm ")
-    return re.sub(r" deg\b", "°", sentence)

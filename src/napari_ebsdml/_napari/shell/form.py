@@ -219,6 +219,7 @@ class _Number(FloatSpinBox):
         box, unit = self.native, setting.unit
         box.setDecimals(option.decimals)
         box.setSuffix(unit if unit in ("", "°") else f" {unit}")
+        box.setSpecialValueText(option.at_minimum)
         box.setAlignment(Qt.AlignmentFlag.AlignRight)
         box.setKeyboardTracking(False)
         box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
