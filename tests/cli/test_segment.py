@@ -101,7 +101,9 @@ def test_predict_goes_on_after_a_bad_map(model: Path, folder: Path, tmp_path: Pa
     with np.load(tmp_path / "out" / "steel2-2-segmentation.npz") as found:
         assert (found["labels"] != want.labels).any()
     rows = rows_of(tmp_path / "out" / "fractions.csv")
-    assert [row["map"] for row in rows] == ["steel2", "steel2", "steel2-2", "steel2-2"]
+    assert [row["map"] for row in rows] == ["bad", "steel2", "steel2", "steel2-2", "steel2-2"]
+    assert str(bad) in rows[0]["error"]
+    del rows[0]
     ferrite = want.fractions()[0]
     assert float(rows[0]["fraction"]) == pytest.approx(ferrite.fraction)
     assert float(rows[0]["low"]) == pytest.approx(ferrite.low)

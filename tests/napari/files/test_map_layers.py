@@ -36,11 +36,7 @@ def test_order_names_and_visibility(make_scan: MakeScan) -> None:
 
 def test_empty_columns_get_no_layer(make_scan: MakeScan) -> None:
     scan = make_scan()
-    rest = {
-        "unknown": np.full(scan.shape, 4e29),
-        "nothing": np.full(scan.shape, np.nan),
-        "sample": np.full(scan.shape, "A"),
-    }
+    rest = {"unknown": np.full(scan.shape, 4e29), "nothing": np.full(scan.shape, np.nan)}
     layers = map_layers(make_scan(prop={**scan.prop, **rest}))
     assert len(layers) == len(map_layers(scan))
 
