@@ -286,7 +286,7 @@ def test_geometry_from_the_header_and_refined(
     form = widget.classify_form
     assert form.camera.values()["camera"] == "own"
     assert form.camera.values()["pcy"] == pytest.approx(0.75)
-    with qtbot.waitSignal(widget.tasks.stopped, timeout=100_000) as over:
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=300_000) as over:
         widget.refine()
     assert over.args == ["done"]
     assert form.use_refined.isChecked()

@@ -71,7 +71,7 @@ def _templates(table: Entries, values: Tensor | None) -> Templates:
 
 
 def _known_score(table: Entries) -> KnownScore:
-    if table.names("witnesses") != WITNESSES:
+    if "witnesses" not in table.table or table.names("witnesses") != WITNESSES:
         raise ModelError(
             f"{table.path}: this model was made by another version of napari-ebsdml, which told "
             "unknown patterns by other signs. Train it again, or use "
