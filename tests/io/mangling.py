@@ -404,8 +404,12 @@ def _serve(pipe: Connection, folder: Path, trace: Path | None) -> None:
     limit = 8 << 30
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     log = trace.open("w") if trace else None
-    while (job := pipe.recv()) is not None:
-        path, seconds = job
+    while True:
+        try:
+            path, seconds = pipe.recv()
+        except EOFError:
+            # The other side is gone.
+            return
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         before, start = _status("VmRSS"), time.monotonic()
         if log:

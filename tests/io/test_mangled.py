@@ -110,6 +110,16 @@ def test_strings_without_end(file: Path, ask) -> None:
         ask(root)
 
 
+def test_a_string_that_is_said_to_be_long(file: Path) -> None:
+    with h5py.File(file) as out:
+        at = out["text"].id.get_offset()
+    content = bytearray(file.read_bytes())
+    struct.pack_into("<I", content, at, 3 << 30)
+    file.write_bytes(content)
+    with open_h5(file) as root, pytest.raises(FileFormatError, match="3221225472 bytes long"):
+        root.text("text")
+
+
 def test_newer_files_are_left_to_libhdf5(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     with h5py.File(path, "w", libver="latest") as out:

@@ -1,11 +1,11 @@
 """Damage to an HDF5 file that libhdf5 does not survive, found before it comes to it.
 
-Some structures have no checksum, and three kinds of damage to them are not noticed by HDF5 2.0.0:
+Some structures have no checksum, and four kinds of damage to them are not noticed by HDF5 2.0.0:
 where the index of a group leads back to itself, it recurses until the process dies; where the
-list of free blocks of a local heap does, it goes round until the memory is full; and where an
-object of a global heap, which holds strings, has no size, it stands still for ever. Whatever else
-is wrong libhdf5 tells. Layouts: the HDF5 File Format Specification, version 3.0, sections II.A,
-III.A, III.D, III.E and IV.A.
+list of free blocks of a local heap does, it goes round until the memory is full; where an object
+of a global heap, which holds strings, has no size, it stands still for ever; and a string is
+given as much memory as it is said to take. Whatever else is wrong libhdf5 tells. Layouts: the
+HDF5 File Format Specification, version 3.0, sections II.A, III.A, III.D, III.E and IV.A.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Found = TypeVar("Found")
 _DATATYPE, _LAYOUT, _ATTRIBUTE, _CONTINUATION, _SYMBOL_TABLE = 0x03, 0x08, 0x0C, 0x10, 0x11
 _OF_VARIABLE_LENGTH = 9
 _GROUP_TREE = 0
-_LONGEST = 1 << 26
+_LONGEST, _ALWAYS = 1 << 26, 1 << 20
 _SECONDS = 2.0
 """Time for the walk along the groups; through a sound file it takes milliseconds."""
 
@@ -288,13 +288,16 @@ class _Structure:
         if of_strings:
             pieces += _attempt(self._stored, stored)
         step = self.offset + 8
-        heaps = {
-            _number(piece, k + 4, self.offset)
-            for piece in pieces
-            for k in range(0, len(piece) - step + 1, step)
-        }
-        for heap in heaps:
-            _attempt(self._check_global_heap, heap)
+        longest: dict[int, int] = {}
+        for piece in pieces:
+            for k in range(0, len(piece) - step + 1, step):
+                heap = _number(piece, k + 4, self.offset)
+                longest[heap] = max(longest.get(heap, 0), _number(piece, k, 4))
+        for heap, length in longest.items():
+            size = sum(_attempt(self._check_global_heap, heap))
+            # libhdf5 makes room for it before it looks for it.
+            if length > size + _ALWAYS:
+                raise _Fault(header, f"a text is said to be {length} bytes long")
 
     def _attribute(self, data: bytes) -> list[bytes]:
         """References of an attribute whose values are of variable length."""
@@ -318,7 +321,7 @@ class _Structure:
         return [self.read(*self.pair(layout, 2, self.length))] if kind == 1 else []
 
     def _check_global_heap(self, at: int) -> list[int]:
-        """Walk along the objects of a global heap as libhdf5 does."""
+        """Walk along the objects of a global heap as libhdf5 does; its size."""
         mark = 8 + self.length
         head = self.read(at, mark)
         if head[:4] != b"GCOL":
@@ -331,7 +334,7 @@ class _Structure:
             if is_free and size == 0:
                 raise _Fault(at + place, "an object of a heap of strings has no size")
             place += size if is_free else mark + -(-size // 8) * 8
-        return []
+        return [len(body)]
 
 
 def _attempt(what: Callable[..., list[Found]], *given: Any) -> list[Found]:
