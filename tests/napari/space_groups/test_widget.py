@@ -21,6 +21,7 @@ from napari_ebsdml._napari.space_groups.pixel_panel import HEAT, LINES
 from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
 from napari_ebsdml.patterns.answers.compare import answers_of
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
+from napari_ebsdml.patterns.crystal_frame.classifier import CrystalFrameClassifier
 from tests.napari.docks import layer, run
 from tests.napari.space_groups.docks import (
     CAMERA,
@@ -300,15 +301,14 @@ def test_jobs_end_with_their_layers_and_their_dock(
     widget = dock(viewer, three_phases)
     begun, go = threading.Event(), threading.Event()
 
-    def slow(model: Any, *arguments: Any) -> Any:
-        progress = arguments[-1]
+    def slow(self: Any, *arguments: Any, progress: Any, **options: Any) -> Any:
         begun.set()
         for step in range(2000):
             go.wait(0.005)
             progress(step / 2000)
         raise AssertionError("nobody stopped it")
 
-    monkeypatch.setattr(work, "predict", slow)
+    monkeypatch.setattr(CrystalFrameClassifier, "predict_scan", slow)
     with qtbot.waitSignal(widget.tasks.stopped, timeout=30_000) as over:
         widget.classify()
         qtbot.waitUntil(begun.is_set, timeout=20_000)
