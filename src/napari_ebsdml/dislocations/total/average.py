@@ -280,7 +280,7 @@ def _help(noise: float, limit: float) -> str:
         f"{what} ({value:g} deg: from {limit * (value / noise) ** 2:.0e} 1/m^2)"
         for what, value in better
     )
-    return f"{told[0].upper()}{told[1:]} would tell more; another step would not."
+    return f"{told[0].upper()}{told[1:]} would tell more; another step leaves the noise's limit."
 
 
 def _joined(text: str, note: str) -> str:
