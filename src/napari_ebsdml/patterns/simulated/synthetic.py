@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from napari_ebsdml._quaternions import multiply, to_matrix
 from napari_ebsdml.patterns.crystals.master import sample
@@ -17,6 +16,7 @@ from napari_ebsdml.patterns.frame.fold import fold_patterns
 from napari_ebsdml.patterns.frame.folded import Folded
 from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
 from napari_ebsdml.patterns.frame.triangle import FINE
+from napari_ebsdml.patterns.simulated.noise import FITTED, Noise
 from napari_ebsdml.patterns.simulated.screen import Screen, circle, expose
 
 
@@ -99,6 +99,7 @@ def folded_batch(
     reality: Reality,
     threads: int = 1,
     kind: str = "known",
+    noise: Noise | None = None,
 ) -> Folded:
     """Fold simulated patterns of random orientations and cameras.
 
@@ -111,8 +112,10 @@ def folded_batch(
         The same seed gives the same patterns.
     reality
     kind
-        ``"known"``; or patterns that ought to be unknown: ``"noise"`` (no bands),
+        ``"known"``; or patterns that ought to be unknown: ``"noise"`` (see `noise`),
         ``"misindexed"`` (a wrong orientation), ``"overlap"`` (two crystals, two orientations).
+    noise
+        One of `noise.FITTED` or `noise.HELD_OUT`. Default: any of the former for each batch.
 
     Returns
     -------
@@ -131,7 +134,7 @@ def folded_batch(
         other = project_bands(masters, which[order], random_quaternions(rng, n), fine)
         images = images + other * rng.uniform(0.8, 1.25, (n, 1, 1)).astype(np.float32)
     elif kind == "noise":
-        images = gaussian_filter(rng.standard_normal(images.shape, np.float32), (0, 1.0, 1.0))
+        images = (noise or FITTED[str(rng.choice(list(FITTED)))])(rng, n, size * binning)
     patterns = spoil(images, rng, reality, binning)
     valid = np.ones((size, size), bool)
     if rng.random() < reality.circular:
@@ -145,11 +148,11 @@ def folded_batch(
 
 def folded_many(
     masters: NDArray[np.floating], which: NDArray[np.intp], seed: int, reality: Reality,
-    kind: str = "known", batch: int = 64,
+    kind: str = "known", batch: int = 64, noise: Noise | None = None,
 ) -> Folded:  # fmt: skip
     """As `folded_batch`, with a camera, its errors and a screen size of their own every `batch`."""
     parts = [
-        folded_batch(masters, which[at : at + batch], [seed, at], reality, kind=kind)
+        folded_batch(masters, which[at : at + batch], [seed, at], reality, kind=kind, noise=noise)
         for at in range(0, len(which), batch)
     ]
     return Folded.join(parts)
