@@ -252,8 +252,9 @@ def space_groups(viewer: Any = None) -> JobWidget:
 
         loaded: Any = SpaceGroupClassifier.load(model)
         return loaded.predict_scan(
-            scan, by=settings.by, threshold=settings.threshold, progress=progress
-        )
+            scan, by=settings.by, threshold=settings.threshold, progress=progress,
+            refine=settings.refine,
+        )  # fmt: skip
 
     def show(widget: JobWidget, scan: Scan, result: Any) -> None:
         from napari_ebsdml._napari.space_groups.display import label_image

@@ -49,7 +49,8 @@ def spacegroups(
     A map without orientations has them searched for, at some tens of patterns a second, and its
     pattern centre before, when the file tells no geometry. Its npz then holds orientations
     (quaternions w, x, y, z, specimen -> crystal) and fit (0..1) too, and pattern_centre (x, y, z,
-    Bruker's convention) when that was found. Where no camera fits, all patterns are unknown.
+    Bruker's convention) when that was found or refined. Where no camera fits, all patterns are
+    unknown. What is wrong with pixels or geometry is told on the console.
     """
     import napari_ebsdml as ebsdml
 
@@ -59,7 +60,11 @@ def spacegroups(
         import numpy as np
 
         options = {"threshold": chosen.threshold} if chosen.by == "grain" else {}
-        result = classifier.predict_scan(scan, by=chosen.by, progress=progress, **options)
+        result = classifier.predict_scan(
+            scan, by=chosen.by, progress=progress, refine=chosen.refine, **options
+        )
+        for sentence in result.warnings:
+            say(f"{scan.name}: {sentence}")
         stem = path.with_name(f"{path.name}-spacegroups")
         way, found = _way(scan, result, classifier.needs_orientations)
         write_arrays(
@@ -85,20 +90,22 @@ def _way(
 
     if not in_crystal:
         return {"orientations": UNUSED, "pattern centre": UNUSED}, {}
+    arrays: dict[str, Any] = {}
+    where = FILE
+    if result.geometry is not None:
+        arrays["pattern_centre"] = np.array(result.geometry.centre)
+        how = "refined" if scan.is_indexed.any() else "searched"
+        where = f"{how}: {' '.join(f'{value:.4f}' for value in arrays['pattern_centre'])}"
     if scan.is_indexed.any():
-        return {"orientations": FILE, "pattern centre": FILE}, {}
+        return {"orientations": FILE, "pattern centre": where}, arrays
     if result.orientations is None or result.fit is None:
         say(f"{scan.name}: {result.reason}")
         return {"orientations": NONE, "pattern centre": NONE}, {}
     from napari_ebsdml.patterns.search.orientations import FIT
 
-    arrays: dict[str, Any] = {"orientations": result.orientations, "fit": result.fit}
+    arrays |= {"orientations": result.orientations, "fit": result.fit}
     text = f"{scan.name}: orientations searched for, {100 * (result.fit >= FIT).mean():.0f} % fit"
-    where = FILE
     if result.geometry is not None:
-        arrays["pattern_centre"] = np.array(result.geometry.centre)
-        where = " ".join(f"{value:.4f}" for value in arrays["pattern_centre"])
-        text += f"; pattern centre found: {where} (Bruker)"
-        where = f"searched: {where}"
+        text += f"; pattern centre {where} (Bruker)"
     say(text)
     return {"orientations": SEARCHED, "pattern centre": where}, arrays

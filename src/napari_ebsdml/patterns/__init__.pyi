@@ -7,7 +7,8 @@ from .crystals.library import Library
 from .crystals.user_crystals import add_files, add_to_library, read_cif
 from .frame.fold import fold_patterns, refine_geometry
 from .frame.geometry import Geometry
-from .refine import refine_orientations, refine_scan
+from .frame.refine import refine_scan
+from .refine import refine_orientations
 from .simulated.two_phase import TwoPhaseSample, two_phase_map
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pkgutil
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from numpy.typing import NDArray
 
@@ -193,6 +193,8 @@ class SpaceGroupClassifier(ABC):
         threshold: float = GRAIN_THRESHOLD,
         mask: NDArray[np.bool_] | None = None,
         progress: Progress = None,
+        *,
+        refine: bool | Literal["auto"] = False,
     ) -> SpaceGroupResult:
         """Name the space group of every pixel of a map; see the kinds for the arguments."""
 

@@ -15,7 +15,7 @@ class ClassifySettings:
 
     Attributes
     ----------
-    by, threshold
+    by, threshold, refine
         As `SpaceGroupClassifier.predict_scan` takes them.
     ambiguous
         Whether space groups that cannot be told apart are an answer of their own; see
@@ -36,6 +36,12 @@ class ClassifySettings:
         Option("Grain threshold", "Disorientation that parts two grains", "°", 0.1, 180, 0.5, 1,
                when="by=grain"),
     ] = GRAIN_THRESHOLD  # fmt: skip
+    refine: Annotated[
+        bool,
+        Option("Refine the geometry first",
+               "Move pattern centre and camera tilt to where the map's patterns fit best, which "
+               "takes seconds. Needs orientations"),
+    ] = False  # fmt: skip
     ambiguous: Annotated[
         bool,
         Option("Show what cannot be told apart as such",

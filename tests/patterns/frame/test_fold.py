@@ -12,10 +12,11 @@ from napari_ebsdml.patterns.crystals.master import (
     to_lambert,
 )
 from napari_ebsdml.patterns.frame import _kernels
-from napari_ebsdml.patterns.frame.flatten import fill_gaps, find_mask
+from napari_ebsdml.patterns.frame.flatten import fill_gaps
 from napari_ebsdml.patterns.frame.fold import fold_patterns, refine_geometry
 from napari_ebsdml.patterns.frame.folded import Folded
 from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
+from napari_ebsdml.patterns.frame.masks import find_mask
 from napari_ebsdml.patterns.frame.triangle import (
     FINE,
     n_nodes,

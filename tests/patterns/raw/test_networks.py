@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from napari_ebsdml.errors import DownloadError, InputError, ModelError
+from napari_ebsdml.patterns.frame.resize import resize_matrix
 from napari_ebsdml.patterns.raw.imagenet import imagenet_weights
 from napari_ebsdml.patterns.raw.member import RawRecipe, to_tensor
-from napari_ebsdml.patterns.raw.prepare import LIMIT, prepare, resize_matrix
+from napari_ebsdml.patterns.raw.prepare import LIMIT, prepare
 from napari_ebsdml.patterns.raw.small_network import SmallNetwork
 from napari_ebsdml.patterns.raw.xception import SeparableConv, Xception, _SamePool
 

@@ -5,7 +5,7 @@ import pytest
 
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.errors import InputError, MissingDataError
-from napari_ebsdml.patterns.refine import refine_scan
+from napari_ebsdml.patterns import refine_scan
 from napari_ebsdml.patterns.simulated.two_phase import two_phase_map
 
 

@@ -115,7 +115,7 @@ def classify(
         part = nth_of(progress, number, len(entries))
         result = model.predict_scan(
             _given(scan, way), by=chosen.by, detector=frame, threshold=chosen.threshold,
-            progress=part,
+            progress=part, refine=chosen.refine,
         )  # fmt: skip
         found.append(_classified(entry, scan, chosen, result, frame, way))
     return found
@@ -146,7 +146,7 @@ def _classified(
     if chosen.by == "grain":
         settings["threshold"] = chosen.threshold
     if entry.needs_orientations:
-        settings |= settings_of(result, way)
+        settings |= settings_of(result, way) | ({"refine": True} if chosen.refine else {})
     return Classified(
         entry.name, result, answers, labels, classes, chosen.by, settings, frame, entry, way,
         found_colors(scan, result),
@@ -168,7 +168,7 @@ def refine(
     MissingDataError
         When the scan lacks patterns, orientations or a geometry to start from.
     """
-    from napari_ebsdml.patterns.refine import refine_scan
+    from napari_ebsdml.patterns.frame.refine import refine_scan
 
     if scan.patterns is None:
         raise MissingDataError(f"{scan.name}: {NO_PATTERNS}")

@@ -334,7 +334,8 @@ class SpaceGroupWidget(ScanWidget):
         ]  # fmt: skip
         self.tally.set_columns(tally_columns(one.answers, one.result.probability, phases))
         self.tally.set_swatches(tally_colors(one.answers))
-        text = f"<b>{one.name}</b>, by {one.by}. {outcome(one.result, one.way)}".rstrip()
+        told = " ".join([outcome(one.result, one.way), *one.result.warnings])
+        text = f"<b>{one.name}</b>, by {one.by}. {told}".rstrip()
         lookup = np.zeros(scan.phase_id.max() + 2, np.int64)
         for number, phase in scan.phases:
             if 0 <= number < len(lookup) - 1 and phase.space_group is not None:

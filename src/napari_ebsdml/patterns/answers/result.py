@@ -49,7 +49,10 @@ class SpaceGroupResult:
         With `orientations`: how well each pattern fits the best template there, as a part of what
         its noise leaves. Below `search.FIT` a pattern is called unknown.
     geometry : Geometry, optional
-        The camera, where it was searched for as well. Orientations refer to it.
+        The camera, where it was searched for as well or refined. Orientations refer to it.
+    warnings
+        Sentences on what a careful user should know: pixels that were left out, a geometry that
+        does not fit or was refined.
     reason
         Why every pattern is unknown and none was named: a sentence; "" where there are answers.
     """
@@ -67,6 +70,7 @@ class SpaceGroupResult:
     orientations: NDArray[np.float64] | None = None
     fit: NDArray[np.float32] | None = None
     geometry: Geometry | None = None
+    warnings: tuple[str, ...] = ()
     reason: str = ""
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
@@ -143,14 +143,16 @@ class CrystalFrameClassifier(SpaceGroupClassifier):
             patterns, in some ten seconds; where too few of them fit any camera, all patterns are
             unknown, and `SpaceGroupResult.reason` says why.
         mask : (rows, columns) bool array, optional
-            Pixels that carry signal. Default: found from the patterns (circular masks).
+            Pixels that carry signal. Default: found from the patterns: without the corners of a
+            round screen, blank and shadowed parts, hot and dead pixels.
         progress
             Called with the part done; may raise to cancel.
         frame
             Specimen axes that the orientations refer to: "map" (those of a `Scan`: x right, y
             down, z into the screen), "kikuchipy" (RD, TD, ND, as its detectors) or another key of
             `napari_ebsdml.io.frames.FRAMES`, see docs/frames.md. Default: "map" for arrays,
-            "kikuchipy" for orix' objects, which cannot tell.
+            "kikuchipy" for orix' objects, which cannot tell; where the patterns clearly say
+            otherwise, the frame has to be named.
 
         Returns
         -------
@@ -162,7 +164,7 @@ class CrystalFrameClassifier(SpaceGroupClassifier):
         NoCameraError
             When orientations are given without a detector.
         InputError
-            When shapes do not fit.
+            When shapes do not fit, or no frame is named and the patterns contradict the default.
         """
         return predict(self.model, patterns, orientations, detector, mask, progress, frame)
 
@@ -174,6 +176,8 @@ class CrystalFrameClassifier(SpaceGroupClassifier):
         threshold: float = GRAIN_THRESHOLD,
         mask: NDArray[np.bool_] | None = None,
         progress: Progress = None,
+        *,
+        refine: bool | Literal["auto"] = False,
     ) -> SpaceGroupResult:
         """Name the space group of every pixel of a map.
 
@@ -191,6 +195,15 @@ class CrystalFrameClassifier(SpaceGroupClassifier):
             Disorientation in degrees that parts grains.
         mask, progress
             As for `predict`.
+        refine
+            Whether to refine pattern centre and tilt first, as `refine_scan` does; ``"auto"``:
+            only where a quick look says that another geometry fits much better, which is
+            otherwise told in `SpaceGroupResult.warnings`.
+
+        Returns
+        -------
+        SpaceGroupResult
+            `geometry` is the refined one, where it was.
 
         Raises
         ------
@@ -201,7 +214,7 @@ class CrystalFrameClassifier(SpaceGroupClassifier):
         InputError
             When an argument is out of range.
         """
-        return predict_scan(self.model, scan, by, detector, threshold, mask, progress)
+        return predict_scan(self.model, scan, by, detector, threshold, mask, progress, refine)
 
     def explain(
         self,

@@ -18,10 +18,10 @@ from napari_ebsdml.patterns.crystal_frame.model import CrystalModel
 from napari_ebsdml.patterns.frame import _kernels
 from napari_ebsdml.patterns.frame.bands import BANDS, band_nodes
 from napari_ebsdml.patterns.frame.checks import check_patterns, geometry_of
-from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.frame.fold import fold_patterns
 from napari_ebsdml.patterns.frame.folded import features
 from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
+from napari_ebsdml.patterns.frame.masks import find_mask
 from napari_ebsdml.patterns.frame.orientations import scan_quaternions
 from napari_ebsdml.patterns.frame.triangle import node_indices, to_square
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import MissingDataError
-from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.frame.fold import fold_patterns
 from napari_ebsdml.patterns.frame.folded import Folded
+from napari_ebsdml.patterns.frame.masks import find_mask
 from napari_ebsdml.patterns.frame.scans import camera_of, grains_of, patterns_of
 
 if TYPE_CHECKING:

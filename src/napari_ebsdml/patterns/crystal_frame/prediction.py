@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, part_of
+from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.answers.result import SpaceGroupResult, no_answers
 from napari_ebsdml.patterns.crystal_frame.answer import answer
 from napari_ebsdml.patterns.crystal_frame.model import CrystalModel
 from napari_ebsdml.patterns.frame.checks import check_mask, check_patterns, geometry_of
+from napari_ebsdml.patterns.frame.evidence import (
+    Witnesses,
+    check_frame,
+    doubt,
+    refined_sentence,
+)
 from napari_ebsdml.patterns.frame.fold import fold_patterns
 from napari_ebsdml.patterns.frame.folded import Folded
 from napari_ebsdml.patterns.frame.geometry import Geometry
+from napari_ebsdml.patterns.frame.masks import Mask, Screen, find_screen
 from napari_ebsdml.patterns.frame.orientations import scan_quaternions
-from napari_ebsdml.patterns.frame.pieces import folded_pieces
+from napari_ebsdml.patterns.frame.pieces import folded_pieces, some_patterns
+from napari_ebsdml.patterns.frame.refine import refine_scan
 from napari_ebsdml.patterns.frame.scans import camera_of, check_by, grains_of, patterns_of
 from napari_ebsdml.patterns.search.maps import index_patterns, indexed_pieces, search_camera
 from napari_ebsdml.patterns.search.orientations import FIT
@@ -33,44 +42,75 @@ NO_CAMERA = (
 
 _SEARCH_CAMERA = 0.5
 """Part of the work that the search for a camera takes."""
+_REFINE = 0.5
+"""Part of the work that refining the geometry takes."""
+_LOOKED_AT = 48
+"""Patterns that are looked at before a map is answered."""
 
-Mask = NDArray[np.bool_] | None
+Refine: TypeAlias = bool | Literal["auto"]
 
 
 def predict(
-    model: CrystalModel, patterns: Any, orientations: Any, detector: Any, mask: Mask,
+    model: CrystalModel, patterns: Any, orientations: Any, detector: Any, mask: Mask | None,
     progress: Progress, frame: str | None,
 ) -> SpaceGroupResult:  # fmt: skip
     """Answers for patterns; see `CrystalFrameClassifier.predict`."""
     shape = check_patterns(patterns)
     check_mask(mask, patterns)
     number = int(np.prod(shape, dtype=int))
+    at, some = some_patterns(patterns, _LOOKED_AT)
+    screen = find_screen(some) if mask is None else Screen(mask)
     if orientations is None:
         camera = None if detector is None else geometry_of(patterns, detector, number)
-        return _unindexed(model, patterns, camera, mask, progress)
-    q, _ = scan_quaternions(orientations, shape, frame)
-    return _indexed(model, patterns, q, geometry_of(patterns, detector, number), mask, progress)
+        result = _unindexed(model, patterns, camera, screen.valid, progress)
+    else:
+        q, assumed = scan_quaternions(orientations, shape, frame)
+        camera = geometry_of(patterns, detector, number)
+        if frame is None:
+            check_frame(Witnesses.among(at, some, q, camera, screen.valid), assumed)
+        result = _indexed(model, patterns, q, camera, screen.valid, progress)
+    return replace(result, warnings=screen.warnings)
 
 
 def predict_scan(
-    model: CrystalModel, scan: Scan, by: str, detector: Any, threshold: float, mask: Mask,
-    progress: Progress,
+    model: CrystalModel, scan: Scan, by: str, detector: Any, threshold: float, mask: Mask | None,
+    progress: Progress, refine: Refine,
 ) -> SpaceGroupResult:  # fmt: skip
     """Answers for a map; see `CrystalFrameClassifier.predict_scan`."""
     check_by(by)
+    if refine not in (True, False, "auto"):
+        raise InputError(f"refine must be True, False or 'auto', not {refine!r}.")
     patterns = patterns_of(scan)
     check_mask(mask, patterns)
+    at, some = some_patterns(patterns, _LOOKED_AT)
+    screen = find_screen(some) if mask is None else Screen(mask)
+    told = list(screen.warnings)
     if not scan.is_indexed.any():
         none = detector is None and scan.detector is None
-        camera = None if none else camera_of(scan, detector)
+        found = None if none else camera_of(scan, detector)
         if by == "pixel":
-            return _unindexed(model, patterns, camera, mask, progress)
-        return _unindexed_areas(model, scan, by, camera, threshold, mask, progress)
+            result = _unindexed(model, patterns, found, screen.valid, progress)
+        else:
+            result = _unindexed_areas(model, scan, by, found, threshold, screen.valid, progress)
+        return replace(result, warnings=tuple(told))
     camera = camera_of(scan, detector)
+    q = scan.quaternions.reshape(-1, 4)
+    doubted = doubt(Witnesses.among(at, some, q, camera, screen.valid))
+    refined = None
+    if refine is True or (refine == "auto" and doubted is not None):
+        mirrored = 0.0 if doubted is None else doubted.mirrored
+        start = camera.moved(dy=mirrored)
+        camera, moved = refine_scan(scan, start, progress=part_of(progress, 0.0, _REFINE))
+        told.append(refined_sentence({**moved, "dy": moved["dy"] + mirrored}))
+        refined, progress = camera, part_of(progress, _REFINE)
+    elif doubted is not None:
+        told.append(doubted.sentence)
     if by == "pixel":
-        q = scan.quaternions.reshape(-1, 4)
-        return _indexed(model, patterns, q, camera, mask, progress)
-    return _by_labels(model, scan, _labels(scan, by, threshold), camera, mask, progress)
+        result = _indexed(model, patterns, q, camera, screen.valid, progress)
+    else:
+        labels = _labels(scan, by, threshold)
+        result = _by_labels(model, scan, labels, camera, screen.valid, progress)
+    return replace(result, warnings=tuple(told), geometry=refined)
 
 
 def _indexed(

@@ -1,4 +1,4 @@
-"""Masks and background removal: what patterns go through before anything reads them."""
+"""Background removal: what patterns go through before anything reads them."""
 
 from __future__ import annotations
 
@@ -9,30 +9,9 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.patterns.frame import _kernels
 
-
-def find_mask(patterns: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """Pixels that carry signal: False outside a circular mask.
-
-    A mask shows as one value in all four corners of all patterns; only pixels that keep that
-    value in every pattern, outside the middle of the screen, count as masked. So do pixels that
-    are no number in any pattern.
-    """
-    rows, columns = patterns.shape[-2:]
-    stack = patterns.reshape(-1, rows, columns)[:64]
-    everywhere = np.ones((rows, columns), dtype=bool)
-    if stack.dtype.kind == "f" and len(stack):
-        holes = ~np.isfinite(stack).any(axis=0)
-        if holes.any() and not holes.all():
-            return ~holes & find_mask(np.nan_to_num(stack, posinf=0.0, neginf=0.0))
-    corner = stack[:, [0, 0, -1, -1], [0, -1, 0, -1]]
-    if not (corner == corner[0, 0]).all():
-        return everywhere
-    same = (stack == corner[0, 0]).all(axis=0)
-    y, x = np.indices((rows, columns))
-    far = ((2 * y + 1) / rows - 1) ** 2 + ((2 * x + 1) / columns - 1) ** 2 > 0.6
-    masked = same & far
-    # A few saturated or dead corner pixels are no mask, nor is a pattern without any signal.
-    return ~masked if masked.mean() > 0.02 and same.mean() < 0.6 else everywhere
+_SPIKE = 7.0
+"""Standard deviations from the background beyond which a pixel shows no band."""
+_ROUNDS = 4
 
 
 def fill_gaps(raw: NDArray[np.float32]) -> None:
@@ -71,12 +50,35 @@ def flattener(
         lines = raw.reshape(len(raw), -1)
         lines -= lines[:, inside].mean(axis=1, keepdims=True) if inside.any() else 0.0
         # Raw patterns carry bands of one per cent on a hill that a blur alone leaves traces of.
-        lines -= (lines @ smooth) @ smooth.T
+        hill = ((lines @ smooth) @ smooth.T).astype(np.float32, copy=False)
+        if inside.any():
+            _cut_spikes(lines, hill, inside, smooth)
+        lines -= hill
         flat = np.empty_like(raw)
         _kernels.flatten(raw, valid, norm, radius, flat)
         return flat
 
     return flattened
+
+
+def _cut_spikes(
+    lines: NDArray[np.float32], hill: NDArray[np.float32], inside: NDArray[np.bool_],
+    smooth: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Put pixels far above or below their pattern's hill on it, and fit that hill anew, in place.
+
+    A cosmic ray, or one of a camera's hot pixels, bends the hill and dims all bands. Spikes hide
+    smaller ones, so that it takes some rounds; no band reaches `_SPIKE`.
+    """
+    spread = (lines - hill)[:, inside].std(axis=1)
+    for _ in range(_ROUNDS):
+        far = (np.abs(lines - hill) > _SPIKE * np.maximum(spread, 1e-9)[:, None]) & inside
+        rows = np.flatnonzero(far.any(axis=1))
+        if not len(rows):
+            return
+        lines[rows] = np.where(far[rows], hill[rows], lines[rows])
+        hill[rows] = (lines[rows] @ smooth) @ smooth.T
+        spread[rows] = (lines[rows] - hill[rows])[:, inside].std(axis=1)
 
 
 def polynomials(valid: NDArray[np.bool_], degree: int = 6) -> NDArray[np.float32]:

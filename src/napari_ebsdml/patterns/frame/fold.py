@@ -12,9 +12,10 @@ from napari_ebsdml._parallel import Progress, available_cores
 from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.frame import _kernels
-from napari_ebsdml.patterns.frame.flatten import find_mask, flattener
+from napari_ebsdml.patterns.frame.flatten import flattener
 from napari_ebsdml.patterns.frame.folded import CELLS, Folded
 from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
+from napari_ebsdml.patterns.frame.masks import find_mask
 from napari_ebsdml.patterns.frame.triangle import COARSE
 
 _CHUNK = 256
@@ -100,6 +101,8 @@ def refine_geometry(
     tilt: float = 6.0,
     rounds: int = 4,
     progress: Progress = None,
+    mask: NDArray[np.bool_] | None = None,
+    polish: bool = True,
 ) -> tuple[Geometry, dict[str, float]]:
     """Move the pattern centre and tilt the camera until the folded average is sharpest.
 
@@ -113,6 +116,10 @@ def refine_geometry(
         The step is halved in each.
     progress
         Called with the part done.
+    mask
+        As for `fold_patterns`.
+    polish
+        Whether the last part of the way is gone, too, which is slow.
 
     Returns
     -------
@@ -121,7 +128,7 @@ def refine_geometry(
     found
         dx, dy, dz (parts of the height), tilt (degrees), and sharpness before and after.
     """
-    mask = find_mask(patterns)
+    mask = find_mask(patterns) if mask is None else mask
 
     def score(at: NDArray[np.float64]) -> float:
         trial = geometry.moved(*at[:3]).tilted(at[3])
@@ -150,14 +157,16 @@ def refine_geometry(
         step = step / 2
         if progress is not None:
             progress(0.6 * (turn + 1) / rounds)
-    # Tilt and centre pull the same bands: the last part of the way goes along no axis.
-    simplex = best + np.concatenate([np.zeros((1, 4)), np.diag(np.array([1, 1, 1, 1]) * 4 * step)])
-    found_best = minimize(
-        lambda at: -score(at), best, method="Nelder-Mead",
-        options={"initial_simplex": simplex, "maxfev": 120, "xatol": 2e-4, "fatol": 1e-4},
-    )  # fmt: skip
-    if -found_best.fun > value:
-        best, value = found_best.x, float(-found_best.fun)
+    if polish:
+        # Tilt and centre pull the same bands: the last part of the way goes along no axis.
+        corners = np.concatenate([np.zeros((1, 4)), np.diag(4 * step)])
+        found_best = minimize(
+            lambda at: -score(at), best, method="Nelder-Mead",
+            options={"initial_simplex": best + corners, "maxfev": 120, "xatol": 2e-4,
+                     "fatol": 1e-4},
+        )  # fmt: skip
+        if -found_best.fun > value:
+            best, value = found_best.x, float(-found_best.fun)
     if progress is not None:
         progress(1.0)
     names = ("dx", "dy", "dz", "tilt")

@@ -151,6 +151,11 @@ class Folded:
         return np.clip(1 - noise / np.maximum(power, 1e-9), 0.0, 1.0)
 
     @property
+    def signal(self) -> NDArray[np.float64]:
+        """The sharpness that is not noise, (n,): what the copies of the triangle share."""
+        return self.sharpness * np.sqrt(self.reliability)
+
+    @property
     def agreement(self) -> NDArray[np.float64]:
         """Correlation of even and odd permutations of the axes over the cells both have, (n,).
 

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress
-from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.frame.fold import fold_patterns
 from napari_ebsdml.patterns.frame.folded import Folded
 from napari_ebsdml.patterns.frame.geometry import Geometry
+from napari_ebsdml.patterns.frame.masks import find_mask
 
 READ_BYTES = 1 << 26
 """Read at once, at most; a chunk of the file that is four times as large is still read whole."""
 _PIECE_PIXELS = 1 << 22
+_ROWS = 8
 
 
 def blocks(patterns: Any) -> Iterator[tuple[int, NDArray[np.generic]]]:
@@ -77,6 +78,33 @@ def _spans(patterns: Any, row: int) -> Iterator[tuple[int, int]]:
         stop += size
     if stop > first:
         yield first, stop
+
+
+def some_patterns(patterns: Any, number: int) -> tuple[NDArray[np.intp], NDArray[np.generic]]:
+    """Places in the flat order of patterns from all over a stack or map, and (n, rows, columns).
+
+    About `number` of them, of few rows of the map, so that few chunks of a file are read.
+    """
+    size = (int(patterns.shape[-2]), int(patterns.shape[-1]))
+    if patterns.ndim == 2:
+        return np.zeros(1, np.intp), np.asarray(patterns)[None]
+    if patterns.ndim == 3:
+        at = _spread(int(patterns.shape[0]), number)
+        return at, np.asarray(patterns[at])
+    places, found = [np.zeros(0, np.intp)], [np.zeros((0, *size), patterns.dtype)]
+    across = int(np.prod(patterns.shape[1:-2], dtype=int))
+    # Thin maps and line scans have few rows, or few pixels in each.
+    rows = _spread(int(patterns.shape[0]), max(_ROWS, -(-number // max(1, across))))
+    for row in rows:
+        line = patterns[int(row)].reshape(-1, *size)
+        at = _spread(across, -(-number // len(rows)))
+        places.append(row * across + at)
+        found.append(np.asarray(line[at]))
+    return np.concatenate(places), np.concatenate(found)
+
+
+def _spread(length: int, number: int) -> NDArray[np.intp]:
+    return np.unique((np.arange(number if length else 0) + 0.5) * length // number).astype(np.intp)
 
 
 def folded_pieces(

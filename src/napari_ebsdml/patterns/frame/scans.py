@@ -52,6 +52,22 @@ def camera_of(scan: Scan, detector: Any = None) -> Geometry:
     return geometry_of(patterns, camera, scan.phase_id.size)
 
 
+def indexed_camera(scan: Scan, detector: Any = None) -> Geometry:
+    """As `camera_of`, for a map that has orientations as well.
+
+    Raises
+    ------
+    MissingDataError
+        When the map has no patterns or orientations.
+    NoCameraError, InputError
+        As `camera_of`.
+    """
+    patterns_of(scan)
+    if not scan.is_indexed.any():
+        raise MissingDataError(f"{scan.name} has no orientations; index it first.")
+    return camera_of(scan, detector)
+
+
 def check_by(by: str) -> None:
     """Raise an InputError when answers cannot be given that way."""
     if by not in ("pixel", "grain", "map"):

@@ -213,6 +213,8 @@ class RawClassifier(SpaceGroupClassifier):
         progress: Progress = None,
         voting: Voting = "mean",
         n_threads: int | None = None,
+        *,
+        refine: object = False,
     ) -> SpaceGroupResult:
         """Name the space group of every pixel of a map.
 
@@ -222,8 +224,8 @@ class RawClassifier(SpaceGroupClassifier):
             With patterns; orientations are needed for grains only.
         by
             ``"grain"`` averages the probabilities over each grain, ``"map"`` over all pixels.
-        detector
-            Not needed.
+        detector, refine
+            Not needed, and not looked at.
         threshold
             Disorientation in degrees that parts grains.
         mask, progress, voting, n_threads

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError, InputError, MissingDataError
-from napari_ebsdml.patterns.frame.flatten import find_mask
+from napari_ebsdml.patterns.frame.masks import find_mask
 from napari_ebsdml.patterns.kinds import RAW
 from napari_ebsdml.patterns.raw.prepare import prepare
 from napari_ebsdml.scan import Scan

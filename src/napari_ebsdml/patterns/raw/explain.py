@@ -15,11 +15,12 @@ from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.answers.explanation import Explanation
 from napari_ebsdml.patterns.frame.checks import check_patterns
-from napari_ebsdml.patterns.frame.flatten import find_mask
+from napari_ebsdml.patterns.frame.masks import find_mask
+from napari_ebsdml.patterns.frame.resize import resize_matrix
 from napari_ebsdml.patterns.raw.member import Member, to_tensor
 from napari_ebsdml.patterns.raw.model import RawModel
 from napari_ebsdml.patterns.raw.prediction import predict
-from napari_ebsdml.patterns.raw.prepare import LIMIT, resize_matrix, square
+from napari_ebsdml.patterns.raw.prepare import LIMIT, square
 
 _BATCH = 16
 

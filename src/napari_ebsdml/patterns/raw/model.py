@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.answers.classes import ClassModel
-from napari_ebsdml.patterns.frame.flatten import find_mask
+from napari_ebsdml.patterns.frame.masks import find_mask
 from napari_ebsdml.patterns.raw.data import LabelledPatterns
 from napari_ebsdml.patterns.raw.member import Member
 from napari_ebsdml.patterns.raw.prepare import prepare

@@ -12,7 +12,7 @@ from napari_ebsdml._parallel import Progress
 from napari_ebsdml.learning.device import threads
 from napari_ebsdml.patterns.answers.result import SpaceGroupResult, no_answers
 from napari_ebsdml.patterns.frame.checks import check_mask, check_patterns
-from napari_ebsdml.patterns.frame.flatten import find_mask
+from napari_ebsdml.patterns.frame.masks import find_mask
 from napari_ebsdml.patterns.frame.pieces import blocks
 from napari_ebsdml.patterns.frame.scans import check_by, grains_of, patterns_of
 from napari_ebsdml.patterns.raw.answer import Voting, check_voting, fill, vote

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,23 +10,11 @@ from numpy.typing import NDArray
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.frame import _kernels
 from napari_ebsdml.patterns.frame.flatten import polynomials
+from napari_ebsdml.patterns.frame.resize import resize_matrix
 
 LIMIT = 3.5
 """Prepared patterns lie between minus and plus this: local standard deviations."""
 _CHUNK = 256
-
-
-@lru_cache(maxsize=32)
-def resize_matrix(before: int, after: int) -> NDArray[np.float32]:
-    """Matrix (after, before) that resizes a line: area means when smaller, linear when larger."""
-    if after < before:
-        edges = np.linspace(0, before, after + 1)
-        low, high = edges[:-1, None], edges[1:, None]
-        cell = np.arange(before)[None]
-        share = np.clip(np.minimum(high, cell + 1) - np.maximum(low, cell), 0, None)
-        return (share / share.sum(axis=1, keepdims=True)).astype(np.float32)
-    at = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
-    return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(before)[None])).astype(np.float32)
 
 
 def square(shape: tuple[int, int]) -> tuple[slice, slice]:

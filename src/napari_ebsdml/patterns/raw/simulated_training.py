@@ -23,13 +23,14 @@ from napari_ebsdml.learning.model_card import ModelCard
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 from napari_ebsdml.patterns.crystal_frame.training import hold_out, joint_classes
 from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.frame.resize import resize_matrix
 from napari_ebsdml.patterns.kinds import RAW
 from napari_ebsdml.patterns.raw.classifier import RawClassifier
 from napari_ebsdml.patterns.raw.data import LabelledPatterns
 from napari_ebsdml.patterns.raw.member import Member, RawRecipe, to_tensor
 from napari_ebsdml.patterns.raw.model import RawModel, background_set
 from napari_ebsdml.patterns.raw.model_io import LEVELS
-from napari_ebsdml.patterns.raw.prepare import prepare, resize_matrix
+from napari_ebsdml.patterns.raw.prepare import prepare
 from napari_ebsdml.patterns.raw.training import RawTraining, fit_members, starting_network
 from napari_ebsdml.patterns.simulated.screen import circle
 from napari_ebsdml.patterns.simulated.synthetic import (

@@ -19,7 +19,7 @@ from napari_ebsdml.learning.model_card import ModelCard
 from napari_ebsdml.learning.under_way import UnderWay
 from napari_ebsdml.patterns.answers.classes import Classes
 from napari_ebsdml.patterns.frame.checks import check_patterns
-from napari_ebsdml.patterns.frame.flatten import find_mask
+from napari_ebsdml.patterns.frame.masks import find_mask
 from napari_ebsdml.patterns.kinds import RAW
 from napari_ebsdml.patterns.raw.data import LabelledPatterns
 from napari_ebsdml.patterns.raw.member import (

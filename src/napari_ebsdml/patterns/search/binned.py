@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.patterns.frame import _kernels
 from napari_ebsdml.patterns.frame.flatten import fill_gaps, flattener, polynomials
+from napari_ebsdml.patterns.frame.resize import resize_matrix
 
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -112,12 +113,5 @@ def _binned(images: Floats, shape: tuple[int, int]) -> Floats:
     """Means over equal parts of the screen, which may cut pixels."""
     if images.shape[1:] == shape:
         return images
-    rows, columns = (_averaging(images.shape[k + 1], shape[k]) for k in (0, 1))
+    rows, columns = (resize_matrix(images.shape[k + 1], shape[k]) for k in (0, 1))
     return (rows @ images @ columns.T).astype(np.float32)
-
-
-def _averaging(size: int, parts: int) -> Floats:
-    edges = np.arange(parts + 1)[:, None] * size / parts
-    pixel = np.arange(size)
-    common = np.minimum(edges[1:], pixel + 1) - np.maximum(edges[:-1], pixel)
-    return (np.clip(common, 0, None) * parts / size).astype(np.float32)

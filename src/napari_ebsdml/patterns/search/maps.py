@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress
-from napari_ebsdml.patterns.frame.flatten import find_mask
 from napari_ebsdml.patterns.frame.geometry import Geometry
-from napari_ebsdml.patterns.frame.pieces import blocks
+from napari_ebsdml.patterns.frame.masks import find_mask
+from napari_ebsdml.patterns.frame.pieces import blocks, some_patterns
 from napari_ebsdml.patterns.search.binned import flattened
 from napari_ebsdml.patterns.search.camera import MOST, FoundCamera, find_camera
 from napari_ebsdml.patterns.search.orientations import OrientationSearch
@@ -19,7 +19,6 @@ from napari_ebsdml.patterns.search.orientations import OrientationSearch
 _PIECE = 128
 """Patterns indexed at once: below a second, after which a cancel is heeded."""
 _LOOKED_AT = 48
-_ROWS = 8
 _NO_BANDS = 0.35
 """Patterns whose noise leaves templates less than this correlation tell no camera."""
 
@@ -78,7 +77,7 @@ def search_camera(
     FoundCamera or None
         None when no pattern shows bands.
     """
-    some = _some(patterns)
+    some = some_patterns(patterns, _LOOKED_AT)[1]
     if not len(some):
         return None
     mask = find_mask(some) if mask is None else mask
@@ -88,25 +87,3 @@ def search_camera(
     if not len(sharpest):
         return None
     return find_camera(some[np.sort(sharpest)], search, mask, progress)
-
-
-def _some(patterns: Any) -> NDArray[np.generic]:
-    """Patterns from all over a stack or map, (n, rows, columns), few chunks being read."""
-    size = (int(patterns.shape[-2]), int(patterns.shape[-1]))
-    if patterns.ndim == 2:
-        return np.asarray(patterns)[None]
-    if patterns.ndim == 3:
-        return np.asarray(patterns[_spread(patterns.shape[0], _LOOKED_AT)])
-    rows = []
-    across = max(1, int(np.prod(patterns.shape[1:-2], dtype=int)))
-    # Thin maps and line scans have few rows, or few pixels in each.
-    chosen = _spread(patterns.shape[0], max(_ROWS, -(-_LOOKED_AT // across)))
-    for row in chosen:
-        line = patterns[int(row)]
-        line = line.reshape(-1, *size)
-        rows.append(np.asarray(line[_spread(line.shape[0], -(-_LOOKED_AT // len(chosen)))]))
-    return np.concatenate(rows) if rows else np.zeros((0, *size))
-
-
-def _spread(length: int, number: int) -> NDArray[np.intp]:
-    return np.unique((np.arange(number if length else 0) + 0.5) * length // number).astype(np.intp)
