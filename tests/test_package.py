@@ -43,9 +43,10 @@ HOUSE_ROWS = {
     "dislocations": JOB,
     "segmentation": JOB,
     "patterns": JOB,
-    "cli": CORE,
+    "batching": CORE,
+    "cli": CORE | {"batching"},
     "__main__": {"cli"},
-    "_napari": CORE,
+    "_napari": CORE | {"batching"},
     "demo": {"_napari"},
     "widgets": {"_napari"},
 }

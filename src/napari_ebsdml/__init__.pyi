@@ -1,4 +1,5 @@
 from . import samples, widgets
+from .batching import BatchResult, batch
 from .dislocations import (
     ArticleDensity,
     AverageDensity,
@@ -47,6 +48,7 @@ from .segmentation import Segmenter
 __all__ = [
     "ArticleDensity",
     "AverageDensity",
+    "BatchResult",
     "Cancelled",
     "DownloadError",
     "EbsdmlError",
@@ -64,6 +66,7 @@ __all__ = [
     "UnsupportedFormatError",
     "WriteError",
     "article_density",
+    "batch",
     "boundary_map",
     "gnd_density",
     "gos",

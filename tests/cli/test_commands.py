@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import sys
 
 import numpy as np
@@ -96,16 +97,16 @@ def test_an_unexpected_error_in_one_map_is_a_row_and_the_others_go_on(
 ):
     other = tmp_path / "other.ctf"
     other.write_bytes(map_file.read_bytes())
-    from napari_ebsdml.cli import maps
+    from napari_ebsdml.batching import one_file
 
-    keep = maps.write_arrays
+    keep = one_file.write_arrays
 
-    def broken(path, **arrays):
-        if path.name == "steel":
+    def broken(path, arrays):
+        if path.name == "steel.npz":
             raise ZeroDivisionError("of a kind that nobody foresaw")
-        keep(path, **arrays)
+        keep(path, arrays)
 
-    monkeypatch.setattr(maps, "write_arrays", broken)
+    monkeypatch.setattr(one_file, "write_arrays", broken)
     results = tmp_path / "results"
     assert run("maps", map_file, other, "--no-gnd", "-o", results) == 1
     assert "unexpected ZeroDivisionError" in capsys.readouterr().err.replace("\n", " ")
@@ -113,7 +114,8 @@ def test_an_unexpected_error_in_one_map_is_a_row_and_the_others_go_on(
     assert [row["map"] for row in rows] == ["steel", "other"]
     assert "nobody foresaw" in rows[0]["error"]
     assert int(rows[1]["grains"]) > 0
-    assert sorted(p.name for p in results.iterdir()) == ["other.npz", "summary.csv"]
+    assert [p.name for p in results.glob("*.npz")] == ["other.npz"]
+    assert not list(results.glob(".*"))
 
 
 def test_stopping_leaves_what_was_done(map_file, tmp_path, capsys, monkeypatch):
@@ -136,10 +138,22 @@ def test_stopping_leaves_what_was_done(map_file, tmp_path, capsys, monkeypatch):
     assert run("maps", *files, "--no-gnd", "-o", results) == 130
     assert "2 maps" in capsys.readouterr().err
     assert [row["map"] for row in rows_of(results / "summary.csv")] == ["steel", "copy0"]
-    names = sorted(p.name for p in results.iterdir())
-    assert names == ["copy0.npz", "steel.npz", "summary.csv"]
+    assert sorted(p.name for p in results.glob("*.npz")) == ["copy0.npz", "steel.npz"]
+    assert not list(results.glob(".*"))
     with np.load(results / "copy0.npz") as arrays:
         assert arrays["kam"].shape == (48, 64)
+    assert json.loads((results / "run.json").read_text("utf-8"))["state"] == "stopped"
+
+    # Going on does the other two, and prints all.
+    monkeypatch.setattr(np, "savez_compressed", savez)
+    before = (results / "steel.npz").stat().st_mtime_ns
+    capsys.readouterr()
+    assert run("maps", *files, "--no-gnd", "-o", results, "--resume", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["files_done_before"] == 2
+    assert [row["map"] for row in told["maps"]] == ["steel", "copy0", "copy1", "copy2"]
+    assert (results / "steel.npz").stat().st_mtime_ns == before
+    assert json.loads((results / "run.json").read_text("utf-8"))["state"] == "finished"
 
 
 @pytest.mark.filterwarnings("always::UserWarning")

@@ -9,6 +9,7 @@ import pytest
 from typer.main import get_command
 
 from napari_ebsdml.cli._app import app
+from napari_ebsdml.cli._batch import BatchOptions
 from napari_ebsdml.cli._options import slip_systems_of, typed_in
 from napari_ebsdml.cli.segment import segment
 from napari_ebsdml.dislocations.settings import (
@@ -23,11 +24,11 @@ from napari_ebsdml.patterns.settings import ClassifySettings
 from napari_ebsdml.segmentation.settings import PredictSettings, TrainingSettings
 
 COMMANDS = {
-    "maps": (app, [MapSettings]),
-    "gnd": (app, [GndSettings]),
-    "density": (app, [TotalSettings, TaylorSettings]),
-    "article-density": (app, [GndSettings, DensitySettings, TaylorSettings]),
-    "spacegroups": (app, [ClassifySettings]),
+    "maps": (app, [MapSettings, BatchOptions]),
+    "gnd": (app, [GndSettings, BatchOptions]),
+    "density": (app, [TotalSettings, TaylorSettings, BatchOptions]),
+    "article-density": (app, [GndSettings, DensitySettings, TaylorSettings, BatchOptions]),
+    "spacegroups": (app, [ClassifySettings, BatchOptions]),
     "train": (segment, [TrainingSettings]),
     "predict": (segment, [PredictSettings]),
     "evaluate": (segment, [PredictSettings]),

@@ -15,7 +15,6 @@ from skimage.io import imread, imsave
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import cli
-from napari_ebsdml.cli._app import over_maps
 
 QUICK = ("--epochs", "2", "--channels", "BS,KAM")
 
@@ -297,7 +296,7 @@ def test_spacegroups_of_maps_that_nobody_indexed(
         assert "orientations" not in found
 
 
-def test_an_output_that_cannot_be_made(tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_made(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ebsdml.WriteError, match="file"):
-        over_maps([], tmp_path / "file" / "out", None, "maps", lambda *_: [], "x.csv")
+        ebsdml.batch(folder / "steel1.ctf", "maps", tmp_path / "file" / "out")

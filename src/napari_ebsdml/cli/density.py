@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from napari_ebsdml._parallel import part_of
-from napari_ebsdml.cli._app import (
-    Files,
-    Frame,
-    Output,
-    Row,
-    app,
-    over_maps,
-    say,
-    warn,
-    warn_of_steps,
-    write_arrays,
-)
+from napari_ebsdml.cli._app import Frame, app
+from napari_ebsdml.cli._batch import BatchOptions, Files, Output, run_batch
 from napari_ebsdml.cli._options import SlipSystemsOption, slip_systems_of, takes_settings
 from napari_ebsdml.dislocations.settings import (
     DensitySettings,
@@ -30,19 +17,13 @@ from napari_ebsdml.dislocations.settings import (
     TotalSettings,
 )
 
-if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.article import ArticleDensity
-    from napari_ebsdml.dislocations.gnd import GndDensity
-    from napari_ebsdml.scan import Scan
-
-_GND_SHARE = 0.3
-
 
 @app.command()
 @takes_settings(grain_threshold="--threshold")
 def gnd(
     files: Files,
-    how: GndSettings,
+    chosen: GndSettings,
+    how: BatchOptions,
     output: Output = Path(),
     slip_systems: SlipSystemsOption = None,
     orientation_noise: Annotated[
@@ -61,32 +42,12 @@ def gnd(
     the averages of each phase, without the noise and with it. A map that fails is told and the
     others go on.
     """
-    how = dataclasses.replace(how, slip_systems=slip_systems_of(slip_systems))
-    steps: set[float] = set()
-
-    def work(scan: Scan, path: Path, progress: Callable[[float], None]) -> list[Row]:
-        import numpy as np
-
-        from napari_ebsdml.dislocations.averages import gnd_averages
-
-        found = _gnd(scan, how, progress, orientation_noise)
-        steps.add(scan.step[1])
-        write_arrays(
-            path.with_name(f"{path.name}-gnd"), total=found.total, energy=found.energy,
-            noise_floor=found.noise_floor, above_noise=found.above_noise, grains=found.grains,
-            nye=found.nye.astype(np.float32), step=np.array(scan.step),
-        )  # fmt: skip
-        rows = _rows(gnd_averages(found, "phase"))
-        if common_step is not None:
-            whole = found.step_dependence().at(common_step)
-            rows[0][f"whole map at {common_step:g} µm [1/m²]"] = whole
-        return rows
-
-    try:
-        over_maps(files, output, frame, "GND density", work, "gnd.csv")
-    finally:
-        if common_step is None:
-            warn_of_steps(steps)
+    own = {
+        "slip_systems": slip_systems_of(slip_systems), "orientation_noise": orientation_noise,
+        "common_step": common_step,
+    }  # fmt: skip
+    run_batch(files, [("gnd", [chosen, own])], output, how, frame, "GND density",
+              compare_gnd=common_step is None)  # fmt: skip
 
 
 @app.command()
@@ -95,6 +56,7 @@ def density(
     files: Files,
     settings: TotalSettings,
     taylor: TaylorSettings,
+    how: BatchOptions,
     output: Output = Path(),
     model: Annotated[
         str, typer.Option(help="Name of a shipped model, or a model file.")
@@ -110,41 +72,19 @@ def density(
     averages with the Taylor stress of metals that are recognised. One sentence a map says what
     it tells. A map that fails is told and the others go on.
     """
-    from napari_ebsdml.dislocations.total.model import TotalDensityModel
-
-    # Once, and first: a model that cannot be loaded should not cost a computation.
-    loaded = TotalDensityModel.load(model)
-    systems = slip_systems_of(slip_systems)
-
-    def work(scan: Scan, path: Path, progress: Callable[[float], None]) -> list[Row]:
-        import numpy as np
-
-        import napari_ebsdml as ebsdml
-
-        rho = ebsdml.total_dislocation_density(
-            scan, model=loaded, by=by, slip_systems=systems, progress=progress,
-            **settings.arguments(),
-        )  # fmt: skip
-        write_arrays(
-            path.with_name(f"{path.name}-density"), density=rho.density,
-            low=rho.interval[..., 0], high=rho.interval[..., 1], measurable=rho.measurable,
-            limit=np.array(rho.limit), step=np.array(scan.step),
-        )  # fmt: skip
-        sentence = rho.average().sentence
-        say(f"{scan.name}: {sentence}")
-        rows = _rows(rho.averages(by, _metals(scan), taylor.friction))
-        return [{**row, "note": sentence} for row in rows or [{}]]
-
-    over_maps(files, output, frame, "dislocation density", work, "dislocations.csv")
+    own = {"model": model, "by": by, "slip_systems": slip_systems_of(slip_systems)}
+    step = ("density", [settings, taylor, own])
+    run_batch(files, [step], output, how, frame, "dislocation density")
 
 
 @app.command()
 @takes_settings(grain_threshold="--threshold")
 def article_density(
     files: Files,
-    how: GndSettings,
+    gnd: GndSettings,
     settings: DensitySettings,
     taylor: TaylorSettings,
+    how: BatchOptions,
     output: Output = Path(),
     slip_systems: SlipSystemsOption = None,
     frame: Frame = None,
@@ -156,79 +96,6 @@ def article_density(
     with the Taylor stress of metals that are recognised. A map that fails is told and the others
     go on.
     """
-    from napari_ebsdml.dislocations.model import DislocationModel
-
-    # Once, and first: a model that cannot be loaded should not cost a computation.
-    loaded = DislocationModel.load(settings.model)
-    how = dataclasses.replace(how, slip_systems=slip_systems_of(slip_systems))
-    arguments = {**settings.arguments(), "model": loaded}
-
-    def work(scan: Scan, path: Path, progress: Callable[[float], None]) -> list[Row]:
-        import numpy as np
-
-        import napari_ebsdml as ebsdml
-        from napari_ebsdml.dislocations.averages import density_averages
-
-        found = _gnd(scan, how, part_of(progress, 0.0, _GND_SHARE))
-        total = ebsdml.article_density(found, **arguments, progress=part_of(progress, _GND_SHARE))
-        write_arrays(
-            path.with_name(f"{path.name}-density"), mean=total.mean, median=total.median,
-            std=total.std, low=total.interval[..., 0], high=total.interval[..., 1], gnd=total.gnd,
-            n_lines=total.n_lines, in_range=total.in_range, valid=total.valid,
-            step=np.array(scan.step),
-        )  # fmt: skip
-        rows = _rows(
-            density_averages(
-                total, found, "phase", _metals(scan),
-                taylor.friction, 2 * loaded.network.radius + 1, settings.extrapolate,
-            )
-        )  # fmt: skip
-        missing = _why_missing(total, settings.extrapolate)
-        if missing:
-            warn(f"{scan.name}: {missing}")
-        note = " ".join([*found.notes, missing]).strip()
-        return [{**row, "note": note} for row in rows or [{}]]
-
-    over_maps(files, output, frame, "dislocation density", work, "dislocations.csv")
-
-
-def _gnd(
-    scan: Scan,
-    how: GndSettings,
-    progress: Callable[[float], None],
-    noise: float | None = None,
-) -> GndDensity:
-    import napari_ebsdml as ebsdml
-
-    found: GndDensity = ebsdml.gnd_density(
-        scan, **how.arguments(), orientation_noise=noise, progress=progress
-    )
-    for note in found.notes:
-        warn(f"{scan.name}: {note}")
-    return found
-
-
-def _metals(scan: Scan) -> dict[int, str]:
-    """Metals that are recognised, by phase id."""
-    from napari_ebsdml.dislocations.averages import material_of_phase
-
-    found = {n: material_of_phase(phase) for n, phase in scan.phases if n >= 0}
-    return {n: metal for n, metal in found.items() if metal is not None}
-
-
-def _why_missing(total: ArticleDensity, extrapolate: bool) -> str:
-    """Why there is no average of the density, or ""."""
-    if not total.valid.any():
-        return "No pixel has a density: none has enough measured neighbours in its grain."
-    if not extrapolate and not (total.valid & total.in_range).any():
-        return (
-            f"All {int(total.valid.sum())} pixels with a density lie out of the range that the "
-            "model was trained in, so there is no average; --extrapolate counts them."
-        )
-    return ""
-
-
-def _rows(table: Mapping[str, Any]) -> list[Row]:
-    """Columns as rows."""
-    number = len(next(iter(table.values())))
-    return [{column: values[n] for column, values in table.items()} for n in range(number)]
+    own = {"slip_systems": slip_systems_of(slip_systems)}
+    step = ("article-density", [gnd, settings, taylor, own])
+    run_batch(files, [step], output, how, frame, "dislocation density")

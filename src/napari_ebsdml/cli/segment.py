@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_ebsdml.cli._app import (
-    Files,
-    Frame,
-    Output,
-    Row,
-    app,
-    err,
-    make_folder,
-    over_maps,
-    say,
-    warn,
-    write_arrays,
-    write_image,
-    write_table,
-)
+from napari_ebsdml.batching.writing import make_folder, write_table
+from napari_ebsdml.cli._app import Frame, app, err, say, warn
+from napari_ebsdml.cli._batch import BatchOptions, Files, Output, run_batch
 from napari_ebsdml.cli._labels import PHASES, assignments, pairs_of, phase_names, read_labels
 from napari_ebsdml.cli._options import given, takes_settings
 from napari_ebsdml.errors import InputError
@@ -136,6 +123,7 @@ def predict(
     model: Model,
     files: Files,
     options: PredictSettings,
+    how: BatchOptions,
     output: Output = Path(),
     leave_out: LeaveOut = False,
     probability: Annotated[bool, typer.Option("--probability", help="Save it, too.")] = False,
@@ -152,41 +140,9 @@ def predict(
     uncertainty, values, names, step in um); fractions.csv has the phase fractions with 95 %
     intervals. A map that fails is told and the others go on.
     """
-    import napari_ebsdml as ebsdml
-
-    if phases is not None and phases not in ("ang", "ctf", "h5"):
-        raise InputError(f"--phases must be ang, ctf or h5, not {phases!r}.")
-    loaded = ebsdml.Segmenter.load(model)
-
-    def work(scan: Scan, path: Path, progress: Callable[[float], None]) -> list[Row]:
-        import numpy as np
-
-        result = _predict(
-            loaded, scan, **_arguments(options, leave_out), device=device, progress=progress
-        )  # fmt: skip
-        stem = path.with_name(f"{path.name}-segmentation")
-        arrays: dict[str, Any] = {
-            "labels": result.labels, "uncertainty": result.uncertainty,
-            "values": np.array(result.classes.values), "names": np.array(result.classes.names),
-            "step": np.array(scan.step),
-        }  # fmt: skip
-        if probability:
-            arrays["probability"] = result.probability
-        write_arrays(stem, **arrays)
-        write_image(stem.with_name(f"{stem.name}.tif"), result.labels)
-        if phases is not None:
-            names = dict(zip(result.classes.values, result.classes.names, strict=True))
-            target = stem.with_name(f"{stem.name}.{phases}")
-            ebsdml.write(target, scan, phase_labels=result.labels, phase_names=names)
-        return [
-            {
-                "class": f.name, "value": f.value, "fraction": f.fraction, "low": f.low,
-                "high": f.high, "expected": f.expected, "remark": " ".join(result.warnings),
-            }
-            for f in result.fractions()
-        ]  # fmt: skip
-
-    over_maps(files, output, frame, "segmenting", work, "fractions.csv")
+    own = {"model": str(model), "probability": probability, "phases": phases, "device": device}
+    step = ("segment", [_arguments(options, leave_out), own])
+    run_batch(files, [step], output, how, frame, "segmenting")
 
 
 @segment.command()
@@ -224,7 +180,7 @@ def evaluate(
     }
     if output is not None:
         make_folder(output)
-    rows: list[Row] = []
+    rows: list[dict[str, object]] = []
     for path, truth in pairs_of(pairs):
         scan = ebsdml.read(path, ref_frame=frame)
         labels = read_labels(truth, scan)
