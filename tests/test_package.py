@@ -17,8 +17,9 @@ HOUSE = House(PACKAGE)
 GUI = {"napari", "qtpy", "PyQt5", "PyQt6", "PySide6", "vispy", "superqt", "magicgui"}
 
 GROUND = {
-    "_atomic", "_orix", "_palette", "_parallel", "_quaternion_kernels", "_quaternions", "camera",
-          "errors", "materials", "options", "scan"}  # fmt: skip
+    "_atomic", "_orix", "_palette", "_parallel", "_paths", "_quaternion_kernels", "_quaternions",
+    "camera", "errors", "materials", "options", "scan",
+}  # fmt: skip
 UP_TO_IO = GROUND | {"io"}
 UP_TO_MAPS = UP_TO_IO | {"maps"}
 JOB = UP_TO_MAPS | {"learning"}
@@ -30,6 +31,7 @@ HOUSE_ROWS = {
     "options": {"errors"},
     "_atomic": set(),
     "_orix": set(),
+    "_paths": {"errors"},
     "_palette": set(),
     "_parallel": {"errors"},
     "_quaternions": {"_quaternion_kernels"},

@@ -136,9 +136,16 @@ class Scan:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "quaternions", np.asarray(self.quaternions, dtype=np.float64))
-        put(self, "phase_id", np.asarray(self.phase_id, dtype=np.int32))
-        put(self, "step", (float(self.step[0]), float(self.step[1])))
+        if not isinstance(getattr(self.phases, "ids", None), list):
+            raise InputError(f"phases must be an orix PhaseList, not {type(self.phases).__name__}.")
+        if not isinstance(self.prop, Mapping):
+            raise InputError(f"prop must map names to arrays, not be {type(self.prop).__name__}.")
+        try:
+            put(self, "quaternions", np.asarray(self.quaternions, dtype=np.float64))
+            put(self, "phase_id", np.asarray(self.phase_id, dtype=np.int32))
+            put(self, "step", (float(self.step[0]), float(self.step[1])))
+        except (TypeError, ValueError, IndexError, OverflowError) as error:
+            raise InputError(f"Orientations, phases and step must be numbers ({error}).") from None
         put(self, "prop", {name: np.asarray(values) for name, values in self.prop.items()})
         put(self, "units", {name: unit for name in self.prop if (unit := self.units.get(name))})
         shape = self.phase_id.shape
@@ -319,6 +326,22 @@ class Scan:
             f"{self.step[1]:g} um, {phases}, {indexed:.1f} % indexed, "
             f"properties {', '.join(self.prop) or 'none'}{patterns}"
         )
+
+
+def checked_scan(scan: Scan) -> Scan:
+    """Return a scan, or say that something else was given.
+
+    Raises
+    ------
+    InputError
+        When it is no `Scan`.
+    """
+    given: object = scan
+    if not isinstance(given, Scan):
+        raise InputError(
+            f"A Scan is needed, not {type(given).__name__}: read a file with napari_ebsdml.read."
+        )
+    return given
 
 
 def _check_property(name: object, values: NDArray[Any], shape: tuple[int, ...]) -> None:

@@ -22,11 +22,11 @@ from napari_ebsdml.dislocations.settings import Denoise, GndSettings
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps.grains import segment_grains
+from napari_ebsdml.scan import Scan, checked_scan
 
 if TYPE_CHECKING:
     from napari_ebsdml.dislocations.stability import SplitStability
     from napari_ebsdml.dislocations.step_dependence import StepDependence
-    from napari_ebsdml.scan import Scan
 
 __all__ = ["GndDensity", "SlipFit", "fit_slip_systems", "gnd_density"]
 
@@ -275,7 +275,7 @@ def gnd_density(
     Pantleon, Scripta Materialia 58 (2008) 994, doi 10.1016/j.scriptamat.2008.01.050.
     """
     method = Method(check_norm(norm), check_stencil(stencil), as_denoise(denoise), keep_per_system)
-    if min(scan.shape) < 2:
+    if min(checked_scan(scan).shape) < 2:
         raise InputError(f"GND density needs a map of at least 2 x 2 pixels, not {scan.shape}.")
     oriented = scan.is_indexed & scan.quaternions.any(axis=-1)
     if not oriented.any():

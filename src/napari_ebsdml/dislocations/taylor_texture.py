@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -23,9 +23,7 @@ from napari_ebsdml.dislocations.phase_choice import SlipChoice, choose_systems
 from napari_ebsdml.dislocations.simplex import solve_l1
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
 from napari_ebsdml.errors import EbsdmlError, InputError, MissingDataError
-
-if TYPE_CHECKING:
-    from napari_ebsdml.scan import Scan
+from napari_ebsdml.scan import Scan, checked_scan
 
 FLOATS = NDArray[np.float64]
 MODES = ("uniaxial", "plane-strain")
@@ -125,7 +123,7 @@ def taylor_factor(
         When orientations or slip systems are missing.
     """
     strain = strain_of(mode, direction, normal)
-    oriented = scan.is_indexed & scan.quaternions.any(axis=-1)
+    oriented = checked_scan(scan).is_indexed & scan.quaternions.any(axis=-1)
     if not oriented.any():
         raise MissingDataError(f"{scan.name} has no orientations, which Taylor factors need.")
     present = [int(number) for number in np.unique(scan.phase_id[oriented])]

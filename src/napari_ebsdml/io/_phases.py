@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._orix import prepare_orix
+from napari_ebsdml._orix import laue_group_of, prepare_orix
 from napari_ebsdml.io._phase_text import in_angstrom
 from napari_ebsdml.io._raw import RawPhase
 from napari_ebsdml.io.frames import ReferenceFrame, crystal_turn
@@ -98,7 +98,7 @@ def laue_of(phase: Phase) -> str | None:
     if phase.point_group is None:
         return None
     # orix has no name for that of the point group m (space groups 6 to 9).
-    return str(phase.point_group.laue.name or "2/m")
+    return str(laue_group_of(phase.point_group).name or "2/m")
 
 
 def _spans_a_cell(angles: NDArray[np.float64]) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._paths import as_path
 from napari_ebsdml.errors import (
     EbsdmlError,
     FileFormatError,
@@ -23,7 +24,7 @@ from napari_ebsdml.io._phase_labels import with_phase_labels
 from napari_ebsdml.io._raw import Format, RawMap
 from napari_ebsdml.io._registry import format_of, formats, writer_of
 from napari_ebsdml.io.frames import ReferenceFrame
-from napari_ebsdml.scan import Scan, Source
+from napari_ebsdml.scan import Scan, Source, checked_scan
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap
@@ -37,7 +38,7 @@ def scan_names(path: str | PathLike[str]) -> list[str]:
     FileFormatError
         When the file cannot be read.
     """
-    path = Path(path)
+    path = as_path(path)
     fmt = format_of(path)
     return _scan_names(path, fmt)
 
@@ -82,7 +83,7 @@ def read(
     InputError
         When the file has no scan `scan`, or `ref_frame` is unknown.
     """
-    path = Path(path)
+    path = as_path(path)
     fmt = format_of(path)
     names = _scan_names(path, fmt)
     name, others = _choose(path, names, scan)
@@ -98,7 +99,7 @@ def read_all(
     path: str | PathLike[str], ref_frame: str | ReferenceFrame | None = None
 ) -> list[Scan]:
     """Read every scan of a file; parameters and errors as for `read`."""
-    path = Path(path)
+    path = as_path(path)
     fmt = format_of(path)
     names = _scan_names(path, fmt)
     return [_read_one(path, fmt, name or None, ref_frame) for name in names]
@@ -235,7 +236,8 @@ def write(
     InputError
         When `phase_labels` does not fit the map.
     """
-    path = Path(path)
+    path = as_path(path)
+    scan = checked_scan(scan)
     fmt = writer_of(path)
     if fmt is None or fmt.write is None:
         known = ", ".join(sorted({e for f in formats() if f.write for e in f.extensions}))

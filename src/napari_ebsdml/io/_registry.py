@@ -72,8 +72,12 @@ def format_of(path: Path) -> Format:
     UnsupportedFormatError
         When no reader knows it.
     """
-    if not path.exists():
-        raise FileFormatError(path, "there is no such file or folder")
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileFormatError(path, "there is no such file or folder") from None
+    except OSError as error:
+        raise FileFormatError(path, f"the file cannot be opened: {error.strerror}") from error
     fmt = sniff(path)
     if fmt is not None:
         return fmt

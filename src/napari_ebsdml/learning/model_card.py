@@ -13,6 +13,7 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
+from napari_ebsdml._paths import as_path
 from napari_ebsdml.errors import ModelError
 
 CARD_VERSION = 1
@@ -78,7 +79,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 def model_paths(path: str | os.PathLike[str]) -> tuple[Path, Path]:
     """Weights file and card of a model given by either, or by their common stem."""
-    given = Path(path)
+    given = as_path(path)
     stem = given.with_suffix("") if given.suffix in (".safetensors", ".json") else given
     return stem.parent / f"{stem.name}.safetensors", stem.parent / f"{stem.name}.json"
 

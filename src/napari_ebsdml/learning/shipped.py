@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
+from napari_ebsdml._paths import as_path
 from napari_ebsdml.errors import InputError
 
 WEIGHTS = Path(str(files("napari_ebsdml"))) / "weights"
@@ -29,7 +30,7 @@ def shipped_path(given: str | Path, names: Mapping[str, str]) -> Path:
     """
     if isinstance(given, str) and given in names:
         return WEIGHTS / names[given]
-    path = Path(given)
+    path = as_path(given)
     if isinstance(given, str) and path.name == given and not path.suffix:
         raise InputError(
             f"No model {given!r}; there is {', '.join(names)}, or give a .safetensors file."

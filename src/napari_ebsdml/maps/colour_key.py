@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from napari_ebsdml._orix import laue_group_of
 from napari_ebsdml._quaternions import from_matrix, to_matrix
 from napari_ebsdml.maps.symmetry import point_group
 
@@ -89,9 +90,9 @@ def colour_key(symmetry: CrystalSymmetry) -> ColourKey:
     InputError, MissingDataError
         As `symmetry.point_group`.
     """
-    laue = point_group(symmetry).laue
+    laue = laue_group_of(point_group(symmetry))
     # The matrices tell apart settings of one class, such as 2/m with its axis along y or z.
-    return _colour_key(str(laue.name), _matrices(laue).tobytes())
+    return _colour_key(str(laue.name or "2/m"), _matrices(laue).tobytes())
 
 
 def _matrices(group: Symmetry) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -16,9 +16,7 @@ from napari_ebsdml.maps._checks import check_angle, check_count
 from napari_ebsdml.maps.disorientation import half_angle
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD, MapSettings
 from napari_ebsdml.maps.symmetry import phase_table
-
-if TYPE_CHECKING:
-    from napari_ebsdml.scan import Scan
+from napari_ebsdml.scan import Scan, checked_scan
 
 _RIGHT, _DOWN = 1, 2
 
@@ -152,6 +150,7 @@ def check_labels(scan: Scan, labels: ArrayLike) -> NDArray[np.int32]:
         When they are not whole numbers >= 0 of the map's shape, or larger than the number of
         pixels.
     """
+    checked_scan(scan)
     array = np.asarray(labels)
     if array.shape != scan.shape:
         raise InputError(f"labels have shape {array.shape}; {scan.name} has {scan.shape}.")

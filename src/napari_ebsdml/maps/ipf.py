@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,8 +139,13 @@ def ipf_key(symmetry: CrystalSymmetry, size: int = 256) -> IPFKey:
     InputError, MissingDataError
         When the size or the symmetry will not do.
     """
-    size = check_count("size", size, 16)
-    key = colour_key(symmetry)
+    drawn = _drawn(colour_key(symmetry), check_count("size", size, 16))
+    return replace(drawn, rgba=drawn.rgba.copy())
+
+
+@lru_cache(maxsize=32)
+def _drawn(key: ColourKey, size: int) -> IPFKey:
+    """The picture; a map of 300 phases asks for that of eleven classes again and again."""
     outline = _outline(key)
     low, high = outline.min(axis=0), outline.max(axis=0)
     pixel = float((high - low).max()) / size

@@ -10,14 +10,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from napari_ebsdml._orix import laue_group_of
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.io._phase_text import LAUE_CLASSES as LAUE_CLASSES
+from napari_ebsdml.scan import Scan, checked_scan
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase
     from orix.quaternion.symmetry import Symmetry
-
-    from napari_ebsdml.scan import Scan
 
     CrystalSymmetry: TypeAlias = Phase | Symmetry | str | int
 
@@ -108,7 +108,7 @@ def _setting(phase: Phase, group: Symmetry) -> Symmetry:
     from orix.quaternion.symmetry import C2y, C2z, D3y
 
     # orix has no name for the Laue class of its group m, that of space groups 6 to 9.
-    laue = group.laue.name or "2/m"
+    laue = laue_group_of(group).name or "2/m"
     if laue == "2/m" and group.name not in ("211", "121", "112", "m11", "1m1", "11m"):
         lattice = phase.structure.lattice
         right = abs(lattice.alpha - 90) < 1e-6 and abs(lattice.gamma - 90) < 1e-6
@@ -121,7 +121,7 @@ def _setting(phase: Phase, group: Symmetry) -> Symmetry:
 
 def laue_class(symmetry: CrystalSymmetry) -> str:
     """Name of the Laue class, one of `LAUE_CLASSES`; see `point_group` for the errors."""
-    return str(point_group(symmetry).laue.name)
+    return str(laue_group_of(point_group(symmetry)).name or "2/m")
 
 
 def laue_operators(symmetry: CrystalSymmetry) -> NDArray[np.float64]:
@@ -156,7 +156,13 @@ def _operators_by_name(name: str) -> NDArray[np.float64]:
 
 
 def _operators(group: Symmetry) -> NDArray[np.float64]:
-    quaternions = np.asarray(group.laue.data, dtype=np.float64).reshape(-1, 4)
+    data = np.asarray(laue_group_of(group).data, dtype=np.float64)
+    return _rotations(data.tobytes())
+
+
+@lru_cache(maxsize=64)
+def _rotations(elements: bytes) -> NDArray[np.float64]:
+    quaternions = np.frombuffer(elements).reshape(-1, 4)
     # The Laue class has the inversion, so the rotation parts of its improper elements are
     # proper elements, too; taking all and dropping repeats keeps each rotation once.
     kept: list[NDArray[np.float64]] = []
@@ -193,6 +199,7 @@ def phase_table(scan: Scan) -> PhaseTable:
     MissingDataError
         When indexed pixels exist but none has an orientation, or a phase has no point group.
     """
+    checked_scan(scan)
     lowest, highest = int(scan.phase_id.min()), int(scan.phase_id.max())
     every = [i for i in sorted(scan.phases.ids) if lowest <= i <= highest and i >= 0]
     index = np.empty(scan.shape, dtype=np.int32)

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps._checks import check_count
+from napari_ebsdml.scan import Scan, checked_scan
 
 if TYPE_CHECKING:
     import dask.array as da
 
-    from napari_ebsdml.scan import Scan
 
 # Summing makes float64 of a band: eight times this in memory for 8-bit patterns.
 _BLOCK_BYTES = 1 << 24
@@ -117,6 +117,7 @@ def virtual_backscatter_grid(
 
 
 def _patterns(scan: Scan) -> da.Array:
+    checked_scan(scan)
     if scan.patterns is None:
         raise MissingDataError(
             f"{scan.name} has no patterns; read a file that holds them (h5oina, Bruker or EDAX "
