@@ -42,8 +42,8 @@ def test_open_show_save_and_open_again(
     ebsdml.write(path, make_scan())
     layers = viewer.open(path, plugin=PLUGIN)
     names = [layer.name for layer in layers]
-    assert names[0] == "steel · BC"
-    assert names[-2:] == ["steel · IPF-Z", "steel · phase"]
+    assert names[0] == "BC · steel"
+    assert names[-2:] == ["IPF-Z · steel", "phase · steel"]
     assert [layer.name for layer in viewer.layers if layer.visible] == [names[0], names[-2]]
     (scan,) = scans_in(viewer)
     for layer in layers:
@@ -101,7 +101,7 @@ def test_drop_on_the_canvas_and_bad_files(viewer: Any, tmp_path: Path, make_scan
     good, bad = tmp_path / "good.ang", tmp_path / "bad.ang"
     ebsdml.write(good, make_scan())
     viewer.window._qt_viewer._qt_open([str(good)], stack=False)
-    assert [layer.name for layer in viewer.layers][-1] == "good · phase"
+    assert [layer.name for layer in viewer.layers][-1] == "phase · good"
 
     bad.write_text("# TEM_PIXperUM 1.0\n# GRID: SqrGrid\nthis is no number\n")
     n = len(viewer.layers)
@@ -142,10 +142,35 @@ def test_samples_open(viewer: Any) -> None:
 
     layers = viewer.open_sample(PLUGIN, "dual_phase_steel", shape=(60, 80))
     truth = layers[-1]
-    assert truth.name.endswith("truth")
+    assert truth.name.startswith("truth")
     assert not truth.visible
     assert truth.data.shape == (60, 80)
     assert set(np.unique(truth.data)) == {1, 2}
     truth.visible = True
     name = {1: "ferrite", 2: "martensite"}[truth.data[5, 7]]
     assert f"truth: {name}" in _status(viewer, truth, *truth.data_to_world((5, 7)))
+
+
+def test_a_map_comes_into_view_with_its_key(
+    viewer: Any, tmp_path: Path, make_scan: MakeScan, qtbot: Any
+) -> None:
+    for name in ("first", "second"):
+        ebsdml.write(tmp_path / f"{name}.ang", make_scan())
+    viewer.open(tmp_path / "first.ang", plugin=PLUGIN)
+    qtbot.waitUntil(lambda: viewer.canvas.overlays.scale_bar.visible)
+    key = viewer.window.dock_widgets["Map key (napari-ebsdml)"]
+    assert key.legend.scan is scans_in(viewer)[0]
+    # Away, and a second map: the view goes there.
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (500.0, 500.0), 50.0
+    *_, phases = viewer.open(tmp_path / "second.ang", plugin=PLUGIN)
+    middle = phases.extent.world.mean(axis=0)
+    qtbot.waitUntil(lambda: np.allclose(viewer.scene.camera.center[-2:], middle, atol=0.3))
+    active = viewer.layers.selection.active
+    assert active.name == "IPF-Z · second"
+    # A stray stroke must not change the phases.
+    assert not phases.editable
+    # What the user has closed stays closed.
+    key.parent().destroyOnClose()
+    viewer.open(tmp_path / "first.ang", plugin=PLUGIN)
+    qtbot.wait(50)
+    assert "Map key (napari-ebsdml)" not in viewer.window.dock_widgets

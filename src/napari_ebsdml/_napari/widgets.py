@@ -175,10 +175,7 @@ def maps(viewer: Any = None) -> JobWidget:
     def show(widget: JobWidget, scan: Scan, found: Any) -> None:
         for one in found:
             made = as_result(scan, widget["settings"].settings(), one)
-            layer = widget.add_result(
-                scan, made.data, made.quantity, made.unit, kind=made.kind, classes=made.classes,
-                settings=made.settings, **made.display,
-            )  # fmt: skip
+            layer = made.add_to(widget.viewer, scan)
             if made.kind in PICTURES:
                 show_alone(widget.viewer, scan, layer)
 

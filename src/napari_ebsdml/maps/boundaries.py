@@ -61,6 +61,37 @@ class BoundarySegments:
         lines = self.lines[self.kind == kind]
         return float(np.linalg.norm(lines[:, 1] - lines[:, 0], axis=-1).sum())
 
+    def runs(self) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """Straight lines of one kind, joined from segments that continue each other.
+
+        Returns
+        -------
+        lines : (m, 2, 2) float64
+            Ends as (y, x) in um; m is at most the number of segments.
+        kind : (m,) uint8
+        """
+        lines, kinds = [], []
+        upright = self.lines[:, 0, 1] == self.lines[:, 1, 1]
+        for along, these in ((0, upright), (1, ~upright)):
+            part, kind = self.lines[these], self.kind[these]
+            if not len(part):
+                continue
+            order = np.lexsort((part[:, 0, along], part[:, 0, 1 - along], kind))
+            part, kind = part[order], kind[order]
+            length = part[0, 1, along] - part[0, 0, along]
+            continues = (
+                (kind[1:] == kind[:-1])
+                & (part[1:, 0, 1 - along] == part[:-1, 0, 1 - along])
+                & (np.abs(part[1:, 0, along] - part[:-1, 1, along]) < 1e-3 * length)
+            )
+            first = np.flatnonzero(np.r_[True, ~continues])
+            last = np.r_[first[1:] - 1, len(part) - 1]
+            lines.append(np.stack((part[first, 0], part[last, 1]), axis=1))
+            kinds.append(kind[first])
+        if not lines:
+            return self.lines, self.kind
+        return np.concatenate(lines), np.concatenate(kinds)
+
 
 def boundary_map(
     scan: Scan,

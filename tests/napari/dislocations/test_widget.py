@@ -215,7 +215,7 @@ def test_rise_between_two_scans(viewer: Any, qtbot: Any, model_file: Path) -> No
     assert widget.other.currentData() is before
     found = dict(widget.increment_table.rows()[1:])
     means = {
-        scan: result_of(layer(viewer, f"{scan.name} · article"), DensityResult).total
+        scan: result_of(layer(viewer, f"article · {scan.name}"), DensityResult).total
         for scan in (before, after)
     }
     first, second = (float(t.mean[t.valid].mean(dtype=float)) for t in means.values())

@@ -7,10 +7,18 @@ from collections.abc import Callable
 import dask.array as da
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from orix.crystal_map import Phase, PhaseList
 
 from napari_ebsdml import Scan
-from napari_ebsdml._napari.files.map_layers import can_stack, map_layers, phase_labels, stack_layers
+from napari_ebsdml._napari.files.map_layers import (
+    add_column,
+    can_stack,
+    columns,
+    map_layers,
+    phase_labels,
+    stack_layers,
+)
 from napari_ebsdml.maps.ipf import ipf_colors
 
 MakeScan = Callable[..., Scan]
@@ -24,26 +32,43 @@ def test_order_names_and_visibility(make_scan: MakeScan) -> None:
     scan = make_scan()
     layers = map_layers(scan)
     assert _shown(layers) == [
-        ("steel · BC", "image", True),
-        ("steel · MAD [°]", "image", False),
-        ("steel · IPF-Z", "image", True),
-        ("steel · phase", "labels", False),
+        ("BC · steel", "image", True),
+        ("IPF-Z · steel", "image", True),
+        ("phase · steel", "labels", False),
     ]
     assert all(o["metadata"]["ebsdml"]["scan"] is scan for _, o, _ in layers)
     # The properties are the scan's own arrays, not copies.
     assert layers[0][0] is scan.prop["BC"]
 
 
-def test_empty_columns_get_no_layer(make_scan: MakeScan) -> None:
+def test_further_columns_wait_until_asked_for(make_scan: MakeScan) -> None:
     scan = make_scan()
+    # Columns that the vendor leaves empty are not offered.
     rest = {"unknown": np.full(scan.shape, 4e29), "nothing": np.full(scan.shape, np.nan)}
-    layers = map_layers(make_scan(prop={**scan.prop, **rest}))
-    assert len(layers) == len(map_layers(scan))
+    scan = make_scan(prop={**scan.prop, **rest})
+    assert len(map_layers(scan)) == 3
+    assert columns([scan]) == ["MAD"]
+    viewer = ViewerModel()
+    for data, options, kind in map_layers(scan):
+        getattr(viewer, f"add_{kind}")(data, **options)
+    layer = add_column(viewer, [scan], "MAD")
+    assert layer.name == "MAD [°] · steel"
+    assert add_column(viewer, [scan], "MAD") is layer
+
+
+def test_columns_of_a_stack_are_volumes(make_scan: MakeScan) -> None:
+    scans = [make_scan(), make_scan(seed=1)]
+    viewer = ViewerModel()
+    for data, options, kind in stack_layers(scans):
+        getattr(viewer, f"add_{kind}")(data, **options)
+    layer = add_column(viewer, scans, "MAD")
+    assert layer.data.shape == (2, *scans[0].shape)
+    np.testing.assert_array_equal(layer.data[1], scans[1].prop["MAD"])
 
 
 def test_ipf_layer_shows_the_colours_of_the_package(make_scan: MakeScan) -> None:
     scan = make_scan()
-    data = map_layers(scan)[2][0]
+    data = map_layers(scan)[1][0]
     expected = ipf_colors(scan)
     seen = scan.is_indexed
     np.testing.assert_allclose(data[seen][:, :3] / 255, expected[seen], atol=0.51 / 255)
@@ -60,7 +85,7 @@ def test_phase_without_symmetry_does_not_cost_the_others_their_colours(
     monkeypatch.setattr(notifications, "show_warning", said.append)
     phases = PhaseList({1: Phase(name="Known", space_group=225), 2: Phase(name="Mystery")})
     scan = make_scan(phases=phases)
-    colors = map_layers(scan)[2][0]
+    colors = map_layers(scan)[1][0]
     assert colors[1, 0, 3] == 255
     assert not colors[1, -1].any()
     assert len(said) == 1
@@ -108,7 +133,7 @@ def test_map_without_orientations_shows_its_patterns(make_scan: MakeScan) -> Non
         patterns=patterns,
     )
     ((data, options, kind),) = map_layers(scan)
-    assert (options["name"], kind) == ("steel · pattern intensity", "image")
+    assert (options["name"], kind) == ("pattern intensity · steel", "image")
     np.testing.assert_allclose(data, patterns.compute().mean(axis=(2, 3)))
 
 
@@ -142,7 +167,7 @@ def test_stack_numbers_phases_alike_in_all_sections(make_scan: MakeScan) -> None
     assert labels[1, 1, 0] == 2
     layers = stack_layers((first, swapped))
     assert [o["name"] for _, o, _ in layers] == [
-        f"steel … steel · {what}" for what in ("BC", "MAD [°]", "IPF-Z", "phase")
+        f"{what} · steel … steel" for what in ("BC", "IPF-Z", "phase")
     ]
     assert all(o["scale"] == (0.5, 0.5, 0.25) for _, o, _ in layers)
     assert all(o["axis_labels"] == ("z", "y", "x") for _, o, _ in layers)

@@ -99,7 +99,7 @@ def test_scans_of_one_file_lie_side_by_side(
     areas = [make_scan(), make_scan(seed=1)]
     monkeypatch.setattr(ebsdml, "read_all", lambda path: areas, raising=False)
     layers = reader.read_layers(str(tmp_path / "project.h5oina"))
-    assert [o["translate"][1] for _, o, _ in layers] == [0.0] * 4 + [pytest.approx(2.1)] * 4
+    assert [o["translate"][1] for _, o, _ in layers] == [0.0] * 3 + [pytest.approx(2.1)] * 3
     assert layers[0][0].ndim == 2
 
 

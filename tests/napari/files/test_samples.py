@@ -63,7 +63,7 @@ def test_download_is_checked_cached_and_shown(
     digest = hashlib.sha256((folder / "DC06_2uniax.ang").read_bytes()).hexdigest()
     _redirect(monkeypatch, url=f"{address}/DC06_2uniax.ang", sha256=digest)
     layers = samples.dc06_steel()
-    assert layers[-1][1]["name"] == "DC06_2uniax · phase"
+    assert layers[-1][1]["name"] == "phase · DC06_2uniax"
     # The second time the server is not asked.
     (folder / "DC06_2uniax.ang").unlink()
     assert fetch("dc06_steel") == cache / "DC06_2uniax.ang"

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 
 from napari_ebsdml import Scan, WriteError, read
-from napari_ebsdml._napari.files.map_layers import map_layers
+from napari_ebsdml._napari.files.map_layers import add_column, columns, map_layers
 from napari_ebsdml._napari.files.writer import write_layers
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.layers import layer_data
@@ -64,8 +65,9 @@ def test_selected_results_are_in_the_file(
     np.testing.assert_array_equal(again.phase_id[again.is_indexed], labels[scan.is_indexed])
     assert messages == []
     # Opened again, the layers have their units.
-    names = [attributes["name"] for _, attributes, _ in map_layers(again)]
-    assert "all · GND density [1/m²]" in names
+    viewer = ViewerModel()
+    assert "GND density" in columns([again])
+    assert add_column(viewer, [again], "GND density").name == "GND density [1/m²] · all"
 
 
 def test_what_a_map_cannot_hold_is_told(

@@ -45,7 +45,7 @@ def test_density_noise_grains_and_systems(viewer: Any, qtbot: Any, tmp_path: Pat
     expected = gnd_density(scan)
     shown = layer(viewer, "GND density")
     np.testing.assert_allclose(10.0**shown.data, expected.total, rtol=1e-5)
-    assert shown.name == "bent · GND density [log10 1/m²]"
+    assert shown.name == "GND density [log10 1/m²] · bent"
     low, high = shown.contrast_limits
     # Nearly all of the map lies within the colours, which span at least a decade.
     assert np.mean((shown.data > low - 1e-6) & (shown.data < high + 1e-6)) > 0.95
@@ -84,7 +84,7 @@ def test_density_noise_grains_and_systems(viewer: Any, qtbot: Any, tmp_path: Pat
             continue
         widget.more.setCurrentIndex(index)
         widget.add_button.click()
-        newest = viewer.layers[-1]
+        newest = viewer.layers.selection.active
         np.testing.assert_allclose(newest.data, data, rtol=2e-5, atol=1e-9)
         assert newest.metadata["ebsdml"]["scan"] is scan
     assert set(further_layers(expected)) >= {f"s{n}" for n in range(len(expected.systems))}

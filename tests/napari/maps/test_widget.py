@@ -115,7 +115,7 @@ def test_maps_become_layers_of_the_scan(
     indexed = scan.is_indexed
 
     kam = _layer(viewer, "KAM")
-    assert kam.name == "bicrystal · KAM [°]"
+    assert kam.name == "KAM [°] · bicrystal"
     np.testing.assert_allclose(kam.data[indexed], ebsdml.kam(scan)[indexed], rtol=1e-6)
     # Rows differ by 0.2 degrees; of the eight neighbours of a pixel six lie in another row.
     assert kam.data[4, 3] == pytest.approx(0.2 * 6 / 8, rel=1e-4)
@@ -126,15 +126,22 @@ def test_maps_become_layers_of_the_scan(
     grains = _layer(viewer, "grains")
     np.testing.assert_array_equal(np.unique(grains.data), [0, 1, 2, 3])
     assert grains.contour == 1
+    # The boundaries outline the grains as well.
+    assert not grains.visible
+    grains.visible = True
     text = _status(viewer, grains, 5, 12)
     assert "phase: Nickel" in text
     assert "area [µm²]: 16" in text  # 8 x 8 pixels of 0.25 um2
     assert "phase: no grain" in _status(viewer, grains, 0, 3)
 
     boundaries = _layer(viewer, "boundaries")
-    assert boundaries.data[5, 7] == 3
-    assert "Σ3" in _status(viewer, boundaries, 5, 7)
-    assert "phase boundary" in _status(viewer, boundaries, 8, 2)
+    kinds = boundaries.features["boundaries"]
+    # One line down the twin boundary, from the first indexed row to the ferrite.
+    (twin,) = boundaries.data[kinds == "Σ3 (twin)"]
+    np.testing.assert_allclose(twin, [(0.5, 7.5), (8, 0)])
+    (phase,) = boundaries.data[kinds == "phase boundary"]
+    np.testing.assert_allclose(phase, [(8.5, -0.5), (0, 16)])
+    assert boundaries.metadata["ebsdml"]["pixels"][5, 7] == 3
 
     # One map at a time, on the quality image, with outlines on top.
     shown = [layer.metadata["ebsdml"]["quantity"] for layer in viewer.layers if layer.visible]

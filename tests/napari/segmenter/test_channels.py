@@ -123,7 +123,7 @@ def test_picture_is_the_channel(panel: Any, qtbot: Any) -> None:
     qtbot.waitUntil(panel.layer_button.isEnabled, timeout=60_000)
     assert not panel.picture.pixmap().isNull()
     panel.layer_button.click()
-    shown = panel.state.viewer.layers["steel · channel KAM"]
+    shown = panel.state.viewer.layers["channel KAM · steel"]
     np.testing.assert_allclose(shown.data, np.nan_to_num(kam(scan)), rtol=1e-6)
     panel.tree.setCurrentItem(item(panel, "IPF"))
     qtbot.waitUntil(panel.layer_button.isEnabled, timeout=60_000)

@@ -54,7 +54,7 @@ def test_all_methods_in_one_table(panel: Any, qtbot: Any) -> None:
     panel.layers_button.click()
     assert len(state.viewer.layers) == before + 4
     assert state.viewer.layers.selection.active is active
-    forest = next(one for one in state.viewer.layers if one.name.endswith(FOREST))
+    forest = next(one for one in state.viewer.layers if one.name.startswith(f"{FOREST} ·"))
     assert info_of(forest)["model"] == FOREST
     differs = next(one for one in state.viewer.layers if f"{FOREST} differs" in one.name)
     same = 100 * float((differs.data == 0).mean())

@@ -32,7 +32,7 @@ from napari_ebsdml._napari.segmenter.annotations_store import Annotations, Annot
 store = AnnotationsStore(Path(sys.argv[1]))
 labels = np.zeros((40, 50), np.int32)
 labels[3:6, 4:9] = 3
-strokes = lambda: Annotations((("map · strokes", labels),), ((3, "martensite", "#0000ff"),))
+strokes = lambda: Annotations((("strokes · map", labels),), ((3, "martensite", "#0000ff"),))
 store.save("key", strokes())
 labels[10:20] = 1
 real = np.savez_compressed
@@ -48,7 +48,7 @@ store.save("key", strokes())
 def strokes(pixels: int = 6) -> Annotations:
     labels = np.zeros((5, 8), np.int32)
     labels.flat[:pixels] = 3
-    return Annotations((("steel · strokes", labels),), CLASSES, "steel", "/maps/steel.ang")
+    return Annotations((("strokes · steel", labels),), CLASSES, "steel", "/maps/steel.ang")
 
 
 def test_what_is_saved_comes_back(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     back = store.load(saved.path)
     assert back.classes == CLASSES
     assert (back.scan_name, back.scan_path) == ("steel", "/maps/steel.ang")
-    assert back.layers[0][0] == "steel · strokes"
+    assert back.layers[0][0] == "strokes · steel"
     np.testing.assert_array_equal(back.layers[0][1], strokes().layers[0][1])
     # A session replaces its own file, and only that.
     store.save("key", strokes(9))

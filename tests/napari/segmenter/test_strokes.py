@@ -78,7 +78,7 @@ def test_counts_follow_every_way_to_edit(make_panel: Any, qtbot: Any) -> None:
     layer.data = np.ones_like(layer.data)
     assert counts(panel, qtbot) == {1: 1200, 2: 0}
     assert panel.table.text(0, 2).startswith("1\u202f200")
-    assert panel.pairs.rows() == [("steel · strokes", "1\u202f200 px")]
+    assert panel.pairs.rows() == [("strokes · steel", "1\u202f200 px")]
 
 
 def test_classes_dress_the_layer(
@@ -216,7 +216,7 @@ def test_layer_taken_out_of_the_list_stays_out(make_panel: Any, viewer: Any, sca
     viewer.add_labels(np.zeros(scan.shape, int))
     assert panel.state.pairs == ()
     offered = [panel.use_box.itemText(n) for n in range(panel.use_box.count())]
-    assert "steel · strokes" in offered
+    assert "strokes · steel" in offered
 
 
 def test_sections_of_a_stack(make_panel: Any, viewer: Any, make_scan: Callable[..., Scan]) -> None:

@@ -107,9 +107,9 @@ def test_paints_trains_cancels_corrects_trains_on_saves_loads(
     assert isinstance(state.segmenter, Segmenter)
     assert len(previews) >= 3
     assert len(set(previews)) == 1
-    assert names(viewer)[-3:] == ["bands · segmentation", "bands · uncertainty", "bands · strokes"]
-    segmentation = viewer.layers["bands · segmentation"]
-    uncertainty = viewer.layers["bands · uncertainty"]
+    assert names(viewer)[-3:] == ["segmentation · bands", "uncertainty · bands", "strokes · bands"]
+    segmentation = viewer.layers["segmentation · bands"]
+    uncertainty = viewer.layers["uncertainty · bands"]
     assert viewer.layers.selection.active is strokes
     assert str(strokes.mode) == "paint"
     assert not uncertainty.visible
@@ -167,7 +167,7 @@ def test_paints_trains_cancels_corrects_trains_on_saves_loads(
     with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000):
         widget.result.button.click()
     np.testing.assert_array_equal(state.predictions[other].labels, loaded.predict(other).labels)
-    assert "other · segmentation" in names(viewer)
+    assert "segmentation · other" in names(viewer)
 
 
 def test_grain_vote_comes_and_goes(viewer: Any, qtbot: Any) -> None:
@@ -183,12 +183,12 @@ def test_grain_vote_comes_and_goes(viewer: Any, qtbot: Any) -> None:
     voted = widget.state.predictions[scan]
     np.testing.assert_array_equal(voted.labels, raw.grain_vote(scan).labels)
     assert (np.ptp(voted.labels[:, :16]), np.ptp(voted.labels[:, 16:32])) == (0, 0)
-    np.testing.assert_array_equal(viewer.layers["bands · segmentation"].data, voted.labels)
+    np.testing.assert_array_equal(viewer.layers["segmentation · bands"].data, voted.labels)
     with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000):
         widget.result.form.set_values({"grain_vote": False})
     assert widget.state.predictions[scan].labels is raw.labels
     widget.result.show_uncertainty.setChecked(True)
-    assert viewer.layers["bands · uncertainty"].visible
+    assert viewer.layers["uncertainty · bands"].visible
     assert remembered("segmenter")["effort"] == "normal"
 
 
@@ -210,20 +210,20 @@ def test_layers_that_go_or_are_renamed_while_training(viewer: Any, qtbot: Any, s
     paint(widget, truth)
     widget.chooser.scan = second
     paint(widget, truth)
-    assert widget.strokes.pairs.rows() == [("bands · strokes", "448 px"),
-                                           ("second · strokes", "448 px")]  # fmt: skip
+    assert widget.strokes.pairs.rows() == [("strokes · bands", "448 px"),
+                                           ("strokes · second", "448 px")]  # fmt: skip
     widget.training.train()
     wait_for_epoch(widget, qtbot)
     # The map in sight is the one that is refreshed; renaming and removing do no harm.
-    viewer.layers["second · segmentation"].name = "mine"
-    viewer.layers.remove("bands · strokes")
+    viewer.layers["segmentation · second"].name = "mine"
+    viewer.layers.remove("strokes · bands")
     epoch = widget.training.last_epoch
     wait_for_epoch(widget, qtbot, epoch + 3)
     assert widget.tasks.running
     viewer.layers.remove("mine")
     epoch = widget.training.last_epoch
     wait_for_epoch(widget, qtbot, epoch + 3)
-    assert "second · segmentation" in names(viewer)
+    assert "segmentation · second" in names(viewer)
     # One of the two maps is closed: the training goes on. Both: it stops and says so.
     for layer in [one for one in viewer.layers if one.name.startswith("bands")]:
         viewer.layers.remove(layer)
@@ -249,7 +249,7 @@ def test_closing_the_dock_ends_a_training(viewer: Any, qtbot: Any, slow: None) -
     assert not widget.tasks.running
     assert [saved.pixels for saved in store.saved(key)] == [448]
     # Painting goes on without it, and a new dock takes the strokes in.
-    viewer.layers["bands · strokes"].data_setitem((np.array([0]), np.array([0])), 1)
+    viewer.layers["strokes · bands"].data_setitem((np.array([0]), np.array([0])), 1)
     again = dock(viewer)
     again.strokes.painted.count()
     assert again.strokes.painted.total() == {1: 225, 2: 224}

@@ -37,7 +37,7 @@ def test_layer_carries_scan_name_scale_and_units(make_scan: MakeScan) -> None:
         *layer_data(scan, density, "GND density", "1/m²", settings={"norm": "l1"}, model="default")
     )
     assert isinstance(layer, Image)
-    assert layer.name == "steel · GND density [1/m²]"
+    assert layer.name == "GND density [1/m²] · steel"
     assert tuple(layer.scale) == (0.5, 0.25)
     assert [str(unit) for unit in layer.units] == ["micrometer", "micrometer"]
     assert layer.axis_labels == ("y", "x")

@@ -1,4 +1,4 @@
-"""Legend of the selected layer, and tables."""
+"""Key of the layers that are seen, and tables."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from qtpy.QtWidgets import QApplication
 from napari_ebsdml import InputError, Scan, WriteError
 from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import add_result
-from napari_ebsdml._napari.shell.legend import LayerLegend, nice_ticks
+from napari_ebsdml._napari.shell.layers import add_lines, add_result
+from napari_ebsdml._napari.shell.legend import MapLegend, log_ticks, nice_ticks
 from napari_ebsdml._napari.shell.table import DataTable
 
 
@@ -27,42 +27,70 @@ def _colors(widget: Any) -> np.ndarray:
     return np.frombuffer(bytes(bits), np.uint8).reshape(image.height(), image.width(), 4)[..., :3]
 
 
-def test_legend_shows_what_the_colours_mean(qtbot: Any, make_scan: Callable[..., Scan]) -> None:
+def test_key_of_everything_that_is_seen(qtbot: Any, make_scan: Callable[..., Scan]) -> None:
     model, scan = ViewerModel(), make_scan()
     for data, options, kind in map_layers(scan):
         getattr(model, f"add_{kind}")(data, **options)
-    legend = LayerLegend(model)
+    legend = MapLegend(model)
     qtbot.addWidget(legend)
-    legend.resize(320, 220)
+    legend.resize(320, 600)
 
     def has(color: tuple[int, int, int], near: int = 12) -> bool:
         distance = np.abs(_colors(legend).astype(int) - color).max(axis=-1)
         return bool((distance <= near).sum() >= 4)
 
+    def shown() -> list[str]:
+        return [layer.metadata["ebsdml"]["quantity"] for layer in legend.layers]
+
+    assert shown() == ["IPF-Z"]
     # The corners of a cubic colour key.
-    model.layers.selection.active = model.layers["steel · IPF-Z"]
     qtbot.waitUntil(
         lambda: has((255, 0, 0)) and has((0, 255, 0)) and has((0, 0, 255)), timeout=20_000
     )
+    small = legend.minimumHeight()
     labels = np.ones(scan.shape, dtype=int)
     classes = [LabelClass(1, "first", "#ff2d2d"), LabelClass(2, "second", "#2dff2d")]
-    model.layers.selection.active = add_result(
-        model, scan, labels, "classes", kind="labels", classes=classes
-    )
+    add_result(model, scan, labels, "classes", kind="labels", classes=classes)
+    kam = add_result(model, scan, labels, "KAM", "°", colormap="magma", contrast_limits=(0, 2))
+    lines = np.array([[[0.25, 0.0], [0.25, 1.0]]])
+    add_lines(
+        model, scan, lines, np.array([1]), "boundaries", [LabelClass(1, "high angle", "#56b4e9")],
+        labels,
+    )  # fmt: skip
+    # The picture, then what lies on it.
+    assert shown() == ["KAM", "classes", "boundaries"]
+    kam.opacity = 0.5
+    assert shown() == ["KAM", "IPF-Z", "classes", "boundaries"]
+    kam.opacity = 1
+    assert legend.minimumHeight() != small
+    legend.resize(320, legend.minimumHeight())
     assert has((255, 45, 45))
     assert has((45, 255, 45))
-    assert not has((0, 0, 255))
-    kam = add_result(model, scan, labels, "KAM", "°", colormap="viridis", contrast_limits=(0, 2))
-    model.layers.selection.active = kam
+    assert has((86, 180, 233))
     top = tuple(int(255 * v) for v in kam.colormap.map(np.array([1.0]))[0, :3])
     assert has(top)
     kam.colormap = "gray"
     assert not has(top)
-    # Nothing selected: the last legend stays until its layer is gone.
+    model.layers["IPF-Z · steel"].visible = False
+    assert not has((0, 0, 255))
+    # Another map is selected, then nothing, then it is gone.
+    other = make_scan(seed=1)
+    layer = add_result(model, other, labels, "GOS", "°", visible=False)
+    model.layers.selection.active = layer
+    assert legend.scan is other
+    assert shown() == []
     model.layers.selection.clear()
-    assert legend.layer is kam
-    model.layers.remove(kam)
-    assert legend.layer is None
+    assert legend.scan is other
+    model.layers.remove(layer)
+    assert legend.scan is scan
+
+
+def test_ticks_of_logarithms_are_the_numbers_themselves() -> None:
+    assert log_ticks(12, 16)[:2] == [(12.0, "10¹²"), (13.0, "10¹³")]
+    narrow = [text for _, text in log_ticks(13.9, 14.8)]
+    assert narrow == ["10¹⁴", "2·10¹⁴", "5·10¹⁴"]
+    assert len(log_ticks(-12, 18)) <= 8
+    assert log_ticks(1, 1) == []
 
 
 def test_ticks_are_round_numbers() -> None:
@@ -94,7 +122,7 @@ def test_orientations_that_were_found_have_the_cubic_key(
 ) -> None:
     model, scan = ViewerModel(), make_scan()
     lost = dataclasses.replace(scan, phase_id=np.full(scan.shape, -1))
-    legend = LayerLegend(model)
+    legend = MapLegend(model)
     qtbot.addWidget(legend)
     legend.resize(320, 220)
     colors = np.zeros((*scan.shape, 3), np.float32)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 from superqt.utils import WorkerBase
 
@@ -244,3 +247,59 @@ def test_settings_without_the_plugin_and_with_bad_values(
     assert len(notification_manager.records) == 1
     assert remembered("maps")["kam_order"] == 1
     assert remembered("no such section") == {}
+
+
+def test_choosing_a_map_goes_there_and_can_show_it_alone(
+    model: ViewerModel, widget: ScanWidget, scan: Scan, make_scan: Callable[..., Scan]
+) -> None:
+    other = make_scan(seed=1)
+    add_map(model, other, 0.0, 500.0)
+    model.fit_to_view(layers=[model.layers[0]])
+    before = model.scene.camera.center
+    # A choice that a program makes leaves the view alone.
+    widget.chooser.scan = other
+    assert model.scene.camera.center == before
+    widget.chooser.activated.emit(widget.chooser.currentIndex())
+    assert model.scene.camera.center[-1] == pytest.approx(500 + 0.25 * 7 / 2, abs=1)
+    seen = [layer.visible for layer in model.layers]
+    widget.only.setChecked(True)
+    assert not any(layer.visible for layer in layers_of(model, scan))
+    assert any(layer.visible for layer in layers_of(model, other))
+    widget.chooser.scan = scan
+    assert any(layer.visible for layer in layers_of(model, scan))
+    assert not any(layer.visible for layer in layers_of(model, other))
+    widget.only.setChecked(False)
+    assert [layer.visible for layer in model.layers] == seen
+
+
+def test_enter_computes_and_escape_cancels(qtbot: Any, widget: ScanWidget) -> None:
+    pressed = []
+    widget.tasks.run_clicked.connect(lambda: pressed.append(True))
+    qtbot.keyClick(widget, Qt.Key.Key_Return)
+    assert pressed == [True]
+    stop = threading.Event()
+
+    def work(progress: Any) -> None:
+        while not stop.wait(0.01):
+            progress(0.5)
+
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=10_000) as over:
+        widget.run((), work)
+        qtbot.keyClick(widget, Qt.Key.Key_Escape)
+    stop.set()
+    assert over.args == ["cancelled"]
+
+
+def test_a_job_that_is_over_lets_go_of_its_map(
+    qtbot: Any, widget: ScanWidget, make_scan: Callable[..., Scan]
+) -> None:
+    scan = make_scan()
+    alive = weakref.ref(scan)
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=10_000):
+        widget.run((), lambda one, two: None, scan, two=scan)
+        job = widget.tasks._job  # napari's list of tasks keeps it
+
+    del scan
+    gc.collect()
+    assert job is not None
+    assert alive() is None

@@ -24,6 +24,7 @@ from napari_ebsdml._napari.gnd.layers import (
 )
 from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.form import SettingsForm
+from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.histogram import DensityHistogram
 from napari_ebsdml._napari.shell.layers import info_of, layers_of, result_of
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
@@ -101,6 +102,16 @@ class DislocationWidget(ScanWidget):
     other : QComboBox
         Scan to compare with, before the deformation.
     """
+
+    HELP = Help(
+        "The total dislocation density from the scatter of the measured orientations, or an upper "
+        "bound where their noise is too large to tell.",
+        ("Compute. Nothing has to be known beforehand.",
+         "Read the card: density or bound, the limit of this map, what would help.",
+         "The article's way (a network on the GND of slip planes) is a mode of its own."),
+        "dislocations.md",
+        (("10.1016/j.ijplas.2018.11.008", "Zhang and Ngan 2019"),),
+    )  # fmt: skip
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Compute density")

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import LayerTuple, layer_data
+from napari_ebsdml._napari.shell.layers import LayerTuple, add_result, layer_data
 from napari_ebsdml.scan import NOT_INDEXED, Scan
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
     from orix.crystal_map import Phase
 
 # Names of the property that looks most like a micrograph, best first, in lower case and
@@ -34,8 +36,8 @@ _PATTERN_BYTES = 256 << 20
 def map_layers(scan: Scan, translate: Sequence[float] = (0.0, 0.0)) -> list[LayerTuple]:
     """Layers of a scan, bottom to top.
 
-    A quality image (BC, IQ or the like), further properties that vary (hidden), IPF-Z colours,
-    phases (hidden Labels layer).
+    A quality image (BC, IQ or the like), IPF-Z colours, phases (hidden Labels layer). Further
+    columns of the file are added on demand; see `columns`.
 
     Parameters
     ----------
@@ -64,24 +66,15 @@ def can_stack(scans: Sequence[Scan]) -> bool:
 
 def _layers(scans: tuple[Scan, ...], translate: tuple[float, ...]) -> list[LayerTuple]:
     which: Any = scans[0] if len(scans) == 1 else scans
-    layers = []
     names = _properties(scans)
-    for number, name in enumerate(names):
-        key = _key(name)
-        layers.append(
-            layer_data(
-                which,
-                _stack([scan.prop[name] for scan in scans]),
-                name,
-                scans[0].units.get(name) or _UNITS.get(key, ""),
-                translate=translate,
-                colormap="gray" if number == 0 or key in _PICTURES else "viridis",
-                visible=number == 0,
-            )
-        )
+    if names:
+        data, unit, looks = _column(scans, names[0])
+        # Whatever it measures, it is the picture that everything else lies on.
+        looks["colormap"] = "gray"
+        layers = [layer_data(which, data, names[0], unit, translate=translate, **looks)]
+    else:
+        layers = [layer_data(which, *_instead_of_quality(scans), translate=translate)]
     indexed = any(scan.is_indexed.any() for scan in scans)
-    if not names:
-        layers.append(layer_data(which, *_instead_of_quality(scans), translate=translate))
     if indexed:
         colors = _ipf(scans)
         if colors is not None:
@@ -99,6 +92,25 @@ def _layers(scans: tuple[Scan, ...], translate: tuple[float, ...]) -> list[Layer
             )
         )
     return layers
+
+
+def columns(scans: Sequence[Scan]) -> list[str]:
+    """Numeric columns of the file that `map_layers` shows no layer of, and that vary."""
+    return _properties(scans)[1:]
+
+
+def add_column(viewer: ViewerModel, scans: Sequence[Scan], name: str) -> Layer:
+    """Show a column of the file as a layer of the map, or of the stack of sections."""
+    data, unit, looks = _column(tuple(scans), name)
+    which: Any = scans[0] if len(scans) == 1 else tuple(scans)
+    return add_result(viewer, which, data, name, unit, replace=True, **looks)
+
+
+def _column(scans: Sequence[Scan], name: str) -> tuple[NDArray[Any], str, dict[str, Any]]:
+    key = _key(name)
+    unit = scans[0].units.get(name) or _UNITS.get(key, "")
+    looks = {"colormap": "gray" if key in _PICTURES else "viridis"}
+    return _stack([scan.prop[name] for scan in scans]), unit, looks
 
 
 def _key(name: str) -> str:

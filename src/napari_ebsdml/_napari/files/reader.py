@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_ebsdml._napari.files.arrival import settle
 from napari_ebsdml._napari.files.map_layers import can_stack, map_layers, stack_layers
 from napari_ebsdml._napari.files.opening import takes_long, wait_for
 from napari_ebsdml._napari.shell.layers import LayerTuple, info_of, scans_in
@@ -94,6 +95,7 @@ def read_layers(path: Paths) -> list[Any]:
         return [(None,)]
     scans, stacked, layers = found
     notify(scans, stacked=stacked)
+    settle(scans)
     return layers
 
 

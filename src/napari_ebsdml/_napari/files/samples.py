@@ -118,6 +118,7 @@ def dual_phase_steel(shape: tuple[int, int] = (428, 570), seed: int = 0) -> list
     seed
         Of the random microstructure.
     """
+    from napari_ebsdml._napari.files.arrival import settle
     from napari_ebsdml._napari.files.map_layers import map_layers
     from napari_ebsdml._napari.files.reader import free_place
     from napari_ebsdml.samples import dual_phase_steel as make
@@ -125,6 +126,7 @@ def dual_phase_steel(shape: tuple[int, int] = (428, 570), seed: int = 0) -> list
     scan, truth, *_ = make(shape=shape, seed=seed)
     place = free_place()
     notify([scan])
+    settle([scan])
     return [*map_layers(scan, place), truth_layer(scan, truth, place)]
 
 

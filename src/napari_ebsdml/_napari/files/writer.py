@@ -83,6 +83,8 @@ def _with_results(scan: Scan, layers: Sequence[LayerTuple]) -> tuple[Scan, list[
         name = " ".join(name.split())[:_LONGEST_NAME]
         if info.get("kind") == "phases":
             continue
+        if info.get("kind") == "lines":
+            data, kind = info["pixels"], "labels"
         is_numbers = kind in ("image", "labels") and not attributes.get("rgb")
         values = _on_map(data, scan) if is_numbers else None
         if values is None:

@@ -20,6 +20,7 @@ from napari_ebsdml._napari.gnd.layers import (
 )
 from napari_ebsdml._napari.gnd.script import gnd_script
 from napari_ebsdml._napari.shell.combo import narrow_combo
+from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.histogram import DensityHistogram
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.settings import remember, remembered
@@ -50,6 +51,16 @@ class GndWidget(ScanWidget):
     histogram : DensityHistogram
     grain_table : DataTable
     """
+
+    HELP = Help(
+        "The density of geometrically necessary dislocations: those that bend the lattice over "
+        "the step of the map. It depends on the step; compare maps at the same step only.",
+        ("Choose the slip systems of each phase, or leave them at auto.",
+         "Compute. The text tells the mean without the orientation noise, and its interval.",
+         "More layers: slip systems, curvature, Nye's tensor, noise floor."),
+        "gnd.md",
+        (("10.1016/j.scriptamat.2008.01.050", "Pantleon 2008, curvature to GND density"),),
+    )  # fmt: skip
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Compute GND density")

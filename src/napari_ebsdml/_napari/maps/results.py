@@ -1,4 +1,4 @@
-"""Computed maps as layers: how each is best shown, and what stands in its table; no Qt here."""
+"""Computed maps as layers: how each is shown, and what stands in its table; no Qt here."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._napari.maps.grains import every_grain, grain_features, grain_summary
 from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import contrast_limits
+from napari_ebsdml._napari.shell.layers import Level, add_lines, add_result, contrast_limits
 from napari_ebsdml.maps.settings import REGIONS, MapSettings
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
     from napari_ebsdml._parallel import Progress
     from napari_ebsdml.maps import ComputedMap
 
@@ -36,6 +39,8 @@ class MapResult:
         How it looks: colormap, contrast limits ...
     table
         Columns to show beside it, by the title of the table.
+    lines
+        Shown instead of the pixels: ends (n, 2, 2) in um and class (n,).
     """
 
     data: NDArray[Any]
@@ -46,6 +51,18 @@ class MapResult:
     settings: Mapping[str, Any] = field(default_factory=dict)
     display: Mapping[str, Any] = field(default_factory=dict)
     table: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    lines: tuple[NDArray[Any], NDArray[Any]] | None = None
+
+    def add_to(self, viewer: ViewerModel, scan: Scan, replace: bool = True) -> Layer:
+        """Show it on a scan; the same quantity is replaced."""
+        if self.lines is not None:
+            return add_lines(
+                viewer, scan, *self.lines, self.quantity, self.classes, self.data, self.settings
+            )
+        return add_result(
+            viewer, scan, self.data, self.quantity, self.unit, kind=self.kind,
+            classes=self.classes, settings=self.settings, replace=replace, **self.display,
+        )  # fmt: skip
 
 
 def map_results(
@@ -126,7 +143,7 @@ def _grains(scan: Scan, settings: MapSettings, found: ComputedMap) -> MapResult:
         "grains",
         kind="labels",
         settings=found.arguments,
-        display={"features": grain_features(scan, table)},
+        display={"features": grain_features(scan, table), "level": Level.LINES},
         table={"Grains": grain_summary(scan, table), "Every grain": every_grain(scan, table)},
     )
 
@@ -137,15 +154,15 @@ def _boundaries(scan: Scan, settings: MapSettings, found: ComputedMap) -> MapRes
     low, high = settings.boundary_low, settings.boundary_high
     classes = [
         LabelClass(BoundaryKind.NONE, "no boundary", "transparent"),
-        LabelClass(BoundaryKind.LOW_ANGLE, f"low angle, {low:g}–{high:g}°", "#ffe14d"),
-        LabelClass(BoundaryKind.HIGH_ANGLE, f"high angle, ≥ {high:g}°", "#000000"),
+        LabelClass(BoundaryKind.LOW_ANGLE, f"low angle, {low:g}–{high:g}°", "#e69f00"),
+        LabelClass(BoundaryKind.HIGH_ANGLE, f"high angle, ≥ {high:g}°", "#ffffff"),
     ]
     present = np.unique(scan.phase_id[scan.is_indexed]).tolist()
     cubic = any(laue_class(scan.phases[n]) in ("m-3", "m-3m") for n in present)
     if settings.boundary_sigma3 and cubic:
-        classes.append(LabelClass(BoundaryKind.SIGMA3, "Σ3 (twin)", "#ff2d2d"))
+        classes.append(LabelClass(BoundaryKind.SIGMA3, "Σ3 (twin)", "#56b4e9"))
     if len(present) > 1:
-        classes.append(LabelClass(BoundaryKind.PHASE, "phase boundary", "#ff4dff"))
+        classes.append(LabelClass(BoundaryKind.PHASE, "phase boundary", "#cc79a7"))
     lengths = [found.measured.length(BoundaryKind(c.label)) for c in classes[1:]]
     total = sum(lengths) or math.nan
     table = {
@@ -159,8 +176,8 @@ def _boundaries(scan: Scan, settings: MapSettings, found: ComputedMap) -> MapRes
         kind="labels",
         classes=tuple(classes),
         settings=found.arguments,
-        display={"opacity": 1.0},
         table={"Boundaries": table},
+        lines=found.measured.runs(),
     )
 
 

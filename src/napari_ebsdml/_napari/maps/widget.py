@@ -9,11 +9,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from qtpy.QtWidgets import QCheckBox, QTabWidget
 
+from napari_ebsdml._napari.maps.columns import ColumnsPage
 from napari_ebsdml._napari.maps.results import MapResult, map_results
 from napari_ebsdml._napari.maps.script import maps_script
 from napari_ebsdml._napari.shell.form import SettingsForm
+from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.layers import PICTURES, show_alone
-from napari_ebsdml._napari.shell.legend import LayerLegend
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml._napari.shell.tab_page import tab_page
@@ -37,6 +38,14 @@ class MapsWidget(ScanWidget):
     settings_form : SettingsForm
     """
 
+    HELP = Help(
+        "Orientation colours, local misorientation, grains and boundaries of a map.",
+        ("Tick the maps you want; hover over a name for what it is.",
+         "Compute. Every map is a layer; the Map key tells its colours.",
+         "Grains and Boundaries below hold the figures; Save writes them as CSV."),
+        "architecture.md",
+    )  # fmt: skip
+
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Compute")
         self.settings_form = SettingsForm(MapSettings)
@@ -45,14 +54,14 @@ class MapsWidget(ScanWidget):
         self.offer_script(lambda scan: maps_script(scan, self.settings))
         self.form.addStretch(1)
 
-        self.legend = LayerLegend(self.viewer)
         self.grain_table = DataTable()
         self.every_grain = QCheckBox("Every grain")
         self.every_grain.toggled.connect(lambda _: self._show_tables())
         self.grain_table.buttons.addWidget(self.every_grain)
         self.boundary_table = DataTable()
         self.tabs = QTabWidget()
-        self.tabs.addTab(tab_page(self.legend), "Legend")
+        self.columns = ColumnsPage(self.viewer)
+        self.tabs.addTab(tab_page(self.columns), "More layers")
         for title, table in (("Grains", self.grain_table), ("Boundaries", self.boundary_table)):
             self.tabs.setTabVisible(self.tabs.addTab(tab_page(table), title), False)
         self.below.addWidget(self.tabs)
@@ -85,19 +94,17 @@ class MapsWidget(ScanWidget):
     def scan_chosen(self, scan: Scan | None) -> None:
         patterns = scan is None or scan.patterns is not None
         self.settings_form.set_available("virtual", patterns, "This scan has no patterns.")
+        self.columns.show_scan(scan)
         self._show_tables()
 
     def _show(self, scan: Scan, settings: MapSettings, result: MapResult) -> None:
         before = set(self.viewer.layers)
-        layer = self.add_result(
-            scan, result.data, result.quantity, result.unit, kind=result.kind,
-            classes=result.classes, settings=result.settings, **result.display,
-        )  # fmt: skip
+        layer = result.add_to(self.viewer, scan)
         if layer in before:
             self._update_display(layer, result.display)
         elif result.quantity == "grains" and self._pictures:
-            # Outlines leave the map below to be seen; where boundaries are drawn as well, faintly.
-            layer.contour, layer.opacity = 1, 0.3 if settings.boundaries else 1.0
+            # Outlines leave the map below to be seen; boundaries outline the grains as well.
+            layer.contour, layer.visible = 1, not settings.boundaries
         if result.kind in PICTURES:
             self._pictures.append(layer)
             show_alone(self.viewer, scan, layer)
@@ -109,7 +116,7 @@ class MapsWidget(ScanWidget):
             self._show_tables()
 
     def _select_picture(self) -> None:
-        """Select the map that is on top, so that the legend tells its colours."""
+        """Select the map that is on top, whose looks one may want to change."""
         shown = [layer for layer in self._pictures if layer in self.viewer.layers]
         if shown:
             self.viewer.layers.selection.active = shown[-1]

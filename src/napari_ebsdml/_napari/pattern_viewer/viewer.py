@@ -22,6 +22,7 @@ from napari_ebsdml._napari.pattern_viewer.virtual import (
     virtual_images,
 )
 from napari_ebsdml._napari.shell.form import SettingsForm
+from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.queue import StepQueue
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.section import Section
@@ -48,6 +49,14 @@ class PatternViewer(ScanWidget):
 
     pixel_changed = Signal(object, int, int)
     pattern_changed = Signal(object)
+
+    HELP = Help(
+        "The diffraction pattern of the pixel that you click.",
+        ("Open a file with patterns beside the map, or a pattern file alone.",
+         "Click a pixel, or walk with the arrow keys.",
+         "Drag a rectangle on the pattern for a virtual detector image."),
+        "patterns.md",
+    )  # fmt: skip
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Compute images")

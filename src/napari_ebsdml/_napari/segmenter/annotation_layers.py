@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_ebsdml._napari.segmenter.prediction_layers import SEGMENTATION, hide_colours
 from napari_ebsdml._napari.segmenter.state import MOST_CLASSES, Pair, SegmentClass, SegmenterState
 from napari_ebsdml._napari.shell.classes import class_colormap, class_features
-from napari_ebsdml._napari.shell.layers import add_result, info_of, scans_of
+from napari_ebsdml._napari.shell.layers import Level, add_result, info_of, scans_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -38,7 +38,7 @@ def new_annotation_layer(
     data = np.zeros(scan.shape, np.int32) if labels is None else labels
     layer = add_result(
         state.viewer, scan, np.array(data), STROKES, kind="labels",
-        classes=state.label_classes(), opacity=_OPACITY,
+        classes=state.label_classes(), level=Level.STROKES, opacity=_OPACITY,
     )  # fmt: skip
     layer.brush_size = brush_size(scan)
     hide_colours(state.viewer, scan)
@@ -57,6 +57,8 @@ def brush_size(scan: Scan) -> int:
 def paint(viewer: ViewerModel, layer: Labels, value: int, mode: str = "paint") -> None:
     """Select a layer and a class to paint."""
     layer.visible = True
+    # A result that was taken for strokes could only be looked at before.
+    layer.editable = True
     viewer.layers.selection.active = layer
     layer.selected_label = value
     layer.mode = mode

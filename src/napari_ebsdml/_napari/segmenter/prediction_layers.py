@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import add_result, info_of, layers_of
+from napari_ebsdml._napari.shell.layers import Level, add_result, info_of, layers_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -62,7 +62,7 @@ def show_prediction(
     )  # fmt: skip
     uncertainty = add_result(
         viewer, scan, result.uncertainty, UNCERTAINTY, settings=settings, model=model,
-        replace=True, visible=False, colormap="magma",
+        replace=True, level=Level.CLASSES, visible=False, colormap="magma",
         contrast_limits=(0.0, 1 - 1 / max(len(result.classes), 2)), opacity=0.8,
     )  # fmt: skip
     shown = {"labels": labels, "uncertainty": uncertainty}

@@ -139,6 +139,7 @@ class UncertainPanel(QWidget):
     def _ready_to_paint(self, layer: Labels, place: UncertainPlace) -> None:
         layer.visible = True
         self.state.viewer.layers.selection.active = layer
+        layer.editable = True
         layer.mode = "paint"
         layer.brush_size = int(np.clip(round(0.8 * place.radius), *_BRUSH))
 

@@ -18,6 +18,7 @@ from napari_ebsdml._napari.segmenter.state import SegmenterState
 from napari_ebsdml._napari.segmenter.strokes_panel import StrokesPanel
 from napari_ebsdml._napari.segmenter.training_panel import TrainingPanel
 from napari_ebsdml._napari.segmenter.uncertain import UncertainPanel
+from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.section import Section
 from napari_ebsdml._napari.shell.settings import remember, remembered
@@ -47,6 +48,14 @@ class SegmenterWidget(ScanWidget):
     sections : dict
         Name -> `Section`.
     """
+
+    HELP = Help(
+        "Segments maps into the classes that you paint.",
+        ("Name the classes and paint a few strokes of each, on grains that are typical.",
+         "Train. The map is segmented while it learns.",
+         "Correct with more strokes where it is unsure, and train on; apply it to other maps."),
+        "segmentation.md",
+    )  # fmt: skip
 
     def __init__(self, napari_viewer: ViewerModel, store: AnnotationsStore | None = None) -> None:
         super().__init__(napari_viewer, "Train")

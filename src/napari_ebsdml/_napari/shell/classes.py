@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from itertools import cycle
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_ebsdml._palette import LABEL_COLORS
 
 
@@ -28,6 +31,13 @@ def class_colormap(classes: Iterable[LabelClass]) -> Any:
         if entry.label:
             colors[int(entry.label)] = entry.color if entry.color is not None else default
     return DirectLabelColormap(color_dict=colors)
+
+
+def rgba(color: Any) -> NDArray[np.float32]:
+    """Red, green, blue and opacity (0 to 1) of a colour that a class may have."""
+    from napari.utils.colormaps.standardize_color import transform_color
+
+    return np.asarray(transform_color("gray" if color is None else color)[0], np.float32)
 
 
 def class_features(classes: Sequence[LabelClass], column: str = "class") -> dict[str, list[Any]]:

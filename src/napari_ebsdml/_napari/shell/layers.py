@@ -7,29 +7,41 @@ scan        the `Scan` (shared, not copied); of a stack of sections the first on
 scans       tuple of the scans along the first axis; one entry for a flat map
 quantity    what the layer shows, e.g. "BC" or "GND density"
 unit        its unit, "" for none
-kind        "image", "rgb", "labels", "phases" or "segmentation"
+kind        "image", "rgb", "labels", "phases", "segmentation", or "lines" (see `add_lines`)
 classes     label -> name for the three kinds of labels, else {}
 settings    what the result was computed with
 model       name of the trained model that made it, or None
 result      the whole result that it shows a part of, e.g. a `GndDensity`, or None
+level       a `Level`: which layers of its map lie below and above it
+pixels      of lines: the same as a map of labels, which a file can hold
+colours     of lines: label -> colour
 =========== =================================================================================
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_ebsdml._napari.shell.classes import LabelClass, class_colormap, class_features
+from napari_ebsdml._napari.shell.classes import (
+    LabelClass,
+    class_colormap,
+    class_features,
+    rgba,
+)
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
+
+SEPARATOR = " · "
+"""Between the quantity and the map in the name of a layer."""
 
 KEY = "ebsdml"
 """Key of `Layer.metadata` under which the plugin keeps its own."""
@@ -38,6 +50,19 @@ LABEL_KINDS = frozenset({"labels", "phases", "segmentation"})
 PICTURES = frozenset({"image", "rgb"})
 KINDS = PICTURES | LABEL_KINDS
 
+
+class Level(enum.IntEnum):
+    """What lies on what among the layers of a map."""
+
+    BASE = 0
+    CLASSES = 1
+    LINES = 2
+    STROKES = 3
+
+
+_LINE_WIDTH = 0.3
+"""Of lines between pixels, in pixels of the map."""
+
 Result = TypeVar("Result")
 
 LayerTuple = tuple[Any, dict[str, Any], str]
@@ -45,12 +70,16 @@ LayerTuple = tuple[Any, dict[str, Any], str]
 
 
 def layer_name(scan: Scan | Sequence[Scan], quantity: str, unit: str = "") -> str:
-    """Name of a layer: ``<scan> · <quantity> [unit]``."""
+    """Name of a layer: ``<quantity> [unit] · <scan>``.
+
+    The list of layers leaves out the middle of a long name, so what tells the layers of one map
+    apart comes first.
+    """
     scans = _as_scans(scan)
-    first = scans[0].name
+    of = scans[0].name
     if len(scans) > 1:
-        first = f"{first} … {scans[-1].name}"
-    return f"{first} · {quantity}" + (f" [{unit}]" if unit else "")
+        of = f"{of} … {scans[-1].name}"
+    return quantity + (f" [{unit}]" if unit else "") + SEPARATOR + of
 
 
 def layer_data(
@@ -64,6 +93,7 @@ def layer_data(
     settings: Mapping[str, Any] | None = None,
     model: str | None = None,
     result: Any = None,
+    level: Level | None = None,
     translate: Sequence[float] | None = None,
     **display: Any,
 ) -> LayerTuple:
@@ -87,6 +117,8 @@ def layer_data(
         What made the data.
     result
         What the data are a part of; see `result_of`.
+    level
+        What it lies on. Default: pictures and phases are the base, other labels lie on them.
     translate
         Place of the first pixel in um, (y, x) or (z, y, x). Default: the origin.
     **display
@@ -109,6 +141,8 @@ def layer_data(
             f"{quantity} of {scans[0].name} has shape {array.shape}, not {expected} as the map."
         )
     dy, dx = scans[0].step
+    if level is None:
+        level = Level.BASE if kind in PICTURES | {"phases"} else Level.CLASSES
     options: dict[str, Any] = {
         "name": layer_name(scans, quantity, unit),
         # The distance of sections is in no file: one step, so that a voxel is near a cube.
@@ -126,6 +160,7 @@ def layer_data(
                 "settings": dict(settings or {}),
                 "model": model,
                 "result": result,
+                "level": level,
             }
         },
     }
@@ -161,7 +196,7 @@ def add_result(
         height of that section.
     replace
         Put the result into the layer that shows the same quantity of the same scan, if there
-        is one; else a layer is added.
+        is one; else a layer is added: above its like, below what lies on it (see `Level`).
 
     Returns
     -------
@@ -174,19 +209,8 @@ def add_result(
     """
     array, arguments, layer_type = layer_data(scan, data, quantity, unit, kind=kind, **options)
     scans = _as_scans(scan)
-    home = next((layer for layer in viewer.layers if scans[0] in scans_of(layer)), None)
-    if home is not None and "translate" not in arguments:
-        origin = tuple(float(t) for t in home.translate)
-        section = scans_of(home).index(scans[0])
-        if len(origin) == 3 and len(scans) == 1:
-            dy, dx = arguments["scale"]
-            height = float(home.scale[0])
-            array = array[np.newaxis]
-            arguments["scale"] = (height, dy, dx)
-            arguments["units"] = ("um",) * 3
-            arguments["axis_labels"] = ("z", "y", "x")
-            origin = (origin[0] + section * height, *origin[1:])
-        arguments["translate"] = origin
+    if "translate" not in arguments and _at_home(viewer, scans, arguments):
+        array = array[np.newaxis]
     old = _same(viewer, scans, quantity, kind) if replace else None
     if old is not None and old.data.shape == array.shape:
         old.data = array
@@ -194,9 +218,108 @@ def add_result(
         for name in ("features", "colormap"):
             if layer_type == "labels" and name in arguments:
                 setattr(old, name, arguments[name])
+        protect(old)
         return old
     added: Layer = getattr(viewer, f"add_{layer_type}")(array, **arguments)
+    protect(added)
+    _put_in_place(viewer, scans[0], added)
     return added
+
+
+def add_lines(
+    viewer: ViewerModel,
+    scan: Scan,
+    lines: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    quantity: str,
+    classes: Sequence[LabelClass],
+    pixels: NDArray[np.integer],
+    settings: Mapping[str, Any] | None = None,
+) -> Layer:
+    """Show lines between pixels, coloured by class; those of the same quantity go.
+
+    Parameters
+    ----------
+    viewer, scan, quantity, settings
+        As for `add_result`.
+    lines : (n, 2, 2)
+        Ends as (y, x) in um; (0, 0) is the centre of the first pixel.
+    labels : (n,)
+        Class of each line.
+    classes
+        Names and colours.
+    pixels : (rows, columns)
+        The same as labels of pixels, for files.
+
+    Returns
+    -------
+    napari.layers.Vectors
+    """
+    _, arguments, _ = layer_data(
+        scan, pixels, quantity, kind="labels", classes=classes, settings=settings,
+        level=Level.LINES,
+    )  # fmt: skip
+    del arguments["colormap"]
+    arguments["metadata"][KEY].update(
+        kind="lines", pixels=pixels, colours={c.label: c.color for c in classes}
+    )
+    ends = np.asarray(lines, np.float32) / np.asarray(scan.step, np.float32)
+    if _at_home(viewer, (scan,), arguments):
+        ends = np.concatenate((np.zeros((*ends.shape[:2], 1), np.float32), ends), axis=-1)
+    colours = np.zeros((max((c.label for c in classes), default=0) + 1, 4), np.float32)
+    names = np.full(len(colours), "", dtype=object)
+    for one in classes:
+        colours[one.label], names[one.label] = rgba(one.color), one.name
+    arguments["features"] = {quantity: names[labels]}
+    old = _same(viewer, (scan,), quantity, "lines")
+    if old is not None:
+        arguments.update(opacity=old.opacity, visible=old.visible)
+        viewer.layers.remove(old)
+    layer: Layer = viewer.add_vectors(
+        np.stack((ends[:, 0], ends[:, 1] - ends[:, 0]), axis=1), vector_style="line",
+        edge_color=colours[labels] if len(labels) else "white", edge_width=_LINE_WIDTH,
+        **{"opacity": 1.0, **arguments},
+    )  # fmt: skip
+    _put_in_place(viewer, scan, layer)
+    return layer
+
+
+def protect(layer: Layer) -> None:
+    """Let a layer that is no annotation be looked at only: a stray stroke would change it."""
+    info = info_of(layer)
+    if info is not None and info["kind"] in LABEL_KINDS:
+        layer.editable = info["kind"] == "segmentation" or level_of(layer) is Level.STROKES
+
+
+def level_of(layer: Layer) -> Level:
+    """What a layer of the plugin lies on."""
+    info = info_of(layer)
+    return Level(info.get("level", Level.BASE)) if info is not None else Level.BASE
+
+
+def _at_home(viewer: ViewerModel, scans: tuple[Scan, ...], arguments: dict[str, Any]) -> bool:
+    """Give a layer the place of its map; whether it is one section of a stack."""
+    home = next((layer for layer in viewer.layers if scans[0] in scans_of(layer)), None)
+    if home is None:
+        return False
+    origin = tuple(float(t) for t in home.translate)
+    in_stack = len(origin) == 3 and len(scans) == 1
+    if in_stack:
+        dy, dx = arguments["scale"]
+        height = float(home.scale[0])
+        arguments["scale"] = (height, dy, dx)
+        arguments["units"] = ("um",) * 3
+        arguments["axis_labels"] = ("z", "y", "x")
+        origin = (origin[0] + scans_of(home).index(scans[0]) * height, *origin[1:])
+    arguments["translate"] = origin
+    return in_stack
+
+
+def _put_in_place(viewer: ViewerModel, scan: Scan, layer: Layer) -> None:
+    higher = [other for other in layers_of(viewer, scan) if level_of(other) > level_of(layer)]
+    places = [viewer.layers.index(other) for other in higher]
+    if places and min(places) < viewer.layers.index(layer):
+        viewer.layers.move(viewer.layers.index(layer), min(places))
 
 
 def info_of(layer: Layer) -> dict[str, Any] | None:
@@ -240,6 +363,18 @@ def scans_in(viewer: ViewerModel) -> list[Scan]:
 def layers_of(viewer: ViewerModel, scan: Scan) -> list[Layer]:
     """Layers that show a scan, bottom to top."""
     return [layer for layer in viewer.layers if scan in scans_of(layer)]
+
+
+def show_map(viewer: ViewerModel, *scans: Scan) -> None:
+    """Fit the view to maps; of a stack of sections, show the first of them."""
+    layers = [layer for scan in scans for layer in layers_of(viewer, scan)]
+    if not layers:
+        return
+    stack = scans_of(layers[0])
+    if len(stack) > 1:
+        height = float(layers[0].translate[0]) + stack.index(scans[0]) * float(layers[0].scale[0])
+        viewer.dims.set_point(viewer.dims.ndim - layers[0].ndim, height)
+    viewer.fit_to_view(layers=layers)
 
 
 def show_alone(viewer: ViewerModel, scan: Scan, layer: Layer) -> None:

@@ -1,21 +1,31 @@
-"""Combo box of the scans that a viewer shows."""
+"""Choosing a scan of those that a viewer shows, and looking at it alone."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtWidgets import QComboBox, QToolButton, QWidget
 
 from napari_ebsdml._napari.shell.combo import narrow
-from napari_ebsdml._napari.shell.layers import layers_of, scans_in, scans_of
+from napari_ebsdml._napari.shell.layers import (
+    SEPARATOR,
+    layers_of,
+    scans_in,
+    scans_of,
+    show_map,
+)
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Layer
 
-_SEPARATOR = " · "
+
+# What napari puts behind the second layer of one name.
+_NUMBER = re.compile(r" \[\d+\]$")
 
 
 class ScanChooser(QComboBox):
@@ -39,7 +49,10 @@ class ScanChooser(QComboBox):
         self._shown: Scan | None = None
         narrow(self)
         self.setPlaceholderText("no EBSD map is open")
+        self.setAccessibleName("EBSD map")
         self.currentIndexChanged.connect(self._chosen)
+        # By hand only: a dock that follows the user must not take the view away.
+        self.activated.connect(lambda _: self._go())
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self.refresh)
@@ -79,6 +92,10 @@ class ScanChooser(QComboBox):
             self.scans_changed.emit()
         self._chosen()
 
+    def _go(self) -> None:
+        if self.scan is not None:
+            show_map(self._viewer, self.scan)
+
     def _chosen(self, index: int = 0) -> None:
         scan = self.scan
         self.setToolTip(_tip(scan) if scan is not None else "Open a map: File > Open File(s).")
@@ -87,13 +104,45 @@ class ScanChooser(QComboBox):
             self.scan_changed.emit(scan)
 
 
+class OnlyThisMap(QToolButton):
+    """Hides the layers of all maps but the chosen one, and brings them back when let go."""
+
+    def __init__(self, chooser: ScanChooser, viewer: ViewerModel) -> None:
+        super().__init__()
+        self._chooser, self._viewer = chooser, viewer
+        self._hidden: list[Layer] = []
+        self.setText("Only")
+        self.setCheckable(True)
+        self.setToolTip("Show only this map: hide the layers of the others")
+        self.toggled.connect(lambda _: self._follow())
+        chooser.scan_changed.connect(lambda _: self._follow())
+        chooser.scans_changed.connect(self._follow)
+        self._follow()
+
+    def _follow(self) -> None:
+        self.setEnabled(len(self._chooser.scans) > 1 or self.isChecked())
+        for layer in self._hidden:
+            if layer in self._viewer.layers:
+                layer.visible = True
+        self._hidden = []
+        scan = self._chooser.scan
+        if not self.isChecked() or scan is None:
+            return
+        for layer in self._viewer.layers:
+            scans = scans_of(layer)
+            if layer.visible and scans and scan not in scans:
+                layer.visible = False
+                self._hidden.append(layer)
+
+
 def _names(viewer: ViewerModel, scans: list[Scan]) -> list[str]:
     """A name for each scan, as its layers are called; a number tells equal ones apart."""
     names = []
     for scan in scans:
         first = layers_of(viewer, scan)[0]
         stacked = len(scans_of(first)) > 1
-        names.append(scan.name if stacked else first.name.split(_SEPARATOR)[0])
+        of_layer = _NUMBER.sub("", first.name.rsplit(SEPARATOR, 1)[-1])
+        names.append(scan.name if stacked else of_layer)
     total, seen = Counter(names), Counter[str]()
     for n, name in enumerate(names):
         if total[name] > 1:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
     QApplication,
     QFrame,
+    QHBoxLayout,
     QLabel,
     QPushButton,
     QScrollArea,
@@ -16,8 +20,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.shell.help import Help, HelpButton
 from napari_ebsdml._napari.shell.layers import add_result, layers_of
-from napari_ebsdml._napari.shell.scan_chooser import ScanChooser, describe
+from napari_ebsdml._napari.shell.scan_chooser import OnlyThisMap, ScanChooser, describe
 from napari_ebsdml._napari.shell.task_bar import TaskBar
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.scan import Scan
@@ -48,6 +53,9 @@ class ScanWidget(QWidget):
     form, below : QVBoxLayout
     """
 
+    HELP: ClassVar[Help | None] = None
+    """What the button "?" tells."""
+
     def __init__(self, viewer: ViewerModel, run_text: str = "Compute") -> None:
         super().__init__()
         # napari hands out a proxy, whose layers are proxies that do not equal the layers.
@@ -70,7 +78,13 @@ class ScanWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
         layout.setSpacing(6)
-        layout.addWidget(self.chooser)
+        top = QHBoxLayout()
+        top.addWidget(self.chooser, 1)
+        self.only = OnlyThisMap(self.chooser, viewer)
+        top.addWidget(self.only)
+        if self.HELP is not None:
+            top.addWidget(HelpButton(self.HELP))
+        layout.addLayout(top)
         layout.addWidget(self.info)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.tasks)
@@ -176,6 +190,19 @@ class ScanWidget(QWidget):
                     f"The layers of {scan.name} were removed, so the computation was stopped."
                 )
                 return
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter computes, Escape cancels, wherever in the dock the keyboard is."""
+        at = self.focusWidget()
+        if event.key() == Qt.Key.Key_Escape and self.tasks.running:
+            self.tasks.cancel_button.click()
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            if isinstance(at, QAbstractButton):
+                at.click()
+            elif not isinstance(at, QAbstractItemView):
+                self.tasks.run_button.click()
+        else:
+            super().keyPressEvent(event)
 
     def event(self, event: QEvent) -> bool:
         """Stop the job when napari takes the widget out of its dock."""

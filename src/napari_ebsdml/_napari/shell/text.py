@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import re
 
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def superscript(number: int) -> str:
+    """A whole number as an exponent."""
+    return str(number).translate(_SUPERSCRIPT)
+
 
 def pretty(sentence: str) -> str:
     """Rich text: powers of ten, and the signs of units."""

@@ -111,6 +111,9 @@ class Job:
             cancelled = True
         except Exception as problem:  # shown to the user by whoever started the job
             error = problem
+        finally:
+            # napari's list of tasks keeps the job, and with it every map ever computed on.
+            self.function, self.arguments, self.options = _nothing, (), {}
         seconds = time.perf_counter() - started
         self._emit("ended", Outcome(value, error, cancelled, seconds))
 
@@ -154,6 +157,10 @@ class Job:
         except RuntimeError:
             # Qt has torn the relay down at exit: nobody is left to tell.
             self.quit()
+
+
+def _nothing() -> None:
+    """What a job calls that has been called."""
 
 
 @cache

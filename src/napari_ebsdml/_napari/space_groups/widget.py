@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.layers import layers_of, result_of, show_alone
 from napari_ebsdml._napari.shell.queue import StepQueue
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
@@ -71,6 +72,15 @@ class SpaceGroupWidget(ScanWidget):
     train_panel : TrainPanel
     model_panel : ModelPanel
     """
+
+    HELP = Help(
+        "What crystal the patterns of a map are of.",
+        ("Open a file with patterns.",
+         "Classify: by pixel, or by grain, whose averaged patterns tell more.",
+         "Unknown pixels say why; most often the pattern centre is off: refine it."),
+        "patterns.md",
+        (("10.1038/s41598-021-87557-5", "Kaufmann, Lane, Liu and Vecchio 2021"),),
+    )  # fmt: skip
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Classify")

@@ -1,0 +1,98 @@
+"""What happens in the window once the layers of a file are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from qtpy.QtCore import Qt
+
+from napari_ebsdml._napari.shell.layers import (
+    Level,
+    info_of,
+    layers_of,
+    level_of,
+    protect,
+    show_map,
+)
+from napari_ebsdml.scan import Scan
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+_KEY = "Map key (napari-ebsdml)"
+"""How napari calls the dock when it opens it from its menu."""
+
+_KEY_HEIGHT = 240
+_LOW_WINDOW = 850
+
+_with_key: WeakSet[Any] = WeakSet()
+
+
+def settle(scans: Sequence[Scan]) -> None:
+    """Bring maps into view as soon as napari has added what the reader returned."""
+    import napari
+    from qtpy.QtCore import QThread, QTimer
+    from qtpy.QtWidgets import QApplication
+
+    viewer = napari.current_viewer()
+    app = QApplication.instance()
+    if viewer is None or app is None or QThread.currentThread() is not app.thread():
+        return
+    model = getattr(viewer, "__wrapped__", viewer)
+    QTimer.singleShot(0, lambda: arrived(model, scans))
+
+
+def arrived(viewer: ViewerModel, scans: Sequence[Scan]) -> None:
+    """Fit the view to new maps, select their IPF colours, show a scale bar, protect labels."""
+    there = [scan for scan in scans if layers_of(viewer, scan)]
+    if not there:
+        return
+    for scan in there:
+        for layer in layers_of(viewer, scan):
+            protect(layer)
+    pictures = [
+        layer
+        for layer in layers_of(viewer, there[0])
+        if layer.visible and (info_of(layer) or {}).get("kind") in ("image", "rgb")
+    ]
+    if pictures:
+        viewer.layers.selection.active = pictures[-1]
+    viewer.canvas.overlays.scale_bar.visible = True
+    show_map(viewer, *there)
+    _show_key(viewer)
+
+
+def _show_key(viewer: ViewerModel) -> None:
+    """Open the dock "Map key" with the first map of a window; once closed it stays so."""
+    window = getattr(viewer, "window", None)
+    if window is None or window in _with_key:
+        return
+    _with_key.add(window)
+    if _KEY not in window.dock_widgets:
+        from napari_ebsdml._napari.shell.map_key import MapKey
+
+        key = window.add_dock_widget(
+            MapKey(viewer), name=_KEY, area="left", add_vertical_stretch=False
+        )
+        _make_room(viewer, key)
+
+
+def _make_room(viewer: Any, key: Any) -> None:
+    """Give the key some height; where there is none, the layer controls' place, as a tab."""
+    main = viewer.window._qt_window
+    controls = getattr(viewer.window._qt_viewer, "dockLayerControls", None)
+    if main.height() >= _LOW_WINDOW or controls is None:
+        main.resizeDocks([key], [_KEY_HEIGHT], Qt.Orientation.Vertical)
+        return
+    main.tabifyDockWidget(controls, key)
+    key.raise_()
+
+    def back(event: Any) -> None:
+        # Brush and class are chosen there.
+        layer = viewer.layers.selection.active
+        if layer is not None and (info_of(layer) is None or level_of(layer) is Level.STROKES):
+            controls.raise_()
+
+    viewer.layers.selection.events.active.connect(back)

@@ -1,0 +1,70 @@
+"""The button "?" of a dock: what it does, the steps, where to read on, what to cite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QLabel, QMenu, QToolButton, QVBoxLayout, QWidget, QWidgetAction
+
+DOCUMENTATION = "https://github.com/napari-ebsdml/napari-ebsdml/blob/main/docs"
+
+_WIDTH = 360
+
+
+@dataclass(frozen=True)
+class Help:
+    """What a dock tells of itself.
+
+    Attributes
+    ----------
+    what
+        What it answers, in a sentence or two.
+    steps
+        What to do, in order.
+    page
+        Its page of the documentation.
+    cite
+        DOI of what the method rests on -> how it is called.
+    """
+
+    what: str
+    steps: tuple[str, ...]
+    page: str
+    cite: tuple[tuple[str, str], ...] = ()
+
+
+class HelpButton(QToolButton):
+    """Shows a `Help`."""
+
+    def __init__(self, text: Help, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setText("?")
+        self.setToolTip("What this dock does, step by step")
+        self.setAccessibleName("Help")
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(self)
+        words = QWidgetAction(menu)
+        words.setDefaultWidget(_page(text))
+        menu.addAction(words)
+        menu.addSeparator()
+        for title, url in (
+            ("Documentation", f"{DOCUMENTATION}/{text.page}"),
+            *((f"Cite: {name}", f"https://doi.org/{doi}") for doi, name in text.cite),
+        ):
+            action = menu.addAction(title)
+            action.triggered.connect(lambda _=False, to=url: QDesktopServices.openUrl(QUrl(to)))
+        self.setMenu(menu)
+
+
+def _page(text: Help) -> QWidget:
+    steps = "".join(f"<li>{step}</li>" for step in text.steps)
+    label = QLabel(f"{text.what}<ol style='margin-left: -18px'>{steps}</ol>")
+    label.setWordWrap(True)
+    label.setFixedWidth(_WIDTH)
+    page = QWidget()
+    layout = QVBoxLayout(page)
+    layout.setContentsMargins(10, 8, 10, 4)
+    layout.addWidget(label)
+    return page
