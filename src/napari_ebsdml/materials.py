@@ -1,8 +1,8 @@
 """A small table of common phases: what they are called, their space group and lattice.
 
-Two uses: to notice a header that cannot be right (space group 214 for copper), and to tell
-fcc from bcc where a file names only the Laue class (.ang). A phase is recognised only when
-name and lattice agree; nothing is ever guessed from the lattice alone.
+Three uses: to notice a header that cannot be right (space group 214 for copper), to tell fcc from
+bcc where a file names only the Laue class (.ang), and to know the phases of files that hold only
+names (OIM's grain files). Nothing is ever guessed from the lattice alone.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ class Material:
         International number.
     lattice : (a, c)
         In angstrom at room temperature; c equals a for cubic phases.
+    kinds
+        Words that tell this phase from others of the same metal.
     """
 
     name: str
     words: tuple[str, ...]
     space_group: int
     lattice: tuple[float, float]
+    kinds: tuple[str, ...] = ()
 
 
 # Lattice parameters at room temperature: Smithells Metals Reference Book, 8th ed., ch. 6
@@ -44,12 +47,19 @@ MATERIALS: tuple[Material, ...] = (
     Material("platinum", ("platinum", "pt"), 225, (3.924, 3.924)),
     Material("palladium", ("palladium", "pd"), 225, (3.891, 3.891)),
     Material("lead", ("lead", "pb"), 225, (4.951, 4.951)),
-    Material("austenite", ("austenite", "iron", "fe", "steel", "fcc"), 225, (3.60, 3.60)),
+    Material(
+        "austenite",
+        ("austenite", "iron", "fe", "steel", "fcc"),
+        225,
+        (3.60, 3.60),
+        ("austenite", "gamma", "fcc"),
+    ),
     Material(
         "ferrite",
         ("ferrite", "martensite", "bainite", "iron", "fe", "steel", "bcc"),
         229,
         (2.866, 2.866),
+        ("ferrite", "martensite", "bainite", "alpha", "bcc"),
     ),
     Material("chromium", ("chromium", "cr"), 229, (2.885, 2.885)),
     Material("tungsten", ("tungsten", "w"), 229, (3.165, 3.165)),
@@ -57,15 +67,58 @@ MATERIALS: tuple[Material, ...] = (
     Material("tantalum", ("tantalum", "ta"), 229, (3.303, 3.303)),
     Material("niobium", ("niobium", "nb"), 229, (3.301, 3.301)),
     Material("vanadium", ("vanadium", "v"), 229, (3.024, 3.024)),
-    Material("beta titanium", ("titanium", "ti"), 229, (3.27, 3.27)),
+    Material("beta titanium", ("titanium", "ti"), 229, (3.27, 3.27), ("beta", "bcc")),
     Material("magnesium", ("magnesium", "mg"), 194, (3.209, 5.211)),
-    Material("alpha titanium", ("titanium", "ti"), 194, (2.951, 4.684)),
-    Material("alpha zirconium", ("zirconium", "zr", "zircaloy", "zirc"), 194, (3.232, 5.148)),
+    Material("alpha titanium", ("titanium", "ti"), 194, (2.951, 4.684), ("alpha", "hcp")),
+    Material(
+        "alpha zirconium",
+        ("zirconium", "zr", "zircaloy", "zirc"),
+        194,
+        (3.232, 5.148),
+        ("alpha", "hcp"),
+    ),
     Material("zinc", ("zinc", "zn"), 194, (2.665, 4.947)),
-    Material("cobalt", ("cobalt", "co"), 194, (2.507, 4.069)),
+    Material("cobalt", ("cobalt", "co"), 194, (2.507, 4.069), ("alpha", "epsilon", "hcp")),
     Material("silicon", ("silicon", "si"), 227, (5.431, 5.431)),
     Material("germanium", ("germanium", "ge"), 227, (5.658, 5.658)),
-)
+)  # fmt: skip
+
+
+STRUCTURES = {"fcc": 225, "bcc": 229, "hcp": 194}
+"""Words for a metal's structure, and its space group."""
+_SAY_NOTHING = {"alloy", "metal", "new", "old", "phase", "pure"}
+
+
+def named_structure(name: str) -> int | None:
+    """Space group of the one structure that a name tells ("Iron fcc": 225), else None."""
+    told = _words(name) & STRUCTURES.keys()
+    return STRUCTURES[told.pop()] if len(told) == 1 else None
+
+
+def recognise_name(name: str) -> Material | None:
+    """The one common phase of this name, where nothing else is known; None where two may be meant.
+
+    "Iron" may be ferrite or austenite; "Iron - Alpha", "Austenite" and "Nickel" are clear, and
+    "Chromium carbide" is not chromium.
+    """
+    words = _words(name) - _SAY_NOTHING
+    found = [m for m in _named(name) if not m.kinds or not words.isdisjoint(m.kinds)]
+    if len(found) != 1 or words - {*found[0].words, *found[0].kinds, *STRUCTURES}:
+        return None
+    return found[0]
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in re.split(r"[^a-z]+", text.casefold()) if word}
+
+
+def _named(name: str, formula: str = "") -> list[Material]:
+    """Materials that a name allows; where it tells the kind, only those of that kind."""
+    words = _words(f"{name} {formula}")
+    hits = [m for m in MATERIALS if not words.isdisjoint(m.words)]
+    told = [m for m in hits if not words.isdisjoint(m.kinds)]
+    structure = named_structure(name)
+    return [m for m in told or hits if structure in (None, m.space_group)]
 
 
 def recognise(
@@ -93,12 +146,9 @@ def recognise(
     """
     if lattice is None or not all(length > 0 for length in lattice[:3]):
         return None
-    words = {word for word in re.split(r"[^a-z]+", f"{name} {formula}".casefold()) if word}
     a, c = lattice[0], lattice[2]
     best: tuple[float, Material] | None = None
-    for material in MATERIALS:
-        if words.isdisjoint(material.words):
-            continue
+    for material in _named(name, formula):
         error = max(abs(a / material.lattice[0] - 1), abs(c / material.lattice[1] - 1))
         if error <= tolerance and (best is None or error < best[0]):
             best = (error, material)

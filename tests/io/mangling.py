@@ -78,6 +78,11 @@ def _text(kind: str, folder: Path) -> None:
     (folder / f"a.{kind}").write_bytes(text.encode())
 
 
+def _oim(folder: Path) -> None:
+    points = writers_text.make_points((6, 7), n_phases=2)
+    (folder / "a.txt").write_bytes(writers_text.oim_grains(points).encode())
+
+
 def _channel5(folder: Path) -> None:
     writers_channel5.Project((6, 7), writers_channel5.grains(6, 7)).write(folder)
 
@@ -99,6 +104,7 @@ def _patterns() -> np.ndarray:
 _WRITERS: dict[str, Callable[[Path], object]] = {
     "ang": lambda folder: _text("ang", folder),
     "ctf": lambda folder: _text("ctf", folder),
+    "oim": _oim,
     "cpr": _channel5,
     "h5oina": lambda folder: writers_hdf5.write_h5oina(
         folder / "a.h5oina", processed=True, eds=True

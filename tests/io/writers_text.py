@@ -208,3 +208,42 @@ def ctf(
         table.append("\t".join(values.get(title, "7") for title in titles))
     text = end.join([*head, *table]) + end
     return text.replace(".", ",") if comma else text
+
+
+OIM_TYPE_1 = """\
+# Header: Project1::plate::All data::Grain Size	1/22/2008
+#
+# Column 1-3: phi1, PHI, phi2 (orientation of point in radians)
+# Column 4-5: x, y (coordinates of point in microns)
+# Column 6:   IQ (image quality)
+# Column 7:   CI (confidence index)
+# Column 8:   Fit (degrees)
+# Column 9:   Grain ID (integer)
+# Column 10:  edge (1 for grains at edges of scan and 0 for interior grains)
+# Column 11:  phase name
+"""
+OIM_NAMES = {0: "Iron - Alpha", 1: "Iron - Alpha", 2: "Titanium (Alpha)"}
+
+
+def oim_rows(points: Points, tail, degrees: bool = False) -> list[str]:
+    """A row for each point: up to the fit, and then what `tail` says of it."""
+    out = []
+    for k, (e, x, y) in enumerate(zip(points.euler, points.x, points.y, strict=True)):
+        q = points.quality
+        ci = -1 if points.phase[k] == 0 else q["CI"][k]
+        e = np.degrees(e) if degrees else e
+        out.append(
+            f"  {e[0]:.5f}   {e[1]:.5f}   {e[2]:.5f}      {x:.5f}      {y:.5f}  {q['IQ'][k]:.1f}"
+            f"  {ci:.3f}  {q['fit'][k]:.3f}  {tail(k)}"
+        )
+    return out
+
+
+def oim_grains(points: Points, degrees: bool = False) -> str:
+    """OIM: grain file of type 1; no phase is without a name, CI of -1 marks what is not indexed."""
+
+    def tail(k: int) -> str:
+        return f"{k + 1}  {k % 2}  {OIM_NAMES[points.phase[k]]}"
+
+    header = OIM_TYPE_1.replace("in radians", "in degrees") if degrees else OIM_TYPE_1
+    return "\r\n".join([*header.splitlines(), *oim_rows(points, tail, degrees)]) + "\r\n"

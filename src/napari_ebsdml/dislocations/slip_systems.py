@@ -18,7 +18,7 @@ from napari_ebsdml.dislocations._cell import (
 )
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps.symmetry import laue_operators
-from napari_ebsdml.materials import recognise
+from napari_ebsdml.materials import named_structure, recognise
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase
@@ -315,7 +315,8 @@ def for_phase(phase: Phase, lattice: str = "auto") -> SlipSystems:
     ----------
     phase
         Its space group decides: 225 fcc, 229 bcc, 194 hcp. Where a file names no space group, a
-        well-known material is recognised by name and lattice together. Lattice parameters below
+        well-known material is recognised by name and lattice together, and a name that tells the
+        structure ("Iron fcc") is believed. Lattice parameters below
         1.5 are taken as nm, as EMsoft writes them: no crystal has so small a cell in angstrom.
     lattice
         "fcc", "bcc" or "hcp" to decide otherwise.
@@ -335,7 +336,7 @@ def for_phase(phase: Phase, lattice: str = "auto") -> SlipSystems:
     if key == "auto":
         if number is None and cell:
             known = recognise(phase.name, cell)
-            number = known.space_group if known else None
+            number = known.space_group if known else named_structure(phase.name)
         if number not in _SPACE_GROUPS:
             what = "no space group" if number is None else f"space group {number}"
             raise MissingDataError(

@@ -12,7 +12,7 @@ from napari_ebsdml._orix import laue_group_of, prepare_orix
 from napari_ebsdml.io._phase_text import in_angstrom
 from napari_ebsdml.io._raw import RawPhase
 from napari_ebsdml.io.frames import ReferenceFrame, crystal_turn
-from napari_ebsdml.materials import recognise
+from napari_ebsdml.materials import named_structure, recognise, recognise_name
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase, PhaseList
@@ -57,12 +57,21 @@ def _phase(raw: RawPhase, color: str, warnings: list[str]) -> Phase:
                 "it is left out."
             )
             lattice = None
+    number = raw.space_group
+    told = (raw.space_group, raw.point_group, raw.laue)
+    if not any(told) and lattice is None and (known := recognise_name(raw.name)):
+        number, (a, c) = known.space_group, known.lattice
+        lattice = (a, a, c, 90, 90, 120 if known.space_group == 194 else 90)
+        warnings.append(
+            f"Phase {raw.name!r}: the file names neither symmetry nor lattice; by its name it is "
+            f"taken for {known.name}, space group {number}, a = {a} angstrom."
+        )
     structure = Structure(
         title=raw.name,
         lattice=Lattice(*lattice) if lattice is not None else None,
         atoms=[Atom(element, xyz, occupancy=occupancy) for element, *xyz, occupancy in raw.atoms],
     )
-    space_group = raw.space_group if raw.space_group and 1 <= raw.space_group <= 230 else None
+    space_group = number if number and 1 <= number <= 230 else None
     point_group = raw.point_group or raw.laue
     phase = Phase(name=raw.name, space_group=space_group, structure=structure, color=color)
     if space_group is None and point_group is not None:
@@ -89,6 +98,11 @@ def _phase(raw: RawPhase, color: str, warnings: list[str]) -> Phase:
         warnings.append(
             f"Phase {raw.name!r}: the file says space group {space_group}; {material.name} "
             f"of this lattice has {material.space_group}."
+        )
+    if space_group is None and lattice and material is None and named_structure(raw.name):
+        warnings.append(
+            f"Phase {raw.name!r}: the file names no space group; for slip systems it is taken for "
+            f"{named_structure(raw.name)}, as its name says."
         )
     return phase
 

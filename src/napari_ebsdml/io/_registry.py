@@ -14,6 +14,7 @@ from napari_ebsdml.io._raw import Format
 _MODULES = (
     "ctf",
     "ang",
+    "oim_text",
     "channel5",
     "h5oina",
     "edax_h5",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import FileFormatError
-from napari_ebsdml.io._ang_columns import EDAX, NAMES
+from napari_ebsdml.io._ang_columns import EDAX, NAMES, without_solution
 from napari_ebsdml.io._ang_header import AngHeader, parse_header
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 from napari_ebsdml.io._text import (
@@ -173,14 +173,7 @@ def _not_indexed(
 ) -> NDArray[np.bool_]:
     out: NDArray[np.bool_] = phase < 0
     if writer in ("edax", "orix"):
-        # EDAX marks points without a solution by Euler angles of 4 pi, in 5 digits.
-        marked = np.abs(euler[:, 0] - _FOUR_PI) < 1e-3
-        if marked.any():
-            out |= marked & (np.abs(euler[:, 1:] - _FOUR_PI) < 1e-3).all(axis=1)
-        if "CI" in column:
-            out |= column["CI"] <= -1
-        if "fit" in column:
-            out |= column["fit"] == 180
+        out |= without_solution(column, euler)
     return out
 
 
