@@ -28,7 +28,15 @@ def other_steel():
 
 @pytest.fixture(scope="session")
 def quick():
-    return {"epochs": 3, "steps": 8, "batch": 4, "crop": 48, "n_threads": 2, "device": "cpu"}
+    return {
+        "epochs": 3,
+        "steps": 8,
+        "batch": 4,
+        "crop": 48,
+        "n_threads": 2,
+        "device": "cpu",
+        "keep": "network",
+    }
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.segmentation import ForestSegmenter, TrainingSettings, evaluate
 from napari_ebsdml.segmentation.comparison import (
     FOREST,
+    LINEAR,
     THRESHOLD,
     UNET,
     Compared,
@@ -30,20 +31,23 @@ def compared(steel, model, labels):
     return {e.method: e for e in events if isinstance(e, Compared)}
 
 
+def first_fold(steel, labels, model):
+    members = model.network.settings.members
+    return prepare([(steel.scan, labels)], model.classes, TrainingSettings(), members).folds
+
+
 def test_the_unet_was_scored_on_the_very_same_pixels(steel, model, labels, compared):
-    split = prepare([(steel.scan, labels)], model.classes, TrainingSettings()).split
-    held = sum(int((t >= 0).sum()) for t in split.held_out)
-    assert held == model.metrics["pixels"] > 0
-    confusion = np.array(model.metrics["confusion"])
-    true = np.concatenate([t[t >= 0] for t in split.held_out])
-    np.testing.assert_array_equal(confusion.sum(1), np.bincount(true, minlength=2))
-    assert compared[UNET].held_out_accuracy == model.metrics["accuracy"]
-    assert compared[UNET].held_out_pixels == held
+    held = first_fold(steel, labels, model).held_out(0)[0]
+    confusion = np.array(model.metrics["first_fold"])
+    np.testing.assert_array_equal(confusion.sum(1), np.bincount(held[held >= 0], minlength=2))
+    want = np.trace(confusion) / confusion.sum()
+    assert compared[UNET].held_out_accuracy == pytest.approx(want)
+    assert compared[UNET].held_out_pixels == (held >= 0).sum()
     assert compared[UNET].note == ""
 
 
 def test_methods_are_judged_by_truth_and_by_agreement(steel, compared):
-    assert list(compared) == [UNET, THRESHOLD, FOREST]
+    assert list(compared) == [UNET, LINEAR, THRESHOLD, FOREST]
     for row in compared.values():
         want = float((row.result.labels == steel.truth).mean())
         assert row.truth_accuracy == pytest.approx(want)
@@ -56,8 +60,8 @@ def test_methods_are_judged_by_truth_and_by_agreement(steel, compared):
 
 
 def test_held_out_pixels_did_not_train_the_forest(steel, model, labels, compared):
-    split = prepare([(steel.scan, labels)], model.classes, TrainingSettings()).split
-    train, held = split.training[0], split.held_out[0]
+    folds = first_fold(steel, labels, model)
+    train, held = folds.without(0)[0], folds.held_out(0)[0]
     values = np.array(model.classes.values)
     forest = ForestSegmenter.train(
         [(steel.scan, np.where(train >= 0, values[train], 0))], ("BS", "KAM"), n_jobs=1
@@ -87,7 +91,7 @@ def test_without_a_model_and_with_a_vote(steel, labels):
     events = compare([(steel.scan, labels)], steel.scan, ("BS",), grain_vote=True,
                      truth=steel.truth)  # fmt: skip
     rows = [e for e in events if isinstance(e, Compared)]
-    assert [r.method for r in rows] == [THRESHOLD, FOREST]
+    assert [r.method for r in rows] == [LINEAR, THRESHOLD, FOREST]
     assert all(np.isnan(r.agreement) for r in rows)
     assert rows[-1].fraction == 1
 

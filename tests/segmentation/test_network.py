@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from napari_ebsdml.errors import InputError
+from napari_ebsdml.segmentation.linear import Discriminant
 from napari_ebsdml.segmentation.network import UNet, UNetSettings
 from napari_ebsdml.segmentation.predict import network_logits, predict_logits
 from napari_ebsdml.segmentation.settings import depth_for, members_for
-from napari_ebsdml.segmentation.split import grow_labels, split_blocks
 
 CPU = torch.device("cpu")
 
@@ -67,6 +67,7 @@ def test_halo_is_how_far_the_network_sees():
 def test_members_share_batches_and_average_probabilities():
     torch.manual_seed(2)
     settings = UNetSettings(depth=1, filters=4, most_filters=8, dropout=0.0, members=3)
+    assert settings.linear
     network = UNet(2, 2, settings)
     for member in (network, *network.others):
         torch.nn.init.normal_(member.head.weight)
@@ -100,66 +101,6 @@ def test_bad_sizes_are_refused():
         UNet(1, 1)
 
 
-def test_no_held_out_pixel_is_near_a_training_pixel():
-    rng = np.random.default_rng(0)
-    target = np.where(rng.random((120, 90)) < 0.5, rng.integers(0, 3, (120, 90)), -1)
-    target = target.astype(np.int8)
-    split = split_blocks([target], 3, 0.2, 4, 0)
-    held, train = split.held_out[0] >= 0, split.training[0] >= 0
-    from scipy.ndimage import distance_transform_cdt
-
-    assert held.any()
-    assert train.any()
-    distance = distance_transform_cdt(~held, metric="chessboard")
-    assert distance[train].min() > 4
-    for c in range(3):
-        share = (split.held_out[0] == c).sum() / (target == c).sum()
-        assert 0.1 < share < 0.36
-    assert (split.held_out[0][held] == target[held]).all()
-
-
-def test_a_class_in_one_block_is_not_held_out():
-    target = np.full((64, 64), -1, np.int8)
-    target[2:60, 2:30] = 0
-    target[33:36, 57:60] = 1
-    split = split_blocks([target], 2, 0.2, 2, 0)
-    assert (split.training[0] == 1).sum() == 9
-    assert not (split.held_out[0] == 1).any()
-
-
-def test_labels_grow_within_their_grain_only():
-    grains = np.ones((20, 40), np.int32)
-    grains[:, 20:] = 2
-    grains[:4] = 0
-    target = np.full(grains.shape, -1, np.int8)
-    target[10, 18] = 0
-    target[10, 30] = 1
-    grown = grow_labels(target, grains, 5)
-    assert (grown[grains == 0] == -1).all()
-    # The left grain is class 0 up to five pixels away, and class 0 does not cross the border.
-    assert grown[10, 19] == 0
-    assert grown[10, 13] == 0
-    assert grown[10, 12] == -1
-    assert grown[10, 21] == -1
-    assert (grown[10, 25:36] == 1).all()
-    # Two classes in a grain: nobody knows where one ends.
-    target[12, 22] = 0
-    np.testing.assert_array_equal(grow_labels(target, grains, 5)[:, 20:], target[:, 20:])
-
-
-def test_small_grain_with_held_out_pixels_does_not_train():
-    rng = np.random.default_rng(0)
-    target = np.where(rng.random((96, 96)) < 0.3, rng.integers(0, 2, (96, 96)), -1).astype(np.int8)
-    # Grains of 4 x 24 pixels reach over the borders of blocks of 12.
-    i, j = np.indices(target.shape)
-    grains = (1 + (i // 4) * 4 + j // 24).astype(np.int32)
-    split = split_blocks([target], 2, 0.2, 2, 0, [grains])
-    held = np.unique(grains[split.held_out[0] >= 0])
-    assert len(held) > 3
-    assert (split.training[0][np.isin(grains, held)] == -1).all()
-    assert (split.training[0] >= 0).any()
-
-
 def test_depth_follows_the_labels():
     assert [depth_for(n) for n in (1, 99, 100, 499, 500, 9999)] == [1, 1, 2, 2, 3, 3]
 
@@ -167,3 +108,26 @@ def test_depth_follows_the_labels():
 def test_small_maps_get_several_members():
     assert members_for(100 * 39) > 1
     assert members_for(856 * 1141) == 1
+    assert members_for(856 * 1141, dense=False) == 3
+
+
+def test_a_network_starts_as_its_discriminants():
+    rng = np.random.default_rng(3)
+    settings = UNetSettings(depth=1, filters=4, most_filters=8, members=2)
+    network = UNet(3, 2, settings).eval()
+    own = [
+        Discriminant(rng.normal(size=(2, 3)).astype(np.float32), np.zeros(2, np.float32))
+        for _ in range(2)
+    ]
+    network.start_from(own, 2.0)
+    image = rng.normal(size=(3, 9, 11)).astype(np.float32)
+    with torch.inference_mode():
+        for member, one in enumerate(own):
+            got = network.one(member, torch.from_numpy(image)[None])[0].numpy()
+            np.testing.assert_allclose(got, one.logits(image) / 2, rtol=1e-4, atol=1e-5)
+    # The discriminant is given, not learned; its weight in the sum is.
+    learned = dict(network.named_parameters())
+    assert "base.scale" in learned
+    assert "base.weight" not in learned
+    with pytest.raises(InputError, match="does not start"):
+        UNet(3, 2, UNetSettings.paper(3)).start_from(own[:1], 1.0)

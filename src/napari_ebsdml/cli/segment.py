@@ -105,7 +105,7 @@ def _follow(training: Any) -> None:
                 text = f"epoch {event.epoch} of {event.epochs}"
                 if event.losses:
                     text += f", loss {event.losses['loss']:.3f}"
-                if event.metrics:
+                if "accuracy" in event.metrics:
                     text += f", held-out accuracy {100 * event.metrics['accuracy']:.1f} %"
                 if event.kind != "step":
                     bar.update(task, completed=event.fraction, description=text)
@@ -247,4 +247,4 @@ def _in_short(model: Segmenter) -> str:
     if model.metrics:
         pixels = model.metrics["pixels"]
         text += f"; {100 * model.metrics['accuracy']:.1f} % right of {pixels} held-out pixels"
-    return text
+    return "\n".join(filter(None, (text, model.answer, *model.notes)))

@@ -69,6 +69,46 @@ def threads(number: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+class OwnRandom:
+    """Torch's random numbers for one job: inside the block torch draws from it, outside as before.
+
+    Torch's layers draw from generators of the process alone. They are put back when the block is
+    left, so that whoever seeded them finds them as they were.
+
+    Raises
+    ------
+    InputError
+        When the seed is not in 0 .. 2^32 - 1.
+    """
+
+    def __init__(self, seed: int) -> None:
+        _check_seed(seed)
+        self._cpu = torch.Generator().manual_seed(seed).get_state()
+        self._cuda: torch.Tensor | None = None
+        self._seed = seed
+        self._before: list[tuple[torch.Tensor, torch.Tensor | None]] = []
+
+    def __enter__(self) -> OwnRandom:
+        cuda = torch.cuda.is_available()
+        before = torch.cuda.get_rng_state() if cuda else None
+        self._before.append((torch.get_rng_state(), before))
+        torch.set_rng_state(self._cpu)
+        if cuda:
+            if self._cuda is None:
+                torch.cuda.manual_seed(self._seed)
+            else:
+                torch.cuda.set_rng_state(self._cuda)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        cpu, cuda = self._before.pop()
+        self._cpu = torch.get_rng_state()
+        torch.set_rng_state(cpu)
+        if cuda is not None:
+            self._cuda = torch.cuda.get_rng_state()
+            torch.cuda.set_rng_state(cuda)
+
+
 def seed_all(seed: int) -> None:
     """Seed Python's, numpy's and torch's generators.
 
@@ -77,8 +117,12 @@ def seed_all(seed: int) -> None:
     InputError
         When the seed is not in 0 .. 2^32 - 1.
     """
-    if not 0 <= seed < 2**32:
-        raise InputError(f"The seed must lie in 0..{2**32 - 1}, not {seed}.")
+    _check_seed(seed)
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - libraries that still use the global generator
     torch.manual_seed(seed)
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**32:
+        raise InputError(f"The seed must lie in 0..{2**32 - 1}, not {seed}.")

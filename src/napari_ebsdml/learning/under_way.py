@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterator
-from typing import Generic, Protocol, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Generic, Protocol, TypeVar
 
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.learning.device import threads
+from napari_ebsdml.learning.device import OwnRandom, threads
 
 
 class _Event(Protocol):
@@ -30,14 +31,18 @@ class UnderWay(Iterator[Event], Generic[Event, Model]):
         All events so far but those of kind ``"step"`` and ``"note"``: the learning curve.
     """
 
-    def __init__(self, n_threads: int | None) -> None:
+    def __init__(self, n_threads: int | None, seed: int | None = None) -> None:
         self.events: list[Event] = []
         self._n_threads = n_threads
+        # None: as the subclass does it.
+        self._random: AbstractContextManager[Any] = (
+            nullcontext() if seed is None else OwnRandom(seed)
+        )
         self._steps: Generator[Event, None, None]
 
     def __next__(self) -> Event:
         # Threads are set for each step: the caller's own torch work is left alone in between.
-        with threads(self._n_threads):
+        with threads(self._n_threads), self._random:
             event = next(self._steps)
         if event.kind not in ("step", "note"):
             self._keep(event)
@@ -45,7 +50,7 @@ class UnderWay(Iterator[Event], Generic[Event, Model]):
 
     def close(self) -> None:
         """Cancel; `model` then is the best so far."""
-        with threads(self._n_threads):
+        with threads(self._n_threads), self._random:
             self._steps.close()
 
     @property
@@ -54,7 +59,7 @@ class UnderWay(Iterator[Event], Generic[Event, Model]):
 
         None when no epoch has ended yet.
         """
-        with threads(self._n_threads):
+        with threads(self._n_threads), self._random:
             return self._model()
 
     def _keep(self, event: Event) -> None:

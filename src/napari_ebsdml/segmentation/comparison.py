@@ -1,4 +1,4 @@
-"""The U-Net and the baselines side by side: same strokes, same channels, same held-out blocks."""
+"""The model and simpler methods side by side: same strokes, same channels, same held-out grains."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from napari_ebsdml.segmentation.data import Classes, check_items, data_hash
 from napari_ebsdml.segmentation.evaluation import evaluate
 from napari_ebsdml.segmentation.prepare import prepare
 from napari_ebsdml.segmentation.settings import TrainingSettings
-from napari_ebsdml.segmentation.split import Split
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 FOREST = "random forest"
 THRESHOLD = "grain threshold"
 UNET = "U-Net"
+LINEAR = "linear discriminant"
 
 _NOT_SINGLE = {"IPF", "Boundary", "Quaternions", "Local", "Indexed"}
 
@@ -38,17 +38,17 @@ class Compared:
     Attributes
     ----------
     method
-        `UNET`, `FOREST` or `THRESHOLD`.
+        `UNET`, `LINEAR`, `FOREST` or `THRESHOLD`.
     detail
         Channels that it uses.
     held_out_accuracy, balanced_accuracy
-        On the labelled pixels of the held-out blocks (mean of the classes' recall); NaN when
-        nothing could be held out.
+        On the painted pixels of the grains that the first fold holds out (mean of the classes'
+        recall); NaN when nothing could be held out.
     held_out_pixels
     truth_accuracy
         On the whole map against the truth; NaN when there is none.
     agreement
-        Part of the map that has the U-Net's label; NaN without a U-Net.
+        Part of the map that has the model's label; NaN without a model.
     seconds
         Time to train and to predict the map.
     note
@@ -86,7 +86,7 @@ def compare(
     grain_vote: bool = False,
     n_jobs: int = 1,
 ) -> Generator[str | Compared, None, list[Compared]]:
-    """Train the baselines on the strokes of a U-Net and judge all of them alike.
+    """Train the baselines on the strokes of a model and judge all of them alike.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def compare(
     classes, colors, settings
         As for `Segmenter.train`; a model's own settings count where there is one.
     model
-        U-Net to compare with.
+        Model to compare with.
     prediction
         What it says about `scan`, if that is known already.
     truth : (rows, columns) int, optional
@@ -129,32 +129,40 @@ def compare(
         channels if channels is not None else default_channels(pairs[0][0])
     )  # fmt: skip
     answer = None if truth is None else _truth(truth, scan)
-    yield "Holding out blocks"
-    split = prepare(pairs, found, chosen).split
+    yield "Holding out grains"
+    members = 1
+    if model is not None and model.network is not None:
+        members = model.network.settings.members
+    folds = prepare(pairs, found, chosen, members).folds
+    held = folds.held_out(0) if folds.number else [np.full_like(t, -1) for t in folds.painted]
+    rest = folds.without(0) if folds.number else folds.training
     values = np.array(found.values)
     training = [
         (one, np.where(target >= 0, values[target], 0))
-        for (one, _), target in zip(pairs, split.training, strict=True)
+        for (one, _), target in zip(pairs, rest, strict=True)
     ]
     rows: list[Compared] = []
     base = prediction
+    own = UNET if model is not None and model.network is not None else LINEAR
     if model is not None:
-        yield f"{UNET}: predicting"
+        yield f"{own}: predicting"
         start = time.perf_counter()
         if base is None:
             base = model.predict(scan, grain_vote=grain_vote, warn=False)
         elif grain_vote:
             base = base.grain_vote(scan)
-        accuracy, balanced, note = _recorded(model, pairs, split)
+        accuracy, balanced, note = _recorded(model, pairs)
         row = Compared(
-            UNET, _list(wanted), accuracy, balanced, _held(split), _against(base, answer), 1.0,
+            own, _list(wanted), accuracy, balanced, _held(held), _against(base, answer), 1.0,
             time.perf_counter() - start, note, base, 0.1,
         )  # fmt: skip
         rows.append(row)
         yield row
 
     names = dict(zip(found.values, found.names, strict=True))
-    for method, fraction in ((THRESHOLD, 0.3), (FOREST, 1.0)):
+    for method, fraction in ((LINEAR, 0.2), (THRESHOLD, 0.4), (FOREST, 1.0)):
+        if method == LINEAR and model is not None and own == LINEAR:
+            continue
         yield f"{method}: training"
         start = time.perf_counter()
         baseline: Any
@@ -162,6 +170,9 @@ def compare(
             baseline = ForestSegmenter.train(
                 training, wanted, classes=names, seed=chosen.seed, n_jobs=n_jobs
             )
+            detail = _list(wanted)
+        elif method == LINEAR:
+            baseline = _linear(training, wanted, names, chosen)
             detail = _list(wanted)
         else:
             baseline = best_threshold(training, wanted, names)
@@ -171,15 +182,15 @@ def compare(
         yield f"{method}: predicting"
         result = baseline.predict(scan, grain_vote=grain_vote)
         seconds = time.perf_counter() - start
-        yield f"{method}: scoring on held-out blocks"
-        accuracy, balanced = _score(baseline, scan, result, pairs, split, found, grain_vote)
+        yield f"{method}: scoring on held-out grains"
+        accuracy, balanced = _score(baseline, scan, result, pairs, held, found, grain_vote)
         agreement = float("nan")
         if base is not None:
             both = (base.labels > 0) & (result.labels > 0)
             if both.any():
                 agreement = float((base.labels == result.labels)[both].mean())
         row = Compared(
-            method, detail, accuracy, balanced, _held(split), _against(result, answer), agreement,
+            method, detail, accuracy, balanced, _held(held), _against(result, answer), agreement,
             seconds, "", result, fraction,
         )  # fmt: skip
         rows.append(row)
@@ -216,20 +227,31 @@ def _settings(settings: TrainingSettings | None, model: Segmenter | None) -> Tra
     return replace(start, **{n: recorded[n] for n in names if n in recorded})
 
 
+def _linear(
+    items: Any, channels: Sequence[str], names: Mapping[int, str], settings: TrainingSettings
+) -> Segmenter:
+    from napari_ebsdml.segmentation.segmenter import Segmenter
+
+    return Segmenter.train(items, channels, classes=names, settings=replace(settings, epochs=0))
+
+
 def _recorded(
-    model: Segmenter, pairs: Sequence[tuple[Scan, NDArray[np.integer]]], split: Split
+    model: Segmenter, pairs: Sequence[tuple[Scan, NDArray[np.integer]]]
 ) -> tuple[float, float, str]:
-    """Accuracy and balanced accuracy that the U-Net had on the held-out blocks when trained."""
+    """Accuracy and balanced accuracy that the model had on the first fold when trained."""
     nothing = float("nan"), float("nan")
     if model.record.get("data_sha256") != data_hash(pairs):
-        return (*nothing, "trained on other strokes: train anew for a figure on these blocks")
-    if not model.metrics or int(model.metrics.get("pixels", 0)) != _held(split):
-        return (*nothing, "nothing was held out of its training")
-    recall = [r for r in model.metrics["recall"] if r is not None]
+        return (*nothing, "trained on other strokes: train anew for a figure on these grains")
+    confusion = np.array(model.metrics.get("first_fold", ()))
+    if not confusion.sum():
+        return (*nothing, "too little was held out of its training")
+    total = confusion.sum(axis=1)
+    right = np.diag(confusion)
     note = ""
     if model.record.get("before"):
         note = "trained on: an earlier training may have seen held-out pixels"
-    return float(model.metrics["accuracy"]), float(np.mean(recall)), note
+    balanced = float((right[total > 0] / total[total > 0]).mean())
+    return float(right.sum() / total.sum()), balanced, note
 
 
 def _score(
@@ -237,20 +259,20 @@ def _score(
     scan: Scan,
     result: SegmentationResult,
     pairs: Sequence[tuple[Scan, NDArray[np.integer]]],
-    split: Split,
+    held: Sequence[NDArray[np.int8]],
     classes: Classes,
     grain_vote: bool,
 ) -> tuple[float, float]:
     """Accuracy and balanced accuracy on the held-out pixels, never with a vote.
 
-    A vote would let pixels in held-out blocks have the class of their grain's training pixels.
+    A vote would let pixels of held-out blocks have the class of their grain's training pixels.
     """
-    if not _held(split):
+    if not _held(held):
         return float("nan"), float("nan")
     values = np.array(classes.values)
     right = np.zeros(len(classes))
     total = np.zeros(len(classes))
-    for (one, _), target in zip(pairs, split.held_out, strict=True):
+    for (one, _), target in zip(pairs, held, strict=True):
         here = target >= 0
         if not here.any():
             continue
@@ -261,8 +283,8 @@ def _score(
     return float(right.sum() / total.sum()), float((right[total > 0] / total[total > 0]).mean())
 
 
-def _held(split: Split) -> int:
-    return sum(int((target >= 0).sum()) for target in split.held_out)
+def _held(held: Sequence[NDArray[np.int8]]) -> int:
+    return sum(int((target >= 0).sum()) for target in held)
 
 
 def _against(result: SegmentationResult, truth: NDArray[np.integer] | None) -> float:

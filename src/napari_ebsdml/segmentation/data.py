@@ -1,28 +1,17 @@
-"""Training data: maps with labels, and the crops drawn from them."""
+"""Training data as they are given: classes, and pairs of maps and labels. Loads no torch."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_ebsdml._palette import CLASS_COLORS
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.segmentation.augment import (
-    TURNS,
-    lose_indexing,
-    turn_crop,
-    turn_map,
-    vary_brightness,
-)
-from napari_ebsdml.segmentation.normalise import Normaliser
-from napari_ebsdml.segmentation.planes import ChannelStack, Plane
-from napari_ebsdml.segmentation.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -171,117 +160,3 @@ def data_hash(items: Sequence[tuple[Scan, NDArray[np.integer]]]) -> str:
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(scan.prop[name]).tobytes())
     return digest.hexdigest()
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingMap:
-    """Standardised planes of one map, and the class of its labelled pixels (-1: none)."""
-
-    values: NDArray[np.float32]
-    target: NDArray[np.int8]
-    stack: ChannelStack
-
-    @property
-    def quaternion_planes(self) -> slice | None:
-        """Which planes are w, x, y, z."""
-        roles = [plane.role for plane in self.stack.planes]
-        if "quaternion" not in roles:
-            return None
-        first = roles.index("quaternion")
-        return slice(first, first + 4)
-
-
-class Crops:
-    """Batches of crops around labelled pixels, each class as often as the others."""
-
-    def __init__(
-        self, maps: Sequence[TrainingMap], normaliser: Normaliser, settings: TrainingSettings,
-        classes: int, members: int = 1,
-    ) -> None:  # fmt: skip
-        self.maps, self.normaliser, self.settings = list(maps), normaliser, settings
-        self.planes: tuple[Plane, ...] = normaliser.planes
-        # Maps narrower than a crop would fill it with empty margins.
-        width = max(min(m.target.shape) for m in self.maps)
-        self.crop = min(settings.crop, max(-(-width // 8) * 8, 8))
-        self.batch = settings.batch * min(round((settings.crop / self.crop) ** 2), 4)
-        # Networks side by side share a batch.
-        self.batch *= 2 if members > 1 else 1
-        # Where each class is, over all maps.
-        self.places: list[NDArray[np.int32]] = []
-        for c in range(classes):
-            found = [
-                np.column_stack((np.full((m.target == c).sum(), n), *np.nonzero(m.target == c)))
-                for n, m in enumerate(self.maps)
-            ]
-            self.places.append(np.concatenate(found).astype(np.int32))
-        self.used = [c for c in range(classes) if len(self.places[c])]
-
-    def __call__(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Batches of one epoch: planes (n, planes, side, side) and classes (n, side, side)."""
-        settings = self.settings
-        for step in range(settings.steps):
-            rng = np.random.default_rng((settings.seed, epoch, step))
-            images = np.zeros(
-                (self.batch, len(self.planes), self.crop, self.crop), dtype=np.float32
-            )
-            targets = np.full((self.batch, self.crop, self.crop), -1, dtype=np.int64)
-            for n in range(self.batch):
-                image, target = self._one(rng)
-                rows, columns = target.shape
-                images[n, :, :rows, :columns] = image
-                targets[n, :rows, :columns] = target
-            self._mix(images, targets, rng)
-            yield torch.from_numpy(images), torch.from_numpy(targets)
-
-    def _mix(
-        self, images: NDArray[np.float32], targets: NDArray[np.int64], rng: np.random.Generator
-    ) -> None:
-        settings = self.settings
-        if settings.mix and len(images) > 1:
-            before, labels = images.copy(), targets.copy()
-            for n in np.flatnonzero(rng.random(len(images)) < settings.mix):
-                other = int(rng.integers(len(images)))
-                height, width = rng.integers(self.crop // 4, 3 * self.crop // 4 + 1, 2)
-                top, left = (
-                    rng.integers(self.crop - height + 1),
-                    rng.integers(self.crop - width + 1),
-                )
-                rows, columns = slice(top, top + height), slice(left, left + width)
-                images[n, :, rows, columns] = before[other, :, rows, columns]
-                targets[n, rows, columns] = labels[other, rows, columns]
-        if settings.blur:
-            standard = np.array([p.role in ("measured", "derived") for p in self.planes])
-            shape = (len(images), int(standard.sum()), 1, 1)
-            part = images[:, standard]
-            part += settings.blur * rng.standard_normal(part.shape, dtype=np.float32)
-            part += settings.blur * rng.standard_normal(shape, dtype=np.float32)
-            # With few planes blanking one would leave nothing to learn from.
-            if shape[1] > 4:
-                part *= rng.random(shape) >= settings.blur
-            images[:, standard] = part
-
-    def _one(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-        places = self.places[self.used[rng.integers(len(self.used))]]
-        number, row, column = places[rng.integers(len(places))]
-        source = self.maps[number]
-        starts = []
-        for at, length in zip((row, column), source.target.shape, strict=True):
-            lowest, highest = max(at - self.crop + 1, 0), max(min(at, length - self.crop), 0)
-            starts.append(int(rng.integers(min(lowest, highest), highest + 1)))
-        window = tuple(slice(s, s + self.crop) for s in starts)
-        image = source.values[(slice(None), *window)].copy()
-        target = source.target[window]
-        settings = self.settings
-        if settings.lost and rng.random() < 0.5:
-            lose_indexing(image, self.planes, self.normaliser.empty, settings.lost, rng)
-        if settings.brightness:
-            vary_brightness(image, self.planes, settings.brightness, rng)
-        if settings.turns:
-            turn = int(rng.integers(len(TURNS)))
-            grains = source.stack.grains
-            image = turn_crop(
-                image, turn, source.quaternion_planes, source.stack.variants,
-                None if grains is None else grains[window],
-            )  # fmt: skip
-            target = turn_map(target, turn)
-        return image, target

@@ -27,14 +27,15 @@ class SegmentationEvent:
     losses
         ``"loss"``: mean training loss since the epoch began.
     metrics
-        On held-out blocks: ``"held_out_loss"``, ``"accuracy"``, ``"balanced_accuracy"``; empty
-        when nothing is held out, and for ``"step"``.
+        On held-out grains: ``"held_out_loss"`` and, where they are enough to tell, ``"accuracy"``
+        and ``"balanced_accuracy"``; empty when nothing is held out, and for ``"step"``.
     is_best, best_epoch
         Whether this epoch is the best so far, and which one is.
     reason
         For ``"end"``: ``"finished"``, ``"early stop"`` or ``"time"``.
     preview
-        Prediction of the scan that was asked for, or None.
+        Prediction of the scan that was asked for, or None. That of ``"start"`` is by the linear
+        discriminant.
     """
 
     kind: str

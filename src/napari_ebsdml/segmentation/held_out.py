@@ -1,126 +1,128 @@
-"""How good a network is on the blocks that were held out of its training."""
+"""How good a network is on the grains that were held out of its training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 from torch.nn import functional
 
-from napari_ebsdml.learning.calibration import fit_temperature, reliability
-from napari_ebsdml.segmentation.data import TrainingMap
-from napari_ebsdml.segmentation.evaluation import metrics_of
-from napari_ebsdml.segmentation.predict import network_logits, softmax
-from napari_ebsdml.segmentation.split import Split
+from napari_ebsdml.segmentation.crops import TrainingMap
+from napari_ebsdml.segmentation.folds import Folds
+from napari_ebsdml.segmentation.judging import Judged
+from napari_ebsdml.segmentation.linear import Discriminant
 
 if TYPE_CHECKING:
     from napari_ebsdml.segmentation.network import UNet
 
 _MOST_PIXELS = 800_000
+_ENOUGH_PIXELS, _ENOUGH_UNITS = 500, 20
 
 
 class HeldOut:
-    """Network outputs at held-out pixels, from whole windows around their blocks."""
+    """Outputs at held-out pixels, of the one of the networks side by side that did not learn them.
+
+    They are computed in whole windows around grains and blocks.
+
+    Attributes
+    ----------
+    target, unit, fold : (pixels,) arrays
+    linear : (pixels, classes) float32
+        Logits of discriminants that did not learn these pixels either.
+    """
 
     def __init__(
-        self, maps: Sequence[TrainingMap], split: Split, network: UNet, device: torch.device
-    ) -> None:
-        self.device = device
-        self.windows: list[tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int8]]] = []
-        self.target = np.empty(0, np.int8)
-        self.blocks = np.empty(0, np.int32)
-        rng = np.random.default_rng(0)
-        area, blocks = 0, []
+        self, maps: Sequence[TrainingMap], folds: Folds, network: UNet,
+        discriminants: Sequence[Discriminant], device: torch.device,
+    ) -> None:  # fmt: skip
+        self.device, self.classes = device, network.classes
+        members = min(network.settings.members, folds.number)
+        # Member that judges, its image, where it judges.
+        self.windows: list[tuple[int, NDArray[np.float32], NDArray[np.bool_]]] = []
+        targets, units, linear, fold_of = [], [], [], []
+
+        def add(n: int, fold: int, here: NDArray[np.bool_], window: tuple[slice, slice]) -> None:
+            image = maps[n].values[(slice(None), *window)]
+            at = here[window]
+            self.windows.append((fold, image, at))
+            targets.append(folds.painted[n][window][at])
+            units.append(folds.unit[n][window][at])
+            linear.append(discriminants[fold].at(image[:, at].T))
+            fold_of.append(np.full(int(at.sum()), fold, np.int8))
+
         places = [
-            (n, int(b)) for n, (h, k) in enumerate(zip(split.held_out, split.blocks, strict=True))
-            for b in np.unique(k[h >= 0])
+            (n, int(u)) for n, (t, f, k) in
+            enumerate(zip(folds.painted, folds.fold, folds.unit, strict=True))
+            for u in np.unique(k[(t >= 0) & (f >= 0) & (f < members)])
         ]  # fmt: skip
-        whole = {
-            n for n, m in enumerate(maps[: len(split.held_out)])
-            if m.target.size <= _MOST_PIXELS // 8
-        }  # fmt: skip
-        for at in rng.permutation(len(places)):
-            n, number = places[at]
+        whole = {n for n, m in enumerate(maps) if m.values[0].size <= _MOST_PIXELS // 8}
+        area = 0
+        for at in np.random.default_rng(0).permutation(len(places)):
+            n, unit = places[at]
             if n in whole:
                 continue
-            here = (split.blocks[n] == number) & (split.held_out[n] >= 0)
+            here = (folds.unit[n] == unit) & (folds.painted[n] >= 0)
             window = _window(here, network.halo, network.align)
             size = here[window].size
             if area + size > _MOST_PIXELS and area:
                 break
             area += size
-            self._add(maps[n], split, n, here, window)
-            blocks.append(np.full(int(here.sum()), number))
-        for n in sorted(whole):
-            here = split.held_out[n] >= 0
-            if here.any():
-                self._add(maps[n], split, n, here, (slice(None), slice(None)))
-                blocks.append(split.blocks[n][here])
-        if self.windows:
-            self.target = np.concatenate([t[h] for _, h, t in self.windows])
-            self.blocks = np.concatenate(blocks)
-
-    def _add(
-        self, source: TrainingMap, split: Split, number: int, here: NDArray[np.bool_],
-        window: tuple[slice, slice],
-    ) -> None:  # fmt: skip
-        self.windows.append(
-            (source.values[(slice(None), *window)], here[window], split.held_out[number][window])
-        )
+            add(n, int(folds.fold[n][here][0]), here, window)
+        for n in sorted(whole & {n for n, _ in places}):
+            for fold in range(members):
+                here = (folds.fold[n] == fold) & (folds.painted[n] >= 0)
+                if here.any():
+                    add(n, fold, here, (slice(None), slice(None)))
+        self.target = np.concatenate(targets) if targets else np.empty(0, np.int8)
+        self.unit = np.concatenate(units) if units else np.empty(0, np.int32)
+        self.fold = np.concatenate(fold_of) if fold_of else np.empty(0, np.int8)
+        self.linear = (
+            np.concatenate(linear) if linear else np.empty((0, self.classes), np.float32)
+        )  # fmt: skip
 
     @property
     def is_telling(self) -> bool:
         """Whether there is enough to choose the best epoch by."""
-        return len(self.target) >= 500 and len(np.unique(self.blocks)) >= 8
+        return len(self.target) >= _ENOUGH_PIXELS and len(np.unique(self.unit)) >= _ENOUGH_UNITS
 
-    def logits(self, network: nn.Module) -> NDArray[np.float32]:
-        """(pixels, classes) outputs in the order of `target`."""
-        return np.concatenate(
-            [
-                network_logits(network, image, self.device)[:, here].T
-                for image, here, _ in self.windows
-            ]
-        )
+    def judge(self, network: UNet) -> Judged:
+        """Outputs of the network."""
+        if not self.windows:
+            return Judged.empty(self.classes)
+        parts = []
+        network.eval()
+        with torch.inference_mode():
+            for member, image, here in self.windows:
+                batch = torch.from_numpy(np.ascontiguousarray(image))[None].to(self.device)
+                out = network.one(member, batch.contiguous(memory_format=torch.channels_last))
+                parts.append(out[0].float().cpu().numpy()[:, here].T)
+        return Judged(np.concatenate(parts), self.target, self.unit, self.fold)
 
-    def metrics(self, network: nn.Module) -> dict[str, float]:
-        """Loss (every class alike), accuracy and balanced accuracy."""
-        logits = torch.from_numpy(self.logits(network))
+    def judge_linear(self) -> Judged:
+        """Outputs of the discriminants at the same pixels."""
+        return Judged(self.linear, self.target, self.unit, self.fold)
+
+    def metrics(self, network: UNet) -> dict[str, float]:
+        """Loss (every class alike) and, where enough is held out, accuracies."""
+        judged = self.judge(network)
+        logits = torch.from_numpy(judged.logits)
         target = torch.from_numpy(self.target.astype(np.int64))
         each = functional.cross_entropy(logits, target, reduction="none")
-        right = (logits.argmax(1) == target).double()
         present = torch.unique(target)
+        loss = float(torch.stack([each[target == c].mean() for c in present]).mean())
+        if not judged.is_telling:
+            return {"held_out_loss": loss}
+        right = (logits.argmax(1) == target).double()
         return {
-            "held_out_loss": float(torch.stack([each[target == c].mean() for c in present]).mean()),
+            "held_out_loss": loss,
             "accuracy": float(right.mean()),
             "balanced_accuracy": float(
                 torch.stack([right[target == c].mean() for c in present]).mean()
             ),
         }
-
-    def report(self, network: nn.Module, classes: int) -> tuple[float, dict[str, Any]]:
-        """Temperature, and figures on the held-out pixels.
-
-        The reliability is cross-fitted: blocks are dealt to two halves, and each half is judged
-        with the temperature of the other one. The returned temperature is fitted to all.
-        """
-        logits, target = self.logits(network), self.target.astype(np.int64)
-        temperature = fit_temperature(logits, target)
-        number = np.unique(self.blocks, return_inverse=True)[1]
-        half = number % 2
-        figures: dict[str, Any] = {"pixels": len(target), "blocks": int(number.max()) + 1}
-        if half.any():
-            probability = np.empty_like(logits, dtype=np.float64)
-            for h in range(2):
-                other = fit_temperature(logits[half != h], target[half != h])
-                probability[half == h] = softmax(logits[half == h] / other)
-            figures["calibration_error"] = reliability(probability, target).error
-            figures["calibration_error_before"] = reliability(softmax(logits), target).error
-        figures |= metrics_of(target, logits.argmax(1), classes)
-        return temperature, figures
 
 
 def _window(here: NDArray[np.bool_], halo: int, align: int) -> tuple[slice, slice]:

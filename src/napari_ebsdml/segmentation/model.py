@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_ebsdml.segmentation.data import Classes
+from napari_ebsdml.segmentation.domain import Ranges
+from napari_ebsdml.segmentation.linear import Discriminant
 from napari_ebsdml.segmentation.network import UNet
 from napari_ebsdml.segmentation.normalise import Normaliser
 
@@ -15,7 +17,8 @@ from napari_ebsdml.segmentation.normalise import Normaliser
 class TrainedModel:
     """Data of a trained model; see `Segmenter`, which adds what one does with them."""
 
-    network: UNet
+    network: UNet | None
+    linear: Discriminant | None
     channels: tuple[str, ...]
     normaliser: Normaliser
     classes: Classes
@@ -24,3 +27,4 @@ class TrainedModel:
     phases: tuple[str, ...]
     record: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    ranges: Ranges | None = None

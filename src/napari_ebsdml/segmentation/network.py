@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,9 @@ from torch.nn import functional
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.segmentation.settings import UNetSettings
+
+if TYPE_CHECKING:
+    from napari_ebsdml.segmentation.linear import Discriminant
 
 
 class _Step(nn.Sequential):
@@ -30,6 +35,30 @@ class _Step(nn.Sequential):
         super().__init__(*parts)
 
 
+_MOST = 8.0
+
+
+class _Base(nn.Module):
+    """Linear discriminant that a U-Net starts from; it is fitted, not trained, but for its weight
+    in the sum.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(classes, channels))
+        self.register_buffer("bias", torch.zeros(classes))
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of a batch of images, cut at where they are certain anyway."""
+        with torch.autocast(x.device.type, enabled=False):
+            logits = functional.conv2d(x.float(), self.weight[:, :, None, None], self.bias)
+            return logits.clamp(-_MOST, _MOST)
+
+
 class _OneUNet(nn.Module):
     """One U-Net, for maps whose sides are multiples of ``2 ** depth``."""
 
@@ -39,6 +68,8 @@ class _OneUNet(nn.Module):
             min(settings.filters << level, settings.most_filters)
             for level in range(settings.depth + 1)
         ]
+        self.base = _Base(channels, classes) if settings.linear else None
+        channels += classes if settings.linear else 0
         self.down = nn.ModuleList(
             _Step(channels if level == 0 else sizes[level - 1], size, settings)
             for level, size in enumerate(sizes)
@@ -53,11 +84,18 @@ class _OneUNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        nn.init.normal_(self.head.weight, std=0.01)
+        if settings.linear:
+            # The first answer is that of the discriminant.
+            nn.init.zeros_(self.head.weight)
+        else:
+            nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of a batch of images."""
+        start = self.base(x) if self.base is not None else None
+        if start is not None:
+            x = torch.cat((x, start.to(x.dtype)), dim=1)
         kept: list[Tensor] = []
         for level, step in enumerate(self.down):
             if level:
@@ -69,11 +107,16 @@ class _OneUNet(nn.Module):
             x = functional.interpolate(x, scale_factor=2, mode="nearest")
             x = step(torch.cat((kept.pop(), x), dim=1))
         out: Tensor = self.head(x)
+        if self.base is not None and start is not None:
+            out = out.float() + self.base.scale * start
         return out
 
 
 class UNet(_OneUNet):
     """U-Net: input planes (n, channels, rows, columns) -> logits (n, classes, rows, columns).
+
+    With ``settings.linear`` it learns what a linear discriminant of the planes, given by
+    `start_from`, leaves over: before training the logits are the discriminant's.
 
     Rows and columns may be any number; inside, the map is padded with zeros below and to the
     right to a multiple of `align`. With several members, a batch in training is dealt out to
@@ -98,6 +141,34 @@ class UNet(_OneUNet):
         self.others = nn.ModuleList(
             _OneUNet(channels, classes, settings) for _ in range(settings.members - 1)
         )
+
+    def every(self) -> list[_OneUNet]:
+        """The networks side by side."""
+        return [self, *(m for m in self.others if isinstance(m, _OneUNet))]
+
+    def start_from(self, discriminants: Sequence[Discriminant], temperature: float) -> None:
+        """Give each of the networks side by side its discriminant.
+
+        Parameters
+        ----------
+        discriminants
+            One for each network.
+        temperature
+            Their logits are divided by it.
+        """
+        for network, one in zip(self.every(), discriminants, strict=True):
+            if network.base is None:
+                raise InputError("This network does not start from a discriminant.")
+            network.base.weight.copy_(torch.from_numpy(one.weight / temperature))
+            network.base.bias.copy_(torch.from_numpy(one.bias / temperature))
+
+    def one(self, member: int, image: Tensor) -> Tensor:
+        """Logits of a batch of images by one of the networks side by side."""
+        rows, columns = image.shape[-2:]
+        below, right = -rows % self.align, -columns % self.align
+        x = functional.pad(image, (0, right, 0, below)) if below or right else image
+        out = super().forward(x) if member == 0 else self.others[member - 1](x)
+        return cast("Tensor", out[..., :rows, :columns])
 
     @property
     def align(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +16,13 @@ from napari_ebsdml.errors import MissingDataError, ModelError
 from napari_ebsdml.learning.tiling import tiled
 from napari_ebsdml.segmentation.augment import TURNS, turn_crop, turn_map
 from napari_ebsdml.segmentation.channels import compute_channels
-from napari_ebsdml.segmentation.data import TrainingMap
+from napari_ebsdml.segmentation.crops import quaternion_planes
 from napari_ebsdml.segmentation.network import UNet
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
     from napari_ebsdml.segmentation.model import TrainedModel
+    from napari_ebsdml.segmentation.planes import ChannelStack
 
 TILE = 384
 """Side of a tile in pixels: some 100 MB of memory with the default network."""
@@ -71,30 +73,61 @@ def softmax(logits: NDArray[Any], axis: int = -1) -> NDArray[Any]:
     return e / e.sum(axis=axis, keepdims=True)
 
 
-def predict_probability(
-    model: TrainedModel, scan: Scan, turns: int, tile: int, device: torch.device,
-    progress: Progress,
-) -> NDArray[np.float32]:  # fmt: skip
-    """Probabilities (rows, columns, classes); see `Segmenter.predict`."""
+def answering(
+    model: TrainedModel, device: torch.device, tile: int = TILE
+) -> Callable[[NDArray[np.float32], Progress], NDArray[np.float32]]:
+    """Function that gives the logits of standardised planes, by what answers for the model."""
+    if model.network is None:
+        linear = model.linear
+        assert linear is not None
+
+        def at_once(image: NDArray[np.float32], progress: Progress) -> NDArray[np.float32]:
+            logits = linear.logits(image)
+            if progress is not None:
+                progress(1.0)
+            return logits
+
+        return at_once
+    # A copy: the model stays on its device, and other threads may be using it.
+    network = copy.deepcopy(model.network).to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return lambda image, progress: predict_logits(network, image, device, tile, progress)
+
+
+def stack_of(
+    model: TrainedModel, scan: Scan, turns: int, progress: Progress = None
+) -> ChannelStack:
+    """Input planes of a scan for a model.
+
+    Raises
+    ------
+    ModelError
+        When the scan lacks a channel of the model.
+    """
     try:
-        stack = compute_channels(
+        return compute_channels(
             scan, model.channels, part_of(progress, 0.0, _CHANNELS_SHARE), turns=turns > 1
         )
     except MissingDataError as error:
         raise ModelError(
             f"The model needs the channels {', '.join(model.channels)}: {error}"
         ) from None
+
+
+def predict_probability(
+    model: TrainedModel, stack: ChannelStack, turns: int, tile: int, device: torch.device,
+    progress: Progress,
+) -> NDArray[np.float32]:  # fmt: skip
+    """Probabilities (rows, columns, classes); see `Segmenter.predict`."""
     image = model.normaliser(stack)
-    slot = TrainingMap(image, np.empty(scan.shape, np.int8), stack).quaternion_planes
-    # A copy: the model stays on its device, and other threads may be using it.
-    network = copy.deepcopy(model.network).to(device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    slot = quaternion_planes(stack.planes)
+    answer = answering(model, device, tile)
     total: NDArray[np.float32] | None = None
     networks_part = part_of(progress, _CHANNELS_SHARE)
     for turn in range(turns):
         turned = turn_crop(image, turn, slot, stack.variants, stack.grains)
         part = nth_of(networks_part, turn, turns)
-        logits = predict_logits(network, turned, device, tile, part)
+        logits = answer(turned, part)
         probability = softmax(logits / model.temperature, axis=0)
         # Back: a mirror undoes itself, quarter turns go the other way round.
         quarters, mirror, _ = TURNS[turn]

@@ -1,4 +1,4 @@
-"""From painted labels to those that train and those that are held out."""
+"""From painted labels to those that train and those that judge."""
 
 from __future__ import annotations
 
@@ -10,16 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_ebsdml.maps.grain_properties import gos
 from napari_ebsdml.maps.grains import segment_grains
 from napari_ebsdml.segmentation.data import Classes
+from napari_ebsdml.segmentation.folds import Folds, deal
 from napari_ebsdml.segmentation.settings import TrainingSettings
-from napari_ebsdml.segmentation.split import Split, grow_labels, split_blocks
+from napari_ebsdml.segmentation.spread import Spread, spread_labels
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
 
 Pairs = Sequence[tuple["Scan", NDArray[np.integer]]]
-_DENSE = 0.2
+DENSE = 0.2
+"""Part of the pixels from which labels are no strokes any more."""
+
+FEW_UNITS = 10
+"""Below so many separate strokes or grains, figures of held-out ones are chance."""
+
 # Degrees; tighter than for the channels: Widmanstaetten plates and martensite differ by little.
 _GROW_THRESHOLD = 2.0
 
@@ -30,19 +37,37 @@ class Prepared:
 
     Attributes
     ----------
-    split
-        Those that train, spread through their grains, and those held out.
+    folds
     regions
         Number of grains that were labelled; of separate labelled areas on maps without
         orientations.
+    dense
+        Whether whole areas are labelled, in place of strokes.
+    notes
+        Sentences on what was found and left undone.
     """
 
-    split: Split
+    folds: Folds
     regions: int
+    dense: bool
+    notes: tuple[str, ...]
 
 
-def prepare(pairs: Pairs, classes: Classes, settings: TrainingSettings) -> Prepared:
-    """Spread strokes through their grains and hold a part of them out.
+def is_dense(pairs: Pairs) -> bool:
+    """Whether whole areas of the maps are labelled."""
+    marked = sum(int((labels > 0).sum()) for _, labels in pairs)
+    return marked > DENSE * sum(labels.size for _, labels in pairs)
+
+
+def number_of_folds(settings: TrainingSettings, members: int) -> int:
+    """Number of folds: each of the networks side by side has one that it does not learn."""
+    return max(round(1 / settings.held_out), members, 2) if settings.held_out else 0
+
+
+def prepare(
+    pairs: Pairs, classes: Classes, settings: TrainingSettings, members: int = 1
+) -> Prepared:
+    """Spread strokes through their grains and deal them out to folds.
 
     Every method that is trained or judged on strokes starts here, so that all have the same
     pixels.
@@ -54,22 +79,55 @@ def prepare(pairs: Pairs, classes: Classes, settings: TrainingSettings) -> Prepa
     classes
     settings
         `grow`, `held_out`, `gap` and `seed` count.
+    members
+        Networks side by side.
     """
-    targets = [classes.index(labels) for _, labels in pairs]
+    painted = [classes.index(labels) for _, labels in pairs]
     grains = [
         segment_grains(scan, _GROW_THRESHOLD) if scan.quaternions.any() else None
         for scan, _ in pairs
     ]
-    regions = sum(_regions(t, g) for t, g in zip(targets, grains, strict=True))
-    if settings.grow:
-        targets = [
-            t if g is None or (t >= 0).mean() > _DENSE else grow_labels(t, g, settings.grow)
-            for t, g in zip(targets, grains, strict=True)
-        ]
-    split = split_blocks(
-        targets, len(classes), settings.held_out, settings.gap, settings.seed, grains
-    )
-    return Prepared(split, regions)
+    regions = sum(_regions(t, g) for t, g in zip(painted, grains, strict=True))
+    spread = [
+        Spread(t) if g is None or not settings.grow or (t >= 0).mean() > DENSE
+        else spread_labels(t, g, settings.grow, np.nan_to_num(gos(scan, g)))
+        for (scan, _), t, g in zip(pairs, painted, grains, strict=True)
+    ]  # fmt: skip
+    folds = deal(
+        painted, [s.target for s in spread], grains, len(classes),
+        number_of_folds(settings, members), settings.gap, settings.seed,
+    )  # fmt: skip
+    return Prepared(folds, regions, is_dense(pairs), _notes(folds, spread, classes))
+
+
+def _notes(folds: Folds, spread: Sequence[Spread], classes: Classes) -> tuple[str, ...]:
+    notes = []
+    for c in folds.alone:
+        notes.append(
+            f"{classes.names[c]} is painted in a single place: nothing can tell how well it is "
+            "found. Paint it in a few more grains."
+        )
+    units = folds.units()
+    if units < FEW_UNITS:
+        notes.append(
+            f"There are {units} separate strokes; from {FEW_UNITS} on, the part that is right "
+            "can be told."
+        )
+    shared, graded = sum(s.shared for s in spread), sum(s.graded for s in spread)
+    if shared:
+        notes.append(
+            f"{shared} {_grains(shared)} strokes of two classes: nothing was spread there."
+        )
+    if graded:
+        notes.append(
+            f"{graded} {_grains(graded)} strokes in an orientation gradient: nothing was spread "
+            "there."
+        )
+    return tuple(notes)
+
+
+def _grains(number: int) -> str:
+    return "grain holds" if number == 1 else "grains hold"
 
 
 def _regions(target: NDArray[np.int8], grains: NDArray[np.int32] | None) -> int:

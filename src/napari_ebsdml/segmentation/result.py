@@ -53,7 +53,7 @@ class SegmentationResult:
     labels : (rows, columns) uint8
         Value of the most likely class; 0 where left out.
     probability : (rows, columns, classes) float32
-        Calibrated on held-out blocks where there were any; NaN where left out.
+        Calibrated on held-out grains where there were any; NaN where left out.
     classes
         Values, names and colors, in the order of `probability`.
     warnings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -11,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_ebsdml.learning.device import seed_all
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.scan import Scan
 from napari_ebsdml.segmentation.channels import (
@@ -20,14 +20,20 @@ from napari_ebsdml.segmentation.channels import (
     default_channels,
     laue_classes,
 )
-from napari_ebsdml.segmentation.data import Classes, Crops, TrainingMap, check_items, data_hash
+from napari_ebsdml.segmentation.crops import Crops, TrainingMap
+from napari_ebsdml.segmentation.data import Classes, check_items, data_hash
+from napari_ebsdml.segmentation.domain import Ranges
 from napari_ebsdml.segmentation.event import SegmentationEvent
+from napari_ebsdml.segmentation.folds import Folds
 from napari_ebsdml.segmentation.held_out import HeldOut
+from napari_ebsdml.segmentation.judging import Judged, is_better
+from napari_ebsdml.segmentation.linear import Discriminant, labelled
+from napari_ebsdml.segmentation.look import LINEAR_ALONE, Look, verdict
 from napari_ebsdml.segmentation.model import TrainedModel
 from napari_ebsdml.segmentation.network import UNet
 from napari_ebsdml.segmentation.normalise import Normaliser
 from napari_ebsdml.segmentation.predict import predict_logits, softmax
-from napari_ebsdml.segmentation.prepare import Pairs, prepare
+from napari_ebsdml.segmentation.prepare import Pairs, Prepared, is_dense, prepare
 from napari_ebsdml.segmentation.result import SegmentationResult, result_of
 from napari_ebsdml.segmentation.settings import (
     TrainingSettings,
@@ -98,12 +104,18 @@ class Run:
     Attributes
     ----------
     plan
+    prepared
+        Labels that train and that judge.
     maps
         Standardised planes with the labels that train: of each scan, then of coarser copies.
+    linear
+        Discriminant of all painted pixels.
+    linear_judged
+        What discriminants of the other folds say of each fold's painted pixels.
     held_out
         What the network is judged by; None when nothing is held out.
     network
-        Trained in place, on the plan's device.
+        Trained in place, on the plan's device; None: the discriminant alone.
     normaliser
     step
         Smallest and largest step in um.
@@ -111,24 +123,34 @@ class Run:
         Laue classes.
     record
         Data and settings, for the model card.
+    ranges
+        What the training maps look like.
     """
 
     plan: Plan
+    prepared: Prepared
     maps: Sequence[TrainingMap]
+    linear: Discriminant
+    linear_judged: Judged
     held_out: HeldOut | None
-    network: UNet
+    network: UNet | None
     normaliser: Normaliser
     step: tuple[float, float]
     phases: tuple[str, ...]
     record: Mapping[str, Any]
+    ranges: Ranges
 
     def crops(self) -> Crops:
         """Batches to train on."""
-        plan, members = self.plan, self.network.settings.members
+        plan, network = self.plan, self.network
+        members = network.settings.members if network is not None else 1
         return Crops(self.maps, self.normaliser, plan.settings, len(plan.classes), members)
 
-    def preview(self, scan: Scan) -> Callable[[], SegmentationResult]:
-        """Function that predicts a scan with the network as it is when called."""
+    def preview(self, scan: Scan) -> Callable[[bool], SegmentationResult]:
+        """Function that predicts a scan.
+
+        Its argument says whether the network, as it is when called, or the discriminant answers.
+        """
         plan = self.plan
         same = next((n for n, (mine, _) in enumerate(plan.pairs) if mine is scan), None)
         # Channels are computed once, or taken from the training.
@@ -137,8 +159,12 @@ class Run:
             else self.normaliser(compute_channels(scan, plan.channels))
         )  # fmt: skip
 
-        def predict() -> SegmentationResult:
-            logits = predict_logits(self.network, image, plan.device)
+        def predict(by_network: bool) -> SegmentationResult:
+            if by_network and self.network is not None:
+                logits = predict_logits(self.network, image, plan.device)
+            else:
+                dense = self.prepared.dense
+                logits = self.linear.logits(image) / self.linear_judged.temperature(dense)
             probability = np.ascontiguousarray(np.moveaxis(softmax(logits, axis=0), 0, -1))
             return result_of(probability, scan, plan.classes, "classify", False, GRAIN_THRESHOLD)
 
@@ -149,24 +175,47 @@ class Run:
 
         `events` hold the learning curve.
         """
-        plan = self.plan
-        self.network.eval()
-        temperature = 1.0 if plan.start is None else plan.start.temperature
-        metrics: dict[str, Any] = {}
-        if self.held_out is not None:
-            temperature, metrics = self.held_out.report(self.network, len(plan.classes))
+        plan, dense = self.plan, self.prepared.dense
+        judged, kept, better, sentence = self.linear_judged, False, False, LINEAR_ALONE
+        if self.network is not None:
+            self.network.eval()
+            network_judged = Judged.empty(len(plan.classes))
+            linear_judged = network_judged
+            if self.held_out is not None:
+                network_judged = self.held_out.judge(self.network)
+                linear_judged = self.held_out.judge_linear()
+            asked = plan.settings.keep == "network" or self.network.every()[0].base is None
+            better = is_better(network_judged, linear_judged, dense)
+            kept = asked or better
+            sentence = verdict(network_judged, linear_judged, kept, asked)
+            judged = network_judged if kept else judged
+        temperature = judged.temperature(dense)
+        if kept and not judged.is_telling and plan.start is not None:
+            temperature = plan.start.temperature
+        metrics = judged.figures(dense)
         curve = [
             {"epoch": e.epoch, "seconds": round(e.seconds, 2), **e.losses, **e.metrics}
             for e in events if e.kind == "epoch"
         ]  # fmt: skip
-        return kind(
-            copy.deepcopy(self.network), plan.channels, self.normaliser, plan.classes,
-            float(temperature), self.step, self.phases, {**self.record, "curve": curve}, metrics,
+        record = {**self.record, "curve": curve, "answer": sentence, "better": better}
+        model = kind(
+            network=copy.deepcopy(self.network) if kept else None, linear=self.linear,
+            channels=plan.channels, normaliser=self.normaliser, classes=plan.classes,
+            temperature=float(temperature), step=self.step, phases=self.phases, record=record,
+            metrics=metrics, ranges=self.ranges,
+        )  # fmt: skip
+        look = Look(model, self.maps, self.prepared.folds.painted, plan.device)
+        notes = (*self.prepared.notes, *look.vanished())
+        if metrics:
+            expected = look.expected()
+            metrics |= {"expected_accuracy": expected} if np.isfinite(expected) else {}
+        return dataclasses.replace(
+            model, record={**record, "notes": list(notes)}, metrics=metrics
         )  # fmt: skip
 
 
 def prepare_run(plan: Plan) -> Run:
-    """Compute the channels, hold blocks out, make the network.
+    """Compute the channels, deal the labels out, fit the discriminants, make the network.
 
     Raises
     ------
@@ -174,51 +223,103 @@ def prepare_run(plan: Plan) -> Run:
         When a scan lacks a channel.
     """
     settings, before = plan.settings, plan.start
-    seed_all(settings.seed)
-    prepared = prepare(plan.pairs, plan.classes, settings)
-    split = prepared.split
+    pixels = sum(labels.size for _, labels in plan.pairs)
+    start = before.network if before is not None else None
+    sizes = settings.network if start is None else start.settings
+    members = (
+        0 if not settings.epochs
+        else members_for(pixels, is_dense(plan.pairs)) if sizes is None
+        else sizes.members
+    )  # fmt: skip
+    prepared = prepare(plan.pairs, plan.classes, settings, max(members, 1))
+    folds = prepared.folds
     scans = [scan for scan, _ in plan.pairs]
-    targets = list(split.training)
-    if settings.coarser:
+    targets = [
+        tuple(each)
+        for each in zip(
+            *(folds.without(m) if m < folds.number else folds.training
+              for m in range(max(members, 1))), strict=True
+        )
+    ]  # fmt: skip
+    if settings.coarser and members:
         for scan, target in _coarser(scans, targets):
             scans.append(scan)
             targets.append(target)
     stacks = [compute_channels(scan, plan.channels, turns=settings.turns) for scan in scans]
     normaliser = before.normaliser if before is not None else Normaliser.fit(stacks)
+    own = len(plan.pairs)
+    ranges = (
+        before.ranges if before is not None and before.ranges is not None
+        else Ranges.of(scans[:own], stacks[:own])
+    )  # fmt: skip
     maps = [
         TrainingMap(normaliser(stack), target, stack)
         for stack, target in zip(stacks, targets, strict=True)
     ]
-    if before is None:
-        sizes = settings.network or UNetSettings(
-            depth=depth_for(prepared.regions),
-            members=members_for(sum(labels.size for _, labels in plan.pairs)),
-        )
-        network = UNet(len(normaliser.planes), len(plan.classes), sizes)
-    else:
-        network = copy.deepcopy(before.network)
-    network = network.to(plan.device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    held_out = HeldOut(maps, split, network, plan.device)
+    linear, every, judged = _discriminants(plan, maps, folds)
+    network, held_out = None, None
+    if members:
+        if start is None:
+            sizes = sizes or UNetSettings(depth=depth_for(prepared.regions), members=members)
+            network = UNet(len(normaliser.planes), len(plan.classes), sizes)
+            if sizes.linear:
+                bases = [every[m] if m < len(every) else linear for m in range(members)]
+                network.start_from(bases, judged.temperature(prepared.dense))
+        else:
+            network = copy.deepcopy(start)
+        network = network.to(plan.device)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if folds.number:
+            found = HeldOut(maps[: len(plan.pairs)], folds, network, every, plan.device)
+            held_out = found if len(found.target) else None
     step, phases = _steps(scans), set[str]().union(*map(laue_classes, scans))
     if before is not None:
         step = min(step[0], before.step[0]), max(step[1], before.step[1])
         phases |= set(before.phases)
     return Run(
-        plan, maps, held_out if len(held_out.target) else None, network, normaliser, step,
-        tuple(sorted(phases)), _record(plan),
+        plan, prepared, maps, linear, judged, held_out, network, normaliser, step,
+        tuple(sorted(phases)), _record(plan), ranges,
     )  # fmt: skip
 
 
+def _discriminants(
+    plan: Plan, maps: Sequence[TrainingMap], folds: Folds
+) -> tuple[Discriminant, list[Discriminant], Judged]:
+    """Discriminant of all painted pixels, those without each fold, what they say of their fold."""
+    classes, balance = len(plan.classes), plan.settings.balance
+    images = [m.values for m in maps[: len(plan.pairs)]]
+    values, target, unit = labelled(images, folds.painted, folds.unit)
+    before = plan.start.linear if plan.start is not None else None
+    # Strokes that lack a class would make a model forget it.
+    same = before is not None and len(np.unique(target)) < classes
+    linear = (
+        before if same and before is not None
+        else Discriminant.fit(values, target, classes, unit, balance)
+    )  # fmt: skip
+    every, parts = [], []
+    for fold in range(folds.number):
+        rest = labelled(images, folds.without(fold, painted=True), folds.unit)
+        one = linear if same else Discriminant.fit(rest[0], rest[1], classes, rest[2], balance)
+        every.append(one)
+        held = labelled(images, folds.held_out(fold), folds.unit)
+        number = np.full(len(held[1]), fold, np.int8)
+        parts.append((one.at(held[0]), held[1].astype(np.int8), held[2], number))
+    if not parts:
+        return linear, every, Judged.empty(classes)
+    judged = Judged(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    return linear, every, judged
+
+
 def _coarser(
-    scans: Sequence[Scan], targets: Sequence[NDArray[np.int8]]
-) -> list[tuple[Scan, NDArray[np.int8]]]:
+    scans: Sequence[Scan], targets: Sequence[tuple[NDArray[np.int8], ...]]
+) -> list[tuple[Scan, tuple[NDArray[np.int8], ...]]]:
     """Every other pixel of the scans that are large enough, as if measured at twice the step."""
     every_other = slice(None, None, 2)
     return [
         (scan.crop(every_other, every_other), small)
-        for scan, target in zip(scans, targets, strict=True)
-        if min((small := target[::2, ::2]).shape) >= _SMALLEST_COARSE and (small >= 0).any()
+        for scan, every in zip(scans, targets, strict=True)
+        if min((small := tuple(t[::2, ::2] for t in every))[0].shape) >= _SMALLEST_COARSE
+        and any((t >= 0).any() for t in small)
     ]
 
 

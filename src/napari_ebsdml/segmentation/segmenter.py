@@ -10,7 +10,9 @@ from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import InputError, ModelError
@@ -21,11 +23,13 @@ from napari_ebsdml.learning.under_way import run
 from napari_ebsdml.scan import Scan
 from napari_ebsdml.segmentation.channels import channel_names, laue_classes
 from napari_ebsdml.segmentation.data import Classes
+from napari_ebsdml.segmentation.domain import Ranges
 from napari_ebsdml.segmentation.event import SegmentationEvent
+from napari_ebsdml.segmentation.linear import Discriminant
 from napari_ebsdml.segmentation.model import TrainedModel
 from napari_ebsdml.segmentation.network import UNet
 from napari_ebsdml.segmentation.normalise import Normaliser
-from napari_ebsdml.segmentation.predict import TILE, predict_probability
+from napari_ebsdml.segmentation.predict import TILE, predict_probability, stack_of
 from napari_ebsdml.segmentation.result import SegmentationResult, check_not_indexed, result_of
 from napari_ebsdml.segmentation.run import Plan
 from napari_ebsdml.segmentation.settings import (
@@ -37,6 +41,7 @@ from napari_ebsdml.segmentation.settings import (
 from napari_ebsdml.segmentation.training import Training
 
 KIND = "segmentation"
+_LINEAR = "linear."
 Items = Sequence[tuple[Scan, ArrayLike]]
 
 
@@ -53,21 +58,37 @@ class Segmenter(TrainedModel):
     Attributes
     ----------
     network
+        U-Net; None where the linear discriminant answers.
+    linear
+        Linear discriminant of the input planes; None in models of earlier versions.
     channels
         Names of the input channels.
     normaliser
     classes
     temperature
-        Logits are divided by it; fitted on held-out blocks.
+        Logits are divided by it; fitted on held-out grains.
     step
         Smallest and largest step in um that it was trained for.
     phases
         Laue classes of the training data.
     record
         Training data, settings and learning curve, as on the model card.
+    ranges
+        What the training maps look like; None in models of earlier versions.
     metrics
-        Figures on held-out blocks; empty when nothing was held out.
+        Figures on held-out grains and blocks, and ``"expected_accuracy"``, the mean chance that a
+        label is right on what was not painted; empty when too little was held out to tell.
     """
+
+    @property
+    def answer(self) -> str:
+        """Sentence on whether the U-Net or the linear discriminant answers, and why."""
+        return str(self.record.get("answer", ""))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what the training found and left undone."""
+        return tuple(map(str, self.record.get("notes", ())))
 
     @classmethod
     def train(
@@ -185,7 +206,8 @@ class Segmenter(TrainedModel):
             Pairs (scan, labels), as for `train`. Give the earlier ones again, too, if the model
             shall not forget them.
         device, n_threads, on_event, **changes
-            See `train`. Defaults differ: 4 epochs of 8 steps at a quarter of the learning rate.
+            See `train`. For a U-Net defaults differ: 4 epochs of 8 steps at a quarter of the
+            learning rate.
 
         Raises
         ------
@@ -212,9 +234,12 @@ class Segmenter(TrainedModel):
         """`train_more` step by step; see `training`."""
         if "network" in changes:
             raise InputError("The network of a trained model cannot be changed.")
-        start = TrainingSettings(
-            network=self.network.settings, epochs=4, steps=8, learning_rate=1e-3, coarser=False
-        )
+        start = TrainingSettings()
+        if self.network is not None:
+            start = TrainingSettings(
+                network=self.network.settings, epochs=4, steps=8, learning_rate=1e-3,
+                coarser=False,
+            )  # fmt: skip
         plan = Plan.more(self, items, settings_from(start, changes), pick_device(device))
         return Training(plan, type(self), n_threads, preview, preview_every)
 
@@ -245,6 +270,7 @@ class Segmenter(TrainedModel):
         grain_vote: bool = PredictSettings.grain_vote,
         grain_threshold: float = PredictSettings.grain_threshold,
         not_indexed: str = PredictSettings.not_indexed,
+        standardise: str = PredictSettings.standardise,
         turns: int = PredictSettings.turns,
         tile: int = TILE,
         device: str = "auto",
@@ -263,6 +289,10 @@ class Segmenter(TrainedModel):
             Degrees, for the vote.
         not_indexed
             ``"classify"`` pixels that are not indexed, too, or ``"leave_out"``: label 0.
+        standardise
+            ``"as_trained"`` takes pattern quality as it is; ``"this_map"`` scales and shifts it so
+            that its distribution is that of the training maps, for a detector that was set
+            otherwise. It presumes that the phase fractions are not too different.
         turns
             Mean over so many turns of the map, 1 to 8: slower, and a little better.
         tile
@@ -284,17 +314,34 @@ class Segmenter(TrainedModel):
         Warns
         -----
         ModelWarning
-            When step or phases differ from the training data; see `check`.
+            When step or phases differ from the training data, see `check`, or a good part of the
+            pixels lies outside the range of values that the model has seen.
         """
         check_not_indexed(not_indexed)
         if not 1 <= turns <= 8:
             raise InputError(f"turns must be 1 to 8, not {turns}.")
-        notes = self.check(scan)
+        if standardise not in ("as_trained", "this_map"):
+            raise InputError(
+                f"standardise must be 'as_trained' or 'this_map', not {standardise!r}."
+            )
+        if standardise == "this_map" and self.ranges is None:
+            raise ModelError(
+                "The model is of an earlier version and does not know what its training maps "
+                "looked like: train it anew to standardise to this map."
+            )
+        seen = scan
+        if standardise == "this_map" and self.ranges is not None:
+            seen = self.ranges.matched(scan)
+        stack = stack_of(self, seen, turns, progress)
+        notes = (
+            *self.check(scan),
+            *(() if self.ranges is None else self.ranges.notes(seen, stack)),
+        )
         for note in notes if warn else ():
             warnings.warn(f"{scan.name}: {note}", ModelWarning, stacklevel=2)
         with threads(n_threads):
             probability = predict_probability(
-                self, scan, turns, tile, pick_device(device), progress
+                self, stack, turns, tile, pick_device(device), progress
             )
         return result_of(
             probability, scan, self.classes, not_indexed, grain_vote, grain_threshold, notes
@@ -308,10 +355,19 @@ class Segmenter(TrainedModel):
         ModelError
             When the files cannot be written.
         """
+        network, linear = self.network, self.linear
+        weights: dict[str, Tensor] = {}
+        if linear is not None:
+            weights = {
+                _LINEAR + "weight": torch.from_numpy(linear.weight),
+                _LINEAR + "bias": torch.from_numpy(linear.bias),
+            }
+        if network is not None:
+            weights |= network.state_dict()
         card = ModelCard(
             kind=KIND,
-            network="UNet",
-            settings=self.network.settings.as_dict(),
+            network="UNet" if network is not None else "Linear",
+            settings=network.settings.as_dict() if network is not None else {},
             inputs=self.normaliser.as_inputs(),
             classes=self.classes.names,
             step=self.step,
@@ -321,9 +377,10 @@ class Segmenter(TrainedModel):
                 "channels": list(self.channels), "values": list(self.classes.values),
                 "colours": list(self.classes.colors), "temperature": self.temperature,
                 "phases": list(self.phases),
+                **({} if self.ranges is None else {"ranges": self.ranges.as_card()}),
             },
         )  # fmt: skip
-        return save_model(path, self.network.state_dict(), card)
+        return save_model(path, weights, card)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -347,15 +404,39 @@ class Segmenter(TrainedModel):
         temperature, phases = extra.positive("temperature"), extra.names("phases")
         try:
             channels = channel_names(extra.names("channels"))
-            settings = UNetSettings.of_card(Entries(path, card.settings))
+            settings = None
+            if card.network == "UNet":
+                settings = UNetSettings.of_card(Entries(path, card.settings))
         except InputError as error:
             raise ModelError(f"{path}: the model card is wrong: {error}") from None
-        network = build(
-            lambda: UNet(len(normaliser.planes), len(classes), settings), weights, path
-        )  # fmt: skip
-        network.eval()
+        linear = _linear_of(weights, len(normaliser.planes), len(classes), path)
+        network = None
+        if settings is not None:
+            network = build(
+                lambda: UNet(len(normaliser.planes), len(classes), settings), weights, path
+            )
+            network.eval()
+        elif linear is None or weights:
+            raise ModelError(f"{path}: {card.network!r} is no network that this package knows.")
         step = card.step or (0.0, float("inf"))
         return cls(
-            network, channels, normaliser, classes, temperature, step, phases, card.training,
-            card.metrics,
+            network=network, linear=linear, channels=channels, normaliser=normaliser,
+            classes=classes, temperature=temperature, step=step, phases=phases,
+            record=card.training, metrics=card.metrics, ranges=Ranges.of_card(extra),
         )  # fmt: skip
+
+
+def _linear_of(
+    weights: dict[str, Tensor], planes: int, classes: int, path: str | os.PathLike[str]
+) -> Discriminant | None:
+    """Take the discriminant out of loaded weights; None where there is none."""
+    found = [weights.pop(_LINEAR + name, None) for name in ("weight", "bias")]
+    weight, bias = found
+    if weight is None and bias is None:
+        return None
+    if (
+        weight is None or bias is None or tuple(weight.shape) != (classes, planes)
+        or tuple(bias.shape) != (classes,)
+    ):  # fmt: skip
+        raise ModelError(f"{path}: the weights of the linear discriminant do not fit its inputs.")
+    return Discriminant(weight.float().numpy(), bias.float().numpy())

@@ -32,6 +32,8 @@ class UNetSettings:
     members
         Number of networks that learn side by side, each from its own part of every batch; their
         probabilities are averaged. From few grains single networks come out very differently.
+    linear
+        Learn what a linear discriminant of the planes leaves over, in place of everything.
     """
 
     depth: int = 3
@@ -40,6 +42,7 @@ class UNetSettings:
     dropout: float = 0.1
     normalise: bool = True
     members: int = 1
+    linear: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.depth <= 6 or self.filters < 1 or self.most_filters < self.filters:
@@ -62,7 +65,7 @@ class UNetSettings:
         """
         if steps not in (3, 5, 7):
             raise InputError(f"The article's network has 3, 5 or 7 steps, not {steps}.")
-        return cls((steps - 1) // 2, 32, 256, 0.2, False)
+        return cls((steps - 1) // 2, 32, 256, 0.2, False, linear=False)
 
     @classmethod
     def of_card(cls, entries: Entries) -> UNetSettings:
@@ -81,8 +84,11 @@ class UNetSettings:
         }
         if "dropout" in entries.table:
             given["dropout"] = entries.number("dropout", 0.0, 1.0)
-        if "normalise" in entries.table:
-            given["normalise"] = entries.flag("normalise")
+        for name in ("normalise", "linear"):
+            if name in entries.table:
+                given[name] = entries.flag(name)
+        # Models from before there was such a thing.
+        given.setdefault("linear", False)
         return cls(**given)
 
     def as_dict(self) -> dict[str, Any]:
@@ -107,22 +113,26 @@ class TrainingSettings:
         Sizes of the U-Net; ``UNetSettings.paper(7)`` for the article's. None: as deep as the
         labels allow (see `depth_for`), and four side by side on small maps (`members_for`).
     epochs, steps
-        Most epochs, and batches in each.
+        Most epochs, and batches in each. No epochs: the linear discriminant alone, in no time.
     batch, crop
         Crops in a batch, and their side in pixels; smaller maps give more and smaller ones.
     learning_rate, weight_decay
         Highest learning rate and weight decay of AdamW.
+    keep
+        What answers after a training: ``"better"``, the U-Net where held-out grains say that it is
+        better than the linear discriminant, and otherwise that; ``"network"``, the U-Net.
     patience
-        Stop after so many epochs without improvement on the held-out blocks; 0: never.
+        Stop after so many epochs without improvement on the held-out grains; 0: never.
     held_out
-        Part of the labelled pixels to hold out in whole blocks: for early stopping, for the
-        calibration and for the metrics on the model card.
+        Part of the labels to hold out in whole grains and blocks: for early stopping, for the
+        calibration and for the metrics on the model card. Networks side by side hold out
+        another part each.
     grow
         Labels spread from strokes through their grain (2 degrees) over so many pixels, where
         no stroke of another class touches the grain; 0: not. Only on maps of which less than a
         fifth is labelled.
     gap
-        Labelled pixels this close to a held-out block are not used at all.
+        Labelled pixels this close to a held-out one do not train.
     balance
         Weight of the classes in the loss: 0 as they come, 1 every class alike.
     turns, coarser, brightness, lost
@@ -156,9 +166,12 @@ class TrainingSettings:
         int,
         Option(
             "Effort",
-            "Most epochs; a training stops earlier when the held-out blocks get no better",
-            "epochs", 1,
-            choices={8: "quick, 8 epochs", 15: "normal, 15 epochs", 40: "thorough, 40 epochs"},
+            "Most epochs; a training stops earlier when the held-out grains get no better",
+            "epochs", 0,
+            choices={
+                0: "none, linear discriminant", 8: "quick, 8 epochs", 15: "normal, 15 epochs",
+                40: "thorough, 40 epochs",
+            },
             more_choices=True,
         ),
     ] = 15  # fmt: skip
@@ -167,11 +180,16 @@ class TrainingSettings:
     crop: int = 96
     learning_rate: float = 4e-3
     weight_decay: float = 1e-2
+    keep: Annotated[
+        str,
+        Option("After training", "Which of the two answers",
+               choices={"better": "the better one on held-out grains", "network": "the U-Net"}),
+    ] = "better"  # fmt: skip
     patience: int = 8
     held_out: Annotated[
         float,
         Option("Held out",
-               "Part of the strokes, in whole blocks, that does not train but tells how good the "
+               "Part of the strokes, in whole grains, that does not train but tells how good the "
                "model is, and when to stop",
                "", 0, 0.5, 0.05, 0, ("%", 100)),
     ] = 0.2  # fmt: skip
@@ -219,7 +237,9 @@ class TrainingSettings:
             high = 0.5 if name == "held_out" else 1.0
             if not 0 <= value <= high or (name == "average" and value == 1):
                 raise InputError(f"{name} must lie in 0..{high:g}, not {value}.")
-        least = {"epochs": 1, "steps": 1, "batch": 1, "crop": 8, "gap": 0, "grow": 0}
+        if self.keep not in ("better", "network"):
+            raise InputError(f"keep must be 'better' or 'network', not {self.keep!r}.")
+        least = {"epochs": 0, "steps": 1, "batch": 1, "crop": 8, "gap": 0, "grow": 0}
         for name, lowest in least.items():
             if getattr(self, name) < lowest:
                 raise InputError(f"{name} must be at least {lowest}, not {getattr(self, name)}.")
@@ -248,10 +268,19 @@ class PredictSettings:
         str,
         Option(
             "Pixels not indexed",
-            "The network reads the pattern quality there, but no orientation",
+            "The model reads the pattern quality there, but no orientation",
             choices={"classify": "classify, too", "leave_out": "leave out"},
         ),
     ] = "classify"
+    standardise: Annotated[
+        str,
+        Option(
+            "Brightness",
+            "Of pattern quality: as it is, or scaled to that of the training, for a detector that "
+            "was set otherwise",
+            choices={"as_trained": "as trained", "this_map": "standardised to this map"},
+        ),
+    ] = "as_trained"
     turns: Annotated[
         int,
         Option(
@@ -270,13 +299,14 @@ def depth_for(regions: int) -> int:
     return 1 if regions < 100 else 2 if regions < 500 else 3
 
 
-def members_for(pixels: int) -> int:
+def members_for(pixels: int, dense: bool = True) -> int:
     """Number of networks side by side for a number of pixels in all training maps.
 
     Small maps hold few grains, and what a network makes of them is then a matter of chance; and
-    on small maps four networks still are quick.
+    on small maps four networks still are quick. From strokes on large maps there are three, so
+    that most strokes are held out by one of them and can judge.
     """
-    return 4 if pixels < 50_000 else 1
+    return 4 if pixels < 50_000 else 1 if dense else 3
 
 
 def settings_from(

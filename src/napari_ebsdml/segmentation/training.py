@@ -40,7 +40,7 @@ class Training(UnderWay[SegmentationEvent, Model], Generic[Model]):
         self, plan: Plan, kind: type[Model], n_threads: int | None, preview: Scan | None,
         preview_every: int,
     ) -> None:  # fmt: skip
-        super().__init__(n_threads)
+        super().__init__(n_threads, plan.settings.seed)
         self.started = time.monotonic()
         self._kind = kind
         self._steps = self._train(plan, preview, preview_every)
@@ -60,8 +60,15 @@ class Training(UnderWay[SegmentationEvent, Model], Generic[Model]):
         run = prepare_run(plan)
         picture = None if preview is None else run.preview(preview)
         yield SegmentationEvent(
-            "start", 0, plan.settings.epochs, 0.0, time.monotonic() - self.started
-        )
+            "start", 0, plan.settings.epochs, 0.0, time.monotonic() - self.started,
+            preview=None if picture is None else picture(False),
+        )  # fmt: skip
+        if run.network is None:
+            self._run = run
+            yield SegmentationEvent(
+                "end", 0, 0, 1.0, time.monotonic() - self.started, reason="finished"
+            )
+            return
         steps = training_steps(run, self.started, picture, preview_every)
         is_trained = False
         try:
@@ -91,17 +98,20 @@ def class_weights(counts: NDArray[np.integer], balance: float) -> NDArray[np.flo
 
 
 def training_steps(
-    run: Run, started: float, preview: Callable[[], SegmentationResult] | None, preview_every: int
-) -> Generator[SegmentationEvent, None, None]:
+    run: Run, started: float, preview: Callable[[bool], SegmentationResult] | None,
+    preview_every: int,
+) -> Generator[SegmentationEvent, None, None]:  # fmt: skip
     """Train the network of `run` in place; closing the generator leaves the best weights in it."""
     settings, device, held_out = run.plan.settings, run.plan.device, run.held_out
+    network = run.network
+    assert network is not None
     crops = run.crops()
     # Crops are drawn class by class, so what the loss sees is counted, not what is painted.
     classes = len(run.plan.classes)
     seen = np.zeros(classes, dtype=np.int64)
     for _, target in itertools.islice(crops(1 << 20), 4):
         seen += np.bincount(target[target >= 0].numpy(), minlength=classes)
-    for c in crops.used:
+    for c in set().union(*crops.used):
         seen[c] = max(seen[c], 1)
     weights = torch.from_numpy(class_weights(seen, settings.balance)).to(device)
 
@@ -117,7 +127,11 @@ def training_steps(
             )
         }
 
-    # A handful of held-out strokes says too little to choose an epoch by.
+    def validate(_: nn.Module) -> dict[str, float]:
+        assert held_out is not None
+        return held_out.metrics(network)
+
+    # A handful of held-out grains says too little to choose an epoch by.
     judge = held_out if held_out is not None and held_out.is_telling else None
     schedule = Schedule(
         settings.epochs, settings.steps, settings.learning_rate, 0.1, settings.weight_decay,
@@ -125,7 +139,7 @@ def training_steps(
         "held_out_loss" if judge else "loss", report_every=5,
         bfloat16=has_bfloat16(device),
     )  # fmt: skip
-    loop = train(run.network, batches, loss, schedule, held_out.metrics if held_out else None)
+    loop = train(network, batches, loss, schedule, validate if held_out else None)
     last: TrainingEvent | None = None
     try:
         for event in loop:
@@ -136,7 +150,7 @@ def training_steps(
                 last = event
                 due = event.epoch == 1 or event.epoch % max(preview_every, 1) == 0
                 if preview is not None and preview_every and due and not late:
-                    picture = preview()
+                    picture = preview(True)
             yield SegmentationEvent(
                 event.kind, event.epoch, event.epochs, event.fraction,
                 time.monotonic() - started, event.losses, event.metrics, event.is_best,

@@ -18,7 +18,7 @@ from napari_ebsdml._napari.shell.layers import add_result
 from napari_ebsdml.samples import dual_phase_steel
 
 CLASSES = (SegmentClass(1, "ferrite", "#3182bd"), SegmentClass(2, "martensite", "#e6550d"))
-QUICK: dict[str, Any] = {"epochs": 2, "steps": 6, "batch": 2, "crop": 32}
+QUICK: dict[str, Any] = {"epochs": 2, "steps": 6, "batch": 2, "crop": 32, "keep": "network"}
 
 
 def steel(seed: int = 3) -> Any:

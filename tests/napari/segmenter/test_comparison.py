@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 
 from napari_ebsdml._napari.segmenter.comparison import ComparisonPanel
 from napari_ebsdml._napari.shell.layers import add_result, info_of
-from napari_ebsdml.segmentation.comparison import FOREST, THRESHOLD, UNET
+from napari_ebsdml.segmentation.comparison import FOREST, LINEAR, THRESHOLD, UNET
 from tests.napari.docks import run
 from tests.napari.segmenter.panels import make_state, model, predict, steel, strokes
 
@@ -38,11 +38,12 @@ def test_all_methods_in_one_table(panel: Any, qtbot: Any) -> None:
     predict(state)
     compare(panel, qtbot)
     table = columns(panel)
-    assert table["method"] == [UNET, THRESHOLD, FOREST]
+    assert table["method"] == [UNET, LINEAR, THRESHOLD, FOREST]
     held = table["held-out [%]"]
-    assert held[0] == pytest.approx(100 * model().metrics["accuracy"])
+    first = np.array(model().metrics["first_fold"])
+    assert held[0] == pytest.approx(100 * np.trace(first) / first.sum())
     assert all(50 < value <= 100 for value in held)
-    agree = table["like U-Net [%]"]
+    agree = table["like the model [%]"]
     assert agree[0] == 100
     assert "truth [%]" not in table
     assert "is best" in panel.message.text()
@@ -52,15 +53,15 @@ def test_all_methods_in_one_table(panel: Any, qtbot: Any) -> None:
     before = len(state.viewer.layers)
     active = state.viewer.layers.selection.active
     panel.layers_button.click()
-    assert len(state.viewer.layers) == before + 4
+    assert len(state.viewer.layers) == before + 6
     assert state.viewer.layers.selection.active is active
     forest = next(one for one in state.viewer.layers if one.name.startswith(f"{FOREST} ·"))
     assert info_of(forest)["model"] == FOREST
     differs = next(one for one in state.viewer.layers if f"{FOREST} differs" in one.name)
     same = 100 * float((differs.data == 0).mean())
-    assert same == pytest.approx(agree[2])
+    assert same == pytest.approx(agree[3])
     panel.layers_button.click()
-    assert len(state.viewer.layers) == before + 4
+    assert len(state.viewer.layers) == before + 6
     # Results are not offered as truth.
     assert panel.truth.box.count() == 1
 
@@ -71,8 +72,8 @@ def test_a_truth_layer_judges_too(panel: Any, qtbot: Any) -> None:
     panel.truth.box.setCurrentIndex(panel.truth.box.findText(truth.name))
     compare(panel, qtbot)
     table = columns(panel)
-    assert table["method"] == [THRESHOLD, FOREST]
-    assert "like U-Net [%]" not in table
+    assert table["method"] == [LINEAR, THRESHOLD, FOREST]
+    assert "like the model [%]" not in table
     for row, value in zip(panel.compared, table["truth [%]"], strict=True):
         assert value == pytest.approx(100 * float((row.result.labels == steel().truth).mean()))
     assert "By the truth" in panel.message.text()

@@ -126,9 +126,9 @@ def test_paints_trains_cancels_corrects_trains_on_saves_loads(
     assert table[2][2] == pytest.approx(100 * expected.fractions()[1].low)
     curves = widget.training.curves.series
     assert [x for x, _ in curves["training"]] == [1, 2, 3]
-    assert len(curves["held-out blocks"]) == 3
+    assert len(curves["held-out grains"]) == 3
     assert all(0 <= y <= 100 for _, y in curves["strokes"])
-    assert "held-out blocks" in widget.training.model_text.text()
+    assert "held-out grains" in widget.training.model_text.text()
 
     # Cancelled in the middle: answers at once, and the best model so far is kept.
     first = state.segmenter
@@ -272,9 +272,9 @@ def test_errors_are_one_sentence(viewer: Any, qtbot: Any, monkeypatch: pytest.Mo
     add_map(viewer, scan)
     widget = dock(viewer)
     paint(widget, truth)
-    widget.state.settings = {"epochs": 0}
+    widget.state.settings = {"epochs": -1}
     train(widget, qtbot, "failed")
-    assert widget.tasks.status.text() == "epochs must be at least 1, not 0."
+    assert widget.tasks.status.text() == "epochs must be at least 0, not -1."
     qtbot.waitUntil(lambda: widget.training.keeper is None, timeout=10_000)
     assert widget.tasks.run_button.isEnabled()
     # A training that fails half-way leaves its best model.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NOTHING = (
     "Trains a random forest and a grain threshold on the same strokes and channels, and judges "
-    "all methods by the same held-out blocks."
+    "all methods by the same held-out grains."
 )
 _TABLE_HEIGHT = 150
 
@@ -92,15 +92,16 @@ class ComparisonPanel(QWidget):
 
     def show_layers(self) -> None:
         """Add the baselines' labels, and where they differ from the U-Net's, as layers."""
-        from napari_ebsdml.segmentation.comparison import UNET
+        from napari_ebsdml.segmentation.comparison import LINEAR, UNET
 
         scan, viewer = self._scan, self.state.viewer
         if scan is None or not layers_of(viewer, scan):
             return
-        base = next((row.result for row in self.compared if row.method == UNET), None)
+        own = UNET if any(row.method == UNET for row in self.compared) else LINEAR
+        base = next((row.result for row in self.compared if row.method == own), None)
         active = viewer.layers.selection.active
         for row in self.compared:
-            if row.method == UNET:
+            if row.method == own:
                 continue
             shown = [(row.method, row.result.labels, self.state.label_classes(), True)]
             if base is not None:
@@ -108,7 +109,7 @@ class ComparisonPanel(QWidget):
                 classes = (
                     LabelClass(0, "same", "transparent"), LabelClass(1, "differs", "#ff2d95")
                 )  # fmt: skip
-                shown.append((f"{row.method} differs from U-Net", differs, classes, False))
+                shown.append((f"{row.method} differs from {own}", differs, classes, False))
             for name, data, classes_, visible in shown:
                 add_result(
                     viewer, scan, data, name, kind="labels", classes=classes_, model=row.method,
@@ -134,7 +135,7 @@ class ComparisonPanel(QWidget):
         percent = {
             "truth [%]": [100 * row.truth_accuracy for row in rows],
             "held-out [%]": [100 * row.held_out_accuracy for row in rows],
-            "like U-Net [%]": [100 * row.agreement for row in rows],
+            "like the model [%]": [100 * row.agreement for row in rows],
             "class mean [%]": [100 * row.balanced_accuracy for row in rows],
         }
         # A column without a single figure says nothing.
@@ -195,6 +196,6 @@ def in_words(rows: list[Compared]) -> str:
             f"{lead:.1f} points ahead of {order[1]}."
         )
     elif not known:
-        parts.append("Too few strokes to hold blocks out: paint more, or choose a truth.")
+        parts.append("Too few strokes to hold grains out: paint more, or choose a truth.")
     notes = [f"{row.method}: {row.note}." for row in rows if row.note]
     return " ".join([*parts, *notes])

@@ -76,17 +76,25 @@ def card_in_words(model: Segmenter) -> str:
     if model.metrics:
         text = f"{100 * model.metrics['accuracy']:.1f} % of {model.metrics['pixels']} pixels"
         if model.metrics.get("blocks"):
-            text += f" in {model.metrics['blocks']} blocks"
+            text += f" in {model.metrics['blocks']} grains and blocks"
         rows.append(("held-out accuracy", text))
+        if "expected_accuracy" in model.metrics:
+            expected = f"{100 * model.metrics['expected_accuracy']:.0f} % of the maps trained on"
+            rows.append(("expected right", expected))
         if "calibration_error" in model.metrics:
             rows.append(("calibration error", f"{100 * model.metrics['calibration_error']:.1f} %"))
     else:
-        rows.append(("held-out accuracy", "not measured: too few strokes to hold blocks out"))
-    weights = sum(p.numel() for p in model.network.parameters())
-    sizes = model.network.settings
-    number = getattr(sizes, "members", 1)
-    kind = f"{number} U-Nets" if number > 1 else "U-Net"
-    rows.append(("network", f"{kind} of depth {sizes.depth}, {weights:,} weights"))
+        rows.append(("held-out accuracy", "not measured: too few separate strokes"))
+    if model.network is None:
+        rows.append(("answers", "linear discriminant"))
+    else:
+        weights = sum(p.numel() for p in model.network.parameters())
+        sizes = model.network.settings
+        kind = f"{sizes.members} U-Nets" if sizes.members > 1 else "U-Net"
+        rows.append(("network", f"{kind} of depth {sizes.depth}, {weights:,} weights"))
+    for sentence in (model.answer, *model.notes):
+        if sentence:
+            rows.append(("note", escape(sentence)))
     path = file_of(model)
     rows.append(("file", escape(str(path)) if path is not None else "not saved yet"))
     cells = "".join(

@@ -16,7 +16,7 @@ from napari_ebsdml.segmentation.settings import TrainingSettings, UNetSettings
 
 # Settings of earlier versions stay readable: napari keeps them by these names and values.
 _KEPT_AS: dict[str, KeptAs] = {
-    "epochs": ("effort", {8: "quick", 15: "normal", 40: "thorough"}),
+    "epochs": ("effort", {0: "none", 8: "quick", 15: "normal", 40: "thorough"}),
     "seconds": ("minutes", {}),
     "network": (
         "depth",
@@ -102,5 +102,6 @@ def to_train_on(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings for going on with a model: as many epochs as its defaults, scaled by the effort."""
     kept = {k: v for k, v in settings.items() if k != "coarser"}
     if "epochs" in kept:
-        kept["epochs"] = max(2, round(4 * kept["epochs"] / TrainingSettings.epochs))
+        more = max(2, round(4 * kept["epochs"] / TrainingSettings.epochs))
+        kept["epochs"] = more if kept["epochs"] else 0
     return kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from html import escape
 from typing import Any
 
 from qtpy.QtCore import Signal
@@ -30,7 +31,7 @@ from napari_ebsdml.scan import Scan
 _LOSS, _ACCURACY = "loss", "accuracy [%]"
 _REASONS = {
     "finished": "all epochs done",
-    "early stop": "the held-out blocks got no better",
+    "early stop": "the held-out grains got no better",
     "time": "the time was up",
 }
 
@@ -164,7 +165,7 @@ class TrainingPanel(QWidget):
         metrics = event.metrics
         nan = float("nan")
         self.curves.add_point("held out", event.epoch, metrics.get("held_out_loss", nan), _LOSS)
-        right = {"strokes": point.on_strokes, "held-out blocks": metrics.get("accuracy", nan)}
+        right = {"strokes": point.on_strokes, "held-out grains": metrics.get("accuracy", nan)}
         for name, value in right.items():
             self.curves.add_point(name, event.epoch, 100 * value, _ACCURACY)
         if event.best_epoch:
@@ -261,11 +262,16 @@ class TrainingPanel(QWidget):
         if model is None:
             return
         held_out = model.metrics.get("accuracy")
-        parts = [f"<b>Model:</b> {', '.join(model.classes.names)}"]
+        parts = [f"<b>Model:</b> {escape(', '.join(model.classes.names))}"]
         if held_out is not None:
             parts.append(
-                f"{100 * held_out:.1f} % right on {model.metrics['blocks']} held-out blocks"
+                f"{100 * held_out:.1f} % right on {model.metrics['blocks']} held-out grains"
             )
+        expected = model.metrics.get("expected_accuracy")
+        if expected is not None:
+            parts.append(f"{100 * expected:.0f} % of the map expected to be right")
         if reason in _REASONS:
             parts.append(_REASONS[reason])
-        self.model_text.setText("; ".join(parts) + ".")
+        text = escape("; ".join(parts[1:]) + "." if len(parts) > 1 else "")
+        notes = "".join(f"<br>{escape(note)}" for note in (model.answer, *model.notes) if note)
+        self.model_text.setText(f"{parts[0]}; {text}{notes}" if text else f"{parts[0]}.{notes}")

@@ -141,8 +141,8 @@ def predict(
         When the scan lacks a channel.
     """
     raw = model.predict(
-        prepared, not_indexed=options.not_indexed, turns=options.turns, progress=progress,
-        warn=False,
+        prepared, not_indexed=options.not_indexed, standardise=options.standardise,
+        turns=options.turns, progress=progress, warn=False,
     )  # fmt: skip
     return vote(scan, raw, options)
 
@@ -218,7 +218,7 @@ def train(
             training.close()
         if not over:
             _keep(training, keeper)
-    yield "Checking on the held-out blocks"
+    yield "Checking on the held-out grains"
     model = training.segmenter
     assert model is not None
     trained = Trained(model, reason)

@@ -1,0 +1,144 @@
+"""What held-out grains say of answers: how often right, how sure they may be, which is better.
+
+Loads no torch: the linear discriminant is judged by it, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+from napari_ebsdml.learning.calibration import reliability
+from napari_ebsdml.segmentation.evaluation import confusion_matrix, metrics_of
+from napari_ebsdml.segmentation.prepare import FEW_UNITS
+
+USUAL = 1.7
+"""Temperature that strokes ask for in the mean: they lie where a class is easy to see. Chosen on
+strokes of seeds 200-209 on the duplex map and on six synthetic maps of seeds 300-302."""
+
+_FIRMNESS = 0.25
+"""Spread of its logarithm: a handful of grains cannot move it far, hundreds can."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Logits at painted pixels by something that had not learned the grains they lie in.
+
+    Attributes
+    ----------
+    logits : (pixels, classes) float32
+    target : (pixels,) int8
+        Class index.
+    unit : (pixels,) int32
+        Grain or block of each pixel.
+    fold : (pixels,) int8
+        Which fold held it out.
+    """
+
+    logits: NDArray[np.float32]
+    target: NDArray[np.int8]
+    unit: NDArray[np.int32]
+    fold: NDArray[np.int8]
+
+    @classmethod
+    def empty(cls, classes: int) -> Judged:
+        """Nothing was held out."""
+        none = np.empty(0, np.int8)
+        return cls(np.empty((0, classes), np.float32), none, none.astype(np.int32), none)
+
+    @property
+    def units(self) -> int:
+        """Number of grains and blocks."""
+        return len(np.unique(self.unit))
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether there are grains enough, of two classes at least, to tell anything."""
+        return self.units >= FEW_UNITS and len(np.unique(self.target)) > 1
+
+    def temperature(self, dense: bool) -> float:
+        """Temperature by which logits are to be divided; 1 where too little is held out.
+
+        Grains count alike. What strokes ask for in the mean counts as some sixteen grains, and the
+        answer is never below 1 but for dense labels.
+        """
+        if not self.is_telling:
+            return USUAL if len(self.target) else 1.0
+        found = _fit(self, np.ones(self.units, dtype=bool))
+        return found if dense else max(found, 1.0)
+
+    def figures(self, dense: bool) -> dict[str, Any]:
+        """Figures for the model card; empty where too little is held out.
+
+        The reliability is cross-fitted: grains are dealt to two halves, and each is judged with
+        the temperature of the other one.
+        """
+        if not self.is_telling:
+            return {}
+        number = np.unique(self.unit, return_inverse=True)[1]
+        half = number % 2
+        chance = np.empty(self.logits.shape)
+        for h in range(2):
+            other = _fit(self, np.arange(int(number.max()) + 1) % 2 != h)
+            other = other if dense else max(other, 1.0)
+            chance[half == h] = softmax(self.logits[half == h] / other, axis=1)
+        target, classes = self.target.astype(np.int64), self.logits.shape[1]
+        best, first = self.logits.argmax(axis=1), self.fold == 0
+        return {
+            "pixels": len(target), "blocks": self.units,
+            "calibration_error": reliability(chance, target).error,
+            "calibration_error_before": reliability(softmax(self.logits, axis=1), target).error,
+            **metrics_of(target, best, classes),
+            "first_fold": confusion_matrix(target[first], best[first], classes).tolist(),
+        }  # fmt: skip
+
+    def loss(self, temperature: float) -> NDArray[np.float64]:
+        """Mean negative logarithm of the true class's probability in each unit."""
+        each = -log_softmax(self.logits / temperature, axis=1)[
+            np.arange(len(self.target)), self.target
+        ]
+        return _means(each, self.unit)
+
+    def wrong(self) -> NDArray[np.float64]:
+        """Part of the pixels of each unit that is wrong."""
+        return _means((self.logits.argmax(axis=1) != self.target).astype(float), self.unit)
+
+
+def is_better(network: Judged, linear: Judged, dense: bool) -> bool:
+    """Whether the network is better than the discriminant on grains that neither has learned.
+
+    Both have the same pixels. The mean gain over the grains must exceed its standard error, and no
+    more may be wrong.
+    """
+    if not network.is_telling:
+        return dense
+    gain = linear.loss(linear.temperature(dense)) - network.loss(network.temperature(dense))
+    error = float(gain.std(ddof=1)) / np.sqrt(len(gain))
+    return bool(gain.mean() > error and network.wrong().mean() <= linear.wrong().mean())
+
+
+def _means(values: NDArray[np.floating], unit: NDArray[np.integer]) -> NDArray[np.float64]:
+    number = np.unique(unit, return_inverse=True)[1]
+    return np.bincount(number, values) / np.bincount(number)
+
+
+def _fit(judged: Judged, use: NDArray[np.bool_]) -> float:
+    """Most likely temperature, every chosen unit counting alike."""
+    number = np.unique(judged.unit, return_inverse=True)[1]
+    here = use[number]
+    logits, target = judged.logits[here].astype(np.float64), judged.target[here]
+    weight = (1 / np.bincount(number))[number[here]]
+    rows = np.arange(len(target))
+
+    def loss(log_t: float) -> float:
+        chance = log_softmax(logits / np.exp(log_t), axis=1)[rows, target]
+        usual = 0.5 * ((log_t - np.log(USUAL)) / _FIRMNESS) ** 2
+        return -float((weight * chance).sum()) + usual
+
+    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
+    return float(np.exp(found.x))

@@ -1,0 +1,95 @@
+"""What a new model says of the maps that it was trained on, and in words what answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_ebsdml.segmentation.judging import Judged
+from napari_ebsdml.segmentation.predict import answering, softmax
+
+if TYPE_CHECKING:
+    from napari_ebsdml.segmentation.crops import TrainingMap
+    from napari_ebsdml.segmentation.model import TrainedModel
+
+LINEAR_ALONE = "The linear discriminant answers: no network was trained."
+_SIDE, _WINDOWS = 192, 8
+
+
+class Look:
+    """What a new model says of the maps that it was trained on, in a sample of windows."""
+
+    def __init__(
+        self, model: TrainedModel, maps: Sequence[TrainingMap],
+        every: Sequence[NDArray[np.int8]], device: torch.device,
+    ) -> None:  # fmt: skip
+        self.classes = model.classes
+        answer = answering(model, device)
+        rng = np.random.default_rng(0)
+        self.sure: list[float] = []
+        self.number: list[int] = []
+        self.right = np.zeros(len(self.classes), dtype=np.int64)
+        self.painted = np.zeros(len(self.classes), dtype=np.int64)
+        # Coarser copies of the maps come after them.
+        for one, painted in zip(maps, every, strict=False):
+            image = one.values
+            for window in _windows(painted, rng, model.network is None):
+                logits = answer(image[(slice(None), *window)], None) / model.temperature
+                target = painted[window]
+                chance = softmax(logits, axis=0).max(axis=0)
+                rest = target < 0
+                self.sure.append(float(chance[rest].sum()))
+                self.number.append(int(rest.sum()))
+                best = logits.argmax(axis=0)
+                for c in range(len(self.classes)):
+                    self.painted[c] += int((target == c).sum())
+                    self.right[c] += int(((target == c) & (best == c)).sum())
+
+    def expected(self) -> float:
+        """Mean chance that the label of a pixel that was not painted is right."""
+        return sum(self.sure) / max(sum(self.number), 1) if sum(self.number) else float("nan")
+
+    def vanished(self) -> tuple[str, ...]:
+        """Sentences on classes that not even their own strokes get."""
+        return tuple(
+            f"{self.classes.names[c]} vanishes: the model gives it to none of the {n} pixels "
+            "that were painted so. The channels do not show it, or other classes outweigh it."
+            for c, n in enumerate(self.painted) if n and not self.right[c]
+        )  # fmt: skip
+
+
+def _windows(
+    painted: NDArray[np.int8], rng: np.random.Generator, fast: bool
+) -> list[tuple[slice, slice]]:
+    """The whole map where that is quick, otherwise some squares, around each class the first."""
+    if fast or painted.size <= _WINDOWS * _SIDE**2:
+        return [(slice(None), slice(None))]
+    middles = [
+        np.argwhere(painted == c)[0] for c in np.unique(painted[painted >= 0])
+    ]  # fmt: skip
+    while len(middles) < _WINDOWS:
+        middles.append(np.array([rng.integers(n) for n in painted.shape]))
+    return [
+        (slice(max(y - _SIDE // 2, 0), y + _SIDE // 2), slice(max(x - _SIDE // 2, 0),
+                                                              x + _SIDE // 2))
+        for y, x in middles
+    ]  # fmt: skip
+
+
+def verdict(network: Judged, linear: Judged, kept: bool, asked: bool) -> str:
+    """Which of the two answers, and what held-out grains said."""
+    who = "The U-Net" if kept else "The linear discriminant"
+    if not network.is_telling:
+        why = (
+            "as was asked for" if asked
+            else "whole areas are labelled" if kept
+            else "too few separate strokes to tell whether the U-Net is better"
+        )  # fmt: skip
+        return f"{who} answers: {why}."
+    a, b = 100 * network.wrong().mean(), 100 * linear.wrong().mean()
+    text = f"on {network.units} held-out grains {a:.1f} % by the U-Net are wrong, {b:.1f} % by the"
+    return f"{who} answers{', as was asked for' if asked else ''}: {text} linear discriminant."
