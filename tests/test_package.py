@@ -63,7 +63,7 @@ PATTERNS_ROWS = {
 }
 BELOW_CLASSIFIERS = set(PATTERNS_ROWS)
 
-DOCKS = ("dislocations", "gnd", "maps", "pattern_viewer", "segmenter", "space_groups")
+DOCKS = ("crystal", "dislocations", "gnd", "maps", "pattern_viewer", "segmenter", "space_groups")
 SHARED_OF_DOCKS = {
     "_napari.gnd.form", "_napari.gnd.layers", "_napari.gnd.script", "_napari.pattern_viewer.viewer",
 }  # fmt: skip

@@ -12,6 +12,8 @@ from .grains import segment_grains
 from .ipf import IPFKey, ipf_colors, ipf_key
 from .mean_orientation import grain_mean_orientation, homogenise
 from .misorientation import kam, misorientation_map
+from .poles import crystal_directions, pole_density, poles
+from .profile import MisorientationProfile, misorientation_profile
 from .settings import GRAIN_THRESHOLD, MapSettings
 from .symmetry import LAUE_CLASSES, laue_class, laue_operators
 from .virtual import virtual_backscatter, virtual_backscatter_grid
@@ -25,9 +27,11 @@ __all__ = [
     "ComputedMap",
     "IPFKey",
     "MapSettings",
+    "MisorientationProfile",
     "boundary_map",
     "boundary_segments",
     "compute_maps",
+    "crystal_directions",
     "disorientation_angle",
     "disorientation_vector",
     "gos",
@@ -41,6 +45,9 @@ __all__ = [
     "laue_class",
     "laue_operators",
     "misorientation_map",
+    "misorientation_profile",
+    "pole_density",
+    "poles",
     "segment_grains",
     "virtual_backscatter",
     "virtual_backscatter_grid",

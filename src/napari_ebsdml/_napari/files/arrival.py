@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 
 from napari_ebsdml._napari.shell.layers import (
     Level,
@@ -33,7 +33,7 @@ _with_key: WeakSet[Any] = WeakSet()
 def settle(scans: Sequence[Scan]) -> None:
     """Bring maps into view as soon as napari has added what the reader returned."""
     import napari
-    from qtpy.QtCore import QThread, QTimer
+    from qtpy.QtCore import QThread
     from qtpy.QtWidgets import QApplication
 
     viewer = napari.current_viewer()
@@ -84,7 +84,10 @@ def _make_room(viewer: Any, key: Any) -> None:
     main = viewer.window._qt_window
     controls = getattr(viewer.window._qt_viewer, "dockLayerControls", None)
     if main.height() >= _LOW_WINDOW or controls is None:
-        main.resizeDocks([key], [_KEY_HEIGHT], Qt.Orientation.Vertical)
+        # Only once Qt has laid them out do docks take a size.
+        QTimer.singleShot(
+            0, lambda: main.resizeDocks([key], [_KEY_HEIGHT], Qt.Orientation.Vertical)
+        )
         return
     main.tabifyDockWidget(controls, key)
     key.raise_()

@@ -43,6 +43,7 @@ class HelpButton(QToolButton):
         self.setText("?")
         self.setToolTip("What this dock does, step by step")
         self.setAccessibleName("Help")
+        self.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self)
         words = QWidgetAction(menu)

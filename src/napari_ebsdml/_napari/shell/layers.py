@@ -235,6 +235,7 @@ def add_lines(
     classes: Sequence[LabelClass],
     pixels: NDArray[np.integer],
     settings: Mapping[str, Any] | None = None,
+    width: float = _LINE_WIDTH,
 ) -> Layer:
     """Show lines between pixels, coloured by class; those of the same quantity go.
 
@@ -250,6 +251,8 @@ def add_lines(
         Names and colours.
     pixels : (rows, columns)
         The same as labels of pixels, for files.
+    width
+        In pixels of the map.
 
     Returns
     -------
@@ -277,7 +280,7 @@ def add_lines(
         viewer.layers.remove(old)
     layer: Layer = viewer.add_vectors(
         np.stack((ends[:, 0], ends[:, 1] - ends[:, 0]), axis=1), vector_style="line",
-        edge_color=colours[labels] if len(labels) else "white", edge_width=_LINE_WIDTH,
+        edge_color=colours[labels] if len(labels) else "white", edge_width=width,
         **{"opacity": 1.0, **arguments},
     )  # fmt: skip
     _put_in_place(viewer, scan, layer)

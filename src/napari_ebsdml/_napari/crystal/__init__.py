@@ -1,0 +1,1 @@
+"""Looking into the crystals of a map: grains, pole figures, profiles."""

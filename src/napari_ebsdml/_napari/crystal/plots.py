@@ -1,0 +1,162 @@
+"""Pole figure, unit cell and profile, drawn with matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from qtpy.QtCore import QEvent, Signal
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QSizePolicy
+
+from napari_ebsdml._napari.shell.theme import changes_theme, shades
+from napari_ebsdml.maps.profile import MisorientationProfile
+
+
+class Plot(FigureCanvasQTAgg):
+    """A figure on the dock's own ground, drawn anew when the theme changes.
+
+    Signals
+    -------
+    clicked : float, float
+        Place of a click in the data of the axes.
+    """
+
+    clicked = Signal(float, float)
+    # Qt may ask before the constructor is through.
+    _paint: Callable[[Any], None] | None = None
+
+    def __init__(self, height: int) -> None:
+        self.drawn = Figure(figsize=(3, height / 100), layout="constrained")
+        super().__init__(self.drawn)
+        self.setFixedHeight(height)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setStyleSheet("background: transparent;")
+        self.drawn.patch.set_alpha(0.0)
+        self.mpl_connect("button_press_event", self._pressed)
+
+    def show_with(self, paint: Callable[[Any], None] | None) -> None:
+        """Draw on empty axes; None for nothing."""
+        self._paint = paint
+        self._redraw()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        super().changeEvent(event)
+        if changes_theme(event) and self._paint is not None:
+            self._redraw()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave the wheel to the dock, which scrolls."""
+        event.ignore()
+
+    def ink(self) -> str:
+        """Colour of lines and texts."""
+        return str(self.palette().windowText().color().name())
+
+    def _redraw(self) -> None:
+        self.drawn.clear()
+        if self._paint is not None:
+            axes = self.drawn.subplots()
+            axes.set_facecolor("none")
+            self._paint(axes)
+            axes.tick_params(colors=self.ink(), labelsize=8)
+            for spine in axes.spines.values():
+                spine.set_color(self.ink())
+        self.draw_idle()
+
+    def _pressed(self, event: Any) -> None:
+        if event.button == 1 and event.xdata is not None:
+            self.clicked.emit(float(event.xdata), float(event.ydata))
+
+
+def show_pole_figure(
+    plot: Plot,
+    title: str,
+    density: NDArray[np.floating],
+    marked: NDArray[np.floating] | None = None,
+) -> None:
+    """Density of poles, with those of one grain marked.
+
+    Parameters
+    ----------
+    plot
+    title
+    density : (size, size)
+        In multiples of random; NaN outside the circle.
+    marked : (n, 2), optional
+        Points of the projection.
+    """
+
+    def paint(axes: Any) -> None:
+        ink = plot.ink()
+        high = max(2.0, float(np.nanmax(density))) if np.isfinite(density).any() else 2.0
+        image = axes.imshow(density, extent=(-1, 1, 1, -1), cmap="viridis", vmin=0, vmax=high)
+        axes.add_patch(_circle(ink))
+        if marked is not None and len(marked):
+            axes.scatter(
+                marked[:, 0],
+                marked[:, 1],
+                s=34,
+                facecolors="none",
+                edgecolors="#ff8c42",
+                linewidths=1.6,
+            )
+        axes.text(1.04, 0, "X", color=ink, fontsize=9, va="center")
+        axes.text(0, 1.05, "Y", color=ink, fontsize=9, ha="center", va="top")
+        axes.set_xlim(-1.12, 1.12)
+        axes.set_ylim(1.2, -1.05)
+        axes.set_aspect("equal")
+        axes.set_axis_off()
+        axes.set_title(title, color=ink, fontsize=9)
+        bar = plot.drawn.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
+        bar.set_label("multiples of random", color=ink, fontsize=8)
+        bar.ax.tick_params(colors=ink, labelsize=8)
+
+    plot.show_with(paint)
+
+
+def show_cell(plot: Plot, edges: NDArray[np.floating]) -> None:
+    """A unit cell as it lies in the map, seen as the map is: near edges thick, far ones thin."""
+
+    def paint(axes: Any) -> None:
+        ink = plot.ink()
+        depth = edges[..., 2].mean(axis=1)
+        order = np.argsort(-depth)
+        near = 1 - (depth - depth.min()) / max(float(np.ptp(depth)), 1e-9)
+        lines = LineCollection(
+            list(edges[order, :, :2]), linewidths=0.8 + 1.8 * near[order], colors=ink,
+            alpha=0.35 + 0.65 * near[order], capstyle="round",
+        )  # fmt: skip
+        axes.add_collection(lines)
+        axes.set_xlim(-1.05, 1.05)
+        axes.set_ylim(1.05, -1.05)
+        axes.set_aspect("equal")
+        axes.set_axis_off()
+
+    plot.show_with(paint)
+
+
+def show_profile(plot: Plot, profile: MisorientationProfile) -> None:
+    """Misorientation to the start of a line and from pixel to pixel."""
+
+    def paint(axes: Any) -> None:
+        ink, (blue, orange) = plot.ink(), shades(plot)[:2]
+        axes.plot(profile.distance, profile.to_first, color=blue, label="to the start")
+        axes.plot(profile.distance, profile.to_previous, color=orange, label="to the pixel before")
+        axes.set_xlabel("distance [µm]", color=ink, fontsize=8)
+        axes.set_ylabel("misorientation [°]", color=ink, fontsize=8)
+        axes.set_ylim(bottom=0)
+        axes.legend(fontsize=7, frameon=False, labelcolor=ink)
+
+    plot.show_with(paint)
+
+
+def _circle(ink: str) -> Any:
+    from matplotlib.patches import Circle
+
+    return Circle((0, 0), 1, fill=False, edgecolor=ink, linewidth=1)
