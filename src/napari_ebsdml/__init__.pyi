@@ -25,6 +25,7 @@ from .errors import (
     UnsupportedFormatError,
     WriteError,
 )
+from .figures import figure
 from .io import read, read_all, write
 from .maps import (
     boundary_map,
@@ -68,6 +69,7 @@ __all__ = [
     "article_density",
     "batch",
     "boundary_map",
+    "figure",
     "gnd_density",
     "gos",
     "grain_mean_orientation",

@@ -1,13 +1,34 @@
-"""Colours of classes, the same in the library, its docks and its pictures."""
+"""Colours, the same in the library, its docks and its figures.
+
+Every two colours of a set differ by at least 15 (CIEDE2000), most by 20, for people with normal
+sight, without green cones (deuteranopes) and without red ones (protanopes), as Machado, Oliveira
+and Fernandes simulate it (doi:10.1109/TVCG.2009.113); tests hold it.
+"""
 
 from __future__ import annotations
 
 CLASS_COLORS = (
-    "#e6550d", "#3182bd", "#31a354", "#e7ba52", "#9467bd", "#17becf", "#e377c2", "#8c564b",
+    "#d41500", "#806aff", "#eabf2a", "#2a8080", "#bfbfff", "#802a40", "#80bfaa", "#2a4095",
 )  # fmt: skip
 """Of the classes of a segmentation, in their order, where the user chose none."""
 
-LABEL_COLORS = (
-    "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#17becf",
-)  # fmt: skip
-"""Of label images that came without colours: matplotlib's, which phases of files have, too."""
+LABEL_COLORS = CLASS_COLORS
+"""Of label images that came without colours."""
+
+RIGHT, WRONG = "#0072b2", "#e69f00"
+"""Of an answer beside the truth."""
+
+SAME, DIFFERENT = RIGHT, WRONG
+"""Of two answers."""
+
+CURVES = (
+    ("#95eaff", "#aa6aff", "#809500", "#d4ff2a", "#bf8095", "#aaffd4"),
+    ("#0000d4", "#d46a15", "#6a80ff", "#951500", "#aa6a80", "#55002a"),
+)
+"""Of curves on a dark and on a light ground."""
+
+BOUNDARY_COLORS = {1: "#f0e442", 2: "#000000", 3: "#d55e00", 4: "#56b4e9"}
+"""Of boundaries by their `BoundaryKind`: low angle, high angle, twin, phase."""
+
+NOTHING = "#d9d9d9"
+"""Of pixels without an orientation or a value, in figures."""

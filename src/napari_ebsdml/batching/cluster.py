@@ -127,7 +127,7 @@ def _finished(
     client: Client, plan: Plan, left: dict[int, MapFile], models: Sequence[Any], books: Any
 ) -> Iterator[tuple[int, Done]]:
     """Send files to the workers, a few ahead of what they are at; yield what comes back."""
-    from distributed import wait
+    from distributed import CancelledError, wait
     from distributed.comm.core import CommClosedError
 
     topic = f"ebsdml-{plan.run}"
@@ -164,8 +164,8 @@ def _finished(
                 yield number, _result(future, plan, left[number])
             if not ended and client.status != "running":
                 raise _LostError(f"the connection is {client.status}")
-    except (CommClosedError, OSError) as error:
-        raise _LostError(str(error) or type(error).__name__) from None
+    except (CommClosedError, OSError, CancelledError) as error:
+        raise _LostError(str(error).partition("\n")[0] or type(error).__name__) from None
     finally:
         with contextlib.suppress(Exception):
             client.unsubscribe_topic(topic)
