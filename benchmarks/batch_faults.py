@@ -11,6 +11,7 @@ the steps were begun: what a killed worker was at is done again, nothing else is
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import signal
 import socket
@@ -79,6 +80,9 @@ class Proxy:
 def same(a: Path, b: Path) -> int:
     """Number of array files that are in both folders and equal; raises when any differs."""
     names = sorted(path.name for path in a.glob("*.npz"))
+    with (b / "summary.csv").open(encoding="utf-8", newline="") as file:
+        failed = [row for row in csv.DictReader(file) if row["error"]]
+    assert not failed, failed
     assert names == sorted(path.name for path in b.glob("*.npz"))
     for name in names:
         with np.load(a / name) as one, np.load(b / name) as other:

@@ -1,6 +1,6 @@
 """Colours, the same in the library, its docks and its figures.
 
-Every two colours of a set differ by at least 15 (CIEDE2000), most by 20, for people with normal
+Every two colours of a set differ by at least 20 (CIEDE2000) for people with normal
 sight, without green cones (deuteranopes) and without red ones (protanopes), as Machado, Oliveira
 and Fernandes simulate it (doi:10.1109/TVCG.2009.113); tests hold it.
 """

@@ -3,7 +3,10 @@
 One module per job; each adds its commands to the app when it is imported.
 """
 
-from napari_ebsdml.cli import crystals, density, dev, files, maps, segment, spacegroups
+from napari_ebsdml.cli import crystals, density, dev, figure, files, maps, segment, spacegroups
 from napari_ebsdml.cli._app import app, main
 
-__all__ = ["app", "crystals", "density", "dev", "files", "main", "maps", "segment", "spacegroups"]
+__all__ = [
+    "app", "crystals", "density", "dev", "figure", "files", "main", "maps", "segment",
+    "spacegroups",
+]  # fmt: skip

@@ -4,5 +4,5 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submod_attrs={"figure": ["figure"], "settings": ["FigureSettings"], "content": ["layers_of"]},
+    submod_attrs={"making": ["figure"], "settings": ["FigureSettings"], "content": ["layers_of"]},
 )

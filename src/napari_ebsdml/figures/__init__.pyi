@@ -1,5 +1,5 @@
 from .content import layers_of
-from .figure import figure
+from .making import figure
 from .settings import FigureSettings
 
 __all__ = ["FigureSettings", "figure", "layers_of"]

@@ -26,6 +26,7 @@ from napari_ebsdml._napari.shell.background import Background
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.layers import add_result, layers_of
 from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._palette import RIGHT, WRONG
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.scan import Scan
 
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 ACCURACY_MAP = "accuracy map"
 _MAP_CLASSES = (
     LabelClass(0, "not compared", "transparent"),
-    LabelClass(1, "right", "#2ca02c"),
-    LabelClass(2, "wrong", "#ff2d2d"),
+    LabelClass(1, "right", RIGHT),
+    LabelClass(2, "wrong", WRONG),
 )
 _NO_PREDICTION = "Train, or apply a model to this scan, to have something to judge."
 _NO_TRUTH = (

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.shell.export import ExportButton
 from napari_ebsdml._napari.shell.help import Help, HelpButton
 from napari_ebsdml._napari.shell.layers import add_result, layers_of
 from napari_ebsdml._napari.shell.scan_chooser import OnlyThisMap, ScanChooser, describe
@@ -82,6 +83,8 @@ class ScanWidget(QWidget):
         top.addWidget(self.chooser, 1)
         self.only = OnlyThisMap(self.chooser, viewer)
         top.addWidget(self.only)
+        self.export = ExportButton(viewer, lambda: self.scan, self.tasks.say)
+        top.addWidget(self.export)
         if self.HELP is not None:
             top.addWidget(HelpButton(self.HELP))
         layout.addLayout(top)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QWidget
 
+from napari_ebsdml._palette import CURVES
+
 _MUTED = ("#9aa0a6", "#5b6168")
-_SHADES = (
-    ("#5fa8ff", "#ffb454", "#7bd88f", "#ff8a8a", "#c3a6ff", "#4fd6d6"),
-    ("#1f6fd0", "#c26a00", "#23863b", "#c8372d", "#7848c8", "#0b8080"),
-)
 
 
 def is_light(widget: QWidget) -> bool:
@@ -27,7 +25,7 @@ def muted(widget: QWidget) -> str:
 
 def shades(widget: QWidget) -> tuple[str, ...]:
     """Colours of curves, easy to tell apart, as ``"#rrggbb"``."""
-    return _SHADES[is_light(widget)]
+    return CURVES[is_light(widget)]
 
 
 def changes_theme(event: QEvent | None) -> bool:

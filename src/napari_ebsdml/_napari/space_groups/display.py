@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._palette import DIFFERENT as DIFFERENT_COLOR
+from napari_ebsdml._palette import SAME as SAME_COLOR
 from napari_ebsdml.patterns.answers.compare import (
     DIFFERENT,
     MAY_BE,
@@ -37,9 +39,9 @@ _FIRST_SET = 301
 
 AGREEMENT_CLASSES = (
     LabelClass(0, "not compared", "transparent"),
-    LabelClass(SAME, "same answer", "#3d9970"),
-    LabelClass(MAY_BE, "overlapping answers", "#9bd3b0"),
-    LabelClass(DIFFERENT, "different answers", "#d1495b"),
+    LabelClass(SAME, "same answer", SAME_COLOR),
+    LabelClass(MAY_BE, "overlapping answers", "#9ad0f0"),
+    LabelClass(DIFFERENT, "different answers", DIFFERENT_COLOR),
     LabelClass(ONE_UNKNOWN, "unknown to one model", "#7d7f8a"),
 )
 

@@ -1,0 +1,137 @@
+"""A layer of napari as a figure for a paper; no Qt here."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml._napari.shell.layers import info_of, scan_of, scans_of
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.figures.content import Content
+from napari_ebsdml.figures.settings import FigureSettings
+from napari_ebsdml.maps.settings import MapSettings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+_LOG = "log10 "
+
+
+def layer_to_export(viewer: ViewerModel, scan: Any) -> Layer:
+    """The selected layer where it shows the scan, else the uppermost one that is seen of it.
+
+    Raises
+    ------
+    InputError
+        When no layer that can be drawn shows it.
+    """
+
+    def fits(layer: Layer) -> bool:
+        info = info_of(layer)
+        return info is not None and scan in scans_of(layer) and hasattr(layer, "colormap")
+
+    chosen = viewer.layers.selection.active
+    if chosen is not None and fits(chosen):
+        return chosen
+    for layer in reversed(viewer.layers):
+        if layer.visible and fits(layer):
+            return layer
+    raise InputError("Select an image or labels layer of the map, or make one visible.")
+
+
+def draw_layer(
+    layer: Layer,
+    viewer: ViewerModel | None = None,
+    settings: FigureSettings | None = None,
+    path: Path | None = None,
+) -> Figure:
+    """Draw what a layer shows as it shows it: its colours, limits and classes.
+
+    Parameters
+    ----------
+    layer
+        Of the plugin. Of a stack of sections the one at the viewer's slider is drawn.
+    viewer
+    settings
+    path
+        To write to; see `napari_ebsdml.figure`.
+
+    Raises
+    ------
+    InputError
+        When the layer is none of the plugin's.
+    WriteError
+        When the file cannot be written.
+    """
+    from napari_ebsdml import __version__
+    from napari_ebsdml.figures.drawing import draw
+    from napari_ebsdml.figures.making import save
+
+    info, scan = info_of(layer), scan_of(layer, viewer)
+    if info is None or scan is None:
+        raise InputError(f"{layer.name} is no layer of an EBSD map.")
+    how = settings or FigureSettings()
+    data = np.asarray(layer.data)
+    flat = 3 if info["kind"] == "rgb" else 2
+    if data.ndim > flat:
+        data = data[scans_of(layer).index(scan)] if len(data) > 1 else data[0]
+    content = _content(layer, info, data)
+    drawn = draw(scan, content, how, MapSettings())
+    if path is not None:
+        told = {
+            "layer": layer.name, "made with": _plain(info.get("settings")),
+            "model": info.get("model"), "figure": dataclasses.asdict(how),
+            "napari_ebsdml": __version__,
+        }  # fmt: skip
+        save(drawn, path, how.dpi, json.dumps(told, default=str))
+    return drawn
+
+
+def _plain(settings: Any) -> Any:
+    is_settings = dataclasses.is_dataclass(settings) and not isinstance(settings, type)
+    return dataclasses.asdict(settings) if is_settings else settings
+
+
+def _content(layer: Any, info: dict[str, Any], data: NDArray[Any]) -> Content:
+    title, unit = info["quantity"], info["unit"]
+    if info["kind"] == "rgb":
+        return Content("rgb", data, title, ipf="IPF" in title)
+    if info["kind"] == "image":
+        low, high = (float(v) for v in layer.contrast_limits)
+        values = data.astype(np.float64)
+        log = unit.startswith(_LOG)
+        if log:
+            values, low, high = 10.0**values, 10.0**low, 10.0**high
+            unit = unit.removeprefix(_LOG)
+        return Content("values", values, title, unit, log, (low, high), _colors(layer))
+    named = {int(n): str(name) for n, name in (info["classes"] or {}).items() if n}
+    if not named:
+        count = len(np.unique(data[data > 0]))
+        picture = np.asarray(layer.colormap.map(data))
+        return Content("rgb", picture, title, note=f"{count} {title}")
+    classes = {n: (name, _hex(layer.get_color(n))) for n, name in named.items()}
+    return Content("classes", data.astype(np.int64), title, classes=classes)
+
+
+def _colors(layer: Any) -> Any:
+    """The layer's colour map as matplotlib's."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    name = str(layer.colormap.name)
+    if name in colormaps:
+        return name
+    return ListedColormap(np.clip(layer.colormap.map(np.linspace(0, 1, 256)), 0, 1), name)
+
+
+def _hex(color: Any) -> str:
+    from matplotlib.colors import to_hex
+
+    return str(to_hex("#7f7f7f" if color is None else tuple(color)[:3]))
