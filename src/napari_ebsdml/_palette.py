@@ -22,8 +22,8 @@ SAME, DIFFERENT = RIGHT, WRONG
 """Of two answers."""
 
 CURVES = (
-    ("#95eaff", "#aa6aff", "#809500", "#d4ff2a", "#bf8095", "#aaffd4"),
-    ("#0000d4", "#d46a15", "#6a80ff", "#951500", "#aa6a80", "#55002a"),
+    ("#00d4ff", "#ffff2a", "#ea0000", "#d4ffea", "#006aea", "#159580"),
+    ("#0000aa", "#bf6a00", "#806aff", "#801500", "#406a6a", "#2a0015"),
 )
 """Of curves on a dark and on a light ground."""
 
