@@ -2,8 +2,9 @@
 
     python benchmarks/patterns_unknown.py --work FOLDER
 
-FOLDER holds simulated master patterns: those of the library and of the strangers
-(``python benchmarks/patterns_masters.py``). The score was fitted on the strangers marked "fitted".
+FOLDER holds simulated master patterns of the strangers (``python benchmarks/patterns_masters.py``);
+known crystals are those of the shipped library. The score was fitted on the strangers and the kinds
+of noise marked "fitted".
 Each stranger is asked for twice: with its own right orientation, and with the best of many random
 orientations, as an indexing with a wrong cubic phase would choose.
 """
@@ -11,6 +12,7 @@ orientations, as an indexing with a wrong cubic phase would choose.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,9 +23,10 @@ from napari_ebsdml.patterns import CrystalFrameClassifier
 from napari_ebsdml.patterns.crystal_frame.answer import joint_and_match
 from napari_ebsdml.patterns.crystal_frame.known import MODERATE
 from napari_ebsdml.patterns.crystal_frame.training import FITTED_STRANGERS
-from napari_ebsdml.patterns.crystals.library import collect
+from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.crystals.table import PAPER, STRANGERS, SYMBOLS
 from napari_ebsdml.patterns.frame.fold import fold_patterns
+from napari_ebsdml.patterns.simulated.noise import FITTED, HELD_OUT
 from napari_ebsdml.patterns.simulated.synthetic import (
     CLEAN,
     folded_many,
@@ -54,6 +57,22 @@ def misindexed(model: CrystalFrameClassifier, sphere: np.ndarray, number: int, t
     return percent(np.array(found))
 
 
+def of_noise(
+    model: CrystalFrameClassifier, masters: np.ndarray, number: int
+) -> Iterator[tuple[str, ...]]:
+    """Each kind of noise, in batches of 20 behind one screen, and the mean of both groups."""
+    which = np.zeros(number, int)
+    for group, kinds in (("fitted", FITTED), ("held out", HELD_OUT)):
+        shares = []
+        for name, kind in kinds.items():
+            folded = folded_many(masters, which, 3001, MODERATE, "noise", 20, kind)
+            single = ~ask(model, folded).is_known
+            of_20 = folded.grouped(np.arange(number) // 20, -(-number // 20))
+            shares.append(single.mean())
+            yield name, group, percent(single), percent(~ask(model, of_20).is_known)
+        yield f"mean, {group}", "", f"{100 * np.mean(shares):.2f}", ""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
@@ -63,7 +82,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     model = CrystalFrameClassifier.load(options.model)
-    library = collect(options.work)
+    library = Library.load()
     paper = library.take(np.isin(library.names, [s.name for s in PAPER]))
     others = library.take(library.is_real & ~np.isin(library.names, [s.name for s in PAPER]))
     hard = replace(MODERATE, noise=(1.3, 2.5))
@@ -78,12 +97,17 @@ def main() -> None:
             result = ask(model, folded_many(part.masters, which, 21, reality, batch=10))
             rows.append((f"{title}, {label}", number, percent(~result.is_known)))
     which = np.arange(number) % len(paper)
-    kinds = (("noise", "nothing but noise"), ("misindexed", "wrong random orientation"),
+    kinds = (("misindexed", "wrong random orientation"),
              ("overlap", "two crystals overlap, 0.8 to 1.25 to 1"))  # fmt: skip
     for kind, title in kinds:
         result = ask(model, folded_many(paper.masters, which, 22, MODERATE, kind, 10))
         rows.append((title, number, percent(~result.is_known)))
     show("Known crystals and disturbed patterns", rows, ("patterns", "n", "called unknown %"))
+    show(
+        f"Nothing but noise called unknown, n = {number} a kind (averages of 20: {number // 20})",
+        list(of_noise(model, paper.masters, number)),
+        ("kind", "", "patterns", "averages of 20"),
+    )
     rows = []
     for structure in STRANGERS:
         if not (options.work / f"{structure.name}.npy").exists():

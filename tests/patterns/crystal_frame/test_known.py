@@ -12,6 +12,8 @@ import pytest
 from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.errors import ModelError
 from napari_ebsdml.patterns import CrystalFrameClassifier, SpaceGroupClassifier
+from napari_ebsdml.patterns.answers.result import no_answers
+from napari_ebsdml.patterns.crystal_frame.answer import answer
 from napari_ebsdml.patterns.crystal_frame.known import (
     MODERATE,
     WITNESSES,
@@ -19,12 +21,14 @@ from napari_ebsdml.patterns.crystal_frame.known import (
     fit_known,
     witnesses,
 )
+from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.crystals.master import lambert_directions, sample, simulate_sphere
 from napari_ebsdml.patterns.crystals.table import find
 from napari_ebsdml.patterns.frame.fold import fold_patterns
 from napari_ebsdml.patterns.frame.folded import CELLS, GROUPINGS, Folded
 from napari_ebsdml.patterns.frame.geometry import to_kikuchipy
 from napari_ebsdml.patterns.search.templates import Templates
+from napari_ebsdml.patterns.simulated.noise import FITTED, HELD_OUT
 from napari_ebsdml.patterns.simulated.synthetic import (
     CLEAN,
     folded_many,
@@ -268,3 +272,16 @@ def test_symmetry_saves_directions_and_loses_nothing(monkeypatch, name, function
     exact = function(rays)
     assert np.abs(sample(master, rays) - exact).max() < 0.02 * np.ptp(exact)
     assert asked[0] < 0.2 * master[0].size
+
+
+def test_the_shipped_score_calls_noise_unknown():
+    """Kinds that it was fitted on, and others; one in a hundred of a kind may pass."""
+    model = CrystalFrameClassifier.load("default").model
+    masters = Library.load().masters[:1]
+    passed = 0
+    for kind in (*FITTED.values(), *HELD_OUT.values()):
+        folded = folded_many(masters, np.zeros(60, int), 77, MODERATE, "noise", 20, kind)
+        result = no_answers((60,), model.space_groups)
+        answer(model, folded, result, np.arange(60))
+        passed += int(result.is_known.sum())
+    assert passed <= 7

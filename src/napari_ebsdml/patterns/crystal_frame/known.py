@@ -105,7 +105,7 @@ class KnownScore:
     @classmethod
     def fit(
         cls, known: NDArray[np.float64], unknown: NDArray[np.float64],
-        moderate: NDArray[np.float64], weight: NDArray[np.float64], loss: float = 0.055,
+        moderate: NDArray[np.float64], weight: NDArray[np.float64], loss: float = 0.035,
         caught: float = 0.995,
     ) -> KnownScore:  # fmt: skip
         """Fit on witnesses of both kinds; `weight` of each of `unknown`.
@@ -223,7 +223,8 @@ def examples(
     again = rng.integers(0, len(library), number)
     moderate = folded_many(library.masters, again, 100 * seed + 1, MODERATE, batch=16)
     found["moderate"] = moderate, again
-    for k, (kind, part) in enumerate((("noise", 6), ("misindexed", 3)), 2):
+    # Six kinds of noise take as many examples as known patterns to be told from them.
+    for k, (kind, part) in enumerate((("noise", 1), ("misindexed", 3)), 2):
         some = which[: number // part]
         folded = folded_many(library.masters, some, 100 * seed + k, _VARIED, kind, batch=16)
         found[kind] = folded, None
