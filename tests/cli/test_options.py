@@ -15,6 +15,7 @@ from napari_ebsdml.cli.segment import segment
 from napari_ebsdml.dislocations.settings import (
     DensitySettings,
     GndSettings,
+    StepSettings,
     TaylorSettings,
     TotalSettings,
 )
@@ -25,7 +26,7 @@ from napari_ebsdml.segmentation.settings import PredictSettings, TrainingSetting
 
 COMMANDS = {
     "maps": (app, [MapSettings, BatchOptions]),
-    "gnd": (app, [GndSettings, BatchOptions]),
+    "gnd": (app, [GndSettings, StepSettings, BatchOptions]),
     "density": (app, [TotalSettings, TaylorSettings, BatchOptions]),
     "article-density": (app, [GndSettings, DensitySettings, TaylorSettings, BatchOptions]),
     "spacegroups": (app, [ClassifySettings, BatchOptions]),

@@ -188,6 +188,23 @@ def test_errors_are_one_sentence(
     assert "Traceback" not in printed
 
 
+def test_gnd_with_its_noise_and_at_a_common_step(tmp_path: Path, capsys) -> None:
+    crystal = ebsdml.samples.bent_crystal((24, 24), 0.05, step=0.5, noise=0.1, seed=3)
+    ebsdml.write(tmp_path / "bent.ctf", crystal.scan)
+    scan = ebsdml.read(tmp_path / "bent.ctf")
+    expected = ebsdml.gnd_density(scan, orientation_noise=0.1)
+    arguments = ("gnd", tmp_path / "bent.ctf", "-o", tmp_path, "--orientation-noise", "0.1")
+    assert run(*arguments, "--step", "2") == 0
+    with (tmp_path / "gnd.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    mean = expected.average().density
+    assert float(row["mean GND [1/m²]"]) == pytest.approx(mean, rel=1e-3)
+    at = expected.step_dependence().at(2)
+    assert float(row["mean GND at 2 µm [1/m²]"]) == pytest.approx(at, rel=1e-3)
+    assert run(*arguments, "--step", "0.1") == 1
+    assert "not at 0.1 um" in one_line(capsys.readouterr().err)
+
+
 def test_density_the_articles_way(tmp_path: Path) -> None:
     crystal = ebsdml.samples.bent_crystal((24, 24), 0.05, step=0.5, noise=0.1, seed=3)
     ebsdml.write(tmp_path / "bent.ctf", crystal.scan)

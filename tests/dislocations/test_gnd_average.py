@@ -38,6 +38,30 @@ def test_the_noise_is_taken_off_and_the_interval_holds(exponent, size, sigma):
     assert stress == pytest.approx(ebsdml.taylor_stress(found.density, "alpha-iron"))
 
 
+@pytest.mark.parametrize("seed", [3, 13])
+def test_errors_that_go_together_are_told_from_the_lattice(seed):
+    """Blurred over neighbours: noise that grows with distance at first, as the lattice does."""
+    turns = np.radians(1.0) * random_field((80, 80), 2.0, seed)
+    noise = errors(turns.shape[:2], 0.15, seed + 1, blur=0.5)
+    true = gnd_density(scan_of(turned(turns))).total.mean()
+    noisy = gnd_density(scan_of(turned(turns + noise)))
+    found = noisy.average()
+    assert noisy.noise[0].correlation == pytest.approx(0.26, abs=0.08)
+    assert found.raw_mean > 1.2 * true
+    assert float(found) == pytest.approx(true, rel=0.2)
+    assert found.interval[0] < true < found.interval[1] < 1.6 * true
+
+
+def test_averages_at_a_step_of_choice():
+    _, noisy = pair(2.0, 1.0, 0.15)
+    table = gnd_averages(noisy, "phase", 2.5)
+    expected = noisy.step_dependence().at(2.5)
+    assert table["mean GND at 2.5 µm [1/m²]"] == [pytest.approx(expected)]
+    for by, step, text in (("phase", 99.0, "not at 99 um"), ("grain", 2.5, "phases")):
+        with pytest.raises(InputError, match=text):
+            gnd_averages(noisy, by, step)
+
+
 def test_where_noise_rules_there_is_an_upper_bound():
     q = field((60, 60), (1, 1), np.zeros((3, 2)), ANY, 0.3)
     found = gnd_density(scan_of(q)).average()

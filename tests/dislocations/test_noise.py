@@ -118,7 +118,7 @@ def test_noise_ignores_walls_and_needs_three_pixels():
 def test_small_grains_only_bound_the_noise():
     q = field((60, 60), (1, 1), FLAT, ANY, 0.1)
     grains = np.arange(3600).reshape(60, 60)
-    grains = grains[::3, ::3].repeat(3, 0).repeat(3, 1) + 1  # 3 x 3 pixels: one distance
+    grains = grains[::2, ::3].repeat(2, 0).repeat(3, 1) + 1  # 2 x 3 pixels: one distance
     noise = measured(q, grains)
     assert len(noise.fit.profile.lags) == 1
     assert noise.interval[0] < 0.06

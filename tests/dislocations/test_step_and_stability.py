@@ -39,6 +39,22 @@ def test_noise_does_not_make_the_slope():
     assert "power of" in found.sentence
 
 
+def test_the_grain_threshold_moves_the_mean_and_not_the_median():
+    """Two halves 5 degrees apart: a boundary below 5 degrees, a strong wall above."""
+    turns = np.radians(0.5) * random_field((40, 40), 2.0, 3)
+    turns[:, 20:] += np.radians(5.0) * np.array([0.0, 0.0, 1.0])
+    gnd = gnd_density(scan_of(turned(turns)))
+    found = gnd.threshold_dependence((2, 3, 10))
+    raw, median = ([getattr(a, n) for a in found.averages] for n in ("raw_mean", "median"))
+    assert raw[0] == pytest.approx(raw[1], rel=1e-6)
+    assert raw[2] > 1.5 * raw[1]
+    assert median[2] < 1.1 * median[1]
+    assert found.averages[1] == gnd.average()
+    assert "threshold of 2 to 10 deg" in found.sentence
+    with pytest.raises(InputError, match="thresholds"):
+        gnd.threshold_dependence((0,))
+
+
 def test_stability_of_the_split():
     turns = np.radians(0.8) * random_field((24, 24), 2.0, 3)
     gnd = gnd_density(scan_of(turned(turns)))

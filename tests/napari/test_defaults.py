@@ -99,7 +99,11 @@ def _check_limits(form: SettingsForm[Any], name: str, declared: Mapping[str, Any
             MapSettings,
             {"low": "boundary_low", "high": "boundary_high", "sigma3": "boundary_sigma3"},
         ),
-        (ebsdml.gnd_density, GndSettings, {}),
+        (
+            ebsdml.gnd_density,
+            GndSettings,
+            {name: name for name in ("norm", "stencil", "grain_threshold", "min_pixels")},
+        ),
         (Denoise, GndSettings, {}),
         (ebsdml.article_density, DensitySettings, {}),
         (

@@ -69,7 +69,9 @@ def test_gnd(scan: Scan, run: Any) -> None:
     number = scan.phases.ids[0]
     plain = gnd_script(scan, GndSettings(slip_systems={number: "auto"}))
     assert "gnd = ebsdml.gnd_density(scan)" in plain
-    settings = GndSettings({number: "bcc"}, norm="l2", denoise=True, radius=3)
+    settings = GndSettings(
+        {number: "bcc"}, norm="l2", denoise=True, radius=3, orientation_noise=0.2
+    )
     gnd = run(gnd_script(scan, settings))["gnd"]
     expected = ebsdml.gnd_density(scan, **settings.arguments())
     np.testing.assert_array_equal(gnd.total, expected.total)

@@ -159,11 +159,11 @@ class _Watch:
 
 def warn_of_steps(steps: set[float]) -> None:
     """Say that GND densities of maps with different steps do not compare."""
-    if len(steps) > 1 and max(steps) > 1.05 * min(steps):
-        warn(
-            f"The maps have steps of {min(steps):g} to {max(steps):g} um: GND densities fall with "
-            "the step, so that theirs do not compare. ebsdml gnd --common-step takes one for all."
-        )
+    from napari_ebsdml.dislocations.averages import different_steps
+
+    found = different_steps(*steps) if steps else ""
+    if found:
+        warn(f"{found} ebsdml gnd --step takes one for all.")
 
 
 def _lasting(seconds: float) -> str:

@@ -13,41 +13,33 @@ from napari_ebsdml.cli._options import SlipSystemsOption, slip_systems_of, takes
 from napari_ebsdml.dislocations.settings import (
     DensitySettings,
     GndSettings,
+    StepSettings,
     TaylorSettings,
     TotalSettings,
 )
 
 
 @app.command()
-@takes_settings(grain_threshold="--threshold")
+@takes_settings(grain_threshold="--threshold", step="--common-step")
 def gnd(
     files: Files,
     chosen: GndSettings,
+    compare: StepSettings,
     how: BatchOptions,
     output: Output = Path(),
     slip_systems: SlipSystemsOption = None,
-    orientation_noise: Annotated[
-        float | None, typer.Option(help="Degrees about each axis; default: measured in the map.")
-    ] = None,
-    common_step: Annotated[
-        float | None,
-        typer.Option(help="Step in um at which all maps are compared, from their sub-sampling."),
-    ] = None,
     frame: Frame = None,
 ) -> None:
     """Compute the GND density of many maps.
 
     Each map becomes NAME-gnd.npz: total, energy (weighted by line energy) and noise_floor in
     1/m^2, above_noise, grains, nye (known components in 1/um, else NaN), step in um. gnd.csv has
-    the averages of each phase, without the noise and with it. A map that fails is told and the
-    others go on.
+    the averages of each phase, without the noise and with it; with --step also at that step. A map
+    that fails is told and the others go on.
     """
-    own = {
-        "slip_systems": slip_systems_of(slip_systems), "orientation_noise": orientation_noise,
-        "common_step": common_step,
-    }  # fmt: skip
-    run_batch(files, [("gnd", [chosen, own])], output, how, frame, "GND density",
-              compare_gnd=common_step is None)  # fmt: skip
+    own = {"slip_systems": slip_systems_of(slip_systems)}
+    run_batch(files, [("gnd", [chosen, compare, own])], output, how, frame, "GND density",
+              compare_gnd=not compare.step)  # fmt: skip
 
 
 @app.command()

@@ -34,7 +34,7 @@ REPRESENTATIVE = 0.5
 """Least part of the GND that the pixels of an average must carry."""
 
 
-def gnd_averages(gnd: GndDensity, by: str = "grain") -> Table:
+def gnd_averages(gnd: GndDensity, by: str = "grain", step: float | None = None) -> Table:
     """GND density of every phase or grain.
 
     Parameters
@@ -43,6 +43,9 @@ def gnd_averages(gnd: GndDensity, by: str = "grain") -> Table:
         Result of `gnd_density`.
     by
         ``"phase"`` (a first row for the whole map where there are several) or ``"grain"``.
+    step
+        In um, at which several maps are compared: one more column, NaN for rows that do not tell
+        it; see `StepDependence.at`. With "phase" only.
 
     Returns
     -------
@@ -56,11 +59,13 @@ def gnd_averages(gnd: GndDensity, by: str = "grain") -> Table:
     Raises
     ------
     InputError
-        When `by` is another.
+        When `by` is another, or the map does not tell its density at `step`.
     """
     known = np.isfinite(gnd.total)
     groups, names = _groups(gnd.scan, gnd.grains, known, by)
     table = _names(names, by)
+    if step is not None and by != "phase":
+        raise InputError("Averages at a common step are those of phases: by='phase'.")
     pixels: list[int] = []
     columns: dict[str, list[float]] = {
         "mean GND [1/m²]": [], "low [1/m²]": [], "high [1/m²]": [], "mean with noise [1/m²]": [],
@@ -89,7 +94,24 @@ def gnd_averages(gnd: GndDensity, by: str = "grain") -> Table:
         )  # fmt: skip
         for column, value in zip(columns.values(), row, strict=True):
             column.append(float(value))
+    if step is not None:
+        columns[f"mean GND at {step:g} µm [1/m²]"] = _at_step(gnd, groups, step)
     return {**table, "pixels": pixels, **columns}
+
+
+def _at_step(gnd: GndDensity, groups: list[NDArray[np.intp]], step: float) -> list[float]:
+    """Density of each group at a step; an error where not even the first one tells it."""
+    from napari_ebsdml.dislocations.step_dependence import step_dependences
+
+    found: list[float] = []
+    for one in step_dependences(gnd, groups if len(groups) > 1 else [None] * len(groups)):
+        try:
+            found.append(one.at(step))
+        except InputError:
+            if not found:
+                raise
+            found.append(float("nan"))
+    return found
 
 
 def standard_error(mean: NDArray[Any], std: NDArray[Any], window: int = 7) -> float:
@@ -158,7 +180,7 @@ def density_averages(
         Phase; with "grain" also its label; mean total density with its standard error in 1/m^2;
         Taylor stress with its standard error in MPa; mean of the GND, the lower bound, in the
         same pixels; the parts in % that are used of the pixels with an estimate, and of the GND
-        in the valid ones; pixels with an estimate.
+        in the valid ones; pixels with an estimate; step in um.
 
     Raises
     ------
@@ -190,10 +212,13 @@ def density_averages(
             stress = taylor_stress(average, material, friction)
             # d(sqrt rho) = d(rho) / (2 sqrt rho); friction is taken as exact.
             stress_error = (stress - friction) * error / (2 * average) if average > 0 else np.nan
-        rows.append((average, error, stress, stress_error, lower, share, part, int(index.size)))
+        rows.append(
+            (average, error, stress, stress_error, lower, share, part, int(index.size),
+             gnd.point_step)
+        )  # fmt: skip
     titles = (
         "mean density [1/m²]", "± density [1/m²]", "Taylor stress [MPa]", "± stress [MPa]",
-        "GND bound [1/m²]", "used [%]", "GND used [%]", "pixels",
+        "GND bound [1/m²]", "used [%]", "GND used [%]", "pixels", "step [µm]",
     )  # fmt: skip
     return {**table, **{title: [row[n] for row in rows] for n, title in enumerate(titles)}}
 
@@ -210,6 +235,12 @@ def density_increments(
     materials
         Phase name -> material; phases that are left out get no stress.
 
+    Returns
+    -------
+    dict of column -> list
+        Phase; densities before and after and their rise with its standard error in 1/m^2; rise
+        of the flow stress in MPa; note: that the maps have different steps, "" otherwise.
+
     Raises
     ------
     InputError
@@ -224,7 +255,7 @@ def density_increments(
         )
     table: Table = {
         "phase": shared, "before [1/m²]": [], "after [1/m²]": [], "rise [1/m²]": [],
-        "± rise [1/m²]": [], "rise of stress [MPa]": [],
+        "± rise [1/m²]": [], "rise of stress [MPa]": [], "note": [],
     }  # fmt: skip
     for name in shared:
         rows = before["phase"].index(name), after["phase"].index(name)
@@ -232,10 +263,21 @@ def density_increments(
         errors = before["± density [1/m²]"][rows[0]], after["± density [1/m²]"][rows[1]]
         material = materials.get(name)
         stress = np.nan if material is None else stress_increment(first, second, material)
-        values = (first, second, second - first, float(np.hypot(*errors)), stress)
+        note = different_steps(before["step [µm]"][rows[0]], after["step [µm]"][rows[1]])
+        values = (first, second, second - first, float(np.hypot(*errors)), stress, note)
         for column, value in zip(list(table)[1:], values, strict=True):
             table[column].append(value)
     return table
+
+
+def different_steps(*steps: float) -> str:
+    """What to say where GND densities of maps with these steps (um) meet; "" for equal steps."""
+    if not max(steps) > 1.05 * min(steps):
+        return ""
+    return (
+        f"The maps have steps of {min(steps):g} to {max(steps):g} um: GND densities fall with the "
+        "step, so that theirs do not compare."
+    )
 
 
 def _groups(

@@ -27,6 +27,7 @@ from napari_ebsdml.scan import Scan, checked_scan
 if TYPE_CHECKING:
     from napari_ebsdml.dislocations.stability import SplitStability
     from napari_ebsdml.dislocations.step_dependence import StepDependence
+    from napari_ebsdml.dislocations.threshold_dependence import ThresholdDependence
 
 __all__ = ["GndDensity", "SlipFit", "fit_slip_systems", "gnd_density"]
 
@@ -124,7 +125,9 @@ class GndDensity:
         """Distance of neighbouring points along a row in um."""
         return self.scan.step[1]
 
-    def _chosen(self) -> dict[int | str, SlipChoice]:
+    @property
+    def choices(self) -> dict[int | str, SlipChoice]:
+        """Slip systems of each phase, as `gnd_density` takes them."""
         return {n: self.systems.select(columns) for n, columns in self.system_columns.items()}
 
     @cached_property
@@ -133,7 +136,7 @@ class GndDensity:
         if self.settings.get("denoise") is None:
             return self
         return gnd_density(
-            self.scan, self._chosen(), self.settings["norm"],
+            self.scan, self.choices, self.settings["norm"],
             self.settings["stencil"], None, self.grains,
             orientation_noise=self.settings["orientation_noise"], keep_per_system=False,
         )  # fmt: skip
@@ -175,6 +178,27 @@ class GndDensity:
         from napari_ebsdml.dislocations.step_dependence import step_dependence
 
         return step_dependence(self, factors, mask, progress)
+
+    def threshold_dependence(
+        self,
+        thresholds: tuple[float, ...] = (1.5, 3.0, 5.0, 10.0, 15.0),
+        mask: NDArray[np.bool_] | None = None,
+        progress: Progress = None,
+    ) -> ThresholdDependence:
+        """Average density against the grain threshold, from the same map with other grains.
+
+        Parameters
+        ----------
+        thresholds
+            In degrees.
+        mask : (rows, columns) bool array, optional
+            Pixels to average over; default all.
+        progress
+            Called with the fraction done.
+        """
+        from napari_ebsdml.dislocations.threshold_dependence import threshold_dependence
+
+        return threshold_dependence(self, thresholds, mask, progress)
 
     def split_stability(
         self, jitter: float = 0.05, draws: int = 4, progress: Progress = None

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FLOATS = NDArray[np.float64]
 GRAINS = 10.0
 """From this effective number of grains on, the grains are the independent parts of a map."""
+OPEN = 0.15
+"""Relative error of the conversion from curvature to density where all is noise."""
 SHAPED = 400
 """Pixels from which on the distribution is resolved; fewer keep the shape that is measured."""
 
@@ -146,47 +148,59 @@ def _phase(
         kept = some
     square = (gnd.curvature[kept][:, :, :2] ** 2).sum(axis=(1, 2))
     gain, total = gnd.curvature_gain[kept] ** 2, gnd.total[kept]
-    weights, variance, error, correlation = _noise_models(gnd, kept, noise, everything)
+    weights, variance, error, correlation, decay = _noise_models(gnd, kept, noise, everything)
     if not np.isfinite(variance).all():
         return (float("nan"),) * 3 + (0.0,)
-    factor = np.array([noise_factor(gnd, r) for r in correlation])
+    factor = noise_factor(gnd, correlation, decay)
     per_variance = 6 * gain.mean() * factor
     scatter, independent = _scatter(gnd, kept, square)
     signal = square.mean() - per_variance * variance
     spread = np.hypot(scatter, per_variance * error)
+    ends = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
     mean = max(float(weights @ signal), 0.0)
-    low, high = (
-        max(value, 0.0)
-        for value in mixture_quantiles(weights, signal, spread, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    )
+    low, high = (max(v, 0.0) for v in mixture_quantiles(weights, signal, spread, ends))
+    noise_low, noise_high = mixture_quantiles(weights, variance * factor, error * factor, ends)
     # Curvature to density: what the pixels themselves have, the larger ones more.
     length = np.sqrt(square)
     to_density = total @ length / square.sum() if square.any() else 0.0
-    sigma = np.sqrt(float(weights @ (variance * factor)))
-    if kept.sum() >= SHAPED and sigma > 0:
-        with np.errstate(divide="ignore"):
-            shape = shape_factor(length / (sigma * np.sqrt(gain)))
-    else:
-        shape = float(length.mean() / np.sqrt(square.mean())) if square.any() else 1.0
-    scale = to_density * float(np.clip(shape, 0.2, 1.0))
-    density, low, high = (scale * float(np.sqrt(value)) for value in (mean, low, high))
-    # What shape and conversion leave open, as benchmarks/gnd_truth.py has it: it grows with the
-    # part of the mean square that is noise, and more where the errors go together.
+
+    def to_mean(noise_variance: float) -> float:
+        """Mean density over the root of the mean square of the curvature."""
+        return float(to_density * np.clip(_shape(length, gain, noise_variance), 0.2, 1.0))
+
+    # More noise, and the pixels' own curvatures are smaller and less alike.
+    density = to_mean(float(weights @ (variance * factor))) * float(np.sqrt(mean))
+    low = min(to_mean(noise_high) * float(np.sqrt(low)), density)
+    high = max(to_mean(noise_low) * float(np.sqrt(high)), density)
+    # What the conversion leaves open grows with the part of the mean square that is noise.
     share = min(1.0, float(weights @ (per_variance * variance)) / max(square.mean(), 1e-300))
-    open_part = share * (0.15 + 0.7 * float(weights @ correlation))
+    open_part = OPEN * share
     low = max(0.0, density - float(np.hypot(density - low, open_part * density)))
     high = density + float(np.hypot(high - density, open_part * density))
     return density, low, high, independent
 
 
+def _shape(length: FLOATS, gain: FLOATS, noise_variance: float) -> float:
+    """Mean of the true curvatures over their root mean square, from those measured.
+
+    `gain` (n,) times the variance of the orientations is that of each curvature component.
+    """
+    # Noise that is small in the typical pixel changes nothing.
+    if length.size >= SHAPED and np.median(length**2 / gain) < 1e3 * noise_variance:
+        with np.errstate(divide="ignore"):
+            return shape_factor(np.minimum(length / np.sqrt(gain * noise_variance), 1e6))
+    square = float(np.mean(length**2))
+    return float(length.mean() / np.sqrt(square)) if square > 0 else 1.0
+
+
 def _noise_models(
     gnd: GndDensity, kept: NDArray[np.bool_], noise: OrientationNoise, everything: bool
-) -> tuple[FLOATS, FLOATS, FLOATS, FLOATS]:
-    """Weight, noise variance in rad^2, its error and correlation of each shape in question."""
+) -> tuple[FLOATS, FLOATS, FLOATS, FLOATS, FLOATS]:
+    """Weight, noise variance in rad^2, its error, correlation and decay of each candidate."""
     fit = noise.fit
     if fit is None:
         rms = np.radians(noise.rms) ** 2
-        return np.ones(1), np.array([rms]), np.zeros(1), np.zeros(1)
+        return np.ones(1), np.array([rms]), *np.zeros((3, 1))
     if not everything and noise.differences is not None:
         found = noise.differences
         inside = kept.ravel()
@@ -205,13 +219,14 @@ def _noise_models(
             )
             assert own is not None
             fit = own
-    return fit.weights, fit.variance, fit.error, fit.correlation
+    likely = fit.weights > 1e-7
+    parts = (fit.weights, fit.variance, fit.error, fit.correlation, fit.decay)
+    weights, variance, error, correlation, decay = (part[likely] for part in parts)
+    return weights / weights.sum(), variance, error, correlation, decay
 
 
-def noise_factor(gnd: GndDensity, neighbours: float) -> float:
+def noise_factor(gnd: GndDensity, correlation: FLOATS, decay: FLOATS) -> FLOATS:
     """Curvature noise of errors that go together over that of independent ones, in squares."""
-    if neighbours <= 0:
-        return 1.0
     y, x = np.mgrid[-1:2, -1:2].reshape(2, 9).astype(float)
     if gnd.scan.source.hexagonal is not None:
         angle = np.arange(6) * np.pi / 3
@@ -220,8 +235,9 @@ def noise_factor(gnd: GndDensity, neighbours: float) -> float:
     if gnd.settings["stencil"] == "one-sided":
         x, y, weight = np.array([0.0, 1.0]), np.zeros(2), np.array([-1.0, 1.0])
     distance = np.hypot(x[:, None] - x, y[:, None] - y)
-    together = error_correlation(distance, neighbours)
-    return float(weight @ together @ weight / (weight @ weight))
+    pairs, of = np.unique(np.stack((correlation, decay)), axis=1, return_inverse=True)
+    found = [weight @ error_correlation(distance, *pair) @ weight for pair in pairs.T]
+    return np.array(found)[of.ravel()] / (weight @ weight)
 
 
 def _scatter(gnd: GndDensity, kept: NDArray[np.bool_], values: FLOATS) -> tuple[float, float]:

@@ -42,6 +42,13 @@ class Grid:
         return ((0, 2), (1, 1), (1, -1)) if self.staggered == "rows" else ((2, 0), (1, 1), (1, -1))
 
     @property
+    def diagonals(self) -> tuple[tuple[int, int], ...]:
+        """(rows, columns) in nodes from a point to its second-nearest neighbours."""
+        if self.staggered is None:
+            return ((1, 1), (1, -1))
+        return ((2, 0), (1, 3), (1, -3)) if self.staggered == "rows" else ((0, 2), (3, 1), (3, -1))
+
+    @property
     def strides(self) -> tuple[int, int]:
         """(rows, columns) in nodes that make a step."""
         return {None: (1, 1), "rows": (1, 2), "columns": (2, 1)}[self.staggered]

@@ -10,6 +10,8 @@ from scipy.stats import chi, ncx2
 COMPONENTS = 6
 """Known components of a curvature."""
 ROUNDS = 200
+FINENESS = 0.15
+"""Largest relative distance of neighbouring true lengths, of up to 200."""
 
 
 def shape_factor(lengths: NDArray[np.float64]) -> float:
@@ -27,8 +29,9 @@ def shape_factor(lengths: NDArray[np.float64]) -> float:
     maximisation (Laird, J. Am. Stat. Assoc. 73 (1978) 805, doi 10.1080/01621459.1978.10480103).
     """
     highest = max(float(lengths.max(initial=0)), 3.0)
-    true = np.concatenate(([0.0], np.geomspace(0.3, highest, 40)))
-    edges = np.concatenate(([0.0], np.geomspace(0.2, highest * 1.01, 80)))
+    number = int(np.clip(np.log(highest / 0.3) / FINENESS, 40, 200))
+    true = np.concatenate(([0.0], np.geomspace(0.3, highest, number)))
+    edges = np.concatenate(([0.0], np.geomspace(0.2, highest * 1.01, 2 * number)))
     counts, _ = np.histogram(lengths, edges)
     below = np.empty((true.size, edges.size))
     below[0] = chi.cdf(edges, COMPONENTS)

@@ -118,7 +118,7 @@ def measure_noise(found: SecondDifferences) -> OrientationNoise:
     """
     if found.identical >= LISTED:
         # A list of orientations (a dictionary, a coarse Hough space): the median may be zero.
-        square = found.squares[:, :, 0].astype(np.float64)
+        square = found.squares[:, found.lags == 1].astype(np.float64)
         square = np.sort(square[np.isfinite(square)])
         some = square[: max(int(0.9 * square.size), 1)]
         sigma = np.degrees(np.sqrt(some.mean() * 3 / TRIMMED_SQUARE)) if some.size else np.nan

@@ -165,13 +165,14 @@ def phase_density(
         Called with the fraction done; what it raises ends the computation.
     """
     operators = laue_operators(phase)
+    grid = points.grid
     found = second_differences(
-        points.turns, points.labels, points.grid.index, points.grid.directions, phase
+        points.turns, points.labels, grid.index, (grid.directions, grid.diagonals), phase
     )
     noise = measure_noise(found) if sigma is None else given_noise(sigma, found)
     smooth, left = _denoised(points, noise, operators, method, part_of(progress, 0.05, 0.35))
     kappa, gain = grid_curvature(
-        points.grid, smooth, points.labels, method.stencil, operators, part_of(progress, 0.35, 0.4)
+        grid, smooth, points.labels, method.stencil, operators, part_of(progress, 0.35, 0.4)
     )
     if left is not None:
         gain *= left

@@ -20,13 +20,13 @@ from napari_ebsdml.maps.symmetry import laue_operators, safe_cosine
 SAME = 1e-6
 """Rotations below this many radians are rounding: the orientations are equal."""
 LAGS = (1, 2, 3, 4, 6, 8)
-"""Distances in steps."""
+"""Distances in steps along the directions of the grid."""
 TILE = 8
 """Side in steps of the squares that count as independent of each other."""
-MOST = 1 << 17
+MOST = 1 << 15
 """Larger maps are sampled: whole tiles, up to this many points."""
-SQUARE = ((0, 1), (1, 0))
-"""Directions of a square grid: (rows, columns) of one step."""
+SQUARE = ((0, 1), (1, 0)), ((1, 1), (1, -1))
+"""Nearest and second-nearest neighbours on a square grid: (rows, columns)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,13 +39,13 @@ class SecondDifferences:
         Centres: flat indices into the points.
     tiles : (m,) int array
         Tile of a grain that each centre lies in, 0, 1, ...
-    squares : (m, directions, lags) float32 array
+    squares : (m, k) float32 array
         Squared length / 18 in rad^2, NaN where a neighbour is missing: of independent errors of
         standard deviation sigma about each of three axes the mean is sigma^2.
-    copied : (m, directions, lags) bool array
+    copied : (m, k) bool array
         Where two of the three orientations are the same.
-    lags : (lags,) int array
-        In steps.
+    lags : (k,) array
+        Distance of the neighbours of each column, in steps.
     identical : float
         Part of all pairs of neighbours with the same orientation; NaN without pairs.
     is_copy : (n,) bool array
@@ -56,7 +56,7 @@ class SecondDifferences:
     tiles: NDArray[np.intp]
     squares: NDArray[np.float32]
     copied: NDArray[np.bool_]
-    lags: NDArray[np.int64]
+    lags: NDArray[np.float64]
     identical: float
     is_copy: NDArray[np.bool_]
 
@@ -65,7 +65,7 @@ def second_differences(
     quaternions: NDArray[Any],
     labels: NDArray[Any],
     index: NDArray[np.intp],
-    directions: tuple[tuple[int, int], ...] = SQUARE,
+    neighbours: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]] = SQUARE,
     point_group: Any = "m-3m",
     seed: int = 0,
 ) -> SecondDifferences:
@@ -79,8 +79,9 @@ def second_differences(
         Grain of each point, 0 for none.
     index : (rows, columns) int array
         Which point stands at each node of the grid, -1 for none.
-    directions
-        (rows, columns) from a node to its neighbours; each direction once.
+    neighbours
+        (rows, columns) from a node to its nearest neighbours, and to its second-nearest ones: the
+        shortest distance but one, where errors that go together differ most from the lattice.
     point_group
         What `laue_operators` takes.
     seed
@@ -91,14 +92,17 @@ def second_differences(
     norm = (q * q).sum(axis=1)
     grains = np.where((norm > 0.5) & (norm < 2.0), labels, 0).astype(np.int64)
     grid = np.ascontiguousarray(index, dtype=np.int64)
-    limit, along = safe_cosine(operators), np.array(directions, dtype=np.int64)
+    limit = safe_cosine(operators)
+    nearest, second = (np.array(part, dtype=np.int64) for part in neighbours)
     is_copy = np.zeros(len(q), dtype=bool)
-    pairs, same = _identical(q, grains, grid, along, operators, limit, is_copy)
-    node, tiles = _tiles(grains, grid, along, seed)
-    lags = np.array(LAGS, dtype=np.int64)
-    squares = np.full((len(node), len(along), len(lags)), np.nan, dtype=np.float32)
+    pairs, same = _identical(q, grains, grid, nearest, operators, limit, is_copy)
+    node, tiles = _tiles(grains, grid, nearest, seed)
+    spans = np.concatenate([lag * nearest for lag in LAGS] + [second])
+    # Second neighbours: the diagonals of squares, or of pairs of equilateral triangles.
+    lags = np.repeat([*LAGS, np.sqrt(len(nearest))], len(nearest))
+    squares = np.full((len(node), len(spans)), np.nan, dtype=np.float32)
     copied = np.zeros(squares.shape, dtype=bool)
-    _differences(q, grains, grid, node, along, lags, operators, limit, squares, copied)
+    _differences(q, grains, grid, node, spans, operators, limit, squares, copied)
     identical = same / pairs if pairs else float("nan")
     points = grid[node[:, 0], node[:, 1]].astype(np.intp)
     return SecondDifferences(points, tiles, squares, copied, lags, identical, is_copy)
@@ -123,8 +127,8 @@ def _tiles(
         chosen = np.isin(tile, keep)
         node, tile = node[chosen], tile[chosen]
     label = grains[grid[node[:, 0], node[:, 1]]]
-    _, tiles = np.unique(np.stack((tile, label)), axis=1, return_inverse=True)
-    return node, tiles.ravel()
+    key = tile * (int(label.max(initial=0)) + 1) + label
+    return node, np.unique(key, return_inverse=True)[1].ravel()
 
 
 @njit(cache=True, nogil=True)
@@ -154,7 +158,7 @@ def _identical(q, grains, grid, along, operators, limit, is_copy):  # type: igno
 
 @njit(cache=True, nogil=True)
 def _differences(  # type: ignore[no-untyped-def]
-    q, grains, grid, node, along, lags, operators, limit, squares, copied
+    q, grains, grid, node, spans, operators, limit, squares, copied
 ):
     rows, columns = grid.shape
     before = np.empty(3)
@@ -162,22 +166,21 @@ def _differences(  # type: ignore[no-untyped-def]
     for m in range(node.shape[0]):
         r, c = node[m, 0], node[m, 1]
         p = grid[r, c]
-        for d in range(along.shape[0]):
-            for k in range(lags.size):
-                dr, dc = lags[k] * along[d, 0], lags[k] * along[d, 1]
-                if min(r - dr, r + dr) < 0 or max(r - dr, r + dr) >= rows:
-                    break
-                if min(c - dc, c + dc) < 0 or max(c - dc, c + dc) >= columns:
-                    break
-                a, b = grid[r - dr, c - dc], grid[r + dr, c + dc]
-                if a < 0 or b < 0 or grains[a] != grains[p] or grains[b] != grains[p]:
-                    continue
-                rotation_vector(q[p], q[a], operators, limit, before)
-                rotation_vector(q[p], q[b], operators, limit, after)
-                first = second = both = 0.0
-                for i in range(3):
-                    first += before[i] ** 2
-                    second += after[i] ** 2
-                    both += (before[i] + after[i]) ** 2
-                squares[m, d, k] = both / 18
-                copied[m, d, k] = min(first, second) < SAME * SAME
+        for k in range(spans.shape[0]):
+            dr, dc = spans[k, 0], spans[k, 1]
+            if min(r - dr, r + dr) < 0 or max(r - dr, r + dr) >= rows:
+                continue
+            if min(c - dc, c + dc) < 0 or max(c - dc, c + dc) >= columns:
+                continue
+            a, b = grid[r - dr, c - dc], grid[r + dr, c + dc]
+            if a < 0 or b < 0 or grains[a] != grains[p] or grains[b] != grains[p]:
+                continue
+            rotation_vector(q[p], q[a], operators, limit, before)
+            rotation_vector(q[p], q[b], operators, limit, after)
+            first = second = both = 0.0
+            for i in range(3):
+                first += before[i] ** 2
+                second += after[i] ** 2
+                both += (before[i] + after[i]) ** 2
+            squares[m, k] = both / 18
+            copied[m, k] = min(first, second) < SAME * SAME

@@ -27,6 +27,8 @@ class GndSettings:
         As `gnd_density` takes them.
     norm, stencil, grain_threshold, min_pixels
         Likewise.
+    orientation_noise
+        Degrees about each axis; 0: measured in the map.
     denoise, radius, passes
         Whether to denoise orientations first, and how; see `Denoise`.
     """
@@ -62,6 +64,14 @@ class GndSettings:
                "Smaller grains get no density: wrongly indexed specks look like dislocations.",
                "px", 1, 100_000),
     ] = 1  # fmt: skip
+    orientation_noise: Annotated[
+        float,
+        Option("Orientation noise",
+               "Standard deviation of the orientations about each axis: noise floor and averages "
+               "follow it. 0: measured in the map, which cannot tell noise from the finest "
+               "structure; give it where it is known.",
+               "°", 0.0, 5.0, 0.01, 3, at_minimum="measured"),
+    ] = 0.0  # fmt: skip
     denoise: Annotated[
         bool,
         Option("Denoise orientations first",
@@ -85,8 +95,28 @@ class GndSettings:
             "stencil": self.stencil,
             "grain_threshold": self.grain_threshold,
             "min_pixels": self.min_pixels,
+            "orientation_noise": self.orientation_noise or None,
             "denoise": Denoise(self.radius, passes=self.passes) if self.denoise else None,
         }
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """At which step GND densities of several maps are compared; see `GndDensity.step_dependence`.
+
+    Attributes
+    ----------
+    step
+        In um; 0: each map at its own.
+    """
+
+    step: Annotated[
+        float,
+        Option("Compare at a step of",
+               "GND densities fall with the step: maps compare at one step only. A map tells its "
+               "density at its own step and up to six times that.",
+               "µm", 0.0, 1e4, 0.1, 3, at_minimum="the map's own"),
+    ] = 0.0  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ noise falls faster. Two maps compare at one step only.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -88,27 +89,61 @@ def step_dependence(
     progress: Progress = None,
 ) -> StepDependence:
     """Average density at multiples of the step; see `GndDensity.step_dependence`."""
+    return step_dependences(gnd, [mask], factors, progress)[0]
+
+
+def step_dependences(
+    gnd: GndDensity,
+    parts: Sequence[NDArray[Any] | None],
+    factors: tuple[int, ...] = FACTORS,
+    progress: Progress = None,
+) -> list[StepDependence]:
+    """The same for several parts of a map, whose curvatures are computed once.
+
+    Parameters
+    ----------
+    gnd
+        Density of the map.
+    parts
+        Of each a bool mask (rows, columns), the flat indices of its pixels, or None for all.
+    factors, progress
+        As `GndDensity.step_dependence` takes them.
+    """
     if not factors or any(not isinstance(f, int) or not 1 <= f <= 64 for f in factors):
         raise InputError(f"factors must be whole numbers 1 to 64, not {factors!r}.")
     factors = tuple(sorted(set(factors)))
     base = gnd.undenoised
-    steps, averages, noise = [], [], []
+    steps = [gnd.point_step * factor for factor in factors]
+    averages: list[list[GndAverage]] = [[] for _ in parts]
+    noise: list[list[float]] = [[] for _ in parts]
     for index, factor in enumerate(factors):
-        part = base if factor == 1 else _wider(base, factor, nth_of(progress, index, len(factors)))
-        steps.append(gnd.point_step * factor)
-        averages.append(dataclasses.replace(average(part, mask), step=gnd.point_step * factor))
-        floor = part.noise_floor[np.isfinite(part.noise_floor)]
-        noise.append(float(floor.mean()) if floor.size else float("nan"))
+        wide = base if factor == 1 else _wider(base, factor, nth_of(progress, index, len(factors)))
+        for number, part in enumerate(parts):
+            mask = part
+            if part is not None and part.dtype != bool:
+                mask = np.zeros(gnd.total.shape, dtype=bool)
+                mask.ravel()[part] = True
+            found = dataclasses.replace(average(wide, mask), step=steps[index])
+            averages[number].append(found)
+            floor = wide.noise_floor if mask is None else wide.noise_floor[mask]
+            floor = floor[np.isfinite(floor)]
+            noise[number].append(float(floor.mean()) if floor.size else float("nan"))
+    return [
+        StepDependence(factors, np.array(steps), tuple(a), np.array(n), _slope(steps, a))
+        for a, n in zip(averages, noise, strict=True)
+    ]
+
+
+def _slope(steps: list[float], averages: list[GndAverage]) -> float:
     good = [
         (size, found.density)
         for size, found in zip(steps, averages, strict=True)
-        if np.isfinite(found.density) and not found.is_bound
+        if np.isfinite(found.density) and not found.is_bound and found.density > 0
     ]
-    slope = float("nan")
-    if len(good) > 1:
-        x, y = np.log(np.array(good)).T
-        slope = float(np.polyfit(x, y, 1)[0])
-    return StepDependence(factors, np.array(steps), tuple(averages), np.array(noise), slope)
+    if len(good) < 2:
+        return float("nan")
+    x, y = np.log(np.array(good)).T
+    return float(np.polyfit(x, y, 1)[0])
 
 
 def _wider(gnd: GndDensity, factor: int, progress: Progress) -> GndDensity:

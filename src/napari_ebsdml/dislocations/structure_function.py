@@ -26,13 +26,15 @@ CHI_MEDIAN = 1.5381722544550523
 """Median length of a vector of three independent standard normal numbers."""
 FEWEST = 30
 """Second differences at one distance below which that distance is left out."""
-SHAPE_ERROR = 0.05
+SHAPE_ERROR = 0.12
 """Relative error of any shape of the lattice's part: real structure follows none exactly."""
 ROUNDING = 0.004
 """Relative error of everything, which keeps large maps from trusting one shape too much."""
-CORRELATIONS = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
-"""Of the errors of neighbouring pixels."""
-INDEPENDENT = 0.9
+CORRELATIONS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
+"""Of the errors of neighbouring pixels, where they go together."""
+DECAYS = (1.0, 2.0, 3.0)
+"""How this correlation falls: exponential, Gaussian, or with nearest neighbours almost only."""
+INDEPENDENT = 0.7
 """Prior probability that neighbouring errors are independent."""
 LEVEL = 0.9
 """Probability within all intervals of this package's GND averages."""
@@ -78,8 +80,8 @@ class NoiseFit:
         Probability of each shape.
     variance, error : (k,) arrays
         Noise variance in rad^2 about each axis, and its standard error.
-    correlation : (k,) array
-        Of the errors of neighbouring pixels.
+    correlation, decay : (k,) arrays
+        Of the errors of neighbouring pixels; see `error_correlation`.
     coefficients : (k, L) array
         The variance is linear in the profile's values.
     profile
@@ -90,6 +92,7 @@ class NoiseFit:
     variance: FLOATS
     error: FLOATS
     correlation: FLOATS
+    decay: FLOATS
     coefficients: FLOATS
     profile: LagProfile
 
@@ -122,15 +125,15 @@ def median_profile(found: SecondDifferences, where: NDArray[np.bool_] | None = N
 
 
 def _profile(found: SecondDifferences, where: NDArray[np.bool_] | None, median: bool) -> LagProfile:
-    squares = np.where(found.copied, np.nan, found.squares)
-    tiles = np.broadcast_to(found.tiles[:, None], squares.shape[:2])
+    squares, copied, tiles = found.squares, found.copied, found.tiles
     if where is not None:
-        squares, tiles = squares[where], tiles[where]
+        squares, copied, tiles = squares[where], copied[where], tiles[where]
     number = int(found.tiles.max(initial=-1)) + 1
     lags, values, influence, counts = [], [], [], []
-    for k, lag in enumerate(found.lags):
-        there = np.isfinite(squares[:, :, k])
-        square = squares[:, :, k][there].astype(np.float64)
+    for lag in np.unique(found.lags):
+        columns = found.lags == lag
+        there = np.isfinite(squares[:, columns]) & ~copied[:, columns]
+        square = squares[:, columns][there].astype(np.float64)
         if square.size < FEWEST or not square.any():
             continue
         if median:
@@ -146,7 +149,8 @@ def _profile(found: SecondDifferences, where: NDArray[np.bool_] | None, median: 
         lags.append(float(lag))
         values.append(float(value))
         counts.append(square.size)
-        influence.append(np.bincount(tiles[there], part, minlength=number) / square.size)
+        at = np.broadcast_to(tiles[:, None], there.shape)[there]
+        influence.append(np.bincount(at, part, minlength=number) / square.size)
     return LagProfile(
         np.array(lags), np.array(values),
         np.array(influence).T if influence else np.empty((number, 0)),
@@ -172,51 +176,51 @@ def fit_noise(
     if not y.size:
         return None
     spread = profile.covariance if covariance is None else covariance
-    inverse = np.linalg.inv(
-        spread + np.diag((SHAPE_ERROR * (y - y.min())) ** 2 + (ROUNDING * y) ** 2)
-    )
-    shapes, correlations, weights = _shapes(lags)
+    spread = spread + np.diag((SHAPE_ERROR * (y - y.min())) ** 2 + (ROUNDING * y) ** 2)
+    inverse = np.linalg.inv(spread)
+    noise, lattice, correlation, decay, weights = _candidates(lags)
     if prior is not None:
         weights = prior
-    k = len(shapes)
-    coefficients, misfit, error = np.zeros((k, y.size)), np.empty(k), np.empty(k)
-    for i in range(k):
-        noise, lattice = _noise_shape(lags, correlations[i]), shapes[i]
-        both = np.stack((noise, lattice))
-        normal = both @ inverse @ both.T
-        row = np.zeros(y.size)
-        if np.linalg.det(normal) > 1e-9 * normal[0, 0] * normal[1, 1]:
-            solved = np.linalg.solve(normal, both @ inverse)
-            row, size = solved[0], float(solved[1] @ y)
-        else:
-            row, size = noise @ inverse / normal[0, 0] / 2, float(y[0]) / 2
-        if size < 0:
-            row, size = noise @ inverse / normal[0, 0], 0.0
-        if row @ y < 0:
-            row, size = np.zeros(y.size), float(lattice @ inverse @ y) / normal[1, 1]
-        coefficients[i] = row
-        rest = y - noise * (row @ y) - lattice * size
-        misfit[i] = rest @ inverse @ rest
-        error[i] = np.sqrt(row @ np.linalg.inv(inverse) @ row)
+    # Least squares y = noise * variance + lattice * size, of all candidates at once.
+    a, b = noise @ inverse, lattice @ inverse
+    aa, ab, bb = (
+        (left * right).sum(axis=1) for left, right in ((a, noise), (a, lattice), (b, lattice))
+    )
+    determinant = aa * bb - ab**2
+    solved = determinant > 1e-9 * aa * bb
+    divisor = np.where(solved, determinant, 1.0)
+    alone = a / aa[:, None]
+    row = np.where(
+        solved[:, None], (bb[:, None] * a - ab[:, None] * b) / divisor[:, None], alone / 2
+    )
+    size = np.where(solved, (aa * (b @ y) - ab * (a @ y)) / divisor, y[0] / 2)
+    row[size < 0], size[size < 0] = alone[size < 0], 0.0
+    nothing = row @ y < 0
+    row[nothing], size[nothing] = 0.0, (b @ y / bb)[nothing]
+    variance = row @ y
+    rest = y - noise * variance[:, None] - lattice * size[:, None]
+    misfit = ((rest @ inverse) * rest).sum(axis=1)
+    error = np.sqrt(np.maximum(((row @ spread) * row).sum(axis=1), 0.0))
     if y.size == 1:
         error = np.maximum(error, 0.3 * y[0])  # anything from nothing to all of it
     weights = weights * np.exp(-(misfit - misfit.min()) / 2)
-    return NoiseFit(
-        weights / weights.sum(), coefficients @ y, error, correlations, coefficients, profile
-    )
+    return NoiseFit(weights / weights.sum(), variance, error, correlation, decay, row, profile)
 
 
-def error_correlation(distance: FLOATS | float, neighbours: float) -> FLOATS:
-    """Correlation of errors `distance` steps apart, between Gaussian and exponential decay."""
+def error_correlation(distance: FLOATS | float, neighbours: float, decay: float = 2.0) -> FLOATS:
+    """Correlation of errors `distance` steps apart, `neighbours` at one step.
+
+    `decay` 1 is exponential, 2 Gaussian; 3 leaves little beyond the nearest neighbours.
+    """
     distance = np.asarray(distance, dtype=np.float64)
     if neighbours <= 0:
         return np.where(distance == 0, 1.0, 0.0)
-    return np.asarray(neighbours ** (distance**1.5))
+    return np.asarray(neighbours ** (distance**decay))
 
 
-def _noise_shape(lags: FLOATS, neighbours: float) -> FLOATS:
+def _noise_shape(lags: FLOATS, neighbours: float, decay: float) -> FLOATS:
     """Mean square of second differences of errors of unit variance, as a part of that variance."""
-    near, far = error_correlation(lags, neighbours), error_correlation(2 * lags, neighbours)
+    near, far = (error_correlation(n * lags, neighbours, decay) for n in (1, 2))
     return 1 - 4 / 3 * near + far / 3
 
 
@@ -248,24 +252,32 @@ def _shape_functions() -> list[Callable[[FLOATS], FLOATS]]:
         *(from_first(walls(width)) for width in (0.7, 1.5)),
         *(from_first(bump(size)) for size in (2.0, 3.0, 4.5, 8.0)),
         *(from_first(cells(size)) for size in (3.0, 6.0)),
-        # Lines closer than the step, seen by a probe of this many steps.
-        *(from_first(lines(probe)) for probe in (0.07, 0.28, 1.0)),
+        # Lines, seen by a probe of this many steps.
+        *(from_first(lines(probe)) for probe in (0.07, 0.28, 1.0, 1.4, 2.0, 2.8, 4.0)),
     ]
 
 
-def _shapes(lags: FLOATS) -> tuple[list[FLOATS], FLOATS, FLOATS]:
-    """Shapes of the lattice's part, the errors' correlation and prior weight of each candidate."""
+def _candidates(lags: FLOATS) -> tuple[FLOATS, FLOATS, FLOATS, FLOATS, FLOATS]:
+    """Noise and lattice part (k, L), the errors' correlation and decay, prior weight (k,)."""
     functions = _shape_functions()
-    shapes = [function(lags) / function(np.ones(1)) for function in functions]
-    correlations = np.repeat(CORRELATIONS, len(shapes))
-    prior = [INDEPENDENT] + [(1 - INDEPENDENT) / (len(CORRELATIONS) - 1)] * (len(CORRELATIONS) - 1)
-    return shapes * len(CORRELATIONS), correlations, np.repeat(prior, len(shapes)) / len(shapes)
+    lattice = np.array([function(lags) / function(np.ones(1)) for function in functions])
+    errors = [(0.0, 2.0), *((r, decay) for r in CORRELATIONS for decay in DECAYS)]
+    noise = np.array([_noise_shape(lags, *pair) for pair in errors])
+    prior = np.full(len(errors), (1 - INDEPENDENT) / (len(errors) - 1))
+    prior[0] = INDEPENDENT
+    correlation, decay = np.repeat(np.array(errors), len(lattice), axis=0).T
+    return (
+        np.repeat(noise, len(lattice), axis=0), np.tile(lattice, (len(errors), 1)),
+        correlation, decay, np.repeat(prior, len(lattice)) / len(lattice),
+    )  # fmt: skip
 
 
 def mixture_quantiles(
     weights: FLOATS, means: FLOATS, errors: FLOATS, levels: tuple[float, ...]
 ) -> list[float]:
     """Quantiles of a mixture of normal distributions."""
+    likely = weights > 1e-7
+    weights, means, errors = weights[likely], means[likely], errors[likely]
     errors = np.maximum(errors, 1e-12 * max(float(np.abs(means).max(initial=0)), 1e-300))
     low, high = (means - 6 * errors).min(), (means + 6 * errors).max()
     at = np.unique(

@@ -352,6 +352,9 @@ def test_stress_error_follows_the_density_error() -> None:
     assert stress_error == pytest.approx(numeric, rel=1e-3)
     with pytest.raises(InputError, match="no phase in common"):
         density_increments(table, {**table, "phase": ["other"]}, {})
+    assert density_increments(table, table, {})["note"] == [""]
+    coarse = {**table, "step [µm]": [2 * table["step [µm]"][0]]}
+    assert "steps of 0.5 to 1 um" in density_increments(table, coarse, {})["note"][0]
 
 
 def test_metal_of_a_phase(make_scan: Callable[..., Scan]) -> None:

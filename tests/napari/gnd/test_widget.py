@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import Scan, Source
 from napari_ebsdml._napari.gnd import widget as gnd_widget
-from napari_ebsdml._napari.gnd.layers import further_layers, gnd_of, log_limits
+from napari_ebsdml._napari.gnd.layers import further_layers, gnd_of, known_text, log_limits
 from napari_ebsdml._napari.gnd.widget import GndWidget
 from napari_ebsdml._napari.shell.settings import remembered
 from napari_ebsdml._napari.shell.text import pretty
@@ -56,9 +56,11 @@ def test_density_noise_grains_and_systems(viewer: Any, qtbot: Any, tmp_path: Pat
     # 0.5 degrees a um by the shortest Burgers vector, 2.48 A: at least 3.5e13 1/m^2.
     assert np.nanmedian(expected.total) > np.radians(0.5) * 1e16 / 2.48
 
-    # Noise in words, as the package has it, with signs for people.
-    assert widget.message.text().endswith(pretty(expected.noise_sentence))
-    assert "µm hides anything below" in widget.message.text()
+    # The mean in short; noise in words, as the package has it, with signs for people.
+    assert known_text(expected.average().density) in widget.message.text()
+    assert pretty(expected.noise_sentence) in widget.details.text()
+    assert "µm hides anything below" in widget.details.text()
+    assert all(pretty(text) in widget.details.text() for text in expected.caveats)
 
     # The table is that of the package; the clipboard and the file get it unrounded.
     averages = gnd_averages(expected)
@@ -76,6 +78,7 @@ def test_density_noise_grains_and_systems(viewer: Any, qtbot: Any, tmp_path: Pat
         ("k10", expected.curvature[..., 1, 0]),
         ("a21", None),
         ("a22", expected.nye[..., 2, 2]),
+        ("difference", expected.curvature[..., 0, 0] - expected.curvature[..., 1, 1]),
         ("floor", np.log10(expected.noise_floor)),
     ):
         index = widget.more.findData(key)
@@ -98,8 +101,54 @@ def test_density_noise_grains_and_systems(viewer: Any, qtbot: Any, tmp_path: Pat
     assert len(viewer.layers) == count
     assert layer(viewer, "GND density [").metadata["ebsdml"]["settings"]["norm"] == "l2"
     stored = remembered("gnd")
-    assert set(stored) == set(widget.settings_form.method.values())
+    # The noise is one map's, and not remembered for others.
+    assert set(stored) == set(widget.settings_form.method.values()) - {"orientation_noise"}
     assert (stored["norm"], stored["radius"]) == ("l2", 3)
+
+
+def test_step_threshold_and_stability_on_demand(viewer: Any, qtbot: Any) -> None:
+    add_map(viewer, bent())
+    widget = dock(viewer)
+    compute(widget, qtbot)
+    gnd = widget.result
+    assert gnd is not None
+    page = widget.step_page
+    assert page.plot.isHidden()
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000):
+        page.button.click()
+    expected = gnd.step_dependence()
+    assert page.found is not None
+    np.testing.assert_allclose(page.found.step.steps, expected.steps)
+    assert pretty(expected.sentence) in page.text.text()
+    assert "grain threshold of 1.5 to 15" in page.text.text()
+    assert "grain threshold of 1.5 to 15" in widget.details.text()
+    (axes,) = page.plot.figure.axes
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    noise = next(line for line in axes.lines if line.get_label() == "noise alone")
+    np.testing.assert_allclose(noise.get_ydata(), expected.noise)
+    # A step of choice: marked, and told; one that the map cannot tell says so.
+    page.form.step.value = 0.75
+    assert known_text(expected.at(0.75)) in page.text.text()
+    assert [line.get_label() for line in axes.figure.axes[0].lines][-1] == "0.75 µm"
+    page.form.step.value = 99
+    assert "not at 99 µm" in page.text.text()
+
+    # A single system's density never stands without what its split is worth.
+    widget.more.setCurrentIndex(widget.more.findData("s3"))
+    assert "not measured" in widget.split_note.text()
+    widget.more.setCurrentIndex(widget.more.findData("floor"))
+    assert widget.split_note.text() == ""
+    widget.more.setCurrentIndex(widget.more.findData("split"))
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000):
+        widget.add_button.click()
+    stays = gnd.split_stability()
+    np.testing.assert_allclose(layer(viewer, "stability").data, 100 * stays.share, rtol=1e-4)
+    assert pretty(stays.sentence) in widget.split_note.text()
+    # Computed once for a result, and gone with it.
+    widget.add_button.click()
+    assert not widget.tasks.running
+    compute(widget, qtbot)
+    assert page.plot.isHidden()
 
 
 def test_histogram_counts_every_pixel_and_follows_the_layer(viewer: Any, qtbot: Any) -> None:

@@ -32,6 +32,7 @@ from napari_ebsdml._napari.shell.section import Section
 from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml._napari.shell.tab_page import tab_page
 from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml._parallel import part_of
 from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings, TotalSettings
 from napari_ebsdml.errors import InputError
@@ -377,7 +378,9 @@ class DislocationWidget(ScanWidget):
         except InputError as error:
             self.increment_note.setText(str(error))
             return
-        self.increment_note.setText(f"Rise from {before.name} to {scan.name}")
+        notes = dict.fromkeys(note for note in rise.pop("note") if note)
+        text = " ".join([f"Rise from {before.name} to {scan.name}.", *notes])
+        self.increment_note.setText(pretty(text))
         self.increment_table.set_columns(upright(rise))
 
     def _source_chosen(self, index: int = 0) -> None:

@@ -29,6 +29,7 @@ LOWEST = 1e9
 """Densities below this (1/m^2) are shown as this: a lone dislocation in a square of 30 um."""
 
 TOTAL = "GND density"
+STABILITY = "stability of the split"
 BELOW_NOISE = "GND below noise"
 
 
@@ -115,7 +116,9 @@ def further_layers(gnd: GndDensity) -> dict[str, str]:
             found[f"k{i}{j}"] = f"Curvature κ{'₁₂₃'[i]}{'₁₂₃'[j]}"
     for i, j in ((0, 1), (0, 2), (1, 0), (1, 2), (2, 2)):
         found[f"a{i}{j}"] = f"Nye tensor α{'₁₂₃'[i]}{'₁₂₃'[j]}"
+    found["difference"] = "Nye tensor α₁₁ − α₂₂"
     if gnd.per_system is not None:
+        found["split"] = "Stability of the split over slip systems"
         for number, columns in gnd.system_columns.items():
             where = f" ({gnd.scan.phases[number].name})" if len(gnd.system_columns) > 1 else ""
             for n in range(columns.start, columns.stop):
@@ -124,7 +127,7 @@ def further_layers(gnd: GndDensity) -> dict[str, str]:
 
 
 def further_layer(gnd: GndDensity, key: str) -> Shown:
-    """One of `further_layers`, ready to be added."""
+    """One of `further_layers` but "split", ready to be added."""
     text = further_layers(gnd)[key]
     if key == "energy":
         return density_layer(gnd.energy, "GND density by line energy")
@@ -134,11 +137,20 @@ def further_layer(gnd: GndDensity, key: str) -> Shown:
         return Shown(gnd.grains, "grains for GND", "", {"kind": "labels"})
     if key == "misfit":
         return Shown(gnd.misfit.astype(np.float32), text, "1/µm", {"colormap": "magma"})
+    if key == "difference":  # known, though neither of the two is
+        difference = gnd.curvature[..., 0, 0] - gnd.curvature[..., 1, 1]
+        return signed_layer(difference, text, "1/µm")
     if key[0] in "ka":
         tensor = gnd.curvature if key[0] == "k" else gnd.nye
         return signed_layer(tensor[..., int(key[1]), int(key[2])], text, "1/µm")
     assert gnd.per_system is not None
     return signed_layer(gnd.per_system[..., int(key[1:])], f"GND {text}", "1/m²")
+
+
+def stability_layer(share: NDArray[Any]) -> Shown:
+    """Part of each pixel's density that stays with its slip systems, in per cent."""
+    options = {"colormap": "viridis", "contrast_limits": (0, 100)}
+    return Shown((100 * share).astype(np.float32), STABILITY, "%", options)
 
 
 def compute_gnd(scan: Scan, settings: GndSettings, progress: Progress = None) -> GndDensity:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_ebsdml._napari.gnd import layers as gnd_layers
 from napari_ebsdml._napari.gnd.form import GndForm
@@ -19,6 +28,7 @@ from napari_ebsdml._napari.gnd.layers import (
     show_layer,
 )
 from napari_ebsdml._napari.gnd.script import gnd_script
+from napari_ebsdml._napari.gnd.step_page import Dependence, StepPage, compute_dependence
 from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.histogram import DensityHistogram
@@ -34,11 +44,17 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+    from napari_ebsdml._parallel import Progress
     from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.stability import SplitStability
 
 SECTION = "gnd"
 """Where napari keeps the settings of this widget."""
 
+_SPLIT = (
+    "Which slip systems carry the density is chosen by line energy, not measured. "
+    "“Stability of the split” tells how much of it stays when the energies change by 5 %."
+)
 _NOTHING = "Compute a GND density to see its histogram, the grains and further layers here."
 
 
@@ -48,8 +64,15 @@ class GndWidget(ScanWidget):
     Attributes
     ----------
     settings_form : GndForm
+    message : QLabel
+        The result in two or three lines.
+    details : QLabel
+        What else there is to say.
     histogram : DensityHistogram
     grain_table : DataTable
+    step_page : StepPage
+    split_note : QLabel
+        How far to trust a density of a single slip system.
     """
 
     HELP = Help(
@@ -70,24 +93,31 @@ class GndWidget(ScanWidget):
         self.offer_script(lambda scan: gnd_script(scan, self.settings_form.settings()))
         self.form.addStretch(1)
 
-        self.message = QLabel(_NOTHING)
-        self.message.setWordWrap(True)
-        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.message = _text(_NOTHING)
         self.histogram = DensityHistogram()
         self.grain_table = DataTable()
         self.more = narrow_combo()
         self.more.setMaxVisibleItems(20)
         self.add_button = QPushButton("Add layer")
         self.add_button.clicked.connect(self.add_further)
+        self.more.currentIndexChanged.connect(self._say_of_split)
+        self.split_note = _text()
+        self.details = _text()
+        self.step_page = StepPage()
+        self.step_page.button.clicked.connect(self.compute_dependence)
         self.tabs = QTabWidget()
         self.tabs.addTab(tab_page(self.histogram), "Histogram")
         self.tabs.addTab(tab_page(self.grain_table), "Grains")
+        self.tabs.addTab(tab_page(self.step_page), "Step")
         self.tabs.addTab(self._further_page(), "More layers")
+        self.tabs.addTab(_scrolled(self.details), "Details")
         self.tabs.setVisible(False)
         self.below.addWidget(self.message)
         self.below.addWidget(self.tabs, 1)
 
         self.result: GndDensity | None = None
+        self._dependences: WeakKeyDictionary[GndDensity, Dependence] = WeakKeyDictionary()
+        self._splits: WeakKeyDictionary[GndDensity, SplitStability] = WeakKeyDictionary()
         self.tasks.run_clicked.connect(self.compute)
         napari_viewer.layers.events.removed.connect(self._removed)
         self.begin()
@@ -103,12 +133,62 @@ class GndWidget(ScanWidget):
             label="Computing the GND density", on_result=self._show,
         )  # fmt: skip
 
+    def compute_dependence(self) -> None:
+        """Compute how the density that is shown depends on step and grain threshold."""
+        gnd = self.result
+        if gnd is None or self.tasks.running:
+            return
+
+        def show(found: Dependence) -> None:
+            self._dependences[gnd] = found
+            if self.result is gnd:
+                self.step_page.show_found(found)
+                self.details.setText(self._in_detail(gnd))
+
+        self.run(
+            gnd.scan, compute_dependence, gnd, label="Computing the density at other steps",
+            on_result=show,
+        )  # fmt: skip
+
     def add_further(self) -> None:
         """Add the layer that is chosen under "More layers"."""
-        key = self.more.currentData()
-        if self.result is not None and key is not None:
-            show_layer(self, self.result.scan, gnd_layers.further_layer(self.result, key),
-                       self.result.settings, self.result)  # fmt: skip
+        key, gnd = self.more.currentData(), self.result
+        if gnd is None or key is None:
+            return
+        if key == "split":
+            self._add_split(gnd)
+            return
+        show_layer(self, gnd.scan, gnd_layers.further_layer(gnd, key), gnd.settings, gnd)
+
+    def _add_split(self, gnd: GndDensity) -> None:
+        def show(found: SplitStability) -> None:
+            self._splits[gnd] = found
+            shown = gnd_layers.stability_layer(found.share)
+            show_layer(self, gnd.scan, shown, gnd.settings, found)
+            self._say_of_split()
+
+        if gnd in self._splits:
+            show(self._splits[gnd])
+        elif not self.tasks.running:
+            self.run(
+                gnd.scan, split_of, gnd, label="Changing the line energies", on_result=show
+            )  # fmt: skip
+
+    def _say_of_split(self, index: int = 0) -> None:
+        key, gnd = self.more.currentData(), self.result
+        found = None if gnd is None else self._splits.get(gnd)
+        text = ""
+        if gnd is not None and key is not None and (key == "split" or key[0] == "s"):
+            text = _SPLIT if found is None else pretty(found.sentence)
+            if found is not None and key != "split":
+                share = found.per_system[int(key[1:])]
+                if np.isfinite(share):
+                    text += f" {100 * share:.0f} % of this system's density stays."
+        self.split_note.setText(text)
+
+    def _in_detail(self, gnd: GndDensity) -> str:
+        found = self._dependences.get(gnd)
+        return in_detail(gnd, found)
 
     def scan_chosen(self, scan: Scan | None) -> None:
         """Show the phases of a scan, and its result where there is one."""
@@ -143,10 +223,13 @@ class GndWidget(ScanWidget):
         if gnd is None:
             self.message.setText(_NOTHING)
             self.histogram.clear()
+            self.step_page.show_found(None)
             return
         from napari_ebsdml.dislocations.averages import gnd_averages
 
         self.message.setText(in_words(gnd))
+        self.details.setText(self._in_detail(gnd))
+        self.step_page.show_found(self._dependences.get(gnd))
         known = np.isfinite(gnd.total)
         floor = gnd.noise_floor[np.isfinite(gnd.noise_floor)]
         self.histogram.follow(layer)
@@ -178,25 +261,60 @@ class GndWidget(ScanWidget):
         row.addWidget(self.add_button)
         layout.addWidget(text)
         layout.addLayout(row)
+        layout.addWidget(self.split_note)
         layout.addStretch(1)
         return tab_page(content)
 
 
+def split_of(gnd: GndDensity, progress: Progress = None) -> SplitStability:
+    """Stability of the split over slip systems, for a worker thread."""
+    return gnd.split_stability(progress=progress)
+
+
 def in_words(gnd: GndDensity) -> str:
-    """The result in a few sentences: density, and what noise hides."""
+    """The result in two or three lines: density, and how much of it is noise."""
     known = gnd.total[np.isfinite(gnd.total)]
     if not known.size:
         return (
             "No pixel has a known curvature: grains are too small, or every phase with "
             "orientations was left out."
         )
+    mean = gnd.average()
     share = 100 * float(gnd.above_noise.sum()) / known.size
-    text = (
-        f"<b>Median {known_text(float(np.median(known)))}, mean "
-        f"{known_text(float(known.mean()))}</b>; {share:.0f} % of {known.size} pixels lie above "
-        f"noise. {pretty(gnd.average().sentence)} {pretty(gnd.noise_sentence)}"
-    )
+    low, high = (known_text(value) for value in mean.interval)
+    if not np.isfinite(mean.density):
+        text = f"<b>Mean {known_text(mean.raw_mean)}</b>, noise included and not known"
+    elif mean.is_bound:
+        text = f"<b>Mean below {high}</b> (90 %): noise explains what the map shows"
+    else:
+        text = f"<b>Mean {known_text(mean.density)}</b> without the noise ({low} to {high}, 90 %)"
+    text += f"; median {known_text(mean.median)} with it. {share:.0f} % of the pixels above noise."
     measured = [sigma for sigma in gnd.orientation_noise.values() if sigma >= RESOLUTION]
     if share < 50 and measured:
-        text += " Most of what the map shows is noise: denoise, or measure with a larger step."
+        text += " Most of what the map shows is noise: measure with a larger step."
     return " ".join((text, *gnd.notes))
+
+
+def in_detail(gnd: GndDensity, found: Dependence | None = None) -> str:
+    """What belongs beside the result, one paragraph each."""
+    parts = [gnd.average().sentence, gnd.noise_sentence]
+    if found is not None:
+        parts.append(found.step.sentence)
+        if found.threshold is not None:
+            parts.append(found.threshold.sentence)
+    return "".join(f"<p>{pretty(part)}</p>" for part in [*parts, *gnd.caveats] if part)
+
+
+def _text(text: str = "") -> QLabel:
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def _scrolled(label: QLabel) -> QWidget:
+    label.setAlignment(Qt.AlignmentFlag.AlignTop)
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setWidget(label)
+    return tab_page(area)

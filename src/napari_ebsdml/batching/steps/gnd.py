@@ -11,7 +11,7 @@ from napari_ebsdml._parallel import Progress
 from napari_ebsdml.batching.pictures import of_values
 from napari_ebsdml.batching.step import Outcome, Step, Work
 from napari_ebsdml.batching.writing import rows_of_columns
-from napari_ebsdml.dislocations.settings import GndSettings
+from napari_ebsdml.dislocations.settings import GndSettings, StepSettings
 
 if TYPE_CHECKING:
     from napari_ebsdml.dislocations.gnd import GndDensity
@@ -29,10 +29,8 @@ def run(work: Work) -> Outcome:
         "above_noise": found.above_noise, "grains": found.grains,
         "nye": found.nye.astype(np.float32), "step": np.array(work.scan.step),
     }  # fmt: skip
-    rows = rows_of_columns(gnd_averages(found, "phase"))
-    common = work.settings["common_step"]
-    if common is not None:
-        rows[0][f"whole map at {common:g} µm [1/m²]"] = found.step_dependence().at(common)
+    step = work.of(StepSettings).step or None
+    rows = rows_of_columns(gnd_averages(found, "phase", step))
     picture = of_values("GND", found.total, "1/m²", log=True)
     return Outcome(gnd_columns(found), arrays, {}, {TABLE: rows}, found.notes, picture=picture)
 
@@ -40,9 +38,8 @@ def run(work: Work) -> Outcome:
 def gnd_of(work: Work, progress: Progress) -> GndDensity:
     """GND density of the scan of some work, by its settings."""
     found: GndDensity = ebsdml.gnd_density(
-        work.scan, **work.of(GndSettings).arguments(),
-        orientation_noise=work.settings.get("orientation_noise"), progress=progress,
-    )  # fmt: skip
+        work.scan, **work.of(GndSettings).arguments(), progress=progress
+    )
     return found
 
 
@@ -63,7 +60,4 @@ def gnd_columns(density: GndDensity) -> dict[str, Any]:
     }
 
 
-STEP = Step(
-    "gnd", run, "-gnd", (GndSettings,), {"orientation_noise": None, "common_step": None},
-    table=TABLE,
-)  # fmt: skip
+STEP = Step("gnd", run, "-gnd", (GndSettings, StepSettings), table=TABLE)

@@ -1,0 +1,85 @@
+"""GND density against the grain threshold: what counts as a boundary sets the mean.
+
+Misorientations above the threshold bound grains and are left out; those below it are lattice
+curvature, and the largest of them weigh most in a mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml._parallel import Progress, nth_of
+from napari_ebsdml.dislocations.gnd_average import GndAverage
+from napari_ebsdml.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_ebsdml.dislocations.gnd import GndDensity
+
+THRESHOLDS = (1.5, 3.0, 5.0, 10.0, 15.0)
+FACTOR_TOLD = 1.2
+"""Change of the mean from which on medians are recommended."""
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdDependence:
+    """Average GND density of a map at several grain thresholds.
+
+    Attributes
+    ----------
+    thresholds : tuple of float
+        In degrees.
+    averages : tuple of GndAverage
+        At each threshold.
+    """
+
+    thresholds: tuple[float, ...]
+    averages: tuple[GndAverage, ...]
+
+    @property
+    def sentence(self) -> str:
+        """How mean and median depend on the threshold."""
+        means = np.array([a.density for a in self.averages])
+        medians = np.array([a.median for a in self.averages])
+        known = np.isfinite(means) & np.isfinite(medians)
+        if not known.any():
+            return "How the GND density depends on the grain threshold cannot be told."
+        low, high = np.array(self.thresholds)[known][[0, -1]]
+        mean, median = ((v[known].min(), v[known].max()) for v in (means, medians))
+        text = (
+            f"With a grain threshold of {low:g} to {high:g} deg the mean is {mean[0]:.2g} to "
+            f"{mean[1]:.2g} 1/m^2, the median {median[0]:.2g} to {median[1]:.2g} (noise included)"
+        )
+        if mean[1] > FACTOR_TOLD * mean[0] and median[1] * mean[0] < median[0] * mean[1]:
+            return f"{text}: state the threshold, and prefer the median."
+        return f"{text}."
+
+
+def threshold_dependence(
+    gnd: GndDensity,
+    thresholds: tuple[float, ...] = THRESHOLDS,
+    mask: NDArray[np.bool_] | None = None,
+    progress: Progress = None,
+) -> ThresholdDependence:
+    """Average density with other grains; see `GndDensity.threshold_dependence`."""
+    from napari_ebsdml.dislocations.gnd import gnd_density
+
+    if not thresholds or any(not 0 < float(t) <= 180 for t in thresholds):
+        raise InputError(f"thresholds must be degrees above 0 and up to 180, not {thresholds!r}.")
+    base = gnd.undenoised
+    sizes = tuple(sorted({float(t) for t in thresholds}))
+    found = []
+    for index, size in enumerate(sizes):
+        part = base
+        if size != base.settings["grain_threshold"]:
+            part = gnd_density(
+                gnd.scan, base.choices, base.settings["norm"], base.settings["stencil"],
+                orientation_noise=base.settings["orientation_noise"], grain_threshold=size,
+                min_pixels=base.settings["min_pixels"] or 1, keep_per_system=False,
+                progress=nth_of(progress, index, len(sizes)),
+            )  # fmt: skip
+        found.append(part.average(mask))
+    return ThresholdDependence(sizes, tuple(found))
