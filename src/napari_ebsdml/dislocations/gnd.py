@@ -135,10 +135,23 @@ class GndDensity:
         """The same density without denoising, computed at first use; itself where there is none."""
         if self.settings.get("denoise") is None:
             return self
+        return self._again(self.grains, None)
+
+    def _with_threshold(self, threshold: float, progress: Progress) -> GndDensity:
+        base = self.undenoised
+        if threshold == base.settings["grain_threshold"]:
+            return base
+        return self._again(None, progress, threshold)
+
+    def _again(
+        self, grains: NDArray[Any] | None, progress: Progress, threshold: float = 1.0
+    ) -> GndDensity:
+        """The same density without denoising, with these grains or those of a threshold."""
         return gnd_density(
             self.scan, self.choices, self.settings["norm"],
-            self.settings["stencil"], None, self.grains,
-            orientation_noise=self.settings["orientation_noise"], keep_per_system=False,
+            self.settings["stencil"], None, grains,
+            orientation_noise=self.settings["orientation_noise"], grain_threshold=threshold,
+            min_pixels=self.settings["min_pixels"] or 1, keep_per_system=False, progress=progress,
         )  # fmt: skip
 
     def average(self, mask: NDArray[np.bool_] | None = None) -> GndAverage:
@@ -198,7 +211,7 @@ class GndDensity:
         """
         from napari_ebsdml.dislocations.threshold_dependence import threshold_dependence
 
-        return threshold_dependence(self, thresholds, mask, progress)
+        return threshold_dependence(self._with_threshold, thresholds, mask, progress)
 
     def split_stability(
         self, jitter: float = 0.05, draws: int = 4, progress: Progress = None

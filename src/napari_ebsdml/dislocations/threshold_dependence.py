@@ -6,6 +6,7 @@ curvature, and the largest of them weigh most in a mean.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,27 +60,20 @@ class ThresholdDependence:
 
 
 def threshold_dependence(
-    gnd: GndDensity,
+    density_at: Callable[[float, Progress], GndDensity],
     thresholds: tuple[float, ...] = THRESHOLDS,
     mask: NDArray[np.bool_] | None = None,
     progress: Progress = None,
 ) -> ThresholdDependence:
-    """Average density with other grains; see `GndDensity.threshold_dependence`."""
-    from napari_ebsdml.dislocations.gnd import gnd_density
+    """Average density with other grains; see `GndDensity.threshold_dependence`.
 
+    `density_at` computes the density at a threshold in degrees, and tells its progress.
+    """
     if not thresholds or any(not 0 < float(t) <= 180 for t in thresholds):
         raise InputError(f"thresholds must be degrees above 0 and up to 180, not {thresholds!r}.")
-    base = gnd.undenoised
     sizes = tuple(sorted({float(t) for t in thresholds}))
-    found = []
-    for index, size in enumerate(sizes):
-        part = base
-        if size != base.settings["grain_threshold"]:
-            part = gnd_density(
-                gnd.scan, base.choices, base.settings["norm"], base.settings["stencil"],
-                orientation_noise=base.settings["orientation_noise"], grain_threshold=size,
-                min_pixels=base.settings["min_pixels"] or 1, keep_per_system=False,
-                progress=nth_of(progress, index, len(sizes)),
-            )  # fmt: skip
-        found.append(part.average(mask))
+    found = [
+        density_at(size, nth_of(progress, index, len(sizes))).average(mask)
+        for index, size in enumerate(sizes)
+    ]
     return ThresholdDependence(sizes, tuple(found))

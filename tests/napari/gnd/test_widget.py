@@ -120,7 +120,6 @@ def test_step_threshold_and_stability_on_demand(viewer: Any, qtbot: Any) -> None
     assert page.found is not None
     np.testing.assert_allclose(page.found.step.steps, expected.steps)
     assert pretty(expected.sentence) in page.text.text()
-    assert "grain threshold of 1.5 to 15" in page.text.text()
     assert "grain threshold of 1.5 to 15" in widget.details.text()
     (axes,) = page.plot.figure.axes
     assert axes.get_xscale() == axes.get_yscale() == "log"

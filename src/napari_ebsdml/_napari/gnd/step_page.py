@@ -1,4 +1,4 @@
-"""Page "Step": the density at other steps and with other grain thresholds, on demand."""
+"""Page "Step": the density at other steps, and with other grain thresholds, on demand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from napari_ebsdml.dislocations.step_dependence import StepDependence
     from napari_ebsdml.dislocations.threshold_dependence import ThresholdDependence
 
-_ASK = "GND densities fall with the step, and their mean depends on the grain threshold."
+_ASK = (
+    "GND densities fall with the step, and their mean depends on the grain threshold. What the "
+    "threshold does is told under “Notes”."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +46,7 @@ def compute_dependence(gnd: GndDensity, progress: Progress = None) -> Dependence
 
 
 class StepPage(QWidget):
-    """Plot against the step, the density at a step of choice, and what the threshold does.
+    """Plot against the step, and the density at a step of choice.
 
     Attributes
     ----------
@@ -99,7 +102,5 @@ class StepPage(QWidget):
             except InputError as error:
                 sentences.append(pretty(str(error)))
         sentences.append(pretty(self.found.step.sentence))
-        if self.found.threshold is not None:
-            sentences.append(pretty(self.found.threshold.sentence))
         self.text.setText(" ".join(sentences))
         self.plot.show_steps(self.found.step, at)

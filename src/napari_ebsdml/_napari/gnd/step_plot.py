@@ -31,7 +31,7 @@ class StepPlot(FigureCanvasQTAgg):
     def __init__(self) -> None:
         self._figure = Figure(figsize=(3.2, 2.2), layout="constrained")
         super().__init__(self._figure)
-        self.setMinimumHeight(150)
+        self.setMinimumHeight(165)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         # The dock's own background shows through: dark and light themes both work.
         self.setStyleSheet("background: transparent;")
@@ -100,7 +100,7 @@ class StepPlot(FigureCanvasQTAgg):
         axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5), numticks=9))
         axes.yaxis.set_major_formatter(FuncFormatter(_power))
         axes.set_xlabel("step [µm]", color=ink, fontsize=8)
-        axes.set_ylabel("mean GND density [1/m²]", color=ink, fontsize=8)
+        axes.set_ylabel("mean GND [1/m²]", color=ink, fontsize=8)
         axes.set_facecolor("none")
         axes.tick_params(colors=ink, labelsize=8)
         for side, spine in axes.spines.items():

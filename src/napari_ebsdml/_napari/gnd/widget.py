@@ -80,7 +80,8 @@ class GndWidget(ScanWidget):
         "the step of the map. It depends on the step; compare maps at the same step only.",
         ("Choose the slip systems of each phase, or leave them at auto.",
          "Compute. The text tells the mean without the orientation noise, and its interval.",
-         "More layers: slip systems, curvature, Nye's tensor, noise floor."),
+         "Step: the density at other steps. Notes: what belongs beside the number.",
+         "Layers: slip systems, curvature, Nye's tensor, noise floor."),
         "gnd.md",
         (("10.1016/j.scriptamat.2008.01.050", "Pantleon 2008, curvature to GND density"),),
     )  # fmt: skip
@@ -109,8 +110,8 @@ class GndWidget(ScanWidget):
         self.tabs.addTab(tab_page(self.histogram), "Histogram")
         self.tabs.addTab(tab_page(self.grain_table), "Grains")
         self.tabs.addTab(tab_page(self.step_page), "Step")
-        self.tabs.addTab(self._further_page(), "More layers")
-        self.tabs.addTab(_scrolled(self.details), "Details")
+        self.tabs.addTab(self._further_page(), "Layers")
+        self.tabs.addTab(_scrolled(self.details), "Notes")
         self.tabs.setVisible(False)
         self.below.addWidget(self.message)
         self.below.addWidget(self.tabs, 1)
@@ -151,7 +152,7 @@ class GndWidget(ScanWidget):
         )  # fmt: skip
 
     def add_further(self) -> None:
-        """Add the layer that is chosen under "More layers"."""
+        """Add the layer that is chosen under "Layers"."""
         key, gnd = self.more.currentData(), self.result
         if gnd is None or key is None:
             return
@@ -282,6 +283,7 @@ def in_words(gnd: GndDensity) -> str:
     mean = gnd.average()
     share = 100 * float(gnd.above_noise.sum()) / known.size
     low, high = (known_text(value) for value in mean.interval)
+    low = low.removesuffix(" 1/m²")
     if not np.isfinite(mean.density):
         text = f"<b>Mean {known_text(mean.raw_mean)}</b>, noise included and not known"
     elif mean.is_bound:
