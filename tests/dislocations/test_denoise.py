@@ -6,13 +6,17 @@ from scipy.spatial.transform import Rotation
 
 from napari_ebsdml.dislocations.curvature import lattice_curvature
 from napari_ebsdml.dislocations.denoise import as_denoise, denoise_orientations
+from napari_ebsdml.dislocations.gnd import gnd_density
 from napari_ebsdml.dislocations.grid import square_grid
 from napari_ebsdml.dislocations.noise import measure_noise
 from napari_ebsdml.dislocations.noise_floor import remaining_noise
 from napari_ebsdml.dislocations.second_differences import second_differences
 from napari_ebsdml.dislocations.settings import Denoise
 from napari_ebsdml.errors import InputError
-from tests.dislocations.fields import field, scrambled
+from tests.dislocations.fields import field, random_field, scrambled
+from tests.dislocations.test_gnd import scan_of
+from tests.dislocations.test_hexagonal import bent, hexagonal_scan
+from tests.dislocations.test_noise import turned
 
 ANY = Rotation.from_euler("ZXZ", (33, 47, 71), degrees=True)
 FLAT = np.zeros((3, 2))
@@ -120,3 +124,26 @@ def test_settings():
             Denoise(**arguments)
     with pytest.raises(InputError, match="shape"):
         denoise_orientations(np.ones((3, 4, 4)), np.ones((3, 3), int), 0.1)
+
+
+@pytest.mark.parametrize(("exponent", "sigma"), [(1.5, 0.1), (1.8, 0.3)])
+def test_what_denoising_takes_is_told(exponent, sigma):
+    """A known signal added and recovered, against what happens to the lattice's own curvature."""
+    turns = np.radians(0.6) * random_field((72, 72), exponent, 4)
+    noise = np.radians(sigma) * np.random.default_rng(5).standard_normal(turns.shape)
+    clean, noisy = (gnd_density(scan_of(turned(t))) for t in (turns, turns + noise))
+    smooth = gnd_density(noisy.scan, denoise=True)
+    true = clean.curvature[..., :2]
+    left = (smooth.curvature[..., :2] * true).sum() / (true**2).sum()
+    loss = smooth.denoising[0]
+    assert left < 0.97
+    assert loss.signal == pytest.approx(left, abs=0.12)
+    assert 0.1 < loss.noise < 0.5
+    assert noisy.denoising == {}
+    assert loss.sentence in smooth.notes
+
+
+def test_what_denoising_takes_on_hexagonal_points():
+    scan = hexagonal_scan(bent(BENT / 10), sigma=0.2)
+    loss = gnd_density(scan, denoise=True).denoising[0]
+    assert 0.1 < loss.signal < 1.1

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_ebsdml._parallel import Progress, nth_of, part_of
 from napari_ebsdml.dislocations.curvature import check_stencil, nye_tensor
 from napari_ebsdml.dislocations.denoise import as_denoise
+from napari_ebsdml.dislocations.denoise_loss import DenoiseLoss
 from napari_ebsdml.dislocations.fit import SlipFit, check_norm, fit_slip_systems
 from napari_ebsdml.dislocations.gnd_average import GndAverage, average
 from napari_ebsdml.dislocations.noise import OrientationNoise
@@ -73,6 +74,8 @@ class GndDensity:
         Arguments in use.
     notes
         Sentences on what is missing, and why.
+    denoising
+        Phase id -> what denoising passes of curvature and noise; empty without.
     """
 
     total: NDArray[np.float64]
@@ -91,6 +94,7 @@ class GndDensity:
     scan: Scan
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    denoising: Mapping[int, DenoiseLoss] = field(default_factory=dict)
 
     @cached_property
     def nye(self) -> NDArray[np.float64]:
@@ -344,6 +348,10 @@ def gnd_density(
             all_points if whole else all_points.only(phase_of == number), scan.phases[number],
             systems, method, given.get(number), whole, report,
         )  # fmt: skip
+    losses = {n: phase.loss for n, phase in found.items() if phase.loss is not None}
+    for number, loss in losses.items():
+        name = f"{scan.phases[number].name}: " if len(found) > 1 else ""
+        notes = (*notes, name + loss.sentence)
     stops = np.cumsum([0, *(len(systems) for systems in chosen.values())])
     return GndDensity(
         **merged(found, scan.shape, keep_per_system),
@@ -365,4 +373,5 @@ def gnd_density(
             "orientation_noise": {n: sigma for n, sigma in given.items() if sigma is not None},
         },
         notes=(*notes, *([note] if note else [])),
+        denoising=losses,
     )

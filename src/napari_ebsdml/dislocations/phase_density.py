@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.dislocations.denoise import denoise_points
+from napari_ebsdml.dislocations.denoise_loss import DenoiseLoss, signal_left
 from napari_ebsdml.dislocations.fit import SlipFit, fit_slip_systems
 from napari_ebsdml.dislocations.grid import Grid, square_grid
 from napari_ebsdml.dislocations.grid_curvature import grid_curvature
@@ -127,6 +128,8 @@ class PhaseDensity:
         Orientation noise.
     systems
         How many slip systems the phase has.
+    loss
+        What denoising passes; None without.
     """
 
     at: Any
@@ -138,6 +141,7 @@ class PhaseDensity:
     copied: NDArray[np.bool_]
     noise: OrientationNoise
     systems: int
+    loss: DenoiseLoss | None = None
 
 
 def phase_density(
@@ -170,7 +174,9 @@ def phase_density(
         points.turns, points.labels, grid.index, (grid.directions, grid.diagonals), phase
     )
     noise = measure_noise(found) if sigma is None else given_noise(sigma, found)
-    smooth, left = _denoised(points, noise, operators, method, part_of(progress, 0.05, 0.35))
+    smooth, left, signal = _denoised(
+        points, noise, operators, method, part_of(progress, 0.05, 0.35)
+    )
     kappa, gain = grid_curvature(
         grid, smooth, points.labels, method.stencil, operators, part_of(progress, 0.35, 0.4)
     )
@@ -194,7 +200,13 @@ def phase_density(
         floor = pure.median * spread
         above = fit.total > pure.high * spread
     copied = points.on_map(found.is_copy)[at]
-    return PhaseDensity(at, kappa[at], gain[at], fit, floor, above, copied, noise, len(systems))
+    loss = None
+    if left is not None and known.any():
+        inside = points.labels > 0
+        loss = DenoiseLoss(signal, float(np.sqrt(np.mean(left[inside] ** 2))))
+    return PhaseDensity(
+        at, kappa[at], gain[at], fit, floor, above, copied, noise, len(systems), loss
+    )
 
 
 def _denoised(
@@ -203,23 +215,27 @@ def _denoised(
     operators: NDArray[np.float64],
     method: Method,
     progress: Progress,
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Orientations to differentiate, and which part of the curvature's noise they still have."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, float]:
+    """Orientations to differentiate, and which part of the curvature's noise and signal is left."""
     settings = method.denoise
     if settings is None:
-        return points.turns, None
+        return points.turns, None, 1.0
     level = noise.sigma if settings.sigma is None else settings.sigma
     if not np.isfinite(level):
-        return points.turns, None
+        return points.turns, None, 1.0
     smooth = denoise_points(
         points.grid, points.turns, points.labels, level, settings, operators,
-        part_of(progress, 0.0, 0.85),
+        part_of(progress, 0.0, 0.6),
     )  # fmt: skip
     left = remaining_noise(
         settings, method.stencil, noise, points.grid, points.labels,
-        progress=part_of(progress, 0.85),
+        progress=part_of(progress, 0.6, 0.8),
     )  # fmt: skip
-    return smooth, left
+    signal = signal_left(
+        settings, method.stencil, noise, points.grid, points.turns, points.labels, operators,
+        progress=part_of(progress, 0.8),
+    )  # fmt: skip
+    return smooth, left, signal
 
 
 def merged(
