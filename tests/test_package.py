@@ -23,7 +23,7 @@ GROUND = {
 UP_TO_IO = GROUND | {"io"}
 UP_TO_MAPS = UP_TO_IO | {"maps"}
 JOB = UP_TO_MAPS | {"learning"}
-CORE = JOB | {"dislocations", "patterns", "samples", "segmentation"}
+CORE = JOB | {"dislocations", "grains", "patterns", "samples", "segmentation"}
 
 HOUSE_ROWS = {
     "errors": set(),
@@ -44,6 +44,7 @@ HOUSE_ROWS = {
     "learning": UP_TO_MAPS,
     "dislocations": JOB,
     "segmentation": JOB,
+    "grains": JOB,
     "patterns": JOB,
     "batching": CORE | {"figures"},
     "figures": CORE,
@@ -73,9 +74,10 @@ QT_MOVES_OUT = ("classify", "training_work", "found_orientations")
 """Modules that say "no Qt here" and still import one that has it."""
 
 WITHOUT_TORCH = (
-    "scan", "camera", "errors", "materials", "io", "maps", "samples", "cli", "learning.shipped",
-    "learning.model_card", "patterns.frame", "patterns.crystals", "patterns.simulated",
-    "patterns.search", "patterns.answers", "patterns.kinds", "patterns.classifier",
+    "scan", "camera", "errors", "materials", "io", "maps", "samples", "grains", "cli",
+    "learning.shipped", "learning.model_card", "patterns.frame", "patterns.crystals",
+    "patterns.simulated", "patterns.search", "patterns.answers", "patterns.kinds",
+    "patterns.classifier",
 )  # fmt: skip
 
 

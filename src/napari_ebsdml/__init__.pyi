@@ -26,6 +26,7 @@ from .errors import (
     WriteError,
 )
 from .figures import figure
+from .grains import ParentGrains, parent_grains
 from .io import read, read_all, write
 from .maps import (
     boundary_map,
@@ -42,6 +43,7 @@ from .maps import (
     virtual_backscatter,
     virtual_backscatter_grid,
 )
+from .maps.relationships import OrientationRelationship
 from .patterns import SpaceGroupClassifier
 from .scan import Scan, Source
 from .segmentation import Segmenter
@@ -59,6 +61,8 @@ __all__ = [
     "InputError",
     "MissingDataError",
     "ModelError",
+    "OrientationRelationship",
+    "ParentGrains",
     "Scan",
     "Segmenter",
     "Source",
@@ -80,6 +84,7 @@ __all__ = [
     "ipf_key",
     "kam",
     "misorientation_map",
+    "parent_grains",
     "predict_planes",
     "read",
     "read_all",

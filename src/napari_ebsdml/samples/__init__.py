@@ -1,4 +1,4 @@
-"""Synthetic maps with known truth: dual-phase steel, and crystals of known curvature."""
+"""Synthetic maps with known truth: dual-phase steel, transformed grains, bent crystals."""
 
 from .deformed import DeformedCrystal, bent_crystal, curved_crystal, twisted_crystal
 from .dual_phase import (
@@ -9,6 +9,7 @@ from .dual_phase import (
     DualPhaseSample,
     dual_phase_steel,
 )
+from .transformed import TransformedSample, alpha_titanium, martensite
 
 __all__ = [
     "FERRITE",
@@ -17,8 +18,11 @@ __all__ = [
     "VARIANTS",
     "DeformedCrystal",
     "DualPhaseSample",
+    "TransformedSample",
+    "alpha_titanium",
     "bent_crystal",
     "curved_crystal",
     "dual_phase_steel",
+    "martensite",
     "twisted_crystal",
 ]

@@ -66,7 +66,7 @@ def make_canvas(
     return Canvas(x, y, bent[0], bent[1], step, grain_size)
 
 
-def make_austenite(rng: np.random.Generator, canvas: Canvas) -> Austenite:
+def make_austenite(rng: np.random.Generator, canvas: Canvas, twins: bool = True) -> Austenite:
     """Grow austenite grains and put annealing twins into about half of them."""
     d = canvas.grain_size
     width, height = canvas.size
@@ -86,7 +86,7 @@ def make_austenite(rng: np.random.Generator, canvas: Canvas) -> Austenite:
     domain, _ = grow(canvas.bent_x, canvas.bent_y, nowhere, nuclei)
     orientation = list(uniform(rng, n))
     inside = {int(k): np.flatnonzero(domain == k) for k in np.unique(domain)}
-    for grain, pixels in inside.items():
+    for grain, pixels in inside.items() if twins else ():
         # One family of parallel twins in a grain is the rule; a second family is rare.
         plane = PACKET_PLANES[rng.integers(4)]
         normal = to_matrix(orientation[grain]).T @ plane

@@ -75,6 +75,20 @@ class Martensite(NamedTuple):
     """(rows, columns) how much worse the patterns of the lath are than those of its block."""
 
 
+class Family(NamedTuple):
+    """What an austenite crystal transforms to."""
+
+    variants: Floats
+    """(n, 4) parent crystal -> child crystal; those of one habit plane follow each other."""
+    planes: Floats
+    """(k, 3) habit planes in the parent's axes: n / k variants lie on each."""
+    taste: float = _TASTE
+    """How even the variants of a packet are; 1: any mixture alike, less: one of them."""
+
+
+LATH_MARTENSITE = Family(KS_VARIANTS, PACKET_PLANES)
+
+
 class _Blocks(NamedTuple):
     position: Floats
     normal: Floats
@@ -95,6 +109,7 @@ def make_martensite(
     where: NDArray[np.bool_],
     plates: list[Plate],
     plate_orientation: Floats,
+    family: Family = LATH_MARTENSITE,
 ) -> Martensite:
     """Transform what is left of the austenite (`where`) to martensite.
 
@@ -112,7 +127,7 @@ def make_martensite(
         if len(pixels) == 0:
             continue
         parent = int(domain.ravel()[pixels[0]])
-        part = _blocks(rng, canvas, austenite, parent, pixels, packets)
+        part = _blocks(rng, canvas, austenite, parent, pixels, packets, family)
         near = [i for i, plate in enumerate(plates) if plate.domain == parent]
         for i in near:
             part = _follow_plate(rng, canvas, austenite, part, plates[i], plate_orientation[i])
@@ -157,6 +172,7 @@ def _blocks(
     parent: int,
     pixels: NDArray[np.intp],
     first_packet: int,
+    family: Family,
 ) -> _Blocks:
     s = canvas.scale
     thickness = _BLOCK_THICKNESS[0] * s ** _BLOCK_THICKNESS[1]
@@ -174,16 +190,18 @@ def _blocks(
 
     centres = scattered_points(rng, low, high, _PACKET * s)
     packet = cKDTree(centres).query(position)[1].astype(np.int32)
-    plane = rng.integers(4, size=len(centres))
+    plane = rng.integers(len(family.planes), size=len(centres))
     # In a packet a few of the six variants dominate.
-    taste = rng.dirichlet(np.full(6, _TASTE), size=len(centres))
-    pick = (rng.random((n, 1)) > np.cumsum(taste[packet], axis=1)[:, :5]).sum(axis=1)
-    variant = (6 * plane[packet] + pick).astype(np.int32)
+    each = len(family.variants) // len(family.planes)
+    taste = rng.dirichlet(np.full(each, family.taste), size=len(centres))
+    cumulated = np.cumsum(taste[packet], axis=1)[:, : each - 1]
+    pick = (rng.random((n, 1)) > cumulated).sum(axis=1)
+    variant = (each * plane[packet] + pick).astype(np.int32)
     # The parent deforms as it transforms: its orientation differs a little between packets.
     strained = multiply(scatter(rng, len(centres), _PARENT_SCATTER), austenite.orientation[parent])
-    orientation = multiply(KS_VARIANTS[variant], strained[packet])
+    orientation = multiply(family.variants[variant], strained[packet])
     orientation = multiply(scatter(rng, n, _BLOCK_SCATTER), orientation)
-    normal = np.einsum("nji,nj->ni", to_matrix(strained[packet]), PACKET_PLANES[plane[packet]])
+    normal = np.einsum("nji,nj->ni", to_matrix(strained[packet]), family.planes[plane[packet]])
     normal = np.einsum("nij,nj->ni", to_matrix(scatter(rng, n, _HABIT_SCATTER)), normal)
 
     is_coarse = rng.random(n) < _COARSE_SHARE

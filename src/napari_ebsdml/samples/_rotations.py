@@ -1,4 +1,4 @@
-"""Rotations and the Kurdjumov-Sachs relationship for the synthetic samples.
+"""Rotations for the synthetic samples.
 
 Quaternions are those of `napari_ebsdml._quaternions`.
 """
@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import over_rows
+from napari_ebsdml.maps.relationships import PACKET_PLANES, kurdjumov_sachs_variants
+
+__all__ = ["PACKET_PLANES"]
 
 Floats = NDArray[np.float64]
 
@@ -100,32 +103,8 @@ def _reduce_cubic(q: Floats, operations: Floats) -> None:
         q[i, 3] = sign * (o[0] * z + o[1] * y - o[2] * x + o[3] * w)
 
 
-def _ks_variants() -> tuple[Floats, Floats]:
-    # Austenite plane, and the three directions in it, for each packet (Morito et al. 2003).
-    table = {
-        (1, 1, 1): ((-1, 0, 1), (0, 1, -1), (1, -1, 0)),
-        (1, -1, 1): ((1, 0, -1), (-1, -1, 0), (0, 1, 1)),
-        (-1, 1, 1): ((0, -1, 1), (-1, 0, -1), (1, 1, 0)),
-        (1, 1, -1): ((-1, 1, 0), (0, -1, -1), (1, 0, 1)),
-    }
-
-    def frame(plane: tuple[int, ...], direction: tuple[int, ...]) -> Floats:
-        n = np.array(plane) / np.linalg.norm(plane)
-        d = np.array(direction) / np.linalg.norm(direction)
-        return np.stack([d, np.cross(n, d), n])
-
-    matrices = [
-        frame((0, 1, 1), ferrite_direction).T @ frame(plane, direction)
-        for plane, directions in table.items()
-        for direction in directions
-        for ferrite_direction in ((-1, -1, 1), (-1, 1, -1))
-    ]
-    planes = np.array(list(table)) / np.sqrt(3.0)
-    return from_matrix(np.array(matrices)), planes
-
-
-KS_VARIANTS, PACKET_PLANES = _ks_variants()
-"""Austenite crystal -> bcc crystal for variants V1..V24 (24, 4), and the {111} normals (4, 3).
+KS_VARIANTS: Floats = kurdjumov_sachs_variants()
+"""Austenite crystal -> bcc crystal for variants V1..V24 (24, 4).
 
 Numbered as in S. Morito et al., Acta Mater. 51 (2003) 1789, doi:10.1016/S1359-6454(02)00577-3:
 packet k (0..3) holds variants 6k+1 .. 6k+6, which share ``PACKET_PLANES[k]`` || (011) of bcc.

@@ -1,0 +1,7 @@
+"""Parent grains: the phase that transformed, from the orientations of what it became."""
+
+from .reconstruct import parent_grains
+from .result import GrainSize, ParentGrains, grain_size
+from .settings import ParentSettings
+
+__all__ = ["GrainSize", "ParentGrains", "ParentSettings", "grain_size", "parent_grains"]
