@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_ebsdml._parallel import Progress, nth_of, part_of
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml.grains.parents.certainty import certainty
 from napari_ebsdml.grains.parents.children import Children, find_children
 from napari_ebsdml.grains.parents.clusters import (
     Parents,
@@ -161,8 +162,8 @@ class _Found(NamedTuple):
 
     parents: Parents
     fitted: Fitted
-    votes: Floats
-    """(n,) share of the votes of each child grain for its parent."""
+    sure: Floats
+    """(n,) confidence in the parent of each child grain."""
     about: Floats
     """(n, 4) orientation of the parent about each child grain."""
     unaided: Floats
@@ -305,10 +306,7 @@ def _reconstruct(
             break
         relationship = after.relationship
         scatter = min(max(after.scatter, 0.5), 3.0)
-    turned = disorientation_angle(
-        found.quaternions, parents.orientation[parents.of_grain][:, None, :], relationship.parent
-    )
-    votes = np.where(np.nan_to_num(turned, nan=180.0) < 5.0, belief, 0.0).sum(axis=1)
+    sure = certainty(energy, belief, parents, relationship.parent, has_twins)
     unaided = parents.orientation
     if children.is_parent.any():
         weight = np.where(children.is_parent, 0.0, energy.weight)
@@ -319,7 +317,7 @@ def _reconstruct(
         name = name if exact else f"refined from {name}"
     named = dataclasses.replace(relationship, name=name)
     about = local_parents(energy, parents.of_grain, parents.orientation)
-    return _Found(parents, fitted._replace(relationship=named), votes, about, unaided)
+    return _Found(parents, fitted._replace(relationship=named), sure, about, unaided)
 
 
 def _on_pixels(
@@ -381,7 +379,7 @@ def _on_pixels(
     table = relationship.variants
     packet = np.append(0, table.packet).astype(np.uint8)[variant]
     bain = np.append(0, table.bain_group).astype(np.uint8)[variant]
-    of_grains = _confidence(children, of_grain, found.votes)[children.wide]
+    of_grains = np.where(of_grain > 0, found.sure, 0.0)[children.wide]
     known = (parent_id > 0) & (children.wide > 0)
     typical = float(of_grains[known].mean()) if known.any() else 0.0
     confidence = np.where(known, of_grains, np.where(parent_id > 0, typical, 0.0))
@@ -438,18 +436,6 @@ def _fundamental(quaternions: Floats, group_name: str) -> Floats:
     at = np.argmax(np.abs(every[..., 0]).round(9), axis=1)
     best = every[np.arange(len(every)), at]
     return np.asarray(best * np.where(best[:, :1] < 0, -1.0, 1.0))
-
-
-def _confidence(children: Children, of_grain: Ints, votes: Floats) -> Floats:
-    """Votes of each grain and of its neighbours of the same parent, by area."""
-    a, b = children.pairs[:, 0], children.pairs[:, 1]
-    same = (of_grain[a] == of_grain[b]) & (of_grain[a] > 0)
-    weight = np.sqrt(children.area)
-    sums, total = votes * weight, weight.copy()
-    for one, other in ((a[same], b[same]), (b[same], a[same])):
-        np.add.at(sums, one, votes[other] * weight[other])
-        np.add.at(total, one, weight[other])
-    return np.asarray(sums / np.maximum(total, 1e-12))
 
 
 def _without_twins(

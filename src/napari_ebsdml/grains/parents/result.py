@@ -80,7 +80,7 @@ class ParentGrains:
         Degrees between the measured orientation and the nearest variant in its parent, or the
         parent where it is retained; NaN where there is no orientation or no parent.
     confidence : (rows, columns) float32
-        0 to 1: votes of the neighbours for this parent; 0 where there is none.
+        0 to 1: votes of the neighbours for this parent, times odds against its twins; 0 for none.
     orientation_relationship
         The one that was used, refined if asked for.
     deviations : dict of name -> float
