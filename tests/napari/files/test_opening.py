@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QApplication, QProgressDialog
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import FileFormatError, Scan
-from napari_ebsdml._napari.files import opening, reader
+from napari_ebsdml._napari.files import arrival, opening, reader
 from napari_ebsdml._napari.files.opening import wait_for
 
 MakeScan = Callable[..., Scan]
@@ -97,6 +97,32 @@ def test_large_files_give_their_layers_as_small_ones_do(
     monkeypatch.setattr(reader, "wait_for", lambda work, label, viewer: None)
     assert viewer.open(path, plugin="napari-ebsdml") == []
     assert len(viewer.layers) == len(small)
+
+
+def test_the_window_lives_between_the_layers_of_a_large_map(
+    viewer: Any, make_scan: MakeScan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: Any
+) -> None:
+    path = tmp_path / "map.ctf"
+    ebsdml.write(path, make_scan((8, 9), prop={"BC": np.arange(72.0).reshape(8, 9)}))
+    monkeypatch.setattr(reader, "takes_long", lambda paths: True)
+    happened: list[str] = []
+    monkeypatch.setattr(arrival, "arrived", lambda model, scans: happened.append("arrived"))
+    timer = QTimer()
+    timer.setInterval(0)
+    timer.timeout.connect(lambda: happened.append("tick"))
+    viewer.layers.events.inserted.connect(lambda event: happened.append("layer"), position="first")
+    timer.start()
+    layers = viewer.open(path, plugin="napari-ebsdml")
+    qtbot.waitUntil(lambda: "arrived" in happened)
+    timer.stop()
+    shown = happened[happened.index("layer") :]
+    assert shown.count("layer") == len(layers) == 3
+    first, second = (k for k, what in enumerate(shown[:-1]) if what == "layer" and k > 0)
+    assert "tick" in shown[:first]
+    assert "tick" in shown[first:second]
+    # The view is settled once, when all are there.
+    assert shown.count("arrived") == 1
+    assert "arrived" in shown[second:]
 
 
 def test_folders_and_both_halves_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

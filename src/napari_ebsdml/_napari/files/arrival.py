@@ -44,6 +44,35 @@ def settle(scans: Sequence[Scan]) -> None:
     QTimer.singleShot(0, lambda: arrived(model, scans))
 
 
+def settle_one_by_one(scans: Sequence[Scan], number: int) -> None:
+    """As `settle`, and let the window live on between the `number` layers that napari adds.
+
+    Each takes some tenths of a second of a large map. Clicks wait until all are there.
+    """
+    import napari
+    from qtpy.QtCore import QEventLoop, QThread
+    from qtpy.QtWidgets import QApplication
+
+    viewer = napari.current_viewer()
+    app = QApplication.instance()
+    if viewer is None or app is None or QThread.currentThread() is not app.thread():
+        return
+    waiting = QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents
+    inserted = getattr(viewer, "__wrapped__", viewer).layers.events.inserted
+    left = [number]
+
+    def added(_event: object = None) -> None:
+        left[0] -= 1
+        if left[0] > 0:
+            QApplication.processEvents(waiting)
+        else:
+            inserted.disconnect(added)
+            settle(scans)
+
+    # What napari itself does with a new layer comes first.
+    inserted.connect(added, position="last")
+
+
 def arrived(viewer: ViewerModel, scans: Sequence[Scan]) -> None:
     """Fit the view to new maps, select their IPF colours, show a scale bar, protect labels."""
     there = [scan for scan in scans if layers_of(viewer, scan)]

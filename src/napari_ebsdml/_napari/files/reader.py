@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_ebsdml._napari.files.arrival import settle
+from napari_ebsdml._napari.files.arrival import settle, settle_one_by_one
 from napari_ebsdml._napari.files.map_layers import can_stack, map_layers, stack_layers
 from napari_ebsdml._napari.files.opening import takes_long, wait_for
 from napari_ebsdml._napari.shell.layers import LayerTuple, info_of, scans_in
@@ -86,7 +86,8 @@ def read_layers(path: Paths) -> list[Any]:
         layers = stack_layers(scans, (0.0, left)) if stacked else side_by_side(scans, left)
         return scans, stacked, layers
 
-    if takes_long(paths):
+    large = takes_long(paths)
+    if large:
         names = paths[0].name if len(paths) == 1 else f"{len(paths)} files"
         found = wait_for(work, f"Opening {names} …", viewer)
     else:
@@ -95,7 +96,10 @@ def read_layers(path: Paths) -> list[Any]:
         return [(None,)]
     scans, stacked, layers = found
     notify(scans, stacked=stacked)
-    settle(scans)
+    if large:
+        settle_one_by_one(scans, len(layers))
+    else:
+        settle(scans)
     return layers
 
 
