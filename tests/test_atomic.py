@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from napari_ebsdml import _atomic
-from napari_ebsdml._atomic import replacing, write_atomic
+from napari_ebsdml._atomic import replacing, replacing_folder, write_atomic
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from napari_ebsdml._atomic import replacing
+from napari_ebsdml._atomic import replacing_folder, replacing
 with replacing(Path(sys.argv[1])) as temporary:
     temporary.write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -131,3 +131,17 @@ def test_the_target_of_a_link_is_replaced(tmp_path: Path) -> None:
     write_atomic(link, b"new")
     assert link.is_symlink()
     assert target.read_bytes() == b"new"
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    with replacing_folder(target) as part:
+        (part / "one").write_text("1")
+    with pytest.raises(ZeroDivisionError), replacing_folder(target) as part:
+        (part / "two").write_text("2")
+        raise ZeroDivisionError
+    assert [path.name for path in target.iterdir()] == ["one"]
+    with replacing_folder(target) as part:
+        (part / "three").write_text("3")
+    assert [path.name for path in target.iterdir()] == ["three"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

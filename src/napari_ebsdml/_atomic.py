@@ -7,6 +7,7 @@ import hashlib
 import os
 import platform
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -55,6 +56,33 @@ def replacing(path: Path) -> Iterator[Path]:
             mine.unlink(missing_ok=True)
         raise
     sweep(path.parent, _start(path))
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """As `replacing`, for a folder that is written as a whole.
+
+    Between the old one's going and the new one's coming there is a moment without either; the
+    old one is then beside it, under its name with a ".part" of this process.
+
+    Yields
+    ------
+    Path
+        An empty folder.
+    """
+    mark = f"{_writer()}-{uuid.uuid4().hex[:8]}.part"
+    mine = path.with_name(f".{_start(path)}{mark}")
+    mine.mkdir()
+    try:
+        yield mine
+        old = mine.with_name(f".{_start(path)}old.{mark}")
+        if path.exists():
+            path.replace(old)
+        mine.replace(path)
+    except BaseException:
+        shutil.rmtree(mine, ignore_errors=True)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -37,6 +37,7 @@ def test_every_contribution_has_a_command_and_every_command_is_used(
         for group in (points.readers, points.writers, points.sample_data, points.widgets)
         for item in group or []
     }
+    used |= {item.command for menu in points.menus.values() for item in menu}
     assert used == known
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_ebsdml._napari.files.arrival import settle, settle_one_by_one
 from napari_ebsdml._napari.files.map_layers import can_stack, map_layers, stack_layers
 from napari_ebsdml._napari.files.opening import takes_long, wait_for
+from napari_ebsdml._napari.files.session import is_session, open_session
 from napari_ebsdml._napari.shell.layers import LayerTuple, info_of, scans_in
 from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import FileFormatError
@@ -45,9 +46,23 @@ def get_reader(path: Paths) -> Callable[[Paths], list[Any]] | None:
     """
     try:
         paths = _paths(path)
+        if len(paths) == 1 and is_session(paths[0]):
+            return _read_session
         return read_layers if paths and all(_is_known(p) for p in paths) else None
     except Exception:  # napari's contract: whatever happens, another reader gets its turn
         return None
+
+
+def _read_session(path: Paths) -> list[Any]:
+    """Bring a session back in the current viewer, which then has its layers already."""
+    import napari
+
+    (folder,) = _paths(path)
+    viewer = napari.current_viewer()
+    if viewer is not None:
+        open_session(folder, viewer)
+        return [(None,)]
+    return [layer.as_layer_data_tuple() for layer in open_session(folder).layers]
 
 
 def read_layers(path: Paths) -> list[Any]:
