@@ -227,7 +227,8 @@ def _view(viewer: Any) -> dict[str, Any]:
     return {
         "center": [float(v) for v in camera.center], "zoom": float(camera.zoom),
         "angles": [float(v) for v in camera.angles], "ndisplay": int(dims.ndisplay),
-        "point": [float(v) for v in dims.point], "scale_bar": bool(viewer.canvas.overlays.scale_bar.visible),
+        "point": [float(v) for v in dims.point],
+        "scale_bar": bool(viewer.canvas.overlays.scale_bar.visible),
         "active": viewer.layers.index(active) if active is not None else None,
     }  # fmt: skip
 
