@@ -218,16 +218,16 @@ def segmenter(viewer: Any = None) -> JobWidget:
     def work(scan: Scan, model: Path, settings: PredictSettings, progress: Progress) -> Any:
         import dataclasses
 
-        from napari_ebsdml.segmentation import Segmenter
+        from napari_ebsdml.segmentation import read_model
 
-        loaded = Segmenter.load(model)
+        loaded = read_model(model)
         return loaded.predict(scan, **dataclasses.asdict(settings), progress=progress)
 
     def show(widget: JobWidget, scan: Scan, result: Any) -> None:
         from napari_ebsdml._napari.shell.classes import LabelClass
 
         classes = result.classes
-        entries = zip(classes.values, classes.names, classes.colours, strict=True)
+        entries = zip(classes.values, classes.names, classes.colors, strict=True)
         widget.add_result(
             scan, result.labels, "segmentation", kind="segmentation",
             classes=[LabelClass(0, "none", "transparent"), *(LabelClass(*one) for one in entries)],

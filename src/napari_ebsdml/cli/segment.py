@@ -18,7 +18,7 @@ from napari_ebsdml.segmentation.settings import PredictSettings, TrainingSetting
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
-    from napari_ebsdml.segmentation import SegmentationResult, Segmenter
+    from napari_ebsdml.segmentation import ForestSegmenter, SegmentationResult, Segmenter
 
 segment = typer.Typer(help="Train a U-Net from strokes, and segment maps.", no_args_is_help=True)
 app.add_typer(segment, name="segment")
@@ -171,9 +171,10 @@ def evaluate(
 
     import napari_ebsdml as ebsdml
     from napari_ebsdml.segmentation import evaluate as compare
+    from napari_ebsdml.segmentation import read_model
     from napari_ebsdml.segmentation.confusion_picture import save_confusion
 
-    loaded = ebsdml.Segmenter.load(model)
+    loaded = read_model(model)
     classes = dict(zip(loaded.classes.values, loaded.classes.names, strict=True))
     meaning = {
         v: _class_value(text, classes) for v, text in assignments(value or [], "--value").items()
@@ -235,7 +236,7 @@ def _arguments(options: PredictSettings, leave_out: bool) -> dict[str, Any]:
     return arguments | {"not_indexed": "leave_out"} if leave_out else arguments
 
 
-def _predict(model: Segmenter, scan: Scan, **options: Any) -> SegmentationResult:
+def _predict(model: Segmenter | ForestSegmenter, scan: Scan, **options: Any) -> SegmentationResult:
     result = model.predict(scan, warn=False, **options)
     for text in result.warnings:
         warn(f"{scan.name}: {text}")

@@ -9,8 +9,11 @@ from .channels import (
 from .data import Classes
 from .evaluation import Evaluation, evaluate
 from .event import SegmentationEvent
+from .interval import PhaseFraction, phase_fractions
+from .live import LiveMap
 from .network import UNet
-from .result import PhaseFraction, SegmentationResult
+from .reading import read_model
+from .result import SegmentationResult
 from .segmenter import ModelWarning, Segmenter
 from .settings import PredictSettings, TrainingSettings, UNetSettings
 from .training import Training
@@ -22,6 +25,7 @@ __all__ = [
     "Evaluation",
     "ForestSegmenter",
     "GrainThresholdSegmenter",
+    "LiveMap",
     "ModelWarning",
     "PhaseFraction",
     "PredictSettings",
@@ -35,5 +39,7 @@ __all__ = [
     "compute_channels",
     "default_channels",
     "evaluate",
+    "phase_fractions",
+    "read_model",
     "with_property",
 ]

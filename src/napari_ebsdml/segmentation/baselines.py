@@ -1,15 +1,13 @@
-"""Methods to compare with, in the interface of `Segmenter`: train on pairs, predict a scan.
-
-They are kept in memory only: a forest has no form that could be stored without pickle.
-"""
+"""Methods to compare with, in the interface of `Segmenter`: train on pairs, predict a scan."""
 
 from __future__ import annotations
 
 import itertools
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,9 +16,13 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.scan import Scan
 from napari_ebsdml.segmentation.channels import GRAIN_MEAN, channel_names, compute_channels
-from napari_ebsdml.segmentation.data import Classes, check_items
+from napari_ebsdml.segmentation.data import Classes, check_items, data_hash
+from napari_ebsdml.segmentation.forest import Trees
 from napari_ebsdml.segmentation.normalise import Normaliser
 from napari_ebsdml.segmentation.result import SegmentationResult, check_not_indexed, result_of
+
+if TYPE_CHECKING:
+    from napari_ebsdml.learning.model_card import ModelCard
 
 Items = Sequence[tuple[Scan, ArrayLike]]
 Names = Mapping[int, str] | Sequence[str] | None
@@ -42,8 +44,15 @@ class _Baseline(ABC):
         grain_vote: bool = False,
         grain_threshold: float = GRAIN_THRESHOLD,
         not_indexed: str = "classify",
+        warn: bool = True,
+        **others: Any,
     ) -> SegmentationResult:
-        """Segment a scan; see `Segmenter.predict`."""
+        """Segment a scan; see `Segmenter.predict`, whose other arguments mean nothing here."""
+        unknown = set(others) - {"standardise", "turns", "tile", "device", "n_threads", "progress"}
+        if unknown:
+            raise TypeError(f"predict() has no argument {sorted(unknown)[0]!r}.")
+        if others.get("standardise", "as_trained") != "as_trained":
+            raise InputError("Only a segmenter can standardise to this map, not this method.")
         check_not_indexed(not_indexed)
         return result_of(
             self._probability(scan), scan, self.classes, not_indexed, grain_vote, grain_threshold
@@ -61,11 +70,12 @@ class ForestSegmenter(_Baseline):
     I. Arganda-Carreras et al., Bioinformatics 33 (2017) 2424, doi:10.1093/bioinformatics/btx180.
     """
 
-    forest: Any
+    forest: Trees
     channels: tuple[str, ...]
     normaliser: Normaliser
     classes: Classes
     scales: tuple[float, float]
+    record: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def train(
@@ -121,14 +131,38 @@ class ForestSegmenter(_Baseline):
             trees, class_weight="balanced", random_state=seed, n_jobs=n_jobs
         )
         forest.fit(x, y)
-        return cls(forest, names, normaliser, found, scales)
+        record = {"data_sha256": data_hash(pairs), "trees": trees, "seed": seed}
+        return cls(Trees.of(forest, len(found)), names, normaliser, found, scales, record)
+
+    def save(self, path: str | os.PathLike[str]) -> ModelCard:
+        """Write ``NAME.safetensors`` and the model card ``NAME.json``; see `Segmenter.save`.
+
+        Raises
+        ------
+        ModelError
+            When the files cannot be written.
+        """
+        from napari_ebsdml.segmentation.model_files import save_forest
+
+        return save_forest(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ForestSegmenter:
+        """Read a forest.
+
+        Raises
+        ------
+        ModelError
+            When a file is missing or damaged, or is no forest.
+        """
+        from napari_ebsdml.segmentation.model_files import load_forest
+
+        return cls(**load_forest(path))
 
     def _probability(self, scan: Scan) -> NDArray[np.float32]:
         features = _features(self.normaliser(compute_channels(scan, self.channels)), self.scales)
-        found = self.forest.predict_proba(features.reshape(-1, features.shape[-1]))
-        probability = np.zeros((found.shape[0], len(self.classes)), dtype=np.float32)
-        probability[:, self.forest.classes_.astype(int)] = found
-        return probability.reshape(*scan.shape, -1)
+        flat = features.reshape(-1, features.shape[-1]).astype(np.float32, copy=False)
+        return self.forest.probability(flat).reshape(*scan.shape, -1)
 
 
 def _features(planes: NDArray[np.float32], scales: tuple[float, float]) -> NDArray[np.float32]:

@@ -97,6 +97,25 @@ class Judged:
             "first_fold": confusion_matrix(target[first], best[first], classes).tolist(),
         }  # fmt: skip
 
+    def fraction_errors(self) -> tuple[float, ...]:
+        """Error of each class's fraction by what is misjudged, from held-out grains; () if unknown.
+
+        Misjudged pixels partly cancel in a fraction. Their balance, and its standard error over the
+        grains (a ratio of sums), are added as squares.
+        """
+        if not self.is_telling:
+            return ()
+        number = np.unique(self.unit, return_inverse=True)[1]
+        pixels = np.bincount(number).astype(np.float64)
+        best, units = self.logits.argmax(axis=1), len(pixels)
+        out = []
+        for c in range(self.logits.shape[1]):
+            surplus = np.bincount(number, (best == c).astype(float) - (self.target == c))
+            balance = surplus.sum() / pixels.sum()
+            scatter = ((surplus - balance * pixels) ** 2).sum() * units / (units - 1)
+            out.append(float(np.hypot(balance, np.sqrt(scatter) / pixels.sum())))
+        return tuple(out)
+
     def loss(self, temperature: float) -> NDArray[np.float64]:
         """Mean negative logarithm of the true class's probability in each unit."""
         each = -log_softmax(self.logits / temperature, axis=1)[

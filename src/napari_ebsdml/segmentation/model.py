@@ -18,7 +18,6 @@ class TrainedModel:
     """Data of a trained model; see `Segmenter`, which adds what one does with them."""
 
     network: UNet | None
-    linear: Discriminant | None
     channels: tuple[str, ...]
     normaliser: Normaliser
     classes: Classes
@@ -27,4 +26,5 @@ class TrainedModel:
     phases: tuple[str, ...]
     record: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    linear: Discriminant | None = None
     ranges: Ranges | None = None

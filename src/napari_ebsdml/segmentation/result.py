@@ -12,36 +12,11 @@ from numpy.typing import NDArray
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.grains import check_labels, segment_grains
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
+from napari_ebsdml.segmentation.interval import PhaseFraction, phase_fractions
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
     from napari_ebsdml.segmentation.data import Classes
-
-_FIELDS = 6
-
-
-@dataclass(frozen=True)
-class PhaseFraction:
-    """Area fraction of a class.
-
-    Attributes
-    ----------
-    name, value
-        Name and label value of the class.
-    fraction
-        Part of the classified pixels with this label.
-    expected
-        Mean of the class's probability: the fraction if probabilities are right.
-    low, high
-        95 % interval; see `SegmentationResult.fractions`.
-    """
-
-    name: str
-    value: int
-    fraction: float
-    expected: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +33,15 @@ class SegmentationResult:
         Values, names and colors, in the order of `probability`.
     warnings
         Sentences on how the scan differs from the training data.
+    fraction_errors
+        Standard error of each class's fraction by the classifier; empty when nothing tells.
     """
 
     labels: NDArray[np.uint8]
     probability: NDArray[np.float32]
     classes: Classes
     warnings: tuple[str, ...] = ()
+    fraction_errors: tuple[float, ...] = ()
 
     @property
     def uncertainty(self) -> NDArray[np.float32]:
@@ -71,42 +49,8 @@ class SegmentationResult:
         return np.asarray(1 - self.probability.max(axis=-1), dtype=np.float32)
 
     def fractions(self) -> list[PhaseFraction]:
-        """Phase fractions with 95 % intervals.
-
-        The map is cut into 6 x 6 fields. The spread between them gives the error of the mean
-        (how well this map stands for the material), as in the manual count of ASTM E562; it is
-        added to the span between the fraction of labels and the expected fraction (how sure
-        the labels are).
-        """
-        there = self.labels > 0
-        rows, columns = self.labels.shape
-        down, across = min(_FIELDS, rows), min(_FIELDS, columns)
-        field = (np.arange(rows) * down // rows)[:, None] * across + (
-            np.arange(columns) * across // columns
-        )
-        number = np.bincount(field[there], minlength=down * across)
-        used = number > 0
-        out = []
-        for i, (value, name) in enumerate(
-            zip(self.classes.values, self.classes.names, strict=True)
-        ):
-            if not there.any():
-                out.append(PhaseFraction(name, value, *(float("nan"),) * 4))
-                continue
-            here = self.labels[there] == value
-            fraction = float(here.mean())
-            expected = float(self.probability[..., i][there].mean(dtype=np.float64))
-            each = np.bincount(field[there], weights=here, minlength=down * across)
-            part = each[used] / number[used]
-            weight = number[used] / number.sum()
-            # Error of a weighted mean: sum w^2 (f - mean)^2, with Bessel's correction.
-            n = len(part)
-            error = np.sqrt((weight**2 * (part - fraction) ** 2).sum() * n / max(n - 1, 1))
-            half = 1.96 * float(error)
-            low = max(0.0, min(fraction, expected) - half)
-            high = min(1.0, max(fraction, expected) + half)
-            out.append(PhaseFraction(name, value, fraction, expected, low, high))
-        return out
+        """Phase fractions with 95 % intervals, see `interval.phase_fractions`."""
+        return phase_fractions([self])
 
     def grain_vote(
         self,
@@ -163,11 +107,14 @@ def result_of(
     grain_vote: bool,
     grain_threshold: float,
     warnings: tuple[str, ...] = (),
+    fraction_errors: tuple[float, ...] = (),
 ) -> SegmentationResult:
     """Result of probabilities (rows, columns, classes), with the wishes of `predict` applied."""
     if not_indexed == "leave_out":
         probability[~scan.is_indexed] = np.nan
-    result = SegmentationResult(labels_of(probability, classes), probability, classes, warnings)
+    result = SegmentationResult(
+        labels_of(probability, classes), probability, classes, warnings, fraction_errors
+    )
     return result.grain_vote(scan, threshold=grain_threshold) if grain_vote else result
 
 

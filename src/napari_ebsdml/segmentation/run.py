@@ -208,7 +208,9 @@ class Run:
         notes = (*self.prepared.notes, *look.vanished())
         if metrics:
             expected = look.expected()
-            metrics |= {"expected_accuracy": expected} if np.isfinite(expected) else {}
+            if np.isfinite(expected):
+                metrics["expected_accuracy"] = expected
+            metrics["fraction_errors"] = list(judged.fraction_errors())
         return dataclasses.replace(
             model, record={**record, "notes": list(notes)}, metrics=metrics
         )  # fmt: skip

@@ -5,43 +5,32 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
-from torch import Tensor
 
 from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import InputError, ModelError
 from napari_ebsdml.learning.device import pick_device, threads
-from napari_ebsdml.learning.model_card import Entries, ModelCard
-from napari_ebsdml.learning.model_file import build, load_model, save_model
+from napari_ebsdml.learning.model_card import ModelCard
 from napari_ebsdml.learning.under_way import run
 from napari_ebsdml.scan import Scan
-from napari_ebsdml.segmentation.channels import channel_names, laue_classes
-from napari_ebsdml.segmentation.data import Classes
-from napari_ebsdml.segmentation.domain import Ranges
+from napari_ebsdml.segmentation.channels import laue_classes
 from napari_ebsdml.segmentation.event import SegmentationEvent
-from napari_ebsdml.segmentation.linear import Discriminant
 from napari_ebsdml.segmentation.model import TrainedModel
-from napari_ebsdml.segmentation.network import UNet
-from napari_ebsdml.segmentation.normalise import Normaliser
+from napari_ebsdml.segmentation.model_files import load_segmenter, save_segmenter
 from napari_ebsdml.segmentation.predict import TILE, predict_probability, stack_of
 from napari_ebsdml.segmentation.result import SegmentationResult, check_not_indexed, result_of
 from napari_ebsdml.segmentation.run import Plan
 from napari_ebsdml.segmentation.settings import (
     PredictSettings,
     TrainingSettings,
-    UNetSettings,
     settings_from,
 )
 from napari_ebsdml.segmentation.training import Training
 
-KIND = "segmentation"
-_LINEAR = "linear."
 Items = Sequence[tuple[Scan, ArrayLike]]
 
 
@@ -344,7 +333,14 @@ class Segmenter(TrainedModel):
                 self, stack, turns, tile, pick_device(device), progress
             )
         return result_of(
-            probability, scan, self.classes, not_indexed, grain_vote, grain_threshold, notes
+            probability,
+            scan,
+            self.classes,
+            not_indexed,
+            grain_vote,
+            grain_threshold,
+            notes,
+            tuple(self.metrics.get("fraction_errors", ())),
         )
 
     def save(self, path: str | os.PathLike[str]) -> ModelCard:
@@ -355,32 +351,7 @@ class Segmenter(TrainedModel):
         ModelError
             When the files cannot be written.
         """
-        network, linear = self.network, self.linear
-        weights: dict[str, Tensor] = {}
-        if linear is not None:
-            weights = {
-                _LINEAR + "weight": torch.from_numpy(linear.weight),
-                _LINEAR + "bias": torch.from_numpy(linear.bias),
-            }
-        if network is not None:
-            weights |= network.state_dict()
-        card = ModelCard(
-            kind=KIND,
-            network="UNet" if network is not None else "Linear",
-            settings=network.settings.as_dict() if network is not None else {},
-            inputs=self.normaliser.as_inputs(),
-            classes=self.classes.names,
-            step=self.step,
-            training=self.record,
-            metrics=self.metrics,
-            extra={
-                "channels": list(self.channels), "values": list(self.classes.values),
-                "colours": list(self.classes.colors), "temperature": self.temperature,
-                "phases": list(self.phases),
-                **({} if self.ranges is None else {"ranges": self.ranges.as_card()}),
-            },
-        )  # fmt: skip
-        return save_model(path, weights, card)
+        return save_segmenter(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -391,52 +362,5 @@ class Segmenter(TrainedModel):
         ModelError
             When a file is missing or damaged, or is no segmentation model.
         """
-        weights, card = load_model(path, KIND)
-        extra = Entries(path, card.extra)
-        normaliser = Normaliser.from_inputs(Entries(path, card.inputs))
-        classes = Classes(
-            extra.wholes("values", 1, 1 << 31), card.classes, extra.names("colours")
-        )  # fmt: skip
-        if not 2 <= len(classes.values) == len(classes.names) == len(classes.colors):
-            raise ModelError(f"{path}: classes, values and colours differ in number.")
-        if any(a >= b for a, b in pairwise(classes.values)):
-            raise extra.error("values", "ascending numbers")
-        temperature, phases = extra.positive("temperature"), extra.names("phases")
-        try:
-            channels = channel_names(extra.names("channels"))
-            settings = None
-            if card.network == "UNet":
-                settings = UNetSettings.of_card(Entries(path, card.settings))
-        except InputError as error:
-            raise ModelError(f"{path}: the model card is wrong: {error}") from None
-        linear = _linear_of(weights, len(normaliser.planes), len(classes), path)
-        network = None
-        if settings is not None:
-            network = build(
-                lambda: UNet(len(normaliser.planes), len(classes), settings), weights, path
-            )
-            network.eval()
-        elif linear is None or weights:
-            raise ModelError(f"{path}: {card.network!r} is no network that this package knows.")
-        step = card.step or (0.0, float("inf"))
-        return cls(
-            network=network, linear=linear, channels=channels, normaliser=normaliser,
-            classes=classes, temperature=temperature, step=step, phases=phases,
-            record=card.training, metrics=card.metrics, ranges=Ranges.of_card(extra),
-        )  # fmt: skip
-
-
-def _linear_of(
-    weights: dict[str, Tensor], planes: int, classes: int, path: str | os.PathLike[str]
-) -> Discriminant | None:
-    """Take the discriminant out of loaded weights; None where there is none."""
-    found = [weights.pop(_LINEAR + name, None) for name in ("weight", "bias")]
-    weight, bias = found
-    if weight is None and bias is None:
-        return None
-    if (
-        weight is None or bias is None or tuple(weight.shape) != (classes, planes)
-        or tuple(bias.shape) != (classes,)
-    ):  # fmt: skip
-        raise ModelError(f"{path}: the weights of the linear discriminant do not fit its inputs.")
-    return Discriminant(weight.float().numpy(), bias.float().numpy())
+        found = load_segmenter(path)
+        return cls(**{f.name: getattr(found, f.name) for f in fields(found)})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._napari.segmenter.prediction_layers import SEGMENTATION, hide_colours
+from napari_ebsdml._napari.segmenter.prediction_layers import SEGMENTATION, only_grey
 from napari_ebsdml._napari.segmenter.state import MOST_CLASSES, Pair, SegmentClass, SegmenterState
 from napari_ebsdml._napari.shell.classes import class_colormap, class_features
 from napari_ebsdml._napari.shell.layers import Level, add_result, info_of, scans_of
@@ -41,12 +42,26 @@ def new_annotation_layer(
         classes=state.label_classes(), level=Level.STROKES, opacity=_OPACITY,
     )  # fmt: skip
     layer.brush_size = brush_size(scan)
-    hide_colours(state.viewer, scan)
+    only_grey(state.viewer, scan)
     pair = Pair(scan, layer)
     state.pairs = (*state.pairs, pair)
     if state.classes:
         paint(state.viewer, layer, state.classes[0].value)
     return pair
+
+
+def bind_keys(layer: Labels, state: SegmenterState) -> None:
+    """Let the keys 1 to 9 of a layer paint the first to the ninth class."""
+
+    def press(number: int) -> Callable[[Any], None]:
+        def choose(layer: Any) -> None:
+            if number <= len(state.classes):
+                paint(state.viewer, layer, state.classes[number - 1].value)
+
+        return choose
+
+    for number in range(1, 10):
+        layer.bind_key(str(number), press(number), overwrite=True)
 
 
 def brush_size(scan: Scan) -> int:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import Level, add_result, info_of, layers_of
+from napari_ebsdml._napari.shell.layers import (
+    Level,
+    add_result,
+    info_of,
+    layers_of,
+    level_of,
+    scans_of,
+)
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -68,7 +75,7 @@ def show_prediction(
     shown = {"labels": labels, "uncertainty": uncertainty}
     new = [layer for layer in (labels, uncertainty) if layer not in before]
     if labels in new:
-        hide_colours(viewer, scan)
+        only_grey(viewer, scan)
     for layer in new:
         _below_strokes(state, scan, layer)
     if new and active is not None:
@@ -78,17 +85,22 @@ def show_prediction(
     return shown
 
 
-def hide_colours(viewer: ViewerModel, scan: Scan) -> None:
-    """Hide colour images of a scan where a grey one shows below: on colours, those of classes
-    cannot be told.
+def only_grey(viewer: ViewerModel, scan: Scan) -> None:
+    """Show a scan's classes and strokes on its grey quality image alone.
+
+    On other colours, and below lines, those of the classes cannot be told.
     """
-    grey = False
-    for layer in layers_of(viewer, scan):
+    layers = layers_of(viewer, scan)
+    lowest = info_of(layers[0]) if layers else None
+    if lowest is None or lowest["kind"] != "image":
+        return
+    layers[0].visible = True
+    for layer in layers[1:]:
         info = info_of(layer)
-        kind = info["kind"] if info is not None else ""
-        if kind == "rgb" and grey:
+        if info is None or len(scans_of(layer)) > 1 or level_of(layer) is Level.STROKES:
+            continue
+        if info["quantity"] not in (SEGMENTATION, UNCERTAINTY):
             layer.visible = False
-        grey = grey or (kind == "image" and bool(layer.visible))
 
 
 def _below_strokes(state: SegmenterState, scan: Scan, layer: Layer) -> None:

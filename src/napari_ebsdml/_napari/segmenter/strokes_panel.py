@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ebsdml._napari.segmenter.annotation_layers import (
+    bind_keys,
     new_annotation_layer,
     other_labels,
     own_strokes,
@@ -32,7 +33,7 @@ from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.scan import Scan
 
 _TOOLS = (
-    ("paint", "Paint", "Paint the selected class"),
+    ("paint", "Paint", "Paint the selected class; the keys 1 to 9 choose it"),
     ("fill", "Fill", "Fill an area that strokes enclose, or give a stroke another class"),
     ("erase", "Erase", "Erase strokes"),
     ("pan_zoom", "Move", "Move and zoom the map; holding the space bar does so while painting"),
@@ -197,6 +198,8 @@ class StrokesPanel(QWidget):
         new = [pair for pair in own if pair not in there and pair not in self._seen]
         self._seen = {*own, *there}
         self.state.pairs = (*there, *new)
+        for pair in self.state.pairs:
+            bind_keys(pair.layer, self.state)
         scan = self.state.scan
         others = other_labels(self.state, scan) if scan is not None else []
         self.use_box.clear()

@@ -11,6 +11,8 @@ from napari_ebsdml._napari.segmenter.annotations_store import AnnotationsStore
 from napari_ebsdml._napari.segmenter.channels_panel import ChannelsPanel
 from napari_ebsdml._napari.segmenter.comparison import ComparisonPanel
 from napari_ebsdml._napari.segmenter.evaluation_panel import EvaluationPanel
+from napari_ebsdml._napari.segmenter.kept import keep, kept_of
+from napari_ebsdml._napari.segmenter.live import LivePanel
 from napari_ebsdml._napari.segmenter.model_panel import ModelPanel
 from napari_ebsdml._napari.segmenter.result_panel import ResultPanel
 from napari_ebsdml._napari.segmenter.script import ScriptButton
@@ -37,6 +39,7 @@ class SegmenterWidget(ScanWidget):
     ----------
     state : SegmenterState
     strokes : StrokesPanel
+    live : LivePanel
     channels : ChannelsPanel
     training : TrainingPanel
     result : ResultPanel
@@ -60,13 +63,17 @@ class SegmenterWidget(ScanWidget):
     def __init__(self, napari_viewer: ViewerModel, store: AnnotationsStore | None = None) -> None:
         super().__init__(napari_viewer, "Train")
         self.state = SegmenterState(self.viewer, self)
+        kept = kept_of(self.viewer)
+        if kept is not None:
+            self.state.classes = kept.classes
         self.strokes = StrokesPanel(self.state, store)
+        self.live = LivePanel(self.state, self.strokes.painted)
         self.channels = ChannelsPanel(self.state)
         self.result = ResultPanel(self.state)
         self.training = TrainingPanel(self.state, self.strokes.painted, self.channels, self.result)
-        kept = remembered(SECTION)
-        self.training.form.set_saved(kept)
-        self.result.form.set_saved(kept)
+        settings = remembered(SECTION)
+        self.training.form.set_saved(settings)
+        self.result.form.set_saved(settings)
 
         self.uncertain = UncertainPanel(self.state)
         self.comparison = ComparisonPanel(self.state)
@@ -74,7 +81,7 @@ class SegmenterWidget(ScanWidget):
         self.model = ModelPanel(self.state)
         self.script_button = ScriptButton(self.state)
         parts: tuple[tuple[str, str, bool, tuple[QWidget, ...]], ...] = (
-            ("strokes", "1  Classes and strokes", True, (self.strokes,)),
+            ("strokes", "1  Classes and strokes", True, (self.strokes, self.live)),
             ("channels", "2  Channels", False, (self.channels,)),
             ("training", "3  Train", True, (self.training,)),
             ("result", "4  Result", True, (self.result,)),
@@ -98,6 +105,11 @@ class SegmenterWidget(ScanWidget):
         self.training.started.connect(self._remember)
         self.state.model_changed.connect(self._unfold)
         self._summarise()
+        if kept is not None:
+            if kept.own_choice:
+                self.channels.own_choice = True
+                self.state.channels = kept.channels
+            self.state.segmenter = kept.segmenter
         self.begin()
 
     def hideEvent(self, event: QHideEvent | None) -> None:
@@ -107,7 +119,9 @@ class SegmenterWidget(ScanWidget):
         super().hideEvent(event)
 
     def closing(self) -> None:
-        """Save the strokes and let go of the layers."""
+        """Save the strokes, keep classes and model, and let go of the layers."""
+        keep(self.state, self.channels.own_choice)
+        self.live.stop()
         self.training.stop()
         self.channels.stop()
         self.result.stop()

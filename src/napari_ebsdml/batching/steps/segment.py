@@ -72,7 +72,9 @@ def load(settings: Mapping[str, Any]) -> Any:
     if settings["phases"] not in (None, "ang", "ctf", "h5"):
         raise InputError(f"--phases must be ang, ctf or h5, not {settings['phases']!r}.")
     model = settings["model"]
-    return ebsdml.Segmenter.load(model) if isinstance(model, str | Path) else model
+    from napari_ebsdml.segmentation import read_model
+
+    return read_model(model) if isinstance(model, str | Path) else model
 
 
 def files(settings: Mapping[str, Any]) -> list[Path]:

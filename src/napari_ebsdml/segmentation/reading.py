@@ -1,0 +1,22 @@
+"""Reads segmentation models of any kind."""
+
+from __future__ import annotations
+
+import os
+
+from napari_ebsdml.learning.model_card import read_card
+from napari_ebsdml.segmentation.baselines import ForestSegmenter
+from napari_ebsdml.segmentation.model_files import KIND
+from napari_ebsdml.segmentation.segmenter import Segmenter
+
+
+def read_model(path: str | os.PathLike[str]) -> Segmenter | ForestSegmenter:
+    """Read a discriminant, a U-Net or a forest.
+
+    Raises
+    ------
+    ModelError
+        When a file is missing or damaged, or is no segmentation model.
+    """
+    kind = ForestSegmenter if read_card(path, KIND).network == "Forest" else Segmenter
+    return kind.load(path)
