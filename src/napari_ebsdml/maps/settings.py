@@ -105,7 +105,7 @@ class MapSettings:
     boundary_sigma3: Annotated[
         bool,
         Option(
-            "Tell Σ3 twins (cubic phases)",
+            "Mark Σ3 twins (cubic phases)",
             "60° about <111>, within 8.66° (Brandon's criterion)", when="boundaries",
         ),
     ] = True  # fmt: skip

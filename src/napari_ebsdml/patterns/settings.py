@@ -44,7 +44,7 @@ class ClassifySettings:
     ] = False  # fmt: skip
     ambiguous: Annotated[
         bool,
-        Option("Show what cannot be told apart as such",
+        Option("Show ambiguous answers",
                "Patterns of some space groups are too alike: “Pm-3m or Fm-3m” is then an answer "
                "of its own. Off: always the most probable one, as the paper counts"),
     ] = True  # fmt: skip

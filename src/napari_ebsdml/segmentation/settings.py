@@ -213,7 +213,7 @@ class TrainingSettings:
     ] = True  # fmt: skip
     coarser: Annotated[
         bool,
-        Option("Train on twice the step as well",
+        Option("Also train at twice the step",
                "So that the model also suits maps that were measured more coarsely"),
     ] = True  # fmt: skip
     brightness: float = 0.1

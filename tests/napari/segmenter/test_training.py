@@ -134,7 +134,7 @@ def test_paints_trains_cancels_corrects_trains_on_saves_loads(
     first = state.segmenter
     state.settings = {**TINY, "epochs": 300}
     paint(widget, truth, slice(1, 47, 3))
-    assert widget.tasks.run_button.text() == "Train on"
+    assert widget.tasks.run_button.text() == "Continue training"
     widget.training.train()
     wait_for_epoch(widget, qtbot)
     clicked = time.perf_counter()

@@ -270,8 +270,8 @@ class DislocationWidget(ScanWidget):
             self.source.blockSignals(True)
             self.source.clear()
             if there:
-                self.source.addItem("the one that is shown", True)
-            self.source.addItem("compute it first", False)
+                self.source.addItem("the GND density shown", True)
+            self.source.addItem("a new one", False)
             self.source.blockSignals(False)
             self._source_chosen()
         self._offer_others()

@@ -69,7 +69,7 @@ class TrainingPanel(QWidget):
         self.model_text.setWordWrap(True)
         self.hint = QLabel()
         self.hint.setWordWrap(True)
-        self.afresh_button = QPushButton("Start afresh")
+        self.afresh_button = QPushButton("Start over")
         self.afresh_button.setToolTip(
             "Train a new model; the button below goes on with the present one"
         )
@@ -246,7 +246,7 @@ class TrainingPanel(QWidget):
         model = self.state.segmenter
         reason = self._cannot_go_on()
         tasks.allow(self.state.scan is not None and ready and not waiting)
-        tasks.run_button.setText("Train" if reason else "Train on")
+        tasks.run_button.setText("Train" if reason else "Continue training")
         self.afresh_button.setVisible(model is not None and not reason)
         self.afresh_button.setEnabled(ready and not self.state.busy and not waiting)
         if model is not None and reason and ready:

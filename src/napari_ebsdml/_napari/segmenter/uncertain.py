@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _VIEW = (48, 160)
 _BRUSH = (3, 15)
 _NEAR_PAINT = 3
-_DONE = "Every uncertain place has a stroke: press “Train on”, then look for new ones."
+_DONE = "Every uncertain place has a stroke: press “Continue training”, then look for new ones."
 
 
 class UncertainPanel(QWidget):
