@@ -62,6 +62,7 @@ PATTERNS_ROWS = {
     "simulated": {"crystals", "frame"},
     "search": {"crystals", "frame", "simulated"},
     "answers": {"crystals", "frame"},
+    "symmetry": {"crystals", "frame", "simulated"},
 }
 BELOW_CLASSIFIERS = set(PATTERNS_ROWS)
 
@@ -76,8 +77,8 @@ QT_MOVES_OUT = ("classify", "training_work", "found_orientations")
 WITHOUT_TORCH = (
     "scan", "camera", "errors", "materials", "io", "maps", "samples", "grains", "cli",
     "learning.shipped", "learning.model_card", "patterns.frame", "patterns.crystals",
-    "patterns.simulated", "patterns.search", "patterns.answers", "patterns.kinds",
-    "patterns.classifier",
+    "patterns.simulated", "patterns.search", "patterns.symmetry", "patterns.answers",
+    "patterns.kinds", "patterns.classifier",
 )  # fmt: skip
 
 

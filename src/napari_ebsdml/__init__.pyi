@@ -44,7 +44,7 @@ from .maps import (
     virtual_backscatter_grid,
 )
 from .maps.relationships import OrientationRelationship
-from .patterns import SpaceGroupClassifier
+from .patterns import FoundPhases, LaueResult, SpaceGroupClassifier, find_phases, laue_group
 from .scan import Scan, Source
 from .segmentation import Segmenter
 
@@ -56,9 +56,11 @@ __all__ = [
     "DownloadError",
     "EbsdmlError",
     "FileFormatError",
+    "FoundPhases",
     "GndDensity",
     "GridError",
     "InputError",
+    "LaueResult",
     "MissingDataError",
     "ModelError",
     "OrientationRelationship",
@@ -74,6 +76,7 @@ __all__ = [
     "batch",
     "boundary_map",
     "figure",
+    "find_phases",
     "gnd_density",
     "gos",
     "grain_mean_orientation",
@@ -83,6 +86,7 @@ __all__ = [
     "ipf_colors",
     "ipf_key",
     "kam",
+    "laue_group",
     "misorientation_map",
     "parent_grains",
     "predict_planes",

@@ -10,11 +10,15 @@ from .frame.geometry import Geometry
 from .frame.refine import refine_scan
 from .refine import refine_orientations
 from .simulated.two_phase import TwoPhaseSample, two_phase_map
+from .symmetry.laue import LaueResult, laue_group
+from .symmetry.phases import FoundPhases, find_phases
 
 __all__ = [
     "CrystalFrameClassifier",
     "Explanation",
+    "FoundPhases",
     "Geometry",
+    "LaueResult",
     "Library",
     "Recipe",
     "SpaceGroupClassifier",
@@ -22,7 +26,9 @@ __all__ = [
     "TwoPhaseSample",
     "add_files",
     "add_to_library",
+    "find_phases",
     "fold_patterns",
+    "laue_group",
     "read_cif",
     "refine_geometry",
     "refine_orientations",

@@ -1,0 +1,261 @@
+"""Laue group and crystal system of a crystal, from its patterns alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml._parallel import Progress, available_cores, part_of
+from napari_ebsdml.camera import Camera
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
+from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
+from napari_ebsdml.patterns.symmetry.operators import Placement, place
+from napari_ebsdml.patterns.symmetry.view import View, bounds_of, flat_images, stack_of, views_of
+
+Floats = NDArray[np.float64]
+
+_ORDERS = (2, 3, 4, 6)
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """An axis of symmetry as one pattern shows it.
+
+    Attributes
+    ----------
+    order
+        2, 3, 4 or 6. A twofold axis stands for the mirror normal to it too: a pattern cannot
+        tell them apart (Friedel).
+    direction : (3,) array
+        Unit vector in the detector's frame: x right, y up, z from the sample to the screen.
+    correlation
+        Of the pattern with itself carried by the axis; NaN where this view cannot test it.
+    part
+        Part of the screen that tells it.
+    pattern
+        Number of the pattern.
+    """
+
+    order: int
+    direction: Floats
+    correlation: float
+    part: float
+    pattern: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class LaueResult:
+    """What the patterns of one crystal tell of its symmetry.
+
+    Attributes
+    ----------
+    group : frozenset of str
+        Laue groups that the patterns leave: the most probable ones, of together at least 90 per
+        cent. Empty when nothing is supported.
+    system
+        Crystal system of the most probable group; None when no symmetry is supported: noise, an
+        amorphous or overlapped pattern, a wrong camera, or a triclinic crystal.
+    probability
+        Of the most probable Laue group, 0..1.
+    probabilities : dict of str -> float
+        Of each of the 11 Laue groups; ``"-1"`` stands for no symmetry at all.
+    state : dict of str -> str
+        Of each Laue group: ``"supported"``, ``"contradicted"`` by an operation that these views
+        test, or ``"not tested"`` beyond a group that it contains.
+    axes : tuple of Axis
+        Axes of the most probable group in each pattern; empty when nothing is supported.
+    frames : (n, 3, 3) array
+        Columns: the axes x, y, z of the most probable group in each pattern's detector frame.
+    camera : Camera
+        The pattern centres that were given or found.
+    is_searched
+        Whether the camera was searched for.
+    sentence
+        All this in words.
+    """
+
+    group: frozenset[str]
+    system: str | None
+    probability: float
+    probabilities: dict[str, float]
+    state: dict[str, str]
+    axes: tuple[Axis, ...]
+    frames: Floats
+    camera: Camera
+    is_searched: bool
+    sentence: str
+
+    @property
+    def best(self) -> str | None:
+        """Most probable Laue group, None when nothing is supported."""
+        if self.system is None:
+            return None
+        return max(self.probabilities, key=lambda name: self.probabilities[name])
+
+
+def laue_group(
+    patterns: Any,
+    detector: Any = None,
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    progress: Progress = None,
+) -> LaueResult:
+    """Tell the Laue group of a crystal from its patterns, with no phase, library or orientation.
+
+    Parameters
+    ----------
+    patterns : ([n,] rows, columns) array
+        Patterns of one crystal in unknown, different orientations; their evidence is added. A
+        dozen tells far more than one.
+    detector : kikuchipy EBSDDetector, Camera or (3,) or (n, 3) array, optional
+        One pattern centre or n of them; an array in Bruker's convention. None: it is searched
+        for, one for all patterns.
+    mask : (rows, columns) bool array, optional
+        True where pixels carry signal. Default: found from the patterns.
+    progress
+        Called with the part done; may raise to cancel.
+
+    Returns
+    -------
+    LaueResult
+
+    Raises
+    ------
+    InputError
+        When the arguments are no patterns or no detector.
+    NoCameraError
+        When a detector is given that tells no pattern centre.
+
+    Notes
+    -----
+    A pattern shows its crystal's Laue group on the half sphere of directions. For a rotation R,
+    c(R) is the correlation of the pattern with itself carried by R, where the screen sees both.
+    Each Laue group is put where it fits a pattern best; its evidence and the correlation of its
+    operations within and without its subgroups are pooled over patterns and turned into
+    probabilities, fitted on simulated crystals of all groups (`benchmarks/laue_groups.py`).
+    """
+    stack = stack_of(patterns)
+    images, valid = flat_images(stack, mask)
+    shape = (int(stack.shape[1]), int(stack.shape[2]))
+    searched = detector is None
+    if detector is None:
+        from napari_ebsdml.patterns.symmetry.camera import search_camera
+
+        bounds = search_camera(images, valid, shape, part_of(progress, 0.0, 0.8)).bounds
+        bounds = np.broadcast_to(bounds, (len(stack), 4))
+    else:
+        bounds = bounds_of(detector, shape, len(stack))
+    views = views_of(images, valid, bounds)
+    placed = place_all(views, part_of(progress, 0.8 if searched else 0.0))
+    return told(placed, camera_of(detector, bounds, shape), searched)
+
+
+def place_all(views: Sequence[View], progress: Progress = None) -> list[dict[str, Placement]]:
+    """Placements of all groups in each view, on all cores."""
+    found: list[dict[str, Placement]] = []
+    threads = min(len(views), available_cores())
+    with ThreadPoolExecutor(max(1, threads), thread_name_prefix="ebsdml-symmetry") as pool:
+        jobs = [pool.submit(place, view) for view in views]
+        try:
+            for job in jobs:
+                found.append(job.result())
+                if progress is not None:
+                    progress(len(found) / len(jobs))
+        except BaseException:
+            for job in jobs:
+                job.cancel()
+            raise
+    return found
+
+
+def told(placed: Sequence[dict[str, Placement]], camera: Camera, searched: bool) -> LaueResult:
+    """The answer that placements of all groups in the patterns of one crystal give."""
+    if not placed:
+        raise InputError("There is no pattern.")
+    pool = Pool(placed)
+    chances = dict(zip(NAMES, (float(p) for p in probabilities(pool, searched)), strict=True))
+    best = max(chances, key=lambda name: chances[name])
+    if best == "-1":
+        state = {name: "contradicted" if name != "-1" else "supported" for name in NAMES}
+        return LaueResult(
+            frozenset(), None, chances[best], chances, state, (),
+            np.zeros((0, 3, 3)), camera, searched, _nothing(pool, searched),
+        )  # fmt: skip
+    kept: list[str] = []
+    for name in sorted(chances, key=lambda name: -chances[name]):
+        if sum(chances[k] for k in kept) >= 0.9:
+            break
+        if name != "-1":
+            kept.append(name)
+    state = {name: _state(pool, best, name, kept) for name in NAMES}
+    frames = np.stack([one[best].frame for one in placed])
+    axes = tuple(axis for k, one in enumerate(placed) for axis in _axes(one[best], k))
+    return LaueResult(
+        frozenset(kept), SYSTEMS[best], chances[best], chances, state, axes, frames, camera,
+        searched, _words(pool, kept, chances),
+    )  # fmt: skip
+
+
+def _state(pool: Pool, best: str, name: str, kept: Sequence[str]) -> str:
+    if name in kept or GROUPS[best].contains(GROUPS[name]):
+        return "supported"
+    return "contradicted" if pool.is_tested(name, best) else "not tested"
+
+
+def _axes(placed: Placement, pattern: int) -> list[Axis]:
+    """The axes of a placement, each with the operation of its highest order."""
+    axes, turns = GROUPS[placed.group].operations
+    found: dict[tuple[float, ...], int] = {}
+    for k, axis in enumerate(axes):
+        key = tuple(np.round(axis, 3))
+        if key not in found or turns[k] > turns[found[key]]:
+            found[key] = k
+    made = []
+    for k in found.values():
+        tested = placed.part[k] > 0
+        made.append(Axis(
+            _ORDERS[turns[k]], placed.frame @ axes[k],
+            float(placed.correlation[k]) if tested else float("nan"), float(placed.part[k]),
+            pattern,
+        ))  # fmt: skip
+    return made
+
+
+def camera_of(detector: Any, bounds: Floats, shape: tuple[int, int]) -> Camera:
+    """The camera that was given, or one of the pattern centres of gnomonic bounds (n, 4)."""
+    if isinstance(detector, Camera):
+        return detector
+    if hasattr(detector, "gnomonic_bounds"):
+        return Camera.of(detector)
+    x0, x1, y0, y1 = bounds.T
+    centres = np.stack([-x0 / (x1 - x0), y1 / (y1 - y0), 1 / (y1 - y0)], axis=1)
+    return Camera(shape=shape, pc=centres[0] if np.ptp(centres, axis=0).max() < 1e-9 else centres)
+
+
+def _words(pool: Pool, kept: Sequence[str], chances: dict[str, float]) -> str:
+    best = kept[0]
+    number = f"{pool.number} pattern{'s' if pool.number > 1 else ''}"
+    text = f"{SYSTEMS[best]}, Laue group {best} ({100 * chances[best]:.0f} %) from {number}"
+    if len(kept) > 1:
+        others = " or ".join(f"{name} ({100 * chances[name]:.0f} %)" for name in kept[1:])
+        text += f"; not excluded: {others}"
+        if pool.number < 10:
+            text += "; more patterns of other orientations tell more"
+    return text + "."
+
+
+def _nothing(pool: Pool, searched: bool) -> str:
+    best = max(pool.mean(name) for name in NAMES[1:])
+    return (
+        f"No symmetry is supported (operations correlate to {best:.2f} at best): noise, an "
+        "amorphous or overlapped pattern, "
+        + ("no camera that fits, " if searched else "a wrong pattern centre, ")
+        + "or a triclinic crystal. Give more or averaged patterns of one crystal"
+        + ("." if searched else ", or detector=None to search for the camera.")
+    )

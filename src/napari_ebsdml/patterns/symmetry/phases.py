@@ -1,0 +1,314 @@
+"""What phases a map holds, from its patterns alone, and the map indexed with them."""
+
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml._parallel import Progress, available_cores, part_of
+from napari_ebsdml._quaternions import from_matrix
+from napari_ebsdml.camera import Camera
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.patterns.frame.geometry import Geometry, from_kikuchipy
+from napari_ebsdml.patterns.frame.masks import find_mask
+from napari_ebsdml.patterns.frame.pieces import blocks, some_patterns
+from napari_ebsdml.patterns.frame.scans import patterns_of
+from napari_ebsdml.patterns.symmetry.camera import sharpness
+from napari_ebsdml.patterns.symmetry.clusters import Cluster, discover
+from napari_ebsdml.patterns.symmetry.laue import LaueResult, told
+from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, SphereSearch
+from napari_ebsdml.patterns.symmetry.view import View, bounds_of, flat_images, views_of
+
+if TYPE_CHECKING:
+    from orix.crystal_map import PhaseList
+
+    from napari_ebsdml.scan import Scan
+
+Floats = NDArray[np.float64]
+
+_PIECE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class FoundPhase:
+    """A phase that was found in a map.
+
+    Attributes
+    ----------
+    name
+        Such as ``"phase 1, cubic"``.
+    laue : LaueResult
+        Symmetry, from the best patterns.
+    sphere : MeasuredSphere
+        Its pattern on the half sphere, merged from the best patterns.
+    share
+        Part of the map's indexed pixels that it takes.
+    number
+        Patterns of the sample that the phase was found from.
+    patterns : (n,) int array
+        Places in the map, in the flat order, of the best patterns.
+    fit
+        Typical correlation of its patterns with the sphere.
+    in_file
+        Names of the file's phases that its pixels had, the most frequent first.
+    contradiction
+        What the file says otherwise; "" when it agrees or says nothing.
+    sentence
+        All this in words.
+    """
+
+    name: str
+    laue: LaueResult
+    sphere: MeasuredSphere
+    share: float
+    number: int
+    patterns: NDArray[np.intp]
+    fit: float
+    in_file: tuple[str, ...]
+    contradiction: str
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class FoundPhases:
+    """What `find_phases` found.
+
+    Attributes
+    ----------
+    scan : Scan
+        The map with the phases and orientations that were found; property ``"fit"`` is the
+        correlation of each pattern with its phase's sphere. It saves like any other.
+    clusters : tuple of FoundPhase
+        The largest first.
+    camera : Camera
+        That was given, or found.
+    is_searched
+        Whether the camera was searched for.
+    sentence
+        What the map holds; why nothing was found, where nothing was.
+    """
+
+    scan: Scan
+    clusters: tuple[FoundPhase, ...]
+    camera: Camera
+    is_searched: bool
+    sentence: str
+
+    @property
+    def phases(self) -> PhaseList:
+        """The phases of `scan`, as orix has them."""
+        return self.scan.phases
+
+
+def find_phases(
+    scan: Scan,
+    detector: Any = None,
+    *,
+    sample: int = 200,
+    mask: NDArray[np.bool_] | None = None,
+    progress: Progress = None,
+) -> FoundPhases:
+    """Find the phases of a map from its patterns, and index the map with them.
+
+    Phases and orientations in the file are not used; where the patterns contradict them, the
+    answer says so.
+
+    Parameters
+    ----------
+    scan
+        With patterns.
+    detector : kikuchipy EBSDDetector, Camera or (3,) array, optional
+        Default: the map's own; where nobody told the pattern centre, it is searched for.
+    sample
+        Patterns from all over the map that the phases are found from.
+    mask : (rows, columns) bool array, optional
+        True where the patterns' pixels carry signal. Default: found from the patterns.
+    progress
+        Called with the part done; may raise to cancel.
+
+    Returns
+    -------
+    FoundPhases
+
+    Raises
+    ------
+    MissingDataError
+        When the map has no patterns.
+    InputError
+        When the detector does not fit them, or `sample` is not positive.
+    """
+    patterns = patterns_of(scan)
+    if sample < 1:
+        raise InputError(f"sample must be positive, not {sample}.")
+    shape = (int(patterns.shape[-2]), int(patterns.shape[-1]))
+    places, stack = some_patterns(patterns, sample)
+    stack = np.asarray(stack)
+    images, valid = flat_images(stack, mask)
+    order = np.argsort([-sharpness(image, valid) for image in images], kind="stable")
+    camera, searched = _camera(scan, detector, images[order], valid, shape, progress)
+    bounds = _bounds(camera, shape, scan.phase_id.size)
+    views = views_of(images, valid, bounds if len(bounds) == 1 else bounds[places])
+    clusters = discover(views, order, part_of(progress, 0.2, 0.5))
+    if not clusters:
+        return FoundPhases(scan, (), camera, searched, _nothing(len(stack), searched))
+    indexed, fit, owner = _index(
+        scan, clusters, views[0], bounds, camera, mask, part_of(progress, 0.5)
+    )
+    return _result(scan, clusters, places, indexed, fit, owner, camera, searched)
+
+
+def _camera(
+    scan: Scan, detector: Any, images: NDArray[np.float32], valid: NDArray[np.bool_],
+    shape: tuple[int, int], progress: Progress,
+) -> tuple[Camera, bool]:  # fmt: skip
+    given = scan.camera if detector is None else detector
+    if isinstance(given, Camera) and given.tells_centre:
+        return given, False
+    if given is not None and not isinstance(given, Camera):
+        if hasattr(given, "gnomonic_bounds"):
+            return Camera.of(given, scan.shape), False
+        bounds_of(given, shape, scan.phase_id.size)
+        return Camera(shape=shape, pc=np.asarray(given, dtype=np.float64)), False
+    from napari_ebsdml.patterns.symmetry.camera import search_camera
+
+    found = search_camera(images, valid, shape, part_of(progress, 0.0, 0.2))
+    if given is not None:
+        # Tilts that the file tells stay.
+        return dataclasses.replace(given, pc=np.array(found.centre), convention="bruker"), True
+    return Camera(shape=shape, pc=np.array(found.centre)), True
+
+
+def _bounds(camera: Camera, shape: tuple[int, int], number: int) -> Floats:
+    """Gnomonic bounds (1 or number, 4)."""
+    bounds = Geometry.of(camera, shape).bounds
+    if len(bounds) not in (1, number):
+        raise InputError(f"There are {len(bounds)} pattern centres for {number} patterns.")
+    return bounds
+
+
+def _index(
+    scan: Scan, clusters: list[Cluster], view: View, bounds: Floats, camera: Camera,
+    mask: NDArray[np.bool_] | None, progress: Progress,
+) -> tuple[Floats, NDArray[np.float32], NDArray[np.int32]]:  # fmt: skip
+    """Quaternions (n, 4), fits (n,) and the phases (n,), -1 where none fits."""
+    number = scan.phase_id.size
+    searches = [SphereSearch(cluster.sphere, view) for cluster in clusters]
+    least = np.array([cluster.least_fit for cluster in clusters])
+    typical = np.array([cluster.typical for cluster in clusters])
+    to_sample = Geometry.of(camera).to_sample
+    quaternions = np.zeros((number, 4))
+    fit = np.zeros(number, np.float32)
+    owner = np.full(number, -1, np.int32)
+
+    def work(part: slice, block: NDArray[Any]) -> None:
+        images, valid = flat_images(block, mask)
+        views = views_of(images, valid, bounds if len(bounds) == 1 else bounds[part])
+        answers = [search.find(views) for search in searches]
+        fits = np.stack([one[1] for one in answers])
+        best = (fits / typical[:, None]).argmax(axis=0)
+        for k, which in enumerate(best):
+            at = part.start + k
+            fit[at] = fits[which, k]
+            if fit[at] >= least[which]:
+                owner[at] = which
+                matrix = answers[which][0][k] @ to_sample.T
+                quaternions[at] = from_kikuchipy(from_matrix(matrix))
+
+    done = 0
+    with ThreadPoolExecutor(available_cores(), thread_name_prefix="ebsdml-phases") as pool:
+        for start, block in blocks(scan.patterns):
+            if mask is None:
+                mask = find_mask(block)
+            jobs = [
+                pool.submit(
+                    work, slice(start + at, start + min(at + _PIECE, len(block))),
+                    block[at : at + _PIECE],
+                )
+                for at in range(0, len(block), _PIECE)
+            ]  # fmt: skip
+            try:
+                for job in jobs:
+                    job.result()
+                    done += _PIECE
+                    if progress is not None:
+                        progress(min(1.0, done / number))
+            except BaseException:
+                for job in jobs:
+                    job.cancel()
+                raise
+    return quaternions, fit, owner
+
+
+def _result(
+    scan: Scan, clusters: list[Cluster], places: NDArray[np.intp], quaternions: Floats,
+    fit: NDArray[np.float32], owner: NDArray[np.int32], camera: Camera, searched: bool,
+) -> FoundPhases:  # fmt: skip
+    from orix.crystal_map import Phase, PhaseList
+
+    number = max(1, int((owner >= 0).sum()))
+    found: list[FoundPhase] = []
+    made: list[Any] = []
+    for k, cluster in enumerate(clusters):
+        laue = told(cluster.placed, camera, searched)
+        name = f"phase {k + 1}, {laue.system or 'unknown'}"
+        made.append(Phase(name, point_group=cluster.sphere.group))
+        mine = owner == k
+        in_file, contradiction = _against_file(scan, mine, laue)
+        share = float(mine.sum() / number)
+        words = f"{name}: {100 * share:.0f} % of the indexed pixels; {laue.sentence}"
+        found.append(FoundPhase(
+            name, laue, cluster.sphere, share, len(cluster.members), places[cluster.best],
+            cluster.typical, in_file, contradiction, f"{words} {contradiction}".strip(),
+        ))  # fmt: skip
+    indexed = dataclasses.replace(
+        scan,
+        quaternions=quaternions.reshape(*scan.shape, 4),
+        phase_id=owner.reshape(scan.shape),
+        phases=PhaseList(made),
+        camera=camera,
+    ).with_property("fit", fit.reshape(scan.shape))
+    lost = 100 * float((owner < 0).mean())
+    words = " ".join(phase.sentence for phase in found)
+    words += f" {lost:.0f} % of the pixels fit none of them."
+    if searched:
+        x, y, z = camera.centre or (0.0, 0.0, 0.0)
+        words += f" Pattern centre found: {x:.3f}, {y:.3f}, {z:.3f} (Bruker)."
+    return FoundPhases(indexed, tuple(found), camera, searched, words)
+
+
+def _against_file(
+    scan: Scan, mine: NDArray[np.bool_], laue: LaueResult
+) -> tuple[tuple[str, ...], str]:
+    """The file's phases in these pixels, and a sentence where the patterns contradict the first."""
+    from napari_ebsdml.errors import EbsdmlError
+    from napari_ebsdml.maps.symmetry import laue_class
+
+    ids = scan.phase_id.ravel()[mine]
+    ids = ids[ids >= 0]
+    if not len(ids):
+        return (), ""
+    values, counts = np.unique(ids, return_counts=True)
+    order = values[np.argsort(-counts)]
+    names = tuple(str(scan.phases[int(i)].name) for i in order)
+    try:
+        expected = laue_class(scan.phases[int(order[0])])
+    except EbsdmlError:
+        return names, ""
+    if laue.system is None or expected in laue.group or laue.state.get(expected) != "contradicted":
+        return names, ""
+    return names, (
+        f"The file calls {100 * counts.max() / len(ids):.0f} % of them {names[0]!r} "
+        f"(Laue group {expected}), which the patterns contradict."
+    )
+
+
+def _nothing(number: int, searched: bool) -> str:
+    text = f"No phase found: none of {number} patterns shows a symmetry that others share."
+    if searched:
+        return text + " No pattern centre fits; give detector=, or better (averaged) patterns."
+    return text + " Is the pattern centre right? It is searched for where nobody told it."

@@ -1,0 +1,134 @@
+"""Laue groups of simulated crystals, of noise, and of measured patterns."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+import napari_ebsdml as ebsdml
+from napari_ebsdml.camera import Camera
+from napari_ebsdml.errors import InputError, NoCameraError
+from napari_ebsdml.patterns.symmetry.groups import GROUPS
+from napari_ebsdml.patterns.symmetry.laue import laue_group
+from tests.patterns.symmetry.crystals import CENTRE, NICKEL, TIN, TITANIUM, URANIUM, patterns
+
+
+@pytest.mark.parametrize(
+    ("crystal", "group", "system"),
+    [
+        (NICKEL, "m-3m", "cubic"), (TITANIUM, "6/mmm", "hexagonal"), (TIN, "4/mmm", "tetragonal"),
+        (URANIUM, "mmm", "orthorhombic"),
+    ],
+)  # fmt: skip
+def test_pooled_patterns_tell_group_and_axes(crystal, group, system):
+    images, axes = patterns(crystal, 8)
+    result = laue_group(images, CENTRE)
+    assert result.best == group
+    assert group in result.group
+    assert result.system == system
+    assert result.probability == pytest.approx(result.probabilities[group])
+    assert sum(result.probabilities.values()) == pytest.approx(1)
+    assert result.state[group] == "supported"
+    assert result.camera.centre == pytest.approx(CENTRE)
+    # The group's frame is the crystal's, but for a rotation that keeps the set of axes.
+    operations, _ = GROUPS[group].operations
+    right = 0
+    for found, true in zip(result.frames, axes, strict=True):
+        cosines = np.abs((found @ operations.T).T @ (true @ operations.T))
+        right += np.rad2deg(np.arccos(np.clip(cosines.max(axis=1), 0, 1))).max() < 2.0
+    assert right >= 6
+
+
+def test_the_axes_are_told_of_each_pattern():
+    images, _ = patterns(NICKEL, 3)
+    result = laue_group(images, CENTRE)
+    assert {axis.pattern for axis in result.axes} == {0, 1, 2}
+    first = [axis for axis in result.axes if axis.pattern == 0]
+    orders = sorted(axis.order for axis in first)
+    assert orders == sorted([4] * 3 + [3] * 4 + [2] * 6)
+    assert all(np.linalg.norm(axis.direction) == pytest.approx(1) for axis in first)
+    assert all((axis.part > 0) == np.isfinite(axis.correlation) for axis in first)
+
+
+def test_one_pattern_without_noise():
+    images, _ = patterns(NICKEL, 1, noise=0.1)
+    for given in (images, images[0]):
+        assert laue_group(given, CENTRE).system == "cubic"
+
+
+def test_noise_has_no_symmetry():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(100, 5, (12, 60, 60))
+    for image in noise:
+        result = laue_group(image, CENTRE)
+        assert result.system is None
+        assert result.group == frozenset()
+        assert result.best is None
+        assert "No symmetry is supported" in result.sentence
+    assert laue_group(noise, CENTRE).system is None
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, np.nan])
+def test_patterns_without_contrast_tell_nothing(value):
+    assert laue_group(np.full((2, 40, 40), value), CENTRE).system is None
+
+
+def test_hot_pixels_do_no_harm():
+    images, _ = patterns(NICKEL, 8)
+    rng = np.random.default_rng(1)
+    images[:, rng.integers(0, 60, 20), rng.integers(0, 60, 20)] = 4000
+    assert laue_group(images, CENTRE).best == "m-3m"
+
+
+def test_many_pattern_centres_and_cameras():
+    images, _ = patterns(NICKEL, 4)
+    camera = Camera(shape=(60, 60), pc=CENTRE)
+    want = laue_group(images, CENTRE).probabilities
+    for detector in (camera, camera.detector(), np.tile(CENTRE, (4, 1))):
+        got = laue_group(images, detector).probabilities
+        assert got == pytest.approx(want, abs=1e-3)
+
+
+def test_bad_input_is_one_clear_error():
+    images, _ = patterns(NICKEL, 2)
+    with pytest.raises(InputError, match="array of numbers"):
+        laue_group("patterns", CENTRE)
+    with pytest.raises(InputError, match="no pattern"):
+        laue_group(np.zeros((0, 60, 60)), CENTRE)
+    with pytest.raises(InputError, match="3 pattern centres for 2"):
+        laue_group(images, np.tile(CENTRE, (3, 1)))
+    with pytest.raises(InputError, match="detector must be"):
+        laue_group(images, "bruker")
+    with pytest.raises(InputError, match="positive distance"):
+        laue_group(images, (0.5, 0.5, -1.0))
+    with pytest.raises(NoCameraError):
+        laue_group(images, Camera(shape=(60, 60)))
+    with pytest.raises(InputError, match="mask"):
+        laue_group(images, CENTRE, mask=np.ones((3, 3), bool))
+
+
+def test_progress_and_cancel():
+    images, _ = patterns(NICKEL, 2)
+    told: list[float] = []
+    laue_group(images, CENTRE, progress=told.append)
+    assert told[-1] == pytest.approx(1)
+
+    def stop(_part: float) -> None:
+        raise ebsdml.Cancelled
+
+    with pytest.raises(ebsdml.Cancelled):
+        laue_group(images, CENTRE, progress=stop)
+
+
+def test_measured_steel_is_cubic(shared):
+    with h5py.File(shared / "patterns" / "dual_phase_steel_rows00-14.h5") as file:
+        images = file["patterns"][()].reshape(-1, 60, 60)
+        confidence = file["ang"][()].reshape(-1, 10)[:, 6]
+    images = images[confidence > 0.3]
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        chosen = rng.permutation(len(images))[:5]
+        result = laue_group(images[chosen], (0.5017, 1 - 0.7189, 0.5342))
+        assert "m-3m" in result.group
+        assert result.system == "cubic"

@@ -1,0 +1,162 @@
+"""Phases of small simulated maps with nothing known."""
+
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+from orix.crystal_map import Phase, PhaseList
+
+import napari_ebsdml as ebsdml
+from napari_ebsdml._quaternions import to_matrix
+from napari_ebsdml.camera import Camera
+from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml.patterns.crystals.master import sample
+from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
+from napari_ebsdml.patterns.simulated.synthetic import random_quaternions
+from napari_ebsdml.patterns.symmetry.groups import GROUPS
+from napari_ebsdml.patterns.symmetry.operators import half_cube
+from napari_ebsdml.patterns.symmetry.phases import find_phases
+from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, rotation_grid
+from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
+from tests.patterns.symmetry.crystals import CENTRE, NICKEL, TITANIUM
+from tests.patterns.symmetry.crystals import patterns as crystal_patterns
+
+CAMERA = Camera(shape=(60, 60), pc=CENTRE, tilt=5.0)
+
+
+def two_phase_map(shape=(6, 8), noise=0.5, told="cubic"):
+    """A map, left half nickel, right half titanium, every pixel in an orientation of its own."""
+    rng = np.random.default_rng(4)
+    rows, columns = shape
+    phase = np.broadcast_to(np.arange(columns) >= columns // 2, shape)
+    q = random_quaternions(rng, rows * columns)
+    geometry = Geometry.of(CAMERA)
+    turns = to_matrix(to_kikuchipy(q)) @ geometry.to_sample
+    rays = (geometry.directions() @ geometry.to_sample)[0]
+    masters = [crystal.master(80) for crystal in (NICKEL, TITANIUM)]
+    images = np.stack([
+        sample(masters[int(p)], rays @ turn.T) for p, turn in zip(phase.ravel(), turns, strict=True)
+    ])  # fmt: skip
+    images = (images - images.mean((1, 2), keepdims=True)) / images.std((1, 2), keepdims=True)
+    images = 50 + images + noise * rng.normal(size=images.shape)
+    images[-1] = rng.normal(50, 1, (60, 60))
+    scan = ebsdml.Scan(
+        quaternions=np.tile([1.0, 0, 0, 0], (*shape, 1)), phase_id=np.zeros(shape, int),
+        phases=PhaseList(Phase("steel", point_group="m-3m")), step=(1.0, 1.0), camera=CAMERA,
+        patterns=da.from_array(images.reshape(*shape, 60, 60).astype(np.float32)),
+    )  # fmt: skip
+    return scan, phase, q.reshape(*shape, 4)
+
+
+@pytest.fixture(scope="module")
+def answer():
+    scan, phase, q = two_phase_map()
+    told: list[float] = []
+    return find_phases(scan, progress=told.append), phase, q, told
+
+
+def test_both_phases_are_found_and_indexed(answer):
+    found, phase, _, told = answer
+    assert {cluster.laue.best for cluster in found.clusters} == {"m-3m", "6/mmm"}
+    ids = {cluster.laue.best: k for k, cluster in enumerate(found.clusters)}
+    want = np.where(phase, ids["6/mmm"], ids["m-3m"]).ravel()
+    got = found.scan.phase_id.ravel()
+    assert (got == want)[:-1].mean() > 0.9
+    assert got[-1] == -1
+    assert [p.point_group.name for _, p in found.phases] == [c.sphere.group for c in found.clusters]
+    assert sum(cluster.share for cluster in found.clusters) == pytest.approx(1)
+    assert told[-1] == pytest.approx(1)
+    assert (np.diff(told) >= 0).all()
+    assert "fit" in found.scan.prop
+
+
+def test_orientations_are_those_of_the_crystals(answer):
+    found, phase, q, _ = answer
+    for k, cluster in enumerate(found.clusters):
+        mine = found.scan.phase_id == k
+        mine &= phase == (cluster.laue.best == "6/mmm")
+        true, got = to_matrix(q[mine]), to_matrix(found.scan.quaternions[mine])
+        # The sphere's frame is the crystal's but for one rotation that all patterns share.
+        between = got @ np.swapaxes(true, 1, 2)
+        group = GROUPS[cluster.sphere.group].rotations
+        spread = []
+        for other in between:
+            cosine = max(np.trace(other.T @ r @ between[0]) for r in group)
+            spread.append(np.rad2deg(np.arccos(np.clip((cosine - 1) / 2, -1, 1))))
+        assert np.median(spread) < 1.0
+
+
+def test_the_files_phase_is_checked(answer):
+    found, _, _, _ = answer
+    words = {cluster.laue.best: cluster.contradiction for cluster in found.clusters}
+    assert words["m-3m"] == ""
+    assert "'steel'" in words["6/mmm"]
+    assert "contradict" in found.sentence
+
+
+def test_the_answer_saves(answer, tmp_path):
+    found, _, _, _ = answer
+    ebsdml.write(tmp_path / "found.ang", found.scan)
+    again = ebsdml.read(tmp_path / "found.ang")
+    for _, phase in found.phases:
+        there = again.phase_id == again.phases.id_from_name(phase.name)
+        assert (there == (found.scan.phase_id == found.phases.id_from_name(phase.name))).all()
+
+
+def test_noise_has_no_phase():
+    rng = np.random.default_rng(0)
+    noise = da.from_array(rng.normal(100, 5, (2, 4, 60, 60)))
+    scan = ebsdml.Scan(
+        quaternions=np.zeros((2, 4, 4)), phase_id=np.full((2, 4), -1), phases=PhaseList(),
+        step=(1.0, 1.0), camera=CAMERA, patterns=noise,
+    )  # fmt: skip
+    found = find_phases(scan)
+    assert found.clusters == ()
+    assert found.scan is scan
+    assert "No phase found" in found.sentence
+
+
+def test_bad_input():
+    scan, _, _ = two_phase_map((2, 2))
+    with pytest.raises(InputError, match="sample"):
+        find_phases(scan, sample=0)
+    with pytest.raises(InputError, match="pattern centre"):
+        find_phases(scan, (0.5, 0.5, 0.0))
+    bare = ebsdml.Scan(
+        quaternions=scan.quaternions, phase_id=scan.phase_id, phases=scan.phases, step=(1.0, 1.0)
+    )
+    with pytest.raises(MissingDataError, match="no patterns"):
+        find_phases(bare)
+
+    def stop(_part: float) -> None:
+        raise ebsdml.Cancelled
+
+    with pytest.raises(ebsdml.Cancelled):
+        find_phases(scan, progress=stop)
+
+
+def test_a_merged_sphere_is_the_crystals():
+    images, axes = crystal_patterns(TITANIUM, 6, noise=0.3)
+    flat, valid = flat_images(images.astype(np.float32))
+    views = views_of(flat, valid, Geometry.from_angles(CENTRE, (60, 60)).bounds)
+    sphere = MeasuredSphere.merged(views, axes, "6/mmm")
+    assert sphere.coverage == pytest.approx(sphere.known.mean(), abs=0.05)
+    directions = half_cube(40)
+    got = sphere.at(directions)
+    want = TITANIUM.intensities(directions)
+    both = np.isfinite(got)
+    assert both.mean() > 0.9
+    assert np.corrcoef(got[both], want[both])[0, 1] > 0.7
+
+
+@pytest.mark.parametrize("name", ["2/m", "-3m", "m-3m"])
+def test_the_grid_of_rotations_covers_one_zone(name):
+    group = GROUPS[name]
+    grid = rotation_grid(name, 12.0)
+    whole = rotation_grid("-1", 12.0)
+    assert len(grid) == pytest.approx(len(whole) / group.order, rel=0.15)
+    rng = np.random.default_rng(0)
+    for turn in to_matrix(random_quaternions(rng, 20)):
+        traces = np.einsum("kij,nij->kn", group.rotations @ turn, grid)
+        assert np.rad2deg(np.arccos(np.clip((traces.max() - 1) / 2, -1, 1))) < 14
