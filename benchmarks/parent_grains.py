@@ -31,7 +31,7 @@ from napari_ebsdml import samples
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.grains import ParentGrains
 from napari_ebsdml.grains.parents.children import Children, find_children
-from napari_ebsdml.grains.parents.votes import candidates
+from napari_ebsdml.grains.parents.votes import agreements, candidates
 from napari_ebsdml.maps import disorientation_angle, laue_operators
 from napari_ebsdml.samples import TransformedSample
 
@@ -114,22 +114,18 @@ def growth(children: Children, sample: TransformedSample) -> np.ndarray:
 
 def _agreement(children: Children, sample: TransformedSample) -> tuple[np.ndarray, np.ndarray]:
     """Candidates of each grain, and the one that most boundary agrees with."""
-    found = candidates(sample.relationship, children.means, children.is_parent).quaternions
-    found = np.where(np.linalg.norm(found, axis=2, keepdims=True) > 0.5, found, 0.0)
-    k = found.shape[1]
-    support = np.zeros((len(found), k))
-    a, b = children.pairs.T
-    kind = sample.relationship.parent
-    for i in range(k):
-        close = np.zeros((len(a), k), bool)
-        for j in range(k):
-            angle = disorientation_angle(found[a, i], found[b, j], kind)
-            close[:, j] = np.nan_to_num(angle, nan=180.0) < _CLOSE
-        np.add.at(support[:, i], a, children.length * close.any(axis=1))
-        for j in range(k):
-            np.add.at(support[:, j], b, children.length * close[:, j])
+    made = candidates(sample.relationship, children.means, children.is_parent)
+    # Agreement within 5 degrees: 3 standard deviations of a difference.
+    scatter = _CLOSE / 3 / np.sqrt(2)
+    edges = agreements(made, children.pairs, sample.relationship, scatter)
+    support = np.zeros(made.quaternions.shape[:2])
+    for grain, which in ((0, edges.first), (1, edges.second)):
+        met = np.zeros((len(which), support.shape[1]), bool)
+        row, slot = np.nonzero(which >= 0)
+        met[row, which[row, slot]] = True
+        np.add.at(support, children.pairs[:, grain], met * children.length[:, None])
     best = support.argmax(axis=1)
-    return found, found[np.arange(len(found)), best]
+    return made.quaternions, made.quaternions[np.arange(len(best)), best]
 
 
 def hexagonal(sample: TransformedSample) -> TransformedSample:
@@ -284,8 +280,8 @@ def draw(scan: ebsdml.Scan, found: ParentGrains, picture: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[20, 21, 22])
-    parser.add_argument("--size", type=int, default=320)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[20, 21])
+    parser.add_argument("--size", type=int, default=500)
     parser.add_argument("--quick", action="store_true", help="two conditions only")
     parser.add_argument("--speed", type=int, nargs="+", help="sides of square maps to time")
     parser.add_argument("--real", type=Path, nargs="+", help="measured maps")

@@ -39,6 +39,7 @@ _MODULES = {
     "gnd": "gnd",
     "density": "density",
     "article-density": "article_density",
+    "parents": "parents",
     "segment": "segment",
     "spacegroups": "spacegroups",
 }

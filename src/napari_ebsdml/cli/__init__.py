@@ -3,10 +3,20 @@
 One module per job; each adds its commands to the app when it is imported.
 """
 
-from napari_ebsdml.cli import crystals, density, dev, figure, files, maps, segment, spacegroups
+from napari_ebsdml.cli import (
+    crystals,
+    density,
+    dev,
+    figure,
+    files,
+    maps,
+    parents,
+    segment,
+    spacegroups,
+)
 from napari_ebsdml.cli._app import app, main
 
 __all__ = [
-    "app", "crystals", "density", "dev", "figure", "files", "main", "maps", "segment",
+    "app", "crystals", "density", "dev", "figure", "files", "main", "maps", "parents", "segment",
     "spacegroups",
 ]  # fmt: skip

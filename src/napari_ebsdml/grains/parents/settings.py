@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from napari_ebsdml.options import Option
 
@@ -67,3 +68,7 @@ class ParentSettings:
         int,
         Option("Fill gaps up to", "Pixels without a parent take the nearest one's", "px", 0, 99),
     ] = 5
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of `parent_grains`."""
+        return dataclasses.asdict(self)
