@@ -4,6 +4,7 @@
 #   make demo MAP=path/to/map.ctf   your own map
 #   make test                       all tests
 #   make lint                       ruff and mypy
+#   make docs                       the documentation as a site in build/site
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,7 +14,7 @@ MAP ?=
 DEMO_DIR ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint system clean
+.PHONY: help demo test lint docs system clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -41,6 +42,10 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+docs: $(STAMP)
+	$(PY) -m pip install --quiet -c constraints.txt --group docs
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) $(DEMO_DIR) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -146,12 +146,14 @@ class SpaceGroupClassifier(ABC):
         ----------
         data : Library, path of one, or LabelledPatterns
             A library trains a model in the crystal frame, labelled patterns one of raw patterns.
-        recipe : Recipe or RawRecipe
-            Default: that of the shipped model.
-        strangers : arrays (2, side, side)
-            In the crystal frame: master patterns outside m-3m as examples of what is unknown.
-        on_event
-            Called with every `TrainingEvent`; an exception from it cancels.
+        *args, **options
+            recipe : Recipe or RawRecipe, default that of the shipped model; strangers : arrays
+            (2, side, side), in the crystal frame: master patterns outside m-3m as examples of what
+            is unknown; on_event : called with every `TrainingEvent`, an exception from it cancels.
+
+        Returns
+        -------
+        SpaceGroupClassifier
 
         Raises
         ------

@@ -1,6 +1,7 @@
-"""Synthetic maps with known truth: dual-phase steel, transformed grains, bent crystals."""
+"""Maps for trials: synthetic ones with known truth, and measured ones that anyone can fetch."""
 
 from .deformed import DeformedCrystal, bent_crystal, curved_crystal, twisted_crystal
+from .downloads import fetch
 from .dual_phase import (
     FERRITE,
     MARTENSITE,
@@ -23,6 +24,7 @@ __all__ = [
     "bent_crystal",
     "curved_crystal",
     "dual_phase_steel",
+    "fetch",
     "martensite",
     "twisted_crystal",
 ]

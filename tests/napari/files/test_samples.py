@@ -15,8 +15,9 @@ import pytest
 import napari_ebsdml as ebsdml
 from napari_ebsdml import InputError, Scan
 from napari_ebsdml._napari.files import samples
-from napari_ebsdml._napari.files.samples import fetch, registry
 from napari_ebsdml.errors import DownloadError
+from napari_ebsdml.samples import downloads
+from napari_ebsdml.samples.downloads import fetch, registry
 
 MakeScan = Callable[..., Scan]
 
@@ -43,7 +44,7 @@ def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(samples.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(downloads.CACHE_VARIABLE, str(tmp_path / "cache"))
     # A proxy of the machine must not stand between the test and its own server.
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     return tmp_path / "cache"
@@ -52,7 +53,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _redirect(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
     real = registry()
     patched = {**real, "dc06_steel": dataclasses.replace(real["dc06_steel"], **changes)}
-    monkeypatch.setattr(samples, "registry", lambda: patched)
+    monkeypatch.setattr(downloads, "registry", lambda: patched)
 
 
 def test_download_is_checked_cached_and_shown(
@@ -115,6 +116,6 @@ def test_checksums_are_those_of_the_real_files(shared: Path) -> None:
 
 
 def test_nickel_patterns_come_with_kikuchipy() -> None:
-    path = samples.nickel_path()
+    path = fetch("nickel_patterns")
     assert path.is_file()
     assert path.suffix == ".h5"

@@ -17,13 +17,13 @@ from skimage.io import imread
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import InputError, Scan, WriteError
-from napari_ebsdml._napari.files.samples import nickel_path
 from napari_ebsdml._napari.pattern_viewer import feed as pattern_feed
 from napari_ebsdml._napari.pattern_viewer.info import describe_pixel
 from napari_ebsdml._napari.pattern_viewer.panel import PatternPanel
 from napari_ebsdml._napari.pattern_viewer.picker import Pixel
 from napari_ebsdml._napari.pattern_viewer.processing import Processing, load_pattern, process
 from napari_ebsdml._napari.pattern_viewer.save import pixels
+from napari_ebsdml.samples import fetch
 
 MakeScan = Callable[..., Scan]
 
@@ -172,7 +172,7 @@ def test_background_is_removed_off_the_gui_thread(
 
     monkeypatch.setattr(pattern_feed, "is_loaded", lambda: gate.is_set())
     monkeypatch.setattr(pattern_feed, "load", slow_load)
-    scan = ebsdml.read(nickel_path())
+    scan = ebsdml.read(fetch("nickel_patterns"))
     pixel = Pixel(scan, 0, 2)
     finished: list[Any] = []
     panel.pattern_changed.connect(finished.append)

@@ -12,7 +12,6 @@ import pytest
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Cancelled, FileFormatError, InputError, MissingDataError, Scan
-from napari_ebsdml._napari.files.samples import nickel_path
 from napari_ebsdml._napari.pattern_viewer.processing import (
     Processing,
     background_of,
@@ -24,13 +23,14 @@ from napari_ebsdml._napari.pattern_viewer.processing import (
 from napari_ebsdml._napari.pattern_viewer.virtual import VirtualSettings, rgb_of, virtual_images
 from napari_ebsdml.io.static_background import static_background
 from napari_ebsdml.maps import virtual_backscatter, virtual_backscatter_grid
+from napari_ebsdml.samples import fetch
 
 MakeScan = Callable[..., Scan]
 
 
 @pytest.fixture(scope="module")
 def nickel() -> Scan:
-    return ebsdml.read(nickel_path())
+    return ebsdml.read(fetch("nickel_patterns"))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_static_background_of_files(nickel: Scan, signal: Any, shared: Path) -> 
 
 def test_static_background_of_nordif(signal: Any) -> None:
     # kikuchipy installs the same nine patterns in this format too.
-    scan = ebsdml.read(nickel_path().parents[1] / "nordif" / "Pattern.dat")
+    scan = ebsdml.read(fetch("nickel_patterns").parents[1] / "nordif" / "Pattern.dat")
     np.testing.assert_array_equal(static_background(scan), signal.static_background)
 
 

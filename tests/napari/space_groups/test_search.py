@@ -15,7 +15,6 @@ from orix.quaternion import Orientation, symmetry
 from skimage.io import imsave
 
 from napari_ebsdml import Scan, read
-from napari_ebsdml._napari.files.samples import nickel_path
 from napari_ebsdml._napari.shell.layers import result_of
 from napari_ebsdml._napari.space_groups import classify as work
 from napari_ebsdml._napari.space_groups.cameras import (
@@ -38,6 +37,7 @@ from napari_ebsdml.patterns.search.binned import Plan
 from napari_ebsdml.patterns.search.orientations import FIT
 from napari_ebsdml.patterns.simulated.two_phase import PC as TWO_PHASE_PC
 from napari_ebsdml.patterns.simulated.two_phase import two_phase_map
+from napari_ebsdml.samples import fetch
 from tests.napari.docks import layer
 from tests.napari.space_groups.docks import (
     CAMERA,
@@ -209,7 +209,7 @@ def test_files_of_patterns_alone_tell_no_pattern_centre(tmp_path: Path) -> None:
     assert way_of(scan, CameraChoice()) == Way(True, True)
     with pytest.raises(MissingDataError, match="does not tell"):
         camera_of(scan, CameraChoice())
-    assert tells_centre(read(nickel_path()))
+    assert tells_centre(read(fetch("nickel_patterns")))
 
 
 def _console(scan: Scan) -> Scan:

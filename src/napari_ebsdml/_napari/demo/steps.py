@@ -48,12 +48,12 @@ def show_maps(viewer: napari.Viewer, scan: Scan) -> None:
 
 def show_space_groups(viewer: napari.Viewer, scan: Scan) -> None:
     """The dock "Space groups" on the map's patterns, or else on the nickel patterns."""
-    from napari_ebsdml._napari.files.samples import nickel_path
     from napari_ebsdml._napari.shell.layers import scans_in
+    from napari_ebsdml.samples import fetch
 
     if scan.patterns is None:
         try:
-            viewer.open(nickel_path(), plugin=_PLUGIN)
+            viewer.open(fetch("nickel_patterns"), plugin=_PLUGIN)
         except MissingDataError:
             return
         scan = scans_in(viewer)[-1]

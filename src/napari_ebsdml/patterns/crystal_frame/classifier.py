@@ -150,8 +150,8 @@ class CrystalFrameClassifier(SpaceGroupClassifier):
         frame
             Specimen axes that the orientations refer to: "map" (those of a `Scan`: x right, y
             down, z into the screen), "kikuchipy" (RD, TD, ND, as its detectors) or another key of
-            `napari_ebsdml.io.frames.FRAMES`, see docs/frames.md. Default: "map" for arrays,
-            "kikuchipy" for orix' objects, which cannot tell; where the patterns clearly say
+            `napari_ebsdml.io.frames.FRAMES`, see docs/explanation/frames.md. Default: "map" for
+            arrays, "kikuchipy" for orix' objects, which cannot tell; where the patterns clearly say
             otherwise, the frame has to be named.
 
         Returns

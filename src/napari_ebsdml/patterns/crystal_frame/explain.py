@@ -77,6 +77,7 @@ def explain(
     """
     from captum.attr import GradientShap
 
+    pattern = np.asarray(pattern)  # lazy ones, too
     check_patterns(pattern)
     stack = pattern[None] if pattern.ndim == 2 else pattern
     if stack.ndim != 3 or not len(stack):

@@ -1,0 +1,133 @@
+"""Every code block of README and docs: Python is run on small maps, commands are parsed."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+import typer
+
+import napari_ebsdml as ebsdml
+from docs.code_blocks import ROOT, Block, blocks, pages
+from napari_ebsdml import samples
+from napari_ebsdml.cli import app
+from napari_ebsdml.segmentation import segmenter
+
+SMALL = (60, 80)
+REAL_SETTINGS = segmenter.settings_from
+REAL_STEEL = samples.dual_phase_steel
+WITH_PYTHON = [
+    page
+    for page in pages()
+    if any(b.language == "python" and not b.reason for b in blocks(page.read_text("utf-8")))
+]
+
+
+def small_steel(shape: tuple[int, int] = SMALL, *rest: Any, **more: Any) -> Any:
+    """The sample, but no larger than a test can afford."""
+    return REAL_STEEL((min(shape[0], SMALL[0]), min(shape[1], SMALL[1])), *rest, **more)
+
+
+def short_training(*given: Any) -> Any:
+    """The settings that a page gives, but only two short epochs."""
+    settings = REAL_SETTINGS(*given)
+    return dataclasses.replace(settings, epochs=2, steps=4, batch=2)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the pages call map.ctf, map.ang, map.h5, and a folder of maps."""
+    folder = tmp_path_factory.mktemp("files")
+    scan = REAL_STEEL(SMALL, seed=1).scan
+    for name in ("map.ctf", "map.ang", "measurements/one.ctf", "measurements/two.ctf"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        ebsdml.write(folder / name, scan)
+    shutil.copy(samples.fetch("nickel_patterns"), folder / "map.h5")
+    return folder
+
+
+@pytest.fixture
+def here(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the files, where downloads are small synthetic maps."""
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
+    fetch = samples.fetch
+
+    def fetched(name: str) -> Path:
+        if name not in samples.downloads.registry():
+            return fetch(name)
+        return shutil.copy(files / "map.ang", tmp_path / f"{name}.ang")
+
+    monkeypatch.setattr(samples, "fetch", fetched)
+    monkeypatch.setattr(samples, "dual_phase_steel", small_steel)
+    monkeypatch.setattr(segmenter, "settings_from", short_training)
+    monkeypatch.chdir(tmp_path)
+    matplotlib.use("Agg")
+    yield tmp_path
+    matplotlib.pyplot.close("all")
+
+
+def run(page: Path, block: Block, names: dict[str, Any]) -> None:
+    # Line numbers of a failure are those of the page.
+    code = compile("\n" * (block.line - 1) + block.code, str(page), "exec")
+    exec(code, names)
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_python_blocks_run(page: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {"__name__": "page", "ebsdml": ebsdml}
+    with warnings.catch_warnings():
+        # A page's map is too small for some; what it shows still has to run.
+        warnings.simplefilter("ignore")
+        for block in blocks(page.read_text("utf-8")):
+            if block.language == "python" and not block.reason:
+                run(page, block, names)
+
+
+def commands() -> list[tuple[str, int, list[str]]]:
+    """Page, line and words of each call of `ebsdml`."""
+    found = []
+    for page in pages():
+        for block in blocks(page.read_text("utf-8")):
+            if block.language == "python":
+                continue
+            text = block.code.replace("\\\n", " ")
+            for offset, line in enumerate(text.splitlines()):
+                words = shlex.split(line, comments=True) if line.startswith("ebsdml ") else []
+                if words and "..." not in words:
+                    name = page.relative_to(ROOT).as_posix()
+                    found.append((name, block.line + offset, words[1:]))
+    return found
+
+
+@pytest.mark.parametrize(("page", "line", "words"), commands())
+def test_commands_exist_with_their_options(page: str, line: int, words: list[str]) -> None:
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands"):
+        assert words, f"{page}:{line} names no command"
+        assert words[0] in command.commands, f"{page}:{line}: no command {words[0]}"
+        command = command.commands[words.pop(0)]
+    options = {name for one in command.params for name in [*one.opts, *one.secondary_opts]}
+    given = {word.partition("=")[0] for word in words if word.startswith("-")}
+    assert given <= options | {"--help"}, f"{page}:{line}: {sorted(given - options)}"
+
+
+def test_what_is_not_run_says_why() -> None:
+    for page in pages():
+        for block in blocks(page.read_text("utf-8")):
+            assert not block.reason or len(block.reason.split()) > 2, f"{page.name}:{block.line}"
+
+
+def test_blocks_are_found() -> None:
+    text = "a\n<!-- given\nx = 1\n-->\n```python\ny = x\n```\n<!-- not run: it is slow here -->\n```python\nz\n```\n```sh\nls\n```\n"  # noqa: E501
+    found = blocks(text)
+    assert [b.code for b in found] == ["x = 1\n", "y = x\n", "z\n", "ls\n"]
+    assert [b.given for b in found] == [True, False, False, False]
+    assert found[2].reason == "it is slow here"
+    assert [text.splitlines()[b.line - 1] for b in found] == ["x = 1", "y = x", "z", "ls"]
