@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shlex
 import shutil
 import warnings
@@ -131,3 +132,10 @@ def test_blocks_are_found() -> None:
     assert [b.given for b in found] == [True, False, False, False]
     assert found[2].reason == "it is slow here"
     assert [text.splitlines()[b.line - 1] for b in found] == ["x = 1", "y = x", "z", "ls"]
+
+
+def test_every_public_name_has_its_place_in_the_reference() -> None:
+    text = "".join(page.read_text("utf-8") for page in (ROOT / "docs/reference").glob("*.md"))
+    told = set(re.findall(r"^::: napari_ebsdml\.(\w+)$", text, re.MULTILINE))
+    errors = {n for n in ebsdml.__all__ if str(getattr(ebsdml, n)).find("napari_ebsdml.errors") > 0}
+    assert set(ebsdml.__all__) - errors - {"samples", "widgets"} == told - {"errors"}
