@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import napari_ebsdml
 from napari_ebsdml import _atomic
 from napari_ebsdml._atomic import replacing, replacing_folder, write_atomic
 
@@ -150,3 +153,37 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         (part / "three").write_text("3")
     assert [path.name for path in target.iterdir()] == ["three"]
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def _writes(call: ast.Call) -> bool:
+    """Whether a call writes a file by its name."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    if name in ("write_text", "write_bytes", "savefig", "imwrite"):
+        return True
+    modes = [a.value for a in call.args if isinstance(a, ast.Constant)]
+    return name == "open" and any(isinstance(m, str) and set(m) & set("wax") for m in modes[:2])
+
+
+def _unguarded(node: ast.AST, guarded: bool = False) -> Iterator[ast.Call]:
+    if isinstance(node, ast.With):
+        guarded = guarded or any(
+            isinstance(item.context_expr, ast.Call)
+            and ast.unparse(item.context_expr.func).endswith(("replacing", "replacing_folder"))
+            for item in node.items
+        )
+    if isinstance(node, ast.Call) and _writes(node) and not guarded:
+        yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _unguarded(child, guarded)
+
+
+def test_the_package_writes_files_in_no_other_way() -> None:
+    package = Path(napari_ebsdml.__file__).parent
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        for call in _unguarded(ast.parse(path.read_text(encoding="utf-8"))):
+            place = f"{path.relative_to(package).as_posix()}: {ast.unparse(call)[:60]}"
+            found.append(place)
+    # In memory; and the helper itself.
+    allowed = ("imwrite('<bytes>'", "temporary.write_bytes(content)")
+    assert [place for place in found if not any(a in place for a in allowed)] == []

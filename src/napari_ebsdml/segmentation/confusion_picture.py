@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_ebsdml._atomic import replacing
 from napari_ebsdml.errors import WriteError
 
 if TYPE_CHECKING:
@@ -82,8 +83,10 @@ def save_confusion(evaluation: Evaluation, path: str | Path) -> None:
     side = 3.2 + 0.45 * len(evaluation.values)
     figure = Figure(figsize=(side, side), layout="constrained", facecolor="white")
     draw_confusion(figure, evaluation)
+    path = Path(path) if Path(path).suffix else Path(f"{path}.png")
     try:
-        figure.savefig(path, dpi=200)
+        with replacing(path) as part:
+            figure.savefig(part, dpi=200, format=path.suffix[1:])
     except OSError as error:
         raise WriteError(f"{path}: {error.strerror or error}.") from None
     except ValueError as error:

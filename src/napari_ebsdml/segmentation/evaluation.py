@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_ebsdml._atomic import replacing
 from napari_ebsdml.errors import InputError, WriteError
 
 
@@ -108,7 +109,10 @@ class Evaluation:
         """
         rows = self.rows()
         try:
-            with Path(path).open("w", newline="", encoding="utf-8") as file:
+            with (
+                replacing(Path(path)) as part,
+                part.open("w", newline="", encoding="utf-8") as file,
+            ):
                 writer = csv.DictWriter(file, list(rows[0]))
                 writer.writeheader()
                 writer.writerows(rows)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_ebsdml._atomic import replacing
 from napari_ebsdml.errors import WriteError
 
 FILTERS = {
@@ -62,10 +63,11 @@ def save_pattern(path: Path, picture: QImage, measured: NDArray[Any] | None = No
         raise WriteError(f"{path}: values as measured need a .tif file; a .png shows grey levels.")
     data = pixels(picture) if measured is None else measured
     try:
-        if suffix == ".png":
-            imwrite(path, data)
-        else:
-            write_tiff(path, data, photometric="rgb" if data.ndim == 3 else "minisblack")
+        with replacing(path) as part:
+            if suffix == ".png":
+                imwrite(part, data, extension=".png")
+            else:
+                write_tiff(part, data, photometric="rgb" if data.ndim == 3 else "minisblack")
     except (OSError, ValueError) as error:
         raise WriteError(f"{path}: the pattern could not be saved: {error}") from error
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._atomic import replacing
 from napari_ebsdml.errors import InputError, WriteError
 from napari_ebsdml.scan import Scan
 
@@ -157,7 +158,8 @@ def write_script(
     body += _prediction(variables, options)
     text = "\n".join([*_head(folder, history, scans), *names.lines, "", *body]) + "\n"
     try:
-        (folder / "run.py").write_text(text, encoding="utf-8")
+        with replacing(folder / "run.py") as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise WriteError(f"{folder / 'run.py'}: {error.strerror}.") from None
     return text
@@ -253,7 +255,8 @@ def _small(labels: NDArray[np.integer]) -> NDArray[np.integer]:
 
 def _save(path: Path, array: NDArray[Any]) -> None:
     try:
-        np.save(path, array, allow_pickle=False)
+        with replacing(path) as part, part.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
     except OSError as error:
         raise WriteError(f"{path}: {error.strerror}.") from None
 

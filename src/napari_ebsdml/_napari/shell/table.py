@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._atomic import replacing
 from napari_ebsdml.errors import InputError, WriteError
 
 Columns = Mapping[str, Sequence[Any]]
@@ -106,7 +107,8 @@ class DataTable(QWidget):
             When the file cannot be written.
         """
         try:
-            Path(path).write_text(self.to_text(","), encoding="utf-8")
+            with replacing(Path(path)) as part:
+                part.write_text(self.to_text(","), encoding="utf-8")
         except OSError as error:
             raise WriteError(f"{path}: the table could not be saved: {error.strerror}.") from None
 

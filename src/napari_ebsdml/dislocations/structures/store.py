@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._atomic import replacing
 from napari_ebsdml.dislocations.structures.generate import KINDS, Structure, random_structure
 from napari_ebsdml.dislocations.structures.sections import Section, section
 from napari_ebsdml.dislocations.structures.slip import LATTICES
@@ -103,13 +104,12 @@ def _write(path: Path, stored: list[Stored]) -> None:
     names = list(KINDS)
     kinds = np.array([[name in one.kinds for name in names] for one in stored])
     lattices = np.array([LATTICES.index(one.lattice) for one in stored])
-    part = path.with_suffix(".part.npz")
-    np.savez(
-        part, rotation=stack("rotation"), slope=stack("slope"), nye=stack("nye"),
-        density=stack("density").astype(np.float16), kinds=kinds, lattices=lattices,
-        kind_names=np.array(names),
-    )  # fmt: skip
-    part.replace(path)
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(
+            file, rotation=stack("rotation"), slope=stack("slope"), nye=stack("nye"),
+            density=stack("density").astype(np.float16), kinds=kinds, lattices=lattices,
+            kind_names=np.array(names),
+        )  # fmt: skip
 
 
 def read_stored(path: Path) -> Iterator[Stored]:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from napari_ebsdml._atomic import write_atomic
 from napari_ebsdml.dislocations.structures.generate import KINDS
 from napari_ebsdml.dislocations.structures.store import simulate
 from napari_ebsdml.dislocations.total.examples import Examples, make_examples
@@ -323,7 +324,7 @@ def train(
     recipe = recipe or Recipe()
     folder = folder or output.parent / f"{output.stem}-work"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.json").write_text(json.dumps(recipe.__dict__, indent=1))
+    write_atomic(folder / "recipe.json", json.dumps(recipe.__dict__, indent=1).encode())
     files = _structures(folder / "structures", recipe, report, budget)
 
     def told(what: str) -> Callable[[float], object] | None:

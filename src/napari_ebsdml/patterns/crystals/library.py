@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._atomic import replacing
 from napari_ebsdml.errors import FileFormatError, InputError
 from napari_ebsdml.learning.shipped import WEIGHTS
 from napari_ebsdml.patterns.crystals.prototypes import PROTOTYPES, invent
@@ -68,11 +69,14 @@ class Library:
 
     def save(self, path: str | Path) -> None:
         """Write to a compressed npz file in half precision."""
-        np.savez_compressed(
-            path, names=np.array(self.names), families=np.array(self.families),
-            space_groups=self.space_groups, energies=self.energies,
-            masters=self.masters.astype(np.float16),
-        )  # fmt: skip
+        path = Path(path)
+        path = path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
+        with replacing(path) as part, part.open("wb") as file:
+            np.savez_compressed(
+                file, names=np.array(self.names), families=np.array(self.families),
+                space_groups=self.space_groups, energies=self.energies,
+                masters=self.masters.astype(np.float16),
+            )  # fmt: skip
 
     @classmethod
     def load(cls, path: str | Path = "default") -> Library:
@@ -155,15 +159,20 @@ def simulate_missing(work: Path, prototypes: Sequence[str] = ()) -> Iterator[str
     for structure in STRANGERS:
         path = _file(work, structure)
         if not path.exists():
-            np.save(path, simulate_sphere(structure).astype(np.float16))
+            _save(path, simulate_sphere(structure).astype(np.float16))
             yield structure.name
     for structure, energy in plan():
         path = _file(work, structure)
         if prototypes and not structure.is_real and structure.prototype not in prototypes:
             continue
         if not path.exists():
-            np.save(path, simulate_folded(structure, energy, quick=_is_quick(structure)))
+            _save(path, simulate_folded(structure, energy, quick=_is_quick(structure)))
             yield structure.name
+
+
+def _save(path: Path, values: NDArray[np.floating]) -> None:
+    with replacing(path) as part, part.open("wb") as file:
+        np.save(file, values)
 
 
 def collect(work: Path) -> Library:
