@@ -125,6 +125,11 @@ FUNCTIONS: dict[str, Callable[[Scan, Path], Any]] = {
     "ipf_key": lambda scan, _: [ebsdml.ipf_key(phase, 32) for _, phase in scan.phases],
     "laue_class": lambda scan, _: [maps.laue_class(phase) for _, phase in scan.phases],
     "laue_operators": lambda scan, _: [maps.laue_operators(phase) for _, phase in scan.phases],
+    "misorientation_profile": lambda scan, _: maps.misorientation_profile(
+        scan, (0, 0), (scan.shape[0] - 1, scan.shape[1] - 1)
+    ),
+    "poles": lambda scan, _: [maps.poles(scan, int(n), (1, 0, 0)) for n in scan.phases.ids],
+    "figure": lambda scan, folder: ebsdml.figure(scan, "IPF-Z", folder / "a.png"),
     "mean GND density": lambda scan, _: ebsdml.gnd_density(scan).average(),
     "article_density": lambda scan, _: ebsdml.article_density(ebsdml.gnd_density(scan)),
     "mean total density": lambda scan, _: ebsdml.total_dislocation_density(scan).average(),
@@ -153,7 +158,9 @@ NOT_OF_MAPS = {
     "evaluate": "of labels", "with_property": "with_property",
     "add_files": "of files", "add_to_library": "of files", "read_cif": "of a file",
     "fold_patterns": "of arrays", "refine_geometry": "of arrays", "two_phase_map": "makes one",
-    "laue_group": "of patterns", "batch": "of files",
+    "laue_group": "of patterns", "batch": "of files", "read_model": "of a file",
+    "crystal_directions": "of a phase", "pole_density": "of arrays",
+    "phase_fractions": "of results",
 }  # fmt: skip
 """Public functions that take no map, and what they take or where they are tried."""
 
