@@ -83,8 +83,8 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def write_image(path: Path, labels: Any) -> None:
-    """Write labels as an image whose grey levels are the labels.
+def write_image(path: Path, labels: Any, step: tuple[float, float] | None = None) -> None:
+    """Write labels as an image whose grey levels are the labels; with the step (dy, dx) in um.
 
     Raises
     ------
@@ -97,4 +97,8 @@ def write_image(path: Path, labels: Any) -> None:
     # A map of three columns is no colour image.
     kind = np.uint8 if labels.max(initial=0) < 256 else np.uint16
     with replacing(path) as part:
-        tifffile.imwrite(part, labels.astype(kind), photometric="minisblack")
+        size: dict[str, Any] = {}
+        if step is not None:
+            # Pixels in a centimetre, x first, which programs for images read as the scale.
+            size = {"resolution": (1e4 / step[1], 1e4 / step[0]), "resolutionunit": "CENTIMETER"}
+        tifffile.imwrite(part, labels.astype(kind), photometric="minisblack", **size)

@@ -13,10 +13,11 @@ from napari_ebsdml.cli import (
     parents,
     segment,
     spacegroups,
+    volume,
 )
 from napari_ebsdml.cli._app import app, main
 
 __all__ = [
     "app", "crystals", "density", "dev", "figure", "files", "main", "maps", "parents", "segment",
-    "spacegroups",
+    "spacegroups", "volume",
 ]  # fmt: skip

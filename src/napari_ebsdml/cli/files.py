@@ -54,7 +54,9 @@ def info(
 @app.command()
 def convert(
     source: Annotated[Path, typer.Argument(help="File to read.")],
-    target: Annotated[Path, typer.Argument(help="File to write: .ang, .ctf or .h5 (orix).")],
+    target: Annotated[
+        Path, typer.Argument(help="File to write: .ang, .ctf, .h5 (orix) or .ome.zarr.")
+    ],
     scan: Annotated[str | None, typer.Option(help="Which scan of the file, by name.")] = None,
     frame: Frame = None,
 ) -> None:

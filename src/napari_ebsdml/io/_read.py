@@ -218,6 +218,8 @@ def write(
 ) -> None:
     """Write a map as .ang (EDAX), .ctf (Oxford) or .h5 (orix); an existing file is replaced.
 
+    NAME.ome.zarr writes its properties and phases as OME-Zarr, which programs for images open.
+
     Parameters
     ----------
     path
@@ -238,10 +240,17 @@ def write(
     """
     path = as_path(path)
     scan = checked_scan(scan)
+    if path.name.endswith(".ome.zarr"):
+        from napari_ebsdml.io.ome_zarr import write_ome_zarr
+
+        if phase_labels is not None:
+            scan = with_phase_labels(scan, phase_labels, phase_names)
+        write_ome_zarr(path, scan)
+        return
     fmt = writer_of(path)
     if fmt is None or fmt.write is None:
         known = ", ".join(sorted({e for f in formats() if f.write for e in f.extensions}))
-        raise WriteError(f"{path}: cannot write this format; choose one of {known}.")
+        raise WriteError(f"{path}: cannot write this format; choose one of {known}, .ome.zarr.")
     if phase_labels is not None:
         scan = with_phase_labels(scan, phase_labels, phase_names)
     try:

@@ -14,6 +14,7 @@ from .mean_orientation import grain_mean_orientation, homogenise
 from .misorientation import kam, misorientation_map
 from .poles import crystal_directions, pole_density, poles
 from .profile import MisorientationProfile, misorientation_profile
+from .sections import Volume, connect_grains, volume_of
 from .settings import GRAIN_THRESHOLD, MapSettings
 from .symmetry import LAUE_CLASSES, laue_class, laue_operators
 from .virtual import virtual_backscatter, virtual_backscatter_grid
@@ -28,9 +29,11 @@ __all__ = [
     "IPFKey",
     "MapSettings",
     "MisorientationProfile",
+    "Volume",
     "boundary_map",
     "boundary_segments",
     "compute_maps",
+    "connect_grains",
     "crystal_directions",
     "disorientation_angle",
     "disorientation_vector",
@@ -51,4 +54,5 @@ __all__ = [
     "segment_grains",
     "virtual_backscatter",
     "virtual_backscatter_grid",
+    "volume_of",
 ]

@@ -39,7 +39,7 @@ def run(work: Work) -> Outcome:
     if work.settings["probability"]:
         arrays["probability"] = result.probability
     files: dict[str, Callable[[Path], None]] = {
-        f"{ENDING}.tif": partial(write_image, labels=result.labels)
+        f"{ENDING}.tif": partial(write_image, labels=result.labels, step=scan.step)
     }
     if wanted is not None:
         names = dict(zip(classes.values, classes.names, strict=True))

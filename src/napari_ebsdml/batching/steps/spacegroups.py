@@ -45,9 +45,9 @@ def run(work: Work) -> Outcome:
     if tally:
         first = max(tally, key=lambda one: one["number"])
         row = {"space_group": first["space_group"], "space_group_percent": first["percent"]}
+    files = {f"{ENDING}.tif": partial(write_image, labels=image, step=scan.step)}
     return Outcome(
-        row, arrays, {f"{ENDING}.tif": partial(write_image, labels=image)}, {TABLE: tally},
-        result.warnings, says, of_labels("space groups", image),
+        row, arrays, files, {TABLE: tally}, result.warnings, says, of_labels("space groups", image),
     )  # fmt: skip
 
 

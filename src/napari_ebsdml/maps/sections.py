@@ -1,0 +1,261 @@
+"""Serial sections as one volume: aligned by their orientations, grains connected across them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml._parallel import Progress, part_of
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.maps._checks import check_angle
+from napari_ebsdml.maps.disorientation import disorientation_angle
+from napari_ebsdml.maps.grains import segment_grains
+from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
+from napari_ebsdml.scan import NOT_INDEXED, Scan
+
+_LIKE = 5.0
+"""Degrees within which two pixels above each other show the same grain."""
+_MOST_PIXELS = 20_000
+"""Pixels that an alignment looks at."""
+_LEAST_OVERLAP = 0.25
+_ALIGNING = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Sections of a volume, laid on each other.
+
+    Attributes
+    ----------
+    sections
+        Of one shape, moved to their places: not indexed where a section does not reach.
+    shifts : (sections, 2) int
+        By how many rows and columns each was moved.
+    agreement : (sections,) float
+        Part of the pixels that show the orientation of the section before, 0..1; NaN for the
+        first.
+    grains : (sections, rows, columns) int32
+        Connected in all three directions; 0 where not indexed.
+    step : (dz, dy, dx)
+        In um.
+    """
+
+    sections: tuple[Scan, ...]
+    shifts: NDArray[np.int64]
+    agreement: NDArray[np.float64]
+    grains: NDArray[np.int32]
+    step: tuple[float, float, float]
+
+
+def volume_of(
+    scans: Sequence[Scan],
+    spacing: float | None = None,
+    align: bool = True,
+    most_shift: int = 20,
+    threshold: float = GRAIN_THRESHOLD,
+    progress: Progress = None,
+) -> Volume:
+    """Lay sections on each other, and connect their grains.
+
+    Parameters
+    ----------
+    scans
+        From the first section to the last, of one shape, step and the same phases.
+    spacing
+        Distance of two sections in um. Default: the step of the rows.
+    align
+        Whether to move each section, by whole pixels, to where most pixels show the orientation
+        of the section before (within 5 degrees). Sections are not turned.
+    most_shift
+        Rows and columns by which a section may lie off the one before.
+    threshold
+        Degrees: two pixels beside, below or above each other belong to a grain when their
+        disorientation is less.
+    progress
+        Called with the fraction done; may raise to cancel.
+
+    Raises
+    ------
+    InputError
+        When there are less than two sections or they do not fit together.
+    """
+    sections = list(scans)
+    check_angle("threshold", threshold)
+    _check(sections)
+    dz = sections[0].step[0] if spacing is None else float(spacing)
+    if not (np.isfinite(dz) and dz > 0):
+        raise InputError(f"The distance of the sections must be positive, not {dz} um.")
+    shifts = np.zeros((len(sections), 2), np.int64)
+    agreement = np.full(len(sections), np.nan)
+    report = part_of(progress, 0.0, _ALIGNING)
+    for number in range(1, len(sections)):
+        own = (0, 0)
+        if align:
+            own = _best_shift(sections[number - 1], sections[number], most_shift)
+        shifts[number] = shifts[number - 1] + own
+        agreement[number] = _agreement(sections[number - 1], sections[number], own, 1)
+        if report is not None:
+            report(number / (len(sections) - 1))
+    shifts -= np.round(np.median(shifts, axis=0)).astype(np.int64)
+    moved = tuple(
+        _moved(scan, (int(dy), int(dx))) for scan, (dy, dx) in zip(sections, shifts, strict=True)
+    )
+    grains = connect_grains(moved, threshold, part_of(progress, _ALIGNING))
+    return Volume(moved, shifts, agreement, grains, (dz, *sections[0].step))
+
+
+def _check(sections: Sequence[Scan]) -> None:
+    if len(sections) < 2:
+        raise InputError(f"A volume needs two sections or more, not {len(sections)}.")
+    first = sections[0]
+    names = [str(phase.name) for _, phase in first.phases]
+    for scan in sections[1:]:
+        if scan.shape != first.shape or not np.allclose(scan.step, first.step, rtol=1e-3):
+            raise InputError(
+                f"{scan.name} has {scan.shape} pixels of {scan.step} um; {first.name} has "
+                f"{first.shape} of {first.step}: sections of a volume have the same."
+            )
+        if [str(phase.name) for _, phase in scan.phases] != names:
+            raise InputError(f"{scan.name} has other phases than {first.name}.")
+
+
+def _angles(first: Scan, second: Scan, a: Any, b: Any) -> NDArray[np.float64]:
+    """Disorientation in degrees of pixels `a` of one scan and `b` of another; NaN for none."""
+    p, q = first.phase_id[a], second.phase_id[b]
+    out = np.full(p.shape, np.nan)
+    for number, phase in first.phases:
+        both = (p == number) & (q == number)
+        if number != NOT_INDEXED and both.any():
+            out[both] = disorientation_angle(
+                first.quaternions[a][both], second.quaternions[b][both], phase
+            )
+    return out
+
+
+def _overlap(shape: tuple[int, int], shift: tuple[int, int], every: int = 1) -> tuple[Any, Any]:
+    """Pixels of a section, and of the next one moved by a shift, that lie above each other."""
+    here, there = [], []
+    for size, move in zip(shape, shift, strict=True):
+        low, high = max(0, move), min(size, size + move)
+        here.append(slice(low, high, every))
+        there.append(slice(low - move, high - move, every))
+    return tuple(here), tuple(there)
+
+
+def _agreement(first: Scan, second: Scan, shift: tuple[int, int], every: int) -> float:
+    """Part of the overlapping, indexed pixels that show one orientation; 0 for a small overlap."""
+    here, there = _overlap(first.shape, shift, every)
+    both = first.is_indexed[here] & second.is_indexed[there]
+    rows, columns = first.shape
+    if both.sum() * every**2 < _LEAST_OVERLAP * rows * columns * first.is_indexed.mean():
+        return 0.0
+    angles = _angles(first, second, here, there)
+    return float((angles[both] < _LIKE).mean()) if both.any() else 0.0
+
+
+def _best_shift(first: Scan, second: Scan, most: int) -> tuple[int, int]:
+    """Shift of the second section at which most pixels agree; all within reach are tried."""
+    every = max(1, int(np.sqrt(first.phase_id.size / _MOST_PIXELS)))
+    reach = [min(most, size - 1) for size in first.shape]
+    # Coarsely over all of the reach, then in ever smaller steps about the best.
+    stride = max(1, every)
+    grid = [range(-(r // stride) * stride, r + 1, stride) for r in reach]
+    best, shift = -1.0, (0, 0)
+    for dy in grid[0]:
+        for dx in grid[1]:
+            found = _agreement(first, second, (dy, dx), every)
+            # Of shifts that are alike the shortest.
+            if found > best + 1e-9 or (
+                abs(found - best) <= 1e-9 and abs(dy) + abs(dx) < abs(shift[0]) + abs(shift[1])
+            ):
+                best, shift = found, (dy, dx)
+    while stride > 1:
+        stride = max(1, stride // 2)
+        centre = shift
+        for dy in (-stride, 0, stride):
+            for dx in (-stride, 0, stride):
+                at = (centre[0] + dy, centre[1] + dx)
+                found = _agreement(first, second, at, max(1, every // 2))
+                if found > best:
+                    best, shift = found, at
+    return shift
+
+
+def _moved(scan: Scan, shift: tuple[int, int]) -> Scan:
+    """A section moved by whole pixels; not indexed, and properties NaN, where it does not reach."""
+    if shift == (0, 0):
+        return scan
+    import dataclasses
+
+    here, there = _overlap(scan.shape, shift)
+
+    def move(values: NDArray[Any], empty: Any) -> NDArray[Any]:
+        out = np.full_like(values, empty)
+        out[here] = values[there]
+        return out
+
+    prop = {
+        name: move(values.astype(np.float32) if values.dtype.kind != "f" else values, np.nan)
+        for name, values in scan.prop.items()
+    }
+    measured = np.ones(scan.shape, bool) if scan.is_measured is None else scan.is_measured
+    return dataclasses.replace(
+        scan, quaternions=move(scan.quaternions, 0.0), phase_id=move(scan.phase_id, NOT_INDEXED),
+        prop=prop, is_measured=move(measured, False), patterns=None, camera=None,
+        source=dataclasses.replace(scan.source, hexagonal=None),
+    )  # fmt: skip
+
+
+def connect_grains(
+    sections: Sequence[Scan], threshold: float = GRAIN_THRESHOLD, progress: Progress = None
+) -> NDArray[np.int32]:
+    """Grains of a volume: connected in sections and across them.
+
+    Parameters
+    ----------
+    sections
+        In their places.
+    threshold
+        Degrees; see `segment_grains`.
+    progress
+        Called with the fraction done; may raise to cancel.
+
+    Returns
+    -------
+    (sections, rows, columns) int32
+        1, 2, ... in the order of each grain's first voxel; 0 where not indexed.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    labels = np.zeros((len(sections), *sections[0].shape), np.int32)
+    pairs: list[NDArray[Any]] = []
+    top = 0
+    for number, scan in enumerate(sections):
+        own = segment_grains(scan, threshold)
+        labels[number] = np.where(own > 0, own + top, 0)
+        top += int(own.max(initial=0))
+        if number:
+            whole = (slice(None), slice(None))
+            like = _angles(sections[number - 1], scan, whole, whole) < threshold
+            both = like & (labels[number - 1] > 0) & (labels[number] > 0)
+            ends = np.stack([labels[number - 1][both], labels[number][both]], axis=1)
+            pairs.append(np.unique(ends, axis=0))
+        if progress is not None:
+            progress((number + 1) / len(sections))
+    edges = np.concatenate(pairs) if pairs else np.zeros((0, 2), int)
+    graph = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(top + 1, top + 1))
+    _, component = connected_components(graph, directed=False)
+    found = component[labels]
+    found[labels == 0] = -1
+    # Numbers in the order in which grains come up.
+    values, first = np.unique(found, return_index=True)
+    order = [v for v in values[np.argsort(first)].tolist() if v >= 0]
+    table = np.zeros(top + 2, np.int32)
+    for new, old in enumerate(order):
+        table[old] = new + 1
+    return np.where(found >= 0, table[found], 0).astype(np.int32)
