@@ -10,6 +10,7 @@ from napari_ebsdml.cli import (
     figure,
     files,
     maps,
+    models,
     parents,
     segment,
     spacegroups,
@@ -18,6 +19,6 @@ from napari_ebsdml.cli import (
 from napari_ebsdml.cli._app import app, main
 
 __all__ = [
-    "app", "crystals", "density", "dev", "figure", "files", "main", "maps", "parents", "segment",
-    "spacegroups", "volume",
+    "app", "crystals", "density", "dev", "figure", "files", "main", "maps", "models", "parents",
+    "segment", "spacegroups", "volume",
 ]  # fmt: skip

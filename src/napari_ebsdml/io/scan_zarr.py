@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +62,15 @@ def write_scan(group: Any, scan: Scan) -> None:
     group.attrs.update({"ebsdml_scan": told})
 
 
-def read_scan(group: Any) -> Scan:
+def read_scan(group: Any, read: Callable[..., Scan] | None = None) -> Scan:
     """The scan that `write_scan` wrote.
+
+    Parameters
+    ----------
+    group
+        Of zarr.
+    read
+        `napari_ebsdml.read`, by which the patterns are read again; without it there are none.
 
     Raises
     ------
@@ -79,14 +86,14 @@ def read_scan(group: Any) -> Scan:
             where, f"the scan has version {told.get('version')}, of a later napari-ebsdml: update."
         )
     try:
-        return _read(group, told)
+        return _read(group, told, read)
     except EbsdmlError:
         raise
     except Exception as error:  # a damaged file raises anything
         raise FileFormatError(where, f"the scan is damaged ({error}).") from None
 
 
-def _read(group: Any, told: Mapping[str, Any]) -> Scan:
+def _read(group: Any, told: Mapping[str, Any], read: Callable[..., Scan] | None) -> Scan:
     source = dict(told["source"])
     path = Path(source["path"]) if source["path"] is not None else None
     hexagonal = None
@@ -102,7 +109,7 @@ def _read(group: Any, told: Mapping[str, Any]) -> Scan:
     patterns = None
     shape = np.shape(group["phase_id"])
     if told["patterns"] is not None:
-        patterns, note = _patterns(path, source, tuple(told["patterns"]))
+        patterns, note = _patterns(path, source, tuple(told["patterns"]), read)
         notes += (note,) if note else ()
     camera = None
     if "camera" in told:
@@ -124,12 +131,13 @@ def _read(group: Any, told: Mapping[str, Any]) -> Scan:
 
 
 def _patterns(
-    path: Path | None, source: Mapping[str, Any], shape: tuple[int, ...]
+    path: Path | None,
+    source: Mapping[str, Any],
+    shape: tuple[int, ...],
+    read: Callable[..., Scan] | None,
 ) -> tuple[Any, str]:
     """Patterns of the file that the scan came from, or why there are none."""
-    from napari_ebsdml.io._read import read
-
-    if path is None or not path.exists():
+    if path is None or not path.exists() or read is None:
         return None, f"The patterns are not there: {path or 'they were in no file'}."
     try:
         found = read(path, scan=source["scan_name"] or None).patterns

@@ -43,6 +43,8 @@ class ModelCard:
         Figures measured on data held out.
     extra
         Whatever a job needs besides: class colours, temperatures, thresholds.
+    about
+        For people: title, licence, authors (list), doi, use. May be missing in files.
     package_version, card_version, weights_sha256
         Filled in on saving.
     """
@@ -56,6 +58,7 @@ class ModelCard:
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
     package_version: str = ""
     card_version: int = CARD_VERSION
     weights_sha256: str = ""
@@ -149,7 +152,10 @@ def read_card(path: str | os.PathLike[str], kind: str | None = None) -> ModelCar
     values = {name: content[name] for name in _TYPES}
     values["classes"] = classes
     values["step"] = None if step is None else (step[0], step[1])
-    return ModelCard(**values)
+    about = content.get("about", {})
+    if not isinstance(about, dict) or not isinstance(about.get("authors", []), list):
+        raise ModelError(f"{card_path}: 'about' is no table with a list of authors.")
+    return ModelCard(**values, about=about)
 
 
 def _refuse_constant(name: str) -> float:

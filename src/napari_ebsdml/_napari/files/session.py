@@ -181,9 +181,10 @@ def _open(path: Path) -> tuple[dict[str, Any], Any]:
 
 
 def _scans(root: Any, told: dict[str, Any]) -> list[Any]:
+    from napari_ebsdml import read
     from napari_ebsdml.io.scan_zarr import read_scan
 
-    return [read_scan(root[f"scans/{number}"]) for number in range(told["scans"])]
+    return [read_scan(root[f"scans/{number}"], read) for number in range(told["scans"])]
 
 
 def _layer(layer: Any, values: Writer) -> dict[str, Any] | None:
