@@ -37,7 +37,9 @@ from gnd_truth import orientation_errors, scan_of, structures, volumes
 from napari_ebsdml.dislocations.denoise import denoise_orientations
 from napari_ebsdml.dislocations.gnd import gnd_density
 
-ROUNDS = 12
+ROUNDS = 8
+SIDE = 36
+"""Pixels along each edge of the maps that filters are compared on."""
 Filter = Callable[[np.ndarray, float], np.ndarray]
 
 
@@ -107,7 +109,8 @@ def filters(shape: tuple[int, int]) -> dict[str, list[tuple[str, Filter]]]:
     return {
         "nothing": [("", lambda f, _: f)],
         "plane fit (package)": [
-            (f"radius {r}, {p}x", plane(r, p)) for r, p in ((1, 1), (1, 2), (2, 1), (3, 1))
+            (f"radius {r}, {p}x", plane(r, p))
+            for r, p in ((1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (3, 1))
         ],
         "smoothing spline": [(f"{v:g}", spline(v)) for v in (0.05, 0.2, 0.7, 2.0, 8.0)],
         "TV, first order": [(f"{v:g}", variation(v, 0)) for v in (0.3, 0.8, 2.0)],
@@ -160,6 +163,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--families", default="", help="Only those whose names begin so.")
     parser.add_argument("--told", action="store_true")
     arguments = parser.parse_args()
     if arguments.told:
@@ -167,8 +171,8 @@ def main() -> None:
         return
     found: dict[tuple[float, str, str], list[tuple[float, float]]] = {}
     for seed in range(arguments.first, arguments.first + arguments.seeds):
-        maps = structures(seed, (48, 48))[1]
-        maps |= {name: turns[:48, :48] for name, turns in volumes(seed)[1].items()}
+        maps = structures(seed, (SIDE, SIDE))[1]
+        maps |= {name: turns[:SIDE, :SIDE] for name, turns in volumes(seed)[1].items()}
         maps = {n: t for n, t in maps.items() if n in CLASSES}
         for turns in maps.values():
             turns = turns - turns.mean(axis=(0, 1))
@@ -181,6 +185,8 @@ def main() -> None:
                 before = np.sqrt((curvature(errors) ** 2).mean())
                 sigma = float(errors.std())
                 for family, members in filters(turns.shape[:2]).items():
+                    if not family.startswith(arguments.families):
+                        continue
                     for strength, function in members:
                         after = curvature(function(turns + errors, sigma))
                         signal = float((after * true).sum() / (true**2).sum())

@@ -69,7 +69,7 @@ def test_noise_goes_and_gradient_stays():
     share = remaining_noise(Denoise(), "full", measured, grid, grains.ravel()).reshape(60, 60)
     inner = np.s_[6:-6, 6:-6]
     assert after[inner].std() / before[inner].std() == pytest.approx(share[30, 30], rel=0.1)
-    assert share[0, 30] > 1.2 * share[30, 30]  # less to average at the edge
+    assert share[0, 30] > 1.1 * share[30, 30]  # less to average at the edge
 
 
 def test_subgrain_walls_stay_sharp():

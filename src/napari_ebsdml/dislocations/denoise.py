@@ -66,7 +66,8 @@ def denoise_orientations(
     others of its grain, and the pixel takes the plane's value at its place. Tukey's biweight
     leaves out what lies far from the plane, so a subgrain boundary or a wrongly indexed pixel
     is not smeared; where one plane does not fit the whole window, the fit starts from the half
-    of it that fits best (the idea of Kuwahara's filter, with planes instead of means).
+    of it that fits best (the idea of Kuwahara's filter, with planes instead of means), or from
+    all of it but the pixel itself.
 
     Parameters
     ----------
@@ -211,11 +212,14 @@ def _filter(  # type: ignore[no-untyped-def]
             best = squared[:n].sum() / (n - 3) if n > 3 else np.inf
             if best > too_much:
                 best *= 0.8  # a half is taken only when it is clearly better
-                for half in range(8):
+                for half in range(9):
                     cosine, sine = np.cos(half * np.pi / 4), np.sin(half * np.pi / 4)
                     count = 0
                     for k in range(n):
-                        inside = x[k] * cosine + y[k] * sine > -0.1
+                        if half == 8:  # the pixel itself may be the wrong one
+                            inside = x[k] != 0 or y[k] != 0
+                        else:
+                            inside = x[k] * cosine + y[k] * sine > -0.1
                         weight[k] = 1.0 if inside else 0.0
                         count += inside
                     if count < 6 or not _plane(x, y, v, weight, n, trial):

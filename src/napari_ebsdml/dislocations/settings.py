@@ -80,12 +80,14 @@ class GndSettings:
     ] = False  # fmt: skip
     radius: Annotated[
         int,
-        Option("Window radius", "Of denoising; 2: the window has 5 × 5 pixels", "px", 1, 5,
-               when="denoise"),
-    ] = 2  # fmt: skip
+        Option("Window radius",
+               "Of denoising; 1: the window has 3 × 3 pixels. Two passes of it leave more of the "
+               "density than one of a larger window that leaves as much noise.",
+               "px", 1, 5, when="denoise"),
+    ] = 1  # fmt: skip
     passes: Annotated[
         int, Option("Passes", "How often to denoise", "", 1, 10, when="denoise")
-    ] = 1  # fmt: skip
+    ] = 2  # fmt: skip
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of `gnd_density`."""
@@ -126,7 +128,7 @@ class Denoise:
     Parameters
     ----------
     radius
-        Half width of the window in pixels; 2 means 5 x 5.
+        Half width of the window in pixels; 1 means 3 x 3.
     sigma
         Orientation noise in degrees (standard deviation about each axis); None measures it.
     passes

@@ -25,6 +25,10 @@ FACTOR_TOLD = 1.2
 """Change of the mean from which on medians are recommended."""
 
 
+NOISY = 2.0
+"""Means with and without noise this far apart: the median, which holds the noise, is no better."""
+
+
 @dataclass(frozen=True, eq=False)
 class ThresholdDependence:
     """Average GND density of a map at several grain thresholds.
@@ -54,9 +58,12 @@ class ThresholdDependence:
             f"With a grain threshold of {low:g} to {high:g} deg the mean is {mean[0]:.2g} to "
             f"{mean[1]:.2g} 1/m^2, the median {median[0]:.2g} to {median[1]:.2g} (noise included)"
         )
-        if mean[1] > FACTOR_TOLD * mean[0] and median[1] * mean[0] < median[0] * mean[1]:
-            return f"{text}: state the threshold, and prefer the median."
-        return f"{text}."
+        if mean[1] <= FACTOR_TOLD * mean[0]:
+            return f"{text}."
+        noisy = any(a.raw_mean > NOISY * a.density for a in self.averages)
+        steadier = median[1] * mean[0] < median[0] * mean[1]
+        advice = ", and prefer the median" if steadier and not noisy else ""
+        return f"{text}: state the threshold{advice}."
 
 
 def threshold_dependence(
