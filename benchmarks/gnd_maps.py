@@ -54,16 +54,20 @@ def rows(path: str) -> None:
     print(f"{scan.name}: rows skipped every {abs(period):.2f}")
     for name, one in (("square pixels", plain), ("measured points", scan)):
         total = ebsdml.gnd_density(one, keep_per_system=False).total
-        total = total[np.isfinite(total).any(axis=1)]
-        means = np.log(np.nanmean(total, axis=1))
-        n = len(means)
-        trend = np.polynomial.Polynomial.fit(np.arange(n), means, 5)(np.arange(n))
-        power = np.abs(np.fft.rfft((means - trend) * np.hanning(n))) ** 2
-        frequency = np.fft.rfftfreq(n)
-        near = np.abs(frequency - 1 / abs(period)) < 1.5 / n
-        strongest = 1 / frequency[1:][power[1:].argmax()]
-        print(f"  {name:16s} power at this period {power[near].max() / power[1:].mean():5.1f} "
-              f"times the mean; strongest period {strongest:.2f}")  # fmt: skip
+        known = np.isfinite(total)
+        logs = np.where(known, np.log10(np.maximum(total, 1e12)), 0).sum(axis=1)
+        some = known.mean(axis=1) > 0.5
+        at = np.arange(len(some))
+        means = np.interp(at, at[some], (logs / known.sum(axis=1).clip(1))[some])
+        power = np.abs(np.fft.rfft((means - means.mean()) * np.hanning(len(means)))) ** 2
+        periods = len(means) / np.maximum(np.arange(power.size), 1e-9)
+        near = np.abs(periods - abs(period)) < 0.3
+        short = periods < 20
+        strongest = periods[short][power[short].argmax()]
+        print(
+            f"  {name:16s} power at this period {power[near].max() / power[short].mean():5.1f} "
+            f"times the mean of periods below 20 rows, the strongest of which is {strongest:.2f}"
+        )
 
 
 def steps(files: list[str], to: str | None) -> None:
