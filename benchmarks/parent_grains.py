@@ -1,6 +1,6 @@
 """Parent grains of synthetic steels and titanium, whose parents are known.
 
-    python benchmarks/parent_grains.py [--seeds 20 21 22] [--size 400] [--quick]
+    python benchmarks/parent_grains.py [--seeds 20 21] [--size 400] [--maps ...] [--conditions ...]
     python benchmarks/parent_grains.py --speed 1000 2000
     python benchmarks/parent_grains.py --real ../shared/data/public/pyebsd_ADI_bcc_fcc_cropped.ang
 
@@ -36,6 +36,7 @@ from napari_ebsdml.maps import disorientation_angle, laue_operators
 from napari_ebsdml.samples import TransformedSample
 
 STEELS = ("Kurdjumov-Sachs", "Greninger-Troiano", "Nishiyama-Wassermann")
+TITANIUM = "Burgers (Ti)"
 CONDITIONS: dict[str, dict[str, float]] = {
     "clean": {},
     "5 % wrong": {"wrong": 0.05},
@@ -198,7 +199,7 @@ def _at_truth(found: ParentGrains, sample: TransformedSample) -> ParentGrains:
     return dataclasses.replace(found, parent_id=numbers, orientations=orientations)
 
 
-def table(seeds: list[int], size: int, quick: bool) -> None:
+def table(seeds: list[int], size: int, maps: list[str], conditions: list[str]) -> None:
     print(f"\n{size} x {size * 5 // 4} pixels, seeds {seeds}; mean (worst), per cent of pixels\n")
     print(
         "| map | condition | parent right | neighbour vote | growth | variant right "
@@ -207,14 +208,14 @@ def table(seeds: list[int], size: int, quick: bool) -> None:
     )
     shape = (size, size * 5 // 4)
     every = {**CONDITIONS, "hexagonal grid": {}}
-    if quick:
-        every = {name: every[name] for name in ("clean", "both")}
-    for steel in STEELS:
-        for condition, more in every.items():
-            arguments = {"shape": shape, "relationship": steel, **more}
-            measure(samples.martensite, steel, condition, arguments, seeds)
-    for condition, more in every.items():
-        measure(samples.alpha_titanium, "Burgers (Ti)", condition, {"shape": shape, **more}, seeds)
+    for name in maps:
+        for condition in conditions or list(every):
+            arguments: dict = {"shape": shape, **every[condition]}
+            if name == TITANIUM:
+                measure(samples.alpha_titanium, name, condition, arguments, seeds)
+            else:
+                arguments["relationship"] = name
+                measure(samples.martensite, name, condition, arguments, seeds)
 
 
 def speed(sizes: list[int]) -> None:
@@ -281,8 +282,9 @@ def draw(scan: ebsdml.Scan, found: ParentGrains, picture: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[20, 21])
-    parser.add_argument("--size", type=int, default=500)
-    parser.add_argument("--quick", action="store_true", help="two conditions only")
+    parser.add_argument("--size", type=int, default=400)
+    parser.add_argument("--maps", nargs="+", default=[*STEELS, TITANIUM])
+    parser.add_argument("--conditions", nargs="+", default=[], help="default: all")
     parser.add_argument("--speed", type=int, nargs="+", help="sides of square maps to time")
     parser.add_argument("--real", type=Path, nargs="+", help="measured maps")
     parser.add_argument("--picture", type=Path)
@@ -293,7 +295,7 @@ def main() -> None:
         for path in chosen.real:
             real(path, chosen.picture)
     else:
-        table(chosen.seeds, chosen.size, chosen.quick)
+        table(chosen.seeds, chosen.size, chosen.maps, chosen.conditions)
 
 
 if __name__ == "__main__":

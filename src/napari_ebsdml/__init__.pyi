@@ -26,7 +26,7 @@ from .errors import (
     WriteError,
 )
 from .figures import figure
-from .grains import ParentGrains, parent_grains
+from .grains import GrainClasses, GrainClassifier, ParentGrains, parent_grains
 from .io import read, read_all, write
 from .maps import (
     boundary_map,
@@ -58,6 +58,8 @@ __all__ = [
     "FileFormatError",
     "FoundPhases",
     "GndDensity",
+    "GrainClasses",
+    "GrainClassifier",
     "GridError",
     "InputError",
     "LaueResult",

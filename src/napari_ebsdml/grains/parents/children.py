@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_ebsdml._parallel import Progress, over_rows, part_of
+from napari_ebsdml.grains.adjacency import neighbours, widened
 from napari_ebsdml.maps.disorientation import (
     disorientation_angle,
     nearest_operator,
@@ -20,7 +20,6 @@ from napari_ebsdml.maps.disorientation import (
 from napari_ebsdml.maps.grains import segment_grains
 from napari_ebsdml.maps.mean_orientation import variants_and_means
 from napari_ebsdml.maps.symmetry import phase_table
-from napari_ebsdml.scan import NOT_INDEXED
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -174,34 +173,3 @@ def _smooth(
             norm = math.sqrt(total[0] ** 2 + total[1] ** 2 + total[2] ** 2 + total[3] ** 2)
             for a in range(4):
                 out[i, j, a] = total[a] / norm
-
-
-def widened(labels: Ints, reach: float) -> Ints:
-    """Labels, with pixels of none given to the nearest one within `reach` pixels."""
-    holes = labels == 0
-    if not holes.any() or holes.all():
-        return labels
-    distance, nearest = ndimage.distance_transform_edt(holes, return_indices=True)
-    found = labels[nearest[0], nearest[1]]
-    return np.where(distance <= reach, found, 0).astype(np.int32)
-
-
-def neighbours(labels: Ints, count: int) -> tuple[Ints, NDArray[np.float64]]:
-    """Pairs of labels that touch (n, 2), and the number of pixel edges that they share."""
-    keys = []
-    for a, b in ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])):
-        differ = (a != b) & (a > 0) & (b > 0)
-        first, second = a[differ].astype(np.int64), b[differ].astype(np.int64)
-        keys.append(np.minimum(first, second) * count + np.maximum(first, second))
-    found, length = np.unique(np.concatenate(keys), return_counts=True)
-    pairs = np.stack([found // count, found % count], axis=1).astype(np.int32)
-    return pairs, length.astype(np.float64)
-
-
-def phase_scan(scan: Scan, where: NDArray[np.bool_], quaternions: Floats, phase: int) -> Scan:
-    """A map that shows other orientations, of one phase."""
-    return dataclasses.replace(
-        scan,
-        quaternions=np.where(where[..., None], quaternions, 0.0),
-        phase_id=np.where(where, phase, NOT_INDEXED),
-    )
