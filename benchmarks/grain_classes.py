@@ -1,6 +1,6 @@
 """Classes of grains from a few clicks: ferrite and martensite of the synthetic steel, duplex steel.
 
-    python benchmarks/grain_classes.py [--seeds 10] [--duplex ../shared/data/maps/duplex_steel_left.ang]
+    python benchmarks/grain_classes.py [--seeds 10] [--duplex duplex_steel_left.ang]
 
 For each seed, grains of at least 20 pixels are clicked at random (so many of each class); scored
 are the other grains, by area. The steel is also scored on another map than that of the clicks. Its
