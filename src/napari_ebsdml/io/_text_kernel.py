@@ -17,6 +17,8 @@ _POWERS = 10.0 ** np.arange(23)
 _INT_POWERS = 10 ** np.arange(18, dtype=np.int64)
 # An unsigned index needs no check for negative ones.
 _ONE = np.uint64(1)
+# Small letters. Numbers: ord() of a text takes numba half a second to compile.
+_A, _F, _I, _N = 97, 102, 105, 110
 # Another digit could overflow an int64.
 _FULL = 100_000_000_000_000_000
 
@@ -61,14 +63,14 @@ def _word(buffer: NDArray[np.uint8], p: int) -> tuple[int, float]:
     a, b, c = buffer[p] | 32, np.uint8(0), np.uint8(0)
     if buffer[p] != 10 and buffer[p + 1] != 10:
         b, c = buffer[p + 1] | 32, buffer[p + 2] | 32
-    if a == ord("n") and b == ord("a") and c == ord("n"):
+    if a == _N and b == _A and c == _N:
         length = 3
         if buffer[p + 3] == 40:  # "nan(ind)", "nan(snan)", as C prints them on Windows
             while buffer[p + length] != 41 and buffer[p + length] != 10:
                 length += 1
             return (length + 1 if buffer[p + length] == 41 else 0), np.nan
         return length, np.nan
-    if a == ord("i") and b == ord("n") and c == ord("f"):
+    if a == _I and b == _N and c == _F:
         length = 3
         while 97 <= (buffer[p + length] | 32) <= 122:
             length += 1

@@ -248,7 +248,8 @@ def _fill_index(q: Any, phase_id: Any, ids: Any, index: Any, seen: Any) -> tuple
             if phase_id[i, j] < 0:
                 continue
             indexed += 1
-            norm = q[i, j, 0] ** 2 + q[i, j, 1] ** 2 + q[i, j, 2] ** 2 + q[i, j, 3] ** 2
+            w, x, y, z = q[i, j, 0], q[i, j, 1], q[i, j, 2], q[i, j, 3]
+            norm = w * w + x * x + y * y + z * z
             if norm == 0:
                 continue
             # Written so that NaN counts as bad.
