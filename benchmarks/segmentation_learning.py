@@ -231,6 +231,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--cheap", type=int, default=20)
     parser.add_argument("--networks", type=int, default=5)
+    parser.add_argument("--only", nargs="*", help="names of methods")
     parser.add_argument("--show", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -240,7 +241,7 @@ def main() -> None:
             case = duplex(args.map, seed) if kind == "duplex" else steel(seed)
             methods = (*(CHEAP if seed < args.cheap else ()),
                        *(NETWORKS if seed < args.networks else ()))  # fmt: skip
-            for method in methods:
+            for method in methods if args.only is None else set(methods) & set(args.only):
                 measure(method, case, seed, args.output, kind)
     show(args.output)
 

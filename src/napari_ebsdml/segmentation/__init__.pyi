@@ -13,6 +13,7 @@ from .interval import PhaseFraction, phase_fractions
 from .live import LiveMap
 from .network import UNet
 from .reading import read_model
+from .report import write_report
 from .result import SegmentationResult
 from .segmenter import ModelWarning, Segmenter
 from .settings import PredictSettings, TrainingSettings, UNetSettings
@@ -42,4 +43,5 @@ __all__ = [
     "phase_fractions",
     "read_model",
     "with_property",
+    "write_report",
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import gaussian_filter
 
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps.boundaries import BoundaryKind, boundary_map
@@ -32,6 +33,10 @@ GRAIN_THRESHOLD = 3.0
 
 GRAIN_MEAN = "@grain"
 """``"BC@grain"`` is the mean of BC over each grain."""
+
+NEIGHBOURHOODS = {"@near": 3.0, "@far": 9.0}
+"""``"KAM@near"`` is the mean of KAM around each pixel, weighted by a Gaussian of so many pixels:
+what tells deformed from undeformed parts of one grain, where single pixels are noise."""
 
 _UNITS = {"BC": "grey level", "BS": "grey level", "MAD": "degree", "IQ": "grey level", "CI": "1"}
 
@@ -174,9 +179,12 @@ def channel_names(channels: Sequence[str]) -> tuple[str, ...]:
         if not isinstance(name, str) or not name.strip():
             raise InputError(f"A channel is a name such as 'BC' or 'KAM', not {name!r}.")
         base, at, rest = name.strip().partition("@")
-        if at and f"@{rest.casefold()}" != GRAIN_MEAN:
-            raise InputError(f"Channel {name!r}: only '{GRAIN_MEAN}' can follow a property's name.")
-        spelled = known.get(base.casefold(), base) + (GRAIN_MEAN if at else "")
+        ending = f"@{rest.casefold()}" if at else ""
+        if ending not in ("", GRAIN_MEAN, *NEIGHBOURHOODS):
+            raise InputError(
+                f"Channel {name!r}: only '{GRAIN_MEAN}', '@near' or '@far' can follow a name."
+            )
+        spelled = known.get(base.casefold(), base) + ending
         if spelled.casefold() not in {n.casefold() for n in names}:
             names.append(spelled)
     if not names:
@@ -225,6 +233,9 @@ def _channel(m: _Maps, name: str) -> tuple[NDArray[np.float32], tuple[Plane, ...
         return means.astype(np.float32), tuple(
             dataclasses.replace(plane, name=plane.name + GRAIN_MEAN) for plane in planes
         )
+    for ending, sigma in NEIGHBOURHOODS.items():
+        if name.endswith(ending):
+            return _around(m, name.removesuffix(ending), ending, sigma)
     if name in _COMPUTED:
         maker, described = _COMPUTED[name]
         if name not in m.made:
@@ -244,6 +255,25 @@ def _channel(m: _Maps, name: str) -> tuple[NDArray[np.float32], tuple[Plane, ...
     return np.asarray(found, dtype=np.float32)[None], (plane,)
 
 
+def _around(
+    m: _Maps, base: str, ending: str, sigma: float
+) -> tuple[NDArray[np.float32], tuple[Plane, ...]]:
+    """Gaussian means of a channel; of what needs orientations, over indexed pixels alone."""
+    values, planes = _channel(m, base)
+    if any(plane.role == "quaternion" for plane in planes):
+        raise InputError(f"Channel {base + ending!r}: quaternions have no plain mean.")
+    out = np.empty_like(values)
+    for number, (plane, given) in enumerate(zip(planes, values, strict=True)):
+        there = np.isfinite(given)
+        if plane.role != "measured":
+            there = there & m.scan.is_indexed
+        weight = gaussian_filter(there.astype(np.float32), sigma, mode="nearest")
+        total = gaussian_filter(np.where(there, given, 0).astype(np.float32), sigma, mode="nearest")
+        # Far from any value there is none.
+        out[number] = np.where(weight > 1e-3, total / np.maximum(weight, 1e-3), 0)
+    return out, tuple(dataclasses.replace(p, name=p.name + ending) for p in planes)
+
+
 def compute_channels(
     scan: Scan, channels: Sequence[str], progress: Progress = None, turns: bool = False
 ) -> ChannelStack:
@@ -255,7 +285,8 @@ def compute_channels(
         Map.
     channels
         Names: of `COMPUTED_CHANNELS`, of a property of the scan, or either with ``"@grain"``
-        for its mean over each grain (3 degrees). ``"Indexed"`` is always added.
+        for its mean over each grain (3 degrees), ``"@near"`` or ``"@far"`` for the mean around
+        each pixel (`NEIGHBOURHOODS`). ``"Indexed"`` is always added.
     progress
         Called with the fraction done; may raise to cancel.
     turns
@@ -273,7 +304,7 @@ def compute_channels(
     arrays: list[NDArray[np.float32]] = []
     planes: list[Plane] = []
     for number, name in enumerate(names):
-        computed = name.removesuffix(GRAIN_MEAN) in _COMPUTED
+        computed = name.partition("@")[0] in _COMPUTED
         if computed and name != "Indexed" and not scan.quaternions.any():
             raise MissingDataError(f"Channel {name!r} needs orientations; {scan.name} has none.")
         values, described = _channel(shared, name)

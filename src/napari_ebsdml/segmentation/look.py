@@ -91,5 +91,7 @@ def verdict(network: Judged, linear: Judged, kept: bool, asked: bool) -> str:
         )  # fmt: skip
         return f"{who} answers: {why}."
     a, b = 100 * network.wrong().mean(), 100 * linear.wrong().mean()
-    text = f"on {network.units} held-out grains {a:.1f} % by the U-Net are wrong, {b:.1f} % by the"
-    return f"{who} answers{', as was asked for' if asked else ''}: {text} linear discriminant."
+    text = f"on {network.units} held-out grains the U-Net is wrong at {a:.1f} %, the linear"
+    return (
+        f"{who} answers{', as was asked for' if asked else ''}: {text} discriminant at {b:.1f} %."
+    )

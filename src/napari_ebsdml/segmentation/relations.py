@@ -22,6 +22,7 @@ from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.maps.disorientation import half_angle
 from napari_ebsdml.maps.mean_orientation import variants_and_means
 from napari_ebsdml.maps.symmetry import laue_operators, phase_table
+from napari_ebsdml.segmentation.twins import are_twins, hexagonal_ratios
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -57,11 +58,12 @@ def boundary_relations(scan: Scan, grains: NDArray[np.int32]) -> NDArray[np.floa
     -------
     (5, labels) float32
         For each label, parts (0..1) of its boundary with other grains: disoriented by less than
-        `LOW_ANGLE`; twin (60 degrees about <111>, of the same phase); misorientation between
+        `LOW_ANGLE`; twin (of the same phase: 60 degrees about <111> of cubic crystals, the named
+        deformation twins of hexagonal ones, see `twins`); misorientation between
         two of the 24 Kurdjumov-Sachs variants of one parent; Kurdjumov-Sachs relationship
         itself, as between austenite and ferrite (for two phases, or one that hides two). Each
         within `TOLERANCE`. Last, log10 of one more than the number of neighbours. A boundary
-        can be of more than one kind. Only m-3m crystals have the three in the middle.
+        can be of more than one kind. Only m-3m crystals have the two after the twins.
 
     Raises
     ------
@@ -86,6 +88,14 @@ def boundary_relations(scan: Scan, grains: NDArray[np.int32]) -> NDArray[np.floa
         )  # fmt: skip
 
     over_rows(work, (len(first), 4))
+    for identity, ratio in hexagonal_ratios(scan).items():
+        row = int(np.searchsorted(table.ids, identity))
+        if row == len(table.ids) or table.ids[row] != identity:
+            continue
+        both_are = (phase[first] == row) & (phase[second] == row) & (kinds[:, 0] == 0)
+        pairs = np.flatnonzero(both_are)
+        twins = are_twins(means[first[pairs]], means[second[pairs]], ratio, TOLERANCE)
+        kinds[pairs[twins], 1] = 1
     number = len(means)
     out = np.zeros((len(RELATION_NAMES), number), dtype=np.float32)
 

@@ -210,9 +210,10 @@ class Run:
             expected = look.expected()
             if np.isfinite(expected):
                 metrics["expected_accuracy"] = expected
-            metrics["fraction_errors"] = list(judged.fraction_errors())
         return dataclasses.replace(
-            model, record={**record, "notes": list(notes)}, metrics=metrics
+            model, metrics=metrics, record={
+                **record, "notes": list(notes), "fraction_errors": list(judged.fraction_errors())
+            },
         )  # fmt: skip
 
 

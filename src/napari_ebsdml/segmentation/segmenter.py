@@ -340,7 +340,7 @@ class Segmenter(TrainedModel):
             grain_vote,
             grain_threshold,
             notes,
-            tuple(self.metrics.get("fraction_errors", ())),
+            tuple(self.record.get("fraction_errors", ())),
         )
 
     def save(self, path: str | os.PathLike[str]) -> ModelCard:

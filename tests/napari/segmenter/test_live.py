@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from napari_ebsdml._napari.segmenter.widget import SegmenterWidget
-from tests.napari.docks import add_map, open_dock
+from tests.napari.docks import add_map, open_dock, run
 from tests.napari.segmenter.test_training import TINY, bands, dock, paint, train
 
 
@@ -52,6 +53,19 @@ def test_follows_the_brush_until_a_model_is_trained(
     assert not widget.live.text.text()
 
 
+def test_a_report_of_what_is_shown(
+    qtbot: Any, tmp_path: Path, painted: tuple[Any, Any, Any]
+) -> None:
+    _, truth, widget = painted
+    assert not widget.result.report_button.isEnabled()
+    paint(widget, truth)
+    wait_live(widget, qtbot)
+    assert widget.result.report_button.isEnabled()
+    path = tmp_path / "bands.html"
+    run(lambda: widget.result.report(str(path)), widget.tasks, qtbot)
+    assert "class 1" in path.read_text()
+
+
 def test_can_be_switched_off(viewer: Any, qtbot: Any, painted: tuple[Any, Any, Any]) -> None:
     scan, truth, widget = painted
     widget.live.box.setChecked(False)
@@ -88,3 +102,24 @@ def test_classes_and_model_outlive_the_dock(
     assert again.state.segmenter is model
     assert again.state.names[2] == "bright"
     assert again.state.channels == ("BC",)
+
+
+def test_a_model_is_saved_beside_its_strokes(
+    viewer: Any, qtbot: Any, painted: tuple[Any, Any, Any]
+) -> None:
+    scan, truth, widget = painted
+    paint(widget, truth)
+    train(widget, qtbot)
+    widget.strokes.autosave.flush()
+    path = widget.strokes.autosave.model_of(scan)
+    assert path is not None
+    before = widget.state.segmenter
+    # As a new session would find it: no dock, no layers, nothing kept in the viewer.
+    widget.state.segmenter = None
+    viewer.layers.remove(widget.strokes.layer)
+    viewer.window.remove_dock_widget(widget)
+    again = open_dock(viewer, "U-Net segmenter", SegmenterWidget)
+    qtbot.waitUntil(lambda: again.strokes.offer.isVisibleTo(again.strokes), timeout=10_000)
+    with qtbot.waitSignal(again.state.model_changed, timeout=60_000):
+        again.strokes.restore()
+    assert again.state.segmenter.record["data_sha256"] == before.record["data_sha256"]

@@ -107,6 +107,10 @@ class AnnotationsStore:
         """File of this session for a scan."""
         return self.folder / f"{key}_{self.session}-{part}.npz"
 
+    def model_path(self, key: str) -> Path:
+        """File of the last model that was trained on a scan."""
+        return self.folder / f"model-{key}.safetensors"
+
     def save(self, key: str, strokes: Annotations, part: int = 0) -> Path:
         """Write strokes in place of those that this session wrote before.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -16,7 +18,7 @@ from napari_ebsdml._napari.segmenter.annotations_store import (
 )
 from napari_ebsdml._napari.segmenter.painted import PaintedPixels
 from napari_ebsdml._napari.segmenter.state import Pair, SegmentClass, SegmenterState
-from napari_ebsdml.errors import WriteError
+from napari_ebsdml.errors import ModelError, WriteError
 from napari_ebsdml.scan import Scan
 
 DELAY_MS = 1500
@@ -92,6 +94,16 @@ class Autosave(QObject):
             if pair.layer in self.state.viewer.layers:
                 self.state.viewer.layers.remove(pair.layer)
 
+    def save_model(self, scan: Scan, model: Any) -> None:
+        """Write a trained model beside the strokes of a scan, in the background."""
+        if not self._closed:
+            self._last = self._thread.submit(self._write_model, self.key(scan), model)
+
+    def model_of(self, scan: Scan) -> Path | None:
+        """File of the last model that was trained on a scan; None where there is none."""
+        path = self.store.model_path(self.key(scan))
+        return path if path.exists() else None
+
     def save(self) -> None:
         """Write in the background what is due."""
         self._timer.stop()
@@ -129,6 +141,13 @@ class Autosave(QObject):
             self._written.emit(str(error))
         else:
             self._written.emit("")
+
+    def _write_model(self, key: str, model: Any) -> None:
+        try:
+            self.store.folder.mkdir(parents=True, exist_ok=True)
+            model.save(self.store.model_path(key))
+        except (ModelError, OSError) as error:
+            self._written.emit(str(error))
 
     def _tell(self, problem: str) -> None:
         if problem and not self._failing:

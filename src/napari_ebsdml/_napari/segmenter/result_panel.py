@@ -6,7 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
 from napari_ebsdml._napari.segmenter.state import SegmenterState
@@ -50,6 +58,10 @@ class ResultPanel(QWidget):
         self.form = SettingsForm(PredictSettings, kept_as=_KEPT_AS)
         self.button = QPushButton("Segment this map")
         self.button.setToolTip("Apply the present model to the map chosen on top of the dock")
+        self.report_button = QPushButton("Report …")
+        self.report_button.setToolTip(
+            "Map, strokes, fractions and settings on a page (HTML, PDF) or as a table (CSV)"
+        )
         shown = QHBoxLayout()
         shown.addWidget(QLabel("Show"))
         shown.addWidget(self.show_labels)
@@ -61,12 +73,17 @@ class ResultPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for part in (self.note, self._shown, self.table, self.form.native, self.button):
+        for part in (self.note, self._shown, self.table, self.form.native):
             layout.addWidget(part)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.button)
+        buttons.addWidget(self.report_button)
+        layout.addLayout(buttons)
         self.show_labels.toggled.connect(lambda on: self._set_visible("labels", on))
         self.show_uncertainty.toggled.connect(lambda on: self._set_visible("uncertainty", on))
         self.form.changed.connect(self._options_changed)
         self.button.clicked.connect(self.segment)
+        self.report_button.clicked.connect(self._ask_and_report)
         state.prediction_changed.connect(self._prediction_changed)
         state.model_changed.connect(self._refresh)
         state.busy_changed.connect(self._refresh)
@@ -85,6 +102,26 @@ class ResultPanel(QWidget):
             scan, predict, model, scan, self.state.prepared(scan), self.state.options,
             label=f"Segmenting {scan.name}", uses_torch=True, on_result=self.show_result,
         )  # fmt: skip
+
+    def report(self, path: str) -> None:
+        """Write a report on what is shown of the chosen map, in the background."""
+        scan = self.state.scan
+        result = self.state.predictions.get(scan) if scan is not None else None
+        if scan is None or result is None or self.state.busy:
+            return
+        pairs = self.state.pairs_of(scan)
+        strokes = pairs[-1].labels() if pairs else None
+        self.state.run(
+            scan, _report, path, scan, result, self.state.segmenter, strokes,
+            label="Writing the report",
+        )  # fmt: skip
+
+    def _ask_and_report(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Report", "segmentation.html", "Page (*.html);;PDF (*.pdf);;Table (*.csv)"
+        )
+        if path:
+            self.report(path)
 
     def show_result(self, found: Predicted) -> None:
         """Show a prediction in its layers and in the table."""
@@ -133,6 +170,7 @@ class ResultPanel(QWidget):
         there = result is not None and bool(layers)
         self.button.setEnabled(model is not None and scan is not None and not self.state.busy)
         self._shown.setVisible(there)
+        self.report_button.setEnabled(there and not self.state.busy)
         self.table.setVisible(there)
         for name, box in (("labels", self.show_labels), ("uncertainty", self.show_uncertainty)):
             box.blockSignals(True)
@@ -194,3 +232,10 @@ class ResultPanel(QWidget):
         if outcome.error is None:
             self._fractions[result] = outcome.value
             self._fill()
+
+
+def _report(path: str, scan: Scan, result: Any, model: Any, strokes: Any) -> Any:
+    """`write_report`, loaded when it is needed; for a worker thread."""
+    from napari_ebsdml.segmentation.report import write_report
+
+    return write_report(path, scan, result, model, strokes)

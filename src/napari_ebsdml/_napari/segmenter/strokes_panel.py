@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -43,6 +43,11 @@ _TOOLS = (
 class StrokesPanel(QWidget):
     """Classes, paint tools, annotated maps, and the offer to restore saved strokes.
 
+    Signals
+    -------
+    restored : Scan
+        Saved strokes of a scan were brought back.
+
     Attributes
     ----------
     painted : PaintedPixels
@@ -50,6 +55,8 @@ class StrokesPanel(QWidget):
     table : ClassTable
     pairs : PairsList
     """
+
+    restored = Signal(object)
 
     def __init__(self, state: SegmenterState, store: AnnotationsStore | None = None) -> None:
         super().__init__()
@@ -141,6 +148,8 @@ class StrokesPanel(QWidget):
         except FileFormatError as error:
             _complain(str(error))
             self._dismissed.add(saved)
+        else:
+            self.restored.emit(scan)
         self._offer()
 
     def stop(self) -> None:

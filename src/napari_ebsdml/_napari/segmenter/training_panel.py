@@ -43,6 +43,8 @@ class TrainingPanel(QWidget):
     -------
     started
         A training begins.
+    trained : Scan
+        There is a new model, which was trained on this scan and perhaps on others.
 
     Attributes
     ----------
@@ -51,6 +53,7 @@ class TrainingPanel(QWidget):
     """
 
     started = Signal()
+    trained = Signal(object)
 
     def __init__(
         self,
@@ -153,6 +156,8 @@ class TrainingPanel(QWidget):
         elif isinstance(event, Trained):
             self.state.segmenter = event.model
             self._describe(event.reason)
+            if self._scans:
+                self.trained.emit(self._scans[0])
 
     def _draw(self, point: Curve) -> None:
         event = point.event

@@ -28,6 +28,8 @@ from napari_ebsdml._napari.shell.settings import remember, remembered
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from napari_ebsdml.scan import Scan
+
 SECTION = "segmenter"
 """Where napari keeps the settings of this widget."""
 
@@ -103,6 +105,8 @@ class SegmenterWidget(ScanWidget):
         self.strokes.painted.counted.connect(self._summarise)
         self.result.described.connect(self.sections["result"].summarise)
         self.training.started.connect(self._remember)
+        self.training.trained.connect(self._save_model)
+        self.strokes.restored.connect(self._load_model)
         self.state.model_changed.connect(self._unfold)
         self._summarise()
         if kept is not None:
@@ -138,6 +142,16 @@ class SegmenterWidget(ScanWidget):
         if self.state.segmenter is not None and not self._corrected:
             self._corrected = True
             self.sections["correct"].unfold()
+
+    def _save_model(self, scan: Scan) -> None:
+        """Beside the strokes, so that a session that ends badly loses neither."""
+        self.strokes.autosave.save_model(scan, self.state.segmenter)
+
+    def _load_model(self, scan: Scan) -> None:
+        """The model that strokes were restored with."""
+        path = self.strokes.autosave.model_of(scan)
+        if path is not None and self.state.segmenter is None:
+            self.model.load(path)
 
     def _remember(self, *_: Any) -> None:
         remember(SECTION, {**self.training.form.saved(), **self.result.form.saved()})
