@@ -142,6 +142,7 @@ class DislocationWidget(ScanWidget):
         self.form.addWidget(self.total_form.native)
         self.form.addWidget(self.taylor_form)
         self.form.addWidget(self.article)
+        self.offer_batch(lambda: ("density", self.total_form.settings()))
         self.offer_script(
             lambda scan: article_script(
                 scan, self.gnd_form.settings(), self.model_form.settings(),

@@ -92,6 +92,7 @@ class GndWidget(ScanWidget):
         self.settings_form.method.set_saved(remembered(SECTION))
         self.form.addWidget(self.settings_form)
         self.offer_script(lambda scan: gnd_script(scan, self.settings_form.settings()))
+        self.offer_batch(lambda: ("gnd", self.settings_form.settings()))
         self.form.addStretch(1)
 
         self.message = _text(_NOTHING)

@@ -52,6 +52,7 @@ class MapsWidget(ScanWidget):
         self.settings_form.set_saved(remembered(SECTION))
         self.form.addWidget(self.settings_form.native)
         self.offer_script(lambda scan: maps_script(scan, self.settings))
+        self.offer_batch(lambda: ("maps", [self.settings, {"gnd": False}]))
         self.form.addStretch(1)
 
         self.grain_table = DataTable()

@@ -24,6 +24,7 @@ from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.section import Section
 from napari_ebsdml._napari.shell.settings import remember, remembered
+from napari_ebsdml.errors import InputError
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -98,6 +99,7 @@ class SegmenterWidget(ScanWidget):
             for panel in panels:
                 self.sections[name].body.addWidget(panel)
             self.form.addWidget(self.sections[name])
+        self.offer_batch(self._step, uses_torch=True)
         self.form.addStretch(1)
         self._corrected = False
         self.tasks.run_clicked.connect(self.training.train)
@@ -115,6 +117,12 @@ class SegmenterWidget(ScanWidget):
                 self.state.channels = kept.channels
             self.state.segmenter = kept.segmenter
         self.begin()
+
+    def _step(self) -> Any:
+        """What `batch` does with the maps of a folder."""
+        if self.state.segmenter is None:
+            raise InputError("Train or load a model first.")
+        return "segment", [self.state.options, {"model": self.state.segmenter}]
 
     def hideEvent(self, event: QHideEvent | None) -> None:
         """Save what was painted last: napari may be closing."""

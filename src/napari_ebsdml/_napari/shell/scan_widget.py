@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -21,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ebsdml._napari.shell.export import ExportButton
+from napari_ebsdml._napari.shell.folder import FolderButton, apply_to_folder, in_short
 from napari_ebsdml._napari.shell.help import Help, HelpButton
 from napari_ebsdml._napari.shell.layers import add_result, layers_of
 from napari_ebsdml._napari.shell.scan_chooser import OnlyThisMap, ScanChooser, describe
@@ -146,6 +148,46 @@ class ScanWidget(QWidget):
         button.clicked.connect(lambda: self._copy_script(write))
         self.form.addWidget(button, 0, Qt.AlignmentFlag.AlignRight)
         self.script_button = button
+
+    def offer_batch(self, step: Callable[[], Any], uses_torch: bool = False) -> None:
+        """Add the button "Apply to a folder" to the form.
+
+        Parameters
+        ----------
+        step
+            Makes the step of `napari_ebsdml.batch` that does what the form says; may raise the
+            package's errors.
+        uses_torch
+            Whether it computes with torch.
+        """
+
+        def chosen(maps: Path, results: Path) -> None:
+            self.apply_to_folder(maps, results, step, uses_torch)
+
+        self.folder_button = FolderButton(chosen)
+        self.form.addWidget(self.folder_button, 0, Qt.AlignmentFlag.AlignRight)
+
+    def apply_to_folder(
+        self, maps: Path, results: Path, step: Callable[[], Any], uses_torch: bool = False
+    ) -> None:
+        """Do with all maps of a folder what the form says."""
+        if self.tasks.running:
+            return
+        try:
+            wanted = step()
+        except EbsdmlError as error:
+            self.tasks.say(str(error), "error")
+            return
+
+        def show(done: Any) -> None:
+            kind = "warning" if done.failed else "info"
+            # After the task bar has said how long it took.
+            QTimer.singleShot(0, lambda: self.alive and self.tasks.say(in_short(done), kind))
+
+        self.run(
+            (), apply_to_folder, maps, wanted, results, label="Working on the folder",
+            on_result=show, uses_torch=uses_torch,
+        )  # fmt: skip
 
     def _copy_script(self, write: Callable[[Scan], str]) -> None:
         scan = self.scan
