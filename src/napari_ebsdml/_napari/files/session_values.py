@@ -111,9 +111,8 @@ class Reader:
         return tuple(self.value(one) for one in told["items"])
 
     def _table(self, told: dict[str, Any]) -> Any:
-        import pandas as pd
-
-        return pd.DataFrame(self.value(told["columns"]))
+        # napari makes a table of it.
+        return self.value(told["columns"])
 
     def _direct(self, told: dict[str, Any]) -> Any:
         from napari.utils.colormaps import DirectLabelColormap

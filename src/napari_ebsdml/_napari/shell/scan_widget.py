@@ -181,8 +181,13 @@ class ScanWidget(QWidget):
 
         def show(done: Any) -> None:
             kind = "warning" if done.failed else "info"
+
+            def tell() -> None:
+                if self.alive:
+                    self.tasks.say(in_short(done), kind)
+
             # After the task bar has said how long it took.
-            QTimer.singleShot(0, lambda: self.alive and self.tasks.say(in_short(done), kind))
+            QTimer.singleShot(0, tell)
 
         self.run(
             (), apply_to_folder, maps, wanted, results, label="Working on the folder",
