@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
-from scipy.stats import chi, ncx2
+from scipy.special import chndtr, ndtr
 
 COMPONENTS = 6
 """Known components of a curvature."""
@@ -33,14 +32,9 @@ def shape_factor(lengths: NDArray[np.float64]) -> float:
     true = np.concatenate(([0.0], np.geomspace(0.3, highest, number)))
     edges = np.concatenate(([0.0], np.geomspace(0.2, highest * 1.01, 2 * number)))
     counts, _ = np.histogram(lengths, edges)
-    below = np.empty((true.size, edges.size))
-    below[0] = chi.cdf(edges, COMPONENTS)
-    for i, m in enumerate(true[1:], 1):
-        below[i] = (
-            ncx2.cdf(edges**2, COMPONENTS, m * m)
-            if m < 20
-            else ndtr(edges - np.sqrt(m * m + COMPONENTS - 1))
-        )
+    below = ndtr(edges - np.sqrt(true[:, None] ** 2 + COMPONENTS - 1))
+    near = true < 20
+    below[near] = chndtr(edges**2, COMPONENTS, true[near, None] ** 2)
     likely = np.diff(below, axis=1) + 1e-15
     weights = np.full(true.size, 1 / true.size)
     for _ in range(ROUNDS):

@@ -23,7 +23,7 @@ LAGS = (1, 2, 3, 4, 6, 8)
 """Distances in steps along the directions of the grid."""
 TILE = 8
 """Side in steps of the squares that count as independent of each other."""
-MOST = 1 << 15
+MOST = 1 << 14
 """Larger maps are sampled: whole tiles, up to this many points."""
 SQUARE = ((0, 1), (1, 0)), ((1, 1), (1, -1))
 """Nearest and second-nearest neighbours on a square grid: (rows, columns)."""
