@@ -2,7 +2,7 @@
 
     python benchmarks/parent_grains.py [--seeds 20 21] [--size 400] [--maps ...] [--conditions ...]
     python benchmarks/parent_grains.py --speed 1000 2000
-    python benchmarks/parent_grains.py --real ../shared/data/public/pyebsd_ADI_bcc_fcc_cropped.ang
+    python benchmarks/parent_grains.py --real pyebsd_ADI_bcc_fcc_cropped.ang
 
 Share of pixels whose parent is right within 5 degrees, share of the child's pixels with the right
 variant, and with the right packet and Bain group, per map. Rivals in the same table, with the same

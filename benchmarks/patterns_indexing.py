@@ -173,7 +173,7 @@ def tell(name: str, result, truth: int, note: str = "") -> None:
     )
 
 
-def real(model: CrystalFrameClassifier, data: Path) -> None:
+def real(model: CrystalFrameClassifier, data: Path | None) -> None:
     import dask.array as da
     import h5py
     import kikuchipy
@@ -187,6 +187,9 @@ def real(model: CrystalFrameClassifier, data: Path) -> None:
     note = f"from given ones: {np.median(angle):.2f} deg, {(angle < 1.5).sum()} within 1.5"
     tell("nickel, detector given", result, 225, note)
     tell("nickel, nothing given", *_bare(model, signal.data, 225))
+    if data is None:
+        print("steel and single patterns: name their folder with --data")
+        return
     scan = ebsdml.read(data / "patterns" / "dual_phase_steel.ang").crop(slice(0, 15))
     with h5py.File(data / "patterns" / "dual_phase_steel_rows00-14.h5") as file:
         patterns = file["patterns"][()]
@@ -231,7 +234,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", nargs="+", choices=["simulated", "cameras", "real"])
     parser.add_argument("--work", type=Path, help="folder of simulated master patterns")
-    parser.add_argument("--data", type=Path, help="folder of real data: maps, patterns ...")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder of the rest (docs/measurements/data.md)",
+    )
     parser.add_argument("--model", default="default")
     parser.add_argument("--number", type=int, default=10, help="cameras of each kind")
     parser.add_argument("--each", type=int, default=60, help="patterns of each camera")
@@ -243,8 +250,7 @@ def main() -> None:
     if "cameras" in options.tables:
         cameras(model, options.number)
     if "real" in options.tables:
-        root = Path(__file__).resolve().parents[2]
-        real(model, options.data or root / "shared" / "data")
+        real(model, options.data)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The space-group classifier on real patterns, and its speed.
 
-    python benchmarks/patterns_table.py real speed
+    python benchmarks/patterns_table.py real speed [--data FOLDER]
+
+Without a folder, the nickel patterns alone, which come with kikuchipy.
 
 The other tables: patterns_unseen.py, patterns_unknown.py, patterns_geometry.py,
 patterns_two_phase.py and patterns_stream.py.
@@ -20,7 +22,7 @@ from napari_ebsdml.patterns import CrystalFrameClassifier
 from patterns_common import show
 
 
-def real(model: CrystalFrameClassifier, data: Path) -> None:
+def real(model: CrystalFrameClassifier, data: Path | None) -> None:
     """Measured patterns; nothing was tuned on them."""
     import kikuchipy
 
@@ -35,7 +37,9 @@ def real(model: CrystalFrameClassifier, data: Path) -> None:
         "kikuchipy_h5ebsd/patterns.h5", "edax_h5ebsd/patterns.h5", "edax_binary/edax_binary.up1",
         "edax_binary/edax_binary.up2", "oxford_binary/patterns.ebsp", "nordif/Pattern.dat",
     )  # fmt: skip
-    paths = [folder / name for name in names] + [data / "patterns" / "bruker_layout_ni.h5"]
+    paths = [folder / name for name in names]
+    if data is not None:
+        paths.append(data / "patterns" / "bruker_layout_ni.h5")
     for path in paths:
         if not path.exists():
             rows.append((f"Ni {path.name}", "-", "-", "-", "-", "file absent"))
@@ -56,6 +60,16 @@ def real(model: CrystalFrameClassifier, data: Path) -> None:
             rows.append(report(f"Ni {path.name}", result, 225, own))
         except ebsdml.EbsdmlError as error:
             rows.append((f"Ni {path.name}", "-", "-", "-", "-", str(error)[:60]))
+    if data is not None:
+        rows += steel(model, data)
+    show(
+        "Real patterns", rows,
+        ("data", "n", "right %", "right or not separable %", "known %", "note"),
+    )  # fmt: skip
+
+
+def steel(model: CrystalFrameClassifier, data: Path) -> list[tuple]:
+    """Rows of the dual-phase steel, by pattern, grain and map."""
     import h5py
     from kikuchipy.detectors import EBSDDetector
 
@@ -70,15 +84,13 @@ def real(model: CrystalFrameClassifier, data: Path) -> None:
     import dask.array as da
 
     scan = dataclasses.replace(scan, patterns=da.from_array(patterns, chunks=(5, 29, 60, 60)))
+    rows = []
     for by in ("pixel", "grain", "map"):
         result = model.predict_scan(scan, by=by, detector=detector)
         groups = len(np.unique(result.labels)) if result.labels is not None else ""
         note = f"{groups} grains" if by == "grain" else ""
         rows.append(report(f"steel by {by}", result, 229, note))
-    show(
-        "Real patterns", rows,
-        ("data", "n", "right %", "right or not separable %", "known %", "note"),
-    )  # fmt: skip
+    return rows
 
 
 def report(name: str, result, truth: int, note: str = "") -> tuple:
@@ -109,15 +121,18 @@ def speed(model: CrystalFrameClassifier, number: int = 6000) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", nargs="+", choices=["real", "speed"])
-    parser.add_argument("--data", type=Path, help="folder of real data: maps, patterns ...")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder of the rest (docs/measurements/data.md)",
+    )
     parser.add_argument("--model", default="default")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     model = CrystalFrameClassifier.load(options.model)
     if "real" in options.tables:
-        root = Path(__file__).resolve().parents[2]
-        real(model, options.data or root / "shared" / "data")
+        real(model, options.data)
     if "speed" in options.tables:
         speed(model)
 

@@ -14,6 +14,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "napari_ebsdml"
@@ -104,6 +105,18 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
     assert outside == core | extras["simulate"]
     assert inside - outside == extras["napari"]
     assert extras["all"] == {"napari"}
+
+
+def test_the_recipe_of_conda_asks_for_what_pyproject_does():
+    recipe = yaml.safe_load((ROOT / "recipe" / "recipe.yaml").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    renamed = {"torch": "pytorch", "dask": "dask-core", "matplotlib": "matplotlib-base"}
+    wanted = {f"python {project['requires-python']}", "pyqt"}
+    for one in [*project["dependencies"], *project["optional-dependencies"]["napari"]]:
+        name, version = re.fullmatch(r"([\w.-]+)(?:\[\w+\])?(.*)", one).groups()
+        wanted.add(f"{renamed.get(name, name)} {version}")
+    assert set(recipe["requirements"]["run"]) == wanted
+    assert recipe["about"]["license"] == project["license"]
 
 
 def test_the_version_is_told_once():

@@ -21,15 +21,18 @@ def test_demo_saves_a_picture_of_the_map(
     make_napari_viewer: Callable[..., object],
 ) -> None:
     names: list[str] = []
-    steps = [*demo.STEPS, lambda viewer, scan: names.extend(layer.name for layer in viewer.layers)]
-    monkeypatch.setattr(demo, "STEPS", steps)
-    path, picture = tmp_path / "steel.ctf", tmp_path / "pictures" / "demo.png"
+    last = demo_steps.Chapter(
+        "layers", lambda viewer, scan: names.extend(layer.name for layer in viewer.layers)
+    )
+    monkeypatch.setattr(demo, "STORY", [*demo.STORY, last])
+    path, picture = tmp_path / "steel.ctf", tmp_path / "pictures" / "gnd.png"
     ebsdml.write(path, ebsdml.samples.dual_phase_steel((60, 80), seed=2).scan)
-    assert demo.main([str(path), "--screenshot", str(picture)]) == 0
+    assert demo.main([str(path), "--output", str(picture.parent), "--quit"]) == 0
+    assert {file.stem for file in picture.parent.iterdir()} == {c.picture for c in demo.STORY}
     image = imread(picture)
     assert image.shape[0] > 500
     middle = image[300:-300, 500:-300, :3].reshape(-1, 3)
-    # Colours of orientations and space groups, not a grey window.
+    # Colours of the densities, not a grey window.
     strong = middle[np.ptp(middle.astype(int), axis=1) > 60]
     assert len({tuple(color) for color in strong[::20]}) > 10
     # Every dock has left its layers.

@@ -222,6 +222,11 @@ def stress_increment(
     material, **changes
         See `taylor_stress`.
 
+    Returns
+    -------
+    float or array
+        MPa.
+
     Raises
     ------
     InputError

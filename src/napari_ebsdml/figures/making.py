@@ -53,7 +53,7 @@ def figure(
         are none, or colours (rows, columns, 3 or 4).
     path
         .png, .tif, .svg or .pdf to write, whole or not at all.
-    settings
+    settings, **look
         How it looks; single values can be given as keyword arguments: ``width`` in mm, ``dpi``,
         ``font`` in points, ``boundaries`` (drawn over the map), ``scale_bar``, ``key``, ``step``.
     maps

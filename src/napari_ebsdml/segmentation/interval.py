@@ -65,6 +65,11 @@ def phase_fractions(results: Sequence[SegmentationResult]) -> list[PhaseFraction
     results
         Segmentations of one map, or of several maps of one material, by one model.
 
+    Returns
+    -------
+    list of PhaseFraction
+        One for each class, in the order of their values.
+
     Raises
     ------
     InputError

@@ -152,7 +152,7 @@ class Segmenter(TrainedModel):
 
         Parameters
         ----------
-        preview
+        preview, preview_every
             Scan to predict after the first and every `preview_every`-th epoch; the result is
             the event's ``preview``.
         items, channels, classes, colors, settings, device, n_threads, **changes

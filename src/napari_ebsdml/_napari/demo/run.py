@@ -1,4 +1,4 @@
-"""What `napari_ebsdml.demo` runs: a map in a window, and `steps.STEPS` on it."""
+"""What `napari_ebsdml.demo` runs: a map in a window, and `steps.STORY` on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ebsdml._napari.demo.steps import EXAMPLE, EXAMPLE_SEED, EXAMPLE_SHAPE, STEPS
+from napari_ebsdml._napari.demo.steps import (
+    EXAMPLE,
+    EXAMPLE_SEED,
+    EXAMPLE_SHAPE,
+    STORY,
+    show_chapter,
+)
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.scan import Scan
 
@@ -108,8 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("map", nargs="?", type=Path, help="EBSD file; default: a synthetic steel")
     parser.add_argument("--screenshot", type=Path, metavar="PATH", help="save a picture and quit")
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="keep the demo's map and picture in this folder"
+        "--output", type=Path, metavar="DIR", help="keep the map and a picture of each job here"
     )
+    parser.add_argument("--quit", action="store_true", help="close the window when all is shown")
     return parser
 
 
@@ -122,23 +129,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     import napari
 
-    leave = options.screenshot is not None or _nobody_looks()
-    picture = options.screenshot
-    if picture is None and (leave or options.output):
-        picture = (options.output or DEFAULT_FOLDER) / "napari-ebsdml.png"
+    leave = options.quit or options.screenshot is not None or _nobody_looks()
+    output = options.output
+    if output is None and leave and options.screenshot is None:
+        output = DEFAULT_FOLDER
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = options.map or write_example(options.output or Path(folder))
+            path = options.map or write_example(output or Path(folder))
             viewer, scan = open_map(path)
         except EbsdmlError as error:
             sys.stderr.write(f"{error}\n")
             return 1
         sys.stdout.write(f"{scan!r}\n")
-        for step in STEPS:
-            step(viewer, scan)
-        if picture is not None:
-            save_screenshot(viewer, picture)
-            sys.stdout.write(f"saved {picture}\n")
+        for chapter in STORY:
+            show_chapter(viewer, scan, chapter)
+            if output is not None:
+                picture = output / f"{chapter.picture}.png"
+                save_screenshot(viewer, picture)
+                sys.stdout.write(f"saved {picture}\n")
+        if options.screenshot is not None:
+            save_screenshot(viewer, options.screenshot)
+            sys.stdout.write(f"saved {options.screenshot}\n")
         if leave:
             viewer.close()
         else:

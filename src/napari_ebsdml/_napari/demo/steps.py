@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,15 +48,22 @@ def show_maps(viewer: napari.Viewer, scan: Scan) -> None:
 
 def show_space_groups(viewer: napari.Viewer, scan: Scan) -> None:
     """The dock "Space groups" on the map's patterns, or else on the nickel patterns."""
-    from napari_ebsdml._napari.shell.layers import scans_in
+    from napari_ebsdml._napari.shell.layers import layers_of, scans_in
     from napari_ebsdml.samples import fetch
 
     if scan.patterns is None:
+        before = len(scans_in(viewer))
         try:
             viewer.open(fetch("nickel_patterns"), plugin=_PLUGIN)
         except MissingDataError:
             return
-        scan = scans_in(viewer)[-1]
+        # The first of the file's scans; the others would lie beside it.
+        known = scans_in(viewer)[:before]
+        scan, *others = [one for one in scans_in(viewer) if one not in known]
+        for other in others:
+            for layer in layers_of(viewer, other):
+                viewer.layers.remove(layer)
+        _dismiss_notes()
     widget = _dock(viewer, "Space groups", scan)
     _work(widget, widget.classify)
 
@@ -81,21 +88,41 @@ def show_segmenter(viewer: napari.Viewer, scan: Scan) -> None:
     _work(widget, widget.training.train)
 
 
-def show_map(viewer: napari.Viewer, scan: Scan) -> None:
-    """The first map in view, with what was segmented on top, and a scale bar in um."""
-    from napari_ebsdml._napari.shell.layers import layers_of
+class Chapter(NamedTuple):
+    """One job of the story."""
 
-    for layer in layers_of(viewer, scan):
-        if any(word in layer.name for word in ("KAM", "GND", "density")):
-            layer.visible = False
-    viewer.canvas.overlays.scale_bar.visible = True
-    viewer.reset_view()
+    picture: str
+    """Name of its picture."""
+    show: Step
 
 
-STEPS: list[Step] = [
-    show_gnd, show_density, show_maps, show_space_groups, show_segmenter, show_map,
-]  # fmt: skip
+STORY: list[Chapter] = [
+    Chapter("maps", show_maps),
+    Chapter("gnd", show_gnd),
+    Chapter("dislocations", show_density),
+    Chapter("space-groups", show_space_groups),
+    Chapter("segmenter", show_segmenter),
+]
 """What the demo does after opening the map, in this order."""
+
+
+def show_chapter(viewer: napari.Viewer, scan: Scan, chapter: Chapter) -> None:
+    """A job at work; in view is afterwards what it has made, on the picture of its map."""
+    from napari_ebsdml._napari.shell.layers import layers_of, scan_of, show_map
+
+    before = list(viewer.layers)
+    chapter.show(viewer, scan)
+    made = [layer for layer in viewer.layers if layer not in before]
+    if not made:
+        return
+    shown = scan_of(made[0]) or scan
+    for layer in before:
+        layer.visible = False
+    # Lines and classes lie on a picture of their map.
+    if not any(layer.visible and layer._type_string == "image" for layer in made):
+        layers_of(viewer, shown)[0].visible = True
+    viewer.canvas.overlays.scale_bar.visible = True
+    show_map(viewer, shown)
 
 
 def example_truth(scan: Scan) -> NDArray[np.integer] | None:
@@ -126,6 +153,16 @@ def strokes(truth: NDArray[np.integer], seed: int = 0) -> list[tuple[int, int, i
                     break
                 points.append((i, j, value))
     return points
+
+
+def _dismiss_notes() -> None:
+    """Close what napari says about the sample's file; it would lie on the scale bar."""
+    from napari._qt.dialogs.qt_notification import NapariQtNotification
+    from qtpy.QtWidgets import QApplication
+
+    for widget in QApplication.allWidgets():
+        if isinstance(widget, NapariQtNotification):
+            widget.close()
 
 
 def _dock(viewer: napari.Viewer, name: str, scan: Scan) -> Any:
