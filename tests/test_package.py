@@ -67,8 +67,8 @@ PATTERNS_ROWS = {
 BELOW_CLASSIFIERS = set(PATTERNS_ROWS)
 
 DOCKS = (
-    "crystal", "dislocations", "gnd", "maps", "parent_grains", "pattern_viewer", "segmenter",
-    "space_groups",
+    "crystal", "dislocations", "gnd", "grain_classes", "maps", "parent_grains",
+    "pattern_viewer", "segmenter", "space_groups",
 )  # fmt: skip
 SHARED_OF_DOCKS = {
     "_napari.gnd.form", "_napari.gnd.layers", "_napari.gnd.script", "_napari.pattern_viewer.viewer",

@@ -76,7 +76,7 @@ class GrainClassifier:
     @classmethod
     def train(
         cls,
-        items: Sequence[tuple[Scan, ArrayLike, Examples]],
+        items: Sequence[tuple[Scan, ArrayLike | GrainFeatures, Examples]],
         names: Mapping[int, str] | None = None,
         method: Method = "lda",
     ) -> GrainClassifier:
@@ -85,8 +85,8 @@ class GrainClassifier:
         Parameters
         ----------
         items
-            Map, its grains (as from `segment_grains`), and which of them are of which class:
-            ``{label: class}``, or strokes (rows, columns) with the class of each painted pixel and
+            Map, its grains (as from `segment_grains`, or as `grain_features` measured them), and
+            which of them are of which class: ``{label: class}``, or strokes (rows, columns) with the class of each painted pixel and
             0 elsewhere; a grain is then of the class that most of its strokes have.
         names
             Class (whole number from 1) -> name. Default: "class 1" ...
@@ -106,7 +106,7 @@ class GrainClassifier:
         classes: list[int] = []
         titles: tuple[str, ...] | None = None
         for scan, labels, examples in items:
-            measured = grain_features(scan, labels)
+            measured = _measured(scan, labels)
             titles = measured.names if titles is None else titles
             if measured.names != titles:
                 differ = sorted(set(measured.names) ^ set(titles))
@@ -167,7 +167,7 @@ class GrainClassifier:
     def predict(
         self,
         scan: Scan,
-        labels: ArrayLike | None = None,
+        labels: ArrayLike | GrainFeatures | None = None,
         threshold: float = GRAIN_THRESHOLD,
         progress: Progress = None,
     ) -> GrainClasses:
@@ -176,7 +176,7 @@ class GrainClassifier:
         Parameters
         ----------
         scan
-        labels : (rows, columns) int, optional
+        labels : (rows, columns) int or GrainFeatures, optional
             Its grains. Default: `segment_grains` with `threshold`.
         threshold
             Degrees.
@@ -189,7 +189,7 @@ class GrainClassifier:
             When the map has other features (quality figures, phases) than the examples.
         """
         grains = segment_grains(scan, threshold) if labels is None else labels
-        measured = grain_features(scan, grains, progress)
+        measured = _measured(scan, grains, progress)
         if measured.names != self.features:
             lacks = sorted(set(self.features) - set(measured.names))
             more = sorted(set(measured.names) - set(self.features))
@@ -279,6 +279,14 @@ def named_grains(measured: GrainFeatures, examples: Examples) -> dict[int, int]:
         measured.labels[at].astype(np.int64) * most + painted[at], minlength=len(exists) * most
     ).reshape(len(exists), most)
     return {int(label): int(counts[label].argmax()) for label in np.flatnonzero(counts.any(axis=1))}
+
+
+def _measured(
+    scan: Scan, labels: ArrayLike | GrainFeatures, progress: Progress = None
+) -> GrainFeatures:
+    if isinstance(labels, GrainFeatures):
+        return labels
+    return grain_features(scan, labels, progress)
 
 
 def _standard(values: Floats, centre: Floats, spread: Floats) -> Floats:
