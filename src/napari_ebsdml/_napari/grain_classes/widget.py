@@ -61,7 +61,7 @@ class GrainClassesWidget(ScanWidget):
         ("Find grains. Choose a class, then click on some grains of it in the map.",
          "Choose another class and click again: from two classes on, every grain gets one.",
          "Click again to take a click back. Doubtful grains come first in the table."),
-        "grain_classes.md",
+        "how-to/grain_classes.md",
     )  # fmt: skip
 
     def __init__(self, napari_viewer: ViewerModel) -> None:

@@ -50,7 +50,7 @@ class ParentGrainsWidget(ScanWidget):
         ("Choose the relationship, or leave it to the map: the best known one is fitted.",
          "Compute. Parents, variants, packets, misfit and confidence are layers.",
          "Low confidence: few neighbours agree. Retained parent phase helps where there is some."),
-        "parent_grains.md",
+        "how-to/parent_grains.md",
     )  # fmt: skip
 
     def __init__(self, napari_viewer: ViewerModel) -> None:

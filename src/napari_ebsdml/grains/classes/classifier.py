@@ -86,8 +86,9 @@ class GrainClassifier:
         ----------
         items
             Map, its grains (as from `segment_grains`, or as `grain_features` measured them), and
-            which of them are of which class: ``{label: class}``, or strokes (rows, columns) with the class of each painted pixel and
-            0 elsewhere; a grain is then of the class that most of its strokes have.
+            which of them are of which class: ``{label: class}``, or strokes (rows, columns) with
+            the class of each painted pixel and 0 elsewhere; a grain is then of the class that most
+            of its strokes have.
         names
             Class (whole number from 1) -> name. Default: "class 1" ...
         method
