@@ -42,6 +42,7 @@ _MODULES = {
     "parents": "parents",
     "segment": "segment",
     "spacegroups": "spacegroups",
+    "crystals": "crystals",
 }
 """Name of a step -> its module in `batching.steps`."""
 

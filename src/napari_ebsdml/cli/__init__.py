@@ -9,6 +9,7 @@ from napari_ebsdml.cli import (
     dev,
     figure,
     files,
+    library,
     maps,
     models,
     parents,
@@ -19,6 +20,6 @@ from napari_ebsdml.cli import (
 from napari_ebsdml.cli._app import app, main
 
 __all__ = [
-    "app", "crystals", "density", "dev", "figure", "files", "main", "maps", "models", "parents",
-    "segment", "spacegroups", "volume",
+    "app", "crystals", "density", "dev", "figure", "files", "library", "main", "maps", "models",
+    "parents", "segment", "spacegroups", "volume",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""`ebsdml crystals`: the library of crystals that space groups are told from."""
+"""`ebsdml crystals`: what phases maps hold, told by the symmetry of their patterns."""
 
 from __future__ import annotations
 
@@ -7,46 +7,33 @@ from typing import Annotated
 
 import typer
 
-from napari_ebsdml.cli._app import app, say
-
-crystals = typer.Typer(help="The library of crystals that space groups are told from.",
-                       no_args_is_help=True)  # fmt: skip
-app.add_typer(crystals, name="crystals")
+from napari_ebsdml.cli._app import Frame, app
+from napari_ebsdml.cli._batch import BatchOptions, Files, Output, run_batch
+from napari_ebsdml.cli._options import takes_settings
 
 
-@crystals.callback()
-def _group() -> None:
-    """Keeps `add` a subcommand although it is the only one."""
-
-
-@crystals.command()
-def add(
-    out: Annotated[Path, typer.Argument(help="Library to write (.npz).")],
-    files: Annotated[list[Path], typer.Argument(help="CIF files and master patterns.")],
-    library: Annotated[
-        str, typer.Option(help="Library to add to: a file, or default for the shipped one.")
-    ] = "default",
+@app.command()
+@takes_settings()
+def crystals(
+    files: Files,
+    how: BatchOptions,
+    output: Output = Path(),
+    sample: Annotated[
+        int, typer.Option(min=1, help="Patterns of each map that its phases are found from.")
+    ] = 200,
     energy: Annotated[
-        float, typer.Option(help="Beam energy in keV, to simulate or to choose.")
+        float, typer.Option(min=1, help="Of the beam in keV, for the size of lattices.")
     ] = 20.0,
-    space_group: Annotated[
-        int | None,
-        typer.Option(help="Space group of the master patterns. Default: what each file says."),
-    ] = None,
+    frame: Frame = None,
 ) -> None:
-    """Add crystals of your own to a library.
+    """Tell what crystals maps hold, from their patterns alone.
 
-    Cubic crystals (Laue group m-3m) come as CIF files, which are simulated on the spot (extra
-    "simulate"), or as master patterns of EMsoft, ebsdsim or kikuchipy. Train a classifier on the
-    library with SpaceGroupClassifier.train(OUT).
+    No phase, library, orientation or pattern centre is needed; crystals of every system count.
+    Each map becomes NAME-crystals.h5 (the map indexed with the phases found), NAME-crystals.npz
+    (phase_id, quaternions w, x, y, z, specimen -> crystal, fit, pattern_centre) and
+    NAME-crystals.tif (number of the phase from 1, 0 where none fits). crystals.csv has a row a
+    phase: Laue group, lattice, share, and the file's phases in its place. Where the patterns
+    contradict the file's phase, it is said.
     """
-    from napari_ebsdml.patterns.crystals.library import Library
-    from napari_ebsdml.patterns.crystals.user_crystals import add_files
-
-    groups = [None if file.suffix.lower() == ".cif" else space_group for file in files]
-    old = Library.load(library)
-    made = add_files(old, files, groups, energy)
-    made.save(out)
-    for k in range(len(old), len(made)):
-        say(f"{made.names[k]}: {made.families[k]}, space group {made.space_groups[k]}")
-    say(f"{out}: {len(made)} crystals")
+    step = ("crystals", {"sample": sample, "energy": energy})
+    run_batch(files, [step], output, how, frame, "crystals")

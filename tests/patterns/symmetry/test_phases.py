@@ -9,6 +9,7 @@ from orix.crystal_map import Phase, PhaseList
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml._quaternions import to_matrix
+from napari_ebsdml.batching.step import Work, named_step
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.patterns.crystals.master import sample
@@ -102,6 +103,19 @@ def test_the_answer_saves(answer, tmp_path):
     for _, phase in found.phases:
         there = again.phase_id == again.phases.id_from_name(phase.name)
         assert (there == (found.scan.phase_id == found.phases.id_from_name(phase.name))).all()
+
+
+def test_the_step_of_a_batch(tmp_path):
+    scan, _, _ = two_phase_map((4, 6))
+    step = named_step("crystals")
+    told: list[float] = []
+    outcome = step.run(Work(scan, step.settings({"sample": 24}), None, told.append))
+    rows = outcome.tables["crystals.csv"]
+    assert outcome.row["phases"] == len(rows) >= 1
+    assert {row["Laue group"] for row in rows} <= {"m-3m", "6/mmm"}
+    assert outcome.arrays["phase_id"].shape == scan.shape
+    outcome.files["-crystals.h5"](tmp_path / "map.h5")
+    assert ebsdml.read(tmp_path / "map.h5").shape == scan.shape
 
 
 def test_noise_has_no_phase():

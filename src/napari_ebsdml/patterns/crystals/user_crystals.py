@@ -1,6 +1,6 @@
 """The user's own crystals: CIF files and master patterns of other programs join a library.
 
-``ebsdml crystals add OUT.npz FILE [FILE ...]`` adds them to the shipped library.
+``ebsdml library add OUT.npz FILE [FILE ...]`` adds them to the shipped library.
 """
 
 from __future__ import annotations

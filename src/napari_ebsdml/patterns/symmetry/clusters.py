@@ -8,7 +8,7 @@ sphere better, and what is left begins the next cluster.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,8 @@ class Cluster:
         Places of those that `placed` are of.
     typical
         Fit of a good member to the sphere.
+    turn : (3, 3) array
+        Rotation from the sphere's frame to the crystal's, whose x lies along a.
     """
 
     sphere: MeasuredSphere
@@ -54,6 +56,7 @@ class Cluster:
     members: NDArray[np.intp]
     best: NDArray[np.intp]
     typical: float
+    turn: Floats = field(default_factory=lambda: np.eye(3))
 
     @property
     def least_fit(self) -> float:

@@ -20,6 +20,7 @@ from napari_ebsdml.patterns.frame.pieces import blocks, some_patterns
 from napari_ebsdml.patterns.frame.scans import patterns_of
 from napari_ebsdml.patterns.symmetry.camera import sharpness
 from napari_ebsdml.patterns.symmetry.clusters import Cluster, discover
+from napari_ebsdml.patterns.symmetry.lattice import Lattice, find_lattice
 from napari_ebsdml.patterns.symmetry.laue import LaueResult, told
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, SphereSearch
 from napari_ebsdml.patterns.symmetry.view import View, bounds_of, flat_images, views_of
@@ -44,6 +45,8 @@ class FoundPhase:
         Such as ``"phase 1, cubic"``.
     laue : LaueResult
         Symmetry, from the best patterns.
+    lattice : Lattice or None
+        From bands; None for monoclinic and triclinic crystals, and where too few bands tell.
     sphere : MeasuredSphere
         Its pattern on the half sphere, merged from the best patterns.
     share
@@ -64,6 +67,7 @@ class FoundPhase:
 
     name: str
     laue: LaueResult
+    lattice: Lattice | None
     sphere: MeasuredSphere
     share: float
     number: int
@@ -110,6 +114,7 @@ def find_phases(
     detector: Any = None,
     *,
     sample: int = 200,
+    energy: float = 20.0,
     mask: NDArray[np.bool_] | None = None,
     progress: Progress = None,
 ) -> FoundPhases:
@@ -126,6 +131,8 @@ def find_phases(
         Default: the map's own; where nobody told the pattern centre, it is searched for.
     sample
         Patterns from all over the map that the phases are found from.
+    energy
+        Of the beam in keV, for the size of the lattices.
     mask : (rows, columns) bool array, optional
         True where the patterns' pixels carry signal. Default: found from the patterns.
     progress
@@ -153,13 +160,21 @@ def find_phases(
     camera, searched = _camera(scan, detector, images[order], valid, shape, progress)
     bounds = _bounds(camera, shape, scan.phase_id.size)
     views = views_of(images, valid, bounds if len(bounds) == 1 else bounds[places])
-    clusters = discover(views, order, part_of(progress, 0.2, 0.5))
+    clusters = discover(views, order, part_of(progress, 0.2, 0.4))
     if not clusters:
         return FoundPhases(scan, (), camera, searched, _nothing(len(stack), searched))
+    lattices: list[Lattice | None] = []
+    for k, cluster in enumerate(clusters):
+        found = find_lattice(cluster.sphere, energy)
+        lattices.append(found[0] if found is not None else None)
+        if found is not None:
+            clusters[k] = dataclasses.replace(cluster, turn=found[1])
+        if progress is not None:
+            progress(0.4 + 0.2 * (k + 1) / len(clusters))
     indexed, fit, owner = _index(
-        scan, clusters, views[0], bounds, camera, mask, part_of(progress, 0.5)
+        scan, clusters, views[0], bounds, camera, mask, part_of(progress, 0.6)
     )
-    return _result(scan, clusters, places, indexed, fit, owner, camera, searched)
+    return _result(scan, clusters, lattices, places, indexed, fit, owner, camera, searched)
 
 
 def _camera(
@@ -216,7 +231,7 @@ def _index(
             fit[at] = fits[which, k]
             if fit[at] >= least[which]:
                 owner[at] = which
-                matrix = answers[which][0][k] @ to_sample.T
+                matrix = clusters[which].turn @ answers[which][0][k] @ to_sample.T
                 quaternions[at] = from_kikuchipy(from_matrix(matrix))
 
     done = 0
@@ -245,9 +260,11 @@ def _index(
 
 
 def _result(
-    scan: Scan, clusters: list[Cluster], places: NDArray[np.intp], quaternions: Floats,
-    fit: NDArray[np.float32], owner: NDArray[np.int32], camera: Camera, searched: bool,
+    scan: Scan, clusters: list[Cluster], lattices: list[Lattice | None],
+    places: NDArray[np.intp], quaternions: Floats, fit: NDArray[np.float32],
+    owner: NDArray[np.int32], camera: Camera, searched: bool,
 ) -> FoundPhases:  # fmt: skip
+    from diffpy.structure import Structure
     from orix.crystal_map import Phase, PhaseList
 
     number = max(1, int((owner >= 0).sum()))
@@ -256,13 +273,19 @@ def _result(
     for k, cluster in enumerate(clusters):
         laue = told(cluster.placed, camera, searched)
         name = f"phase {k + 1}, {laue.system or 'unknown'}"
-        made.append(Phase(name, point_group=cluster.sphere.group))
+        lattice = lattices[k]
+        made.append(Phase(
+            name, point_group=cluster.sphere.group,
+            structure=None if lattice is None else Structure(lattice=lattice.diffpy()),
+        ))  # fmt: skip
         mine = owner == k
         in_file, contradiction = _against_file(scan, mine, laue)
         share = float(mine.sum() / number)
         words = f"{name}: {100 * share:.0f} % of the indexed pixels; {laue.sentence}"
+        if lattice is not None:
+            words += f" {lattice.sentence}."
         found.append(FoundPhase(
-            name, laue, cluster.sphere, share, len(cluster.members), places[cluster.best],
+            name, laue, lattice, cluster.sphere, share, len(cluster.members), places[cluster.best],
             cluster.typical, in_file, contradiction, f"{words} {contradiction}".strip(),
         ))  # fmt: skip
     indexed = dataclasses.replace(

@@ -1,0 +1,197 @@
+"""Laue groups of simulated crystals of all 11 groups, of noise, and of measured patterns.
+
+``python benchmarks/laue_groups.py WORK [--masters FOLDER] [--steel FOLDER] [--crystals 5]``
+
+Placements are kept in WORK, a file a crystal and camera, so that the run can be resumed and the
+tables printed again. Crystals whose number is a multiple of 3 (kinematical ones), every third
+dynamical one and every third steel pattern were looked at when the rule was chosen; the rest were
+not. FOLDER holds dynamical master patterns of crystals outside m-3m (``ebsdml dev library``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from laue_crystals import crystal, dynamical, patterns
+from napari_ebsdml.patterns.frame.geometry import Geometry
+from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
+from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
+from napari_ebsdml.patterns.symmetry.operators import Placement, place
+from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
+from patterns_common import show
+
+POOLED = 10
+POOLS = {1: 10, 4: 5, 10: 1}
+"""Patterns pooled, and draws of them from the ten of a crystal and camera."""
+CONDITIONS = 2
+Job = tuple[str, str, str, Callable[[], NDArray | None]]
+
+
+def jobs(masters: Path, number: int) -> Iterator[Job]:
+    """Kind, name, Laue group and a maker of the master pattern of each crystal, and noise."""
+    for name, group, master in dynamical(masters):
+        yield "dyn", name, group, lambda master=master: master
+    for kind in ("white", "blur", "blobs"):
+        for k in range(4):
+            yield "noise", f"{kind} {k}", "none", lambda: None
+    for k in range(number):
+        for group in GROUPS:
+            yield "kin", f"{group} {k}", group, lambda group=group, k=k: crystal(group, k).master()
+
+
+def collect(work: Path, masters: Path, number: int, seed: int = 1) -> None:
+    """Place all groups in ten patterns of each crystal in each of two cameras."""
+    for condition in range(CONDITIONS):
+        for at, (kind, name, group, make) in enumerate(jobs(masters, number)):
+            path = work / f"{kind}-{name.replace('/', '_')}-{condition}.pkl"
+            if path.exists():
+                continue
+            rng = np.random.default_rng([seed, at, condition])
+            size = int(rng.choice([60, 60, 120, 240]))
+            noise = float(np.exp(rng.uniform(np.log(0.3), np.log(1.5))))
+            error = float(rng.uniform(0, 0.005))
+            if kind == "noise":
+                images = rng.normal(0, 1, (POOLED, 60, 60))
+                if "blur" in name:
+                    images = gaussian_filter(images, (0, 1, 1))
+                if "blobs" in name:
+                    images = gaussian_filter(images, (0, 3, 3)) + 0.005 * images
+                pc = rng.uniform((0.4, 0.15, 0.45), (0.6, 0.5, 0.7), (1, 3))
+                told = Geometry.from_angles(pc, (60, 60))
+            else:
+                images, _, told = patterns(make(), POOLED, size, noise, error, rng)
+            result = placements(images, told.bounds)
+            record = {
+                "kind": kind, "name": name, "group": group, "size": size, "noise": noise,
+                "err": error, "res": result,
+            }  # fmt: skip
+            path.write_bytes(pickle.dumps(record))
+            print(kind, name, flush=True)
+
+
+def placements(images: NDArray, bounds: NDArray) -> list[dict]:
+    """Frame, correlations and parts of each group in each pattern, as plain arrays."""
+    flat, valid = flat_images(images)
+    return [
+        {name: (p.frame, p.correlation, p.part) for name, p in place(view).items()}
+        for view in views_of(flat, valid, bounds)
+    ]
+
+
+def pool_of(results: list[dict]) -> Pool:
+    return Pool([{n: Placement(n, *one[n]) for n in NAMES} for one in results])
+
+
+def by_evidence(pool: Pool) -> str:
+    """The simplest rival: the group of most evidence."""
+    return max(NAMES[1:], key=pool.evidence)
+
+
+def tables(work: Path) -> None:
+    records = [pickle.loads(path.read_bytes()) for path in sorted(work.glob("*-*.pkl"))]
+    names = sorted({r["name"] for r in records if r["kind"] == "dyn"})
+
+    def chosen(record: dict) -> bool:
+        if record["kind"] == "dyn":
+            return names.index(record["name"]) % 3 == 0
+        return int(record["name"].split()[-1]) % 3 == 0
+
+    rows = []
+    confusion: Counter[tuple[str, str]] = Counter()
+    for kind in ("dyn", "kin", "noise"):
+        for looked_at in (True, False):
+            part = [r for r in records if r["kind"] == kind and chosen(r) is looked_at]
+            crystals = len({r["name"] for r in part})
+            for number, draws in POOLS.items():
+                right, system, rival, none, sure, n = 0, 0, 0, 0, 0.0, 0
+                rng = np.random.default_rng(0)
+                for record in part:
+                    for d in range(draws):
+                        which = [d] if number == 1 else rng.permutation(POOLED)[:number]
+                        pool = pool_of([record["res"][k] for k in which])
+                        chance = probabilities(pool)
+                        got = NAMES[int(chance.argmax())]
+                        none += got == "-1"
+                        sure += float(chance.max())
+                        n += 1
+                        if kind == "noise":
+                            continue
+                        true = record["group"]
+                        right += got == true
+                        system += SYSTEMS[got] == SYSTEMS[true]
+                        rival += by_evidence(pool) == true
+                        if number == POOLED and not looked_at:
+                            confusion[true, got] += 1
+                if n:
+                    values = [f"{100 * v / n:.1f}" for v in (right, system, rival, none, sure)]
+                    rows.append((kind, "chosen on" if looked_at else "rest", crystals, number, n,
+                                 *values))  # fmt: skip
+    head = ("kind", "crystals", "number", "pooled", "n", "group %", "system %",
+            "most evidence %", "no answer %", "mean p %")  # fmt: skip
+    show("Laue groups", rows, head)
+    pairs = [(a, b, str(c)) for (a, b), c in sorted(confusion.items())]
+    show("Rest, ten pooled", pairs, ("true", "told", "n"))
+
+
+def steel(folder: Path, work: Path) -> None:
+    import h5py
+    import kikuchipy
+
+    path = work / "steel.pickle"
+    if not path.exists():
+        with h5py.File(folder / "dual_phase_steel_rows00-14.h5") as file:
+            images = file["patterns"][()].reshape(-1, 60, 60)
+            confidence = file["ang"][()].reshape(-1, 10)[:, 6]
+        centre = Geometry.from_angles((0.5017, 1 - 0.7189, 0.5342), (60, 60))
+        start = time.process_time()
+        one = placements(images[confidence > 0.3][::5], centre.bounds)
+        print(f"{(time.process_time() - start) / len(one):.3f} processor seconds a pattern")
+        nickel = kikuchipy.data.nickel_ebsd_small()
+        two = placements(nickel.data.reshape(-1, 60, 60), Geometry.of(nickel.detector).bounds)
+        path.write_bytes(pickle.dumps({"steel": one, "ni": two}))
+    data = pickle.loads(path.read_bytes())
+    rng = np.random.default_rng(0)
+    rows = []
+    looked_at = np.arange(0, len(data["steel"]), 3)
+    rest = np.setdiff1d(np.arange(len(data["steel"])), looked_at)
+    sets = {"steel, chosen on": [data["steel"][k] for k in looked_at],
+            "steel, rest": [data["steel"][k] for k in rest], "nickel": data["ni"]}  # fmt: skip
+    for name, part in sets.items():
+        for number in (1, 5, len(part)):
+            draws = len(part) if number == 1 else 200 if number < len(part) else 1
+            told: Counter[str] = Counter()
+            for d in range(draws):
+                which = [d] if number == 1 else rng.permutation(len(part))[:number]
+                chance = probabilities(pool_of([part[k] for k in which]))
+                told[NAMES[int(chance.argmax())]] += 1
+            rows.append((name, number, draws, f"{100 * told['m-3m'] / draws:.1f}", dict(told)))
+    show("Measured", rows, ("patterns", "pooled", "n", "m-3m %", "told"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--masters", type=Path, default=Path("masters"))
+    parser.add_argument("--steel", type=Path)
+    parser.add_argument("--crystals", type=int, default=5)
+    parser.add_argument("--tables", action="store_true", help="of what WORK has, no more")
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    if not given.tables:
+        collect(given.work, given.masters, given.crystals)
+    tables(given.work)
+    if given.steel is not None:
+        steel(given.steel, given.work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Lattices from the spheres of plain crystals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_ebsdml.errors import InputError
+from napari_ebsdml.patterns.frame.geometry import Geometry
+from napari_ebsdml.patterns.simulated.kinematic import wavelength
+from napari_ebsdml.patterns.symmetry.bands import bands_of
+from napari_ebsdml.patterns.symmetry.lattice import allowed, families, find_lattice
+from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
+from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
+from tests.patterns.symmetry.crystals import CENTRE, NICKEL, TIN, TITANIUM, patterns
+
+
+def sphere_of(crystal, group):
+    images, axes = patterns(crystal, 10)
+    flat, valid = flat_images(images)
+    views = views_of(flat, valid, Geometry.from_angles(CENTRE, (60, 60)).bounds)
+    return MeasuredSphere.merged(views, axes, group)
+
+
+def test_the_strong_bands_are_the_crystals():
+    bands = bands_of(sphere_of(NICKEL, "m-3m"))
+    first = np.sort(np.abs(bands.normals[:4]), axis=1)
+    families = np.array([[1, 1, 1], [0, 0, 1], [1, 1, 3], [0, 1, 1]])
+    families = families / np.linalg.norm(families, axis=1, keepdims=True)
+    assert (first @ families.T).max(axis=0).min() > np.cos(np.deg2rad(2))
+
+
+@pytest.mark.parametrize(
+    ("crystal", "group", "bravais"),
+    [(NICKEL, "m-3m", "cF"), (TITANIUM, "6/mmm", "hP"), (TIN, "4/mmm", "tI")],
+)
+def test_bravais_lattice_and_ratio(crystal, group, bravais):
+    found = find_lattice(sphere_of(crystal, group))
+    assert found is not None
+    lattice, turn = found
+    assert lattice.bravais == bravais
+    true = crystal.cell[2] / crystal.cell[0]
+    assert lattice.c / lattice.a == pytest.approx(true, rel=0.015)
+    if crystal is not TIN:  # Whose plain bands are no wider than the patterns resolve.
+        assert abs(np.log(lattice.a / crystal.cell[0])) < 3 * lattice.uncertainty
+    assert lattice.diffpy().a == pytest.approx(lattice.a)
+    assert lattice.bravais in lattice.sentence
+    assert turn.T @ turn == pytest.approx(np.eye(3))
+
+
+def test_low_symmetry_and_empty_spheres_have_none():
+    sphere = sphere_of(TIN, "4/mmm")
+    assert find_lattice(MeasuredSphere("2/m", sphere.cells)) is None
+
+
+def test_families_of_reflections():
+    hkl = families("m-3m", "F")
+    assert [tuple(sorted(np.abs(h))) for h in hkl[:4]] == [
+        (1, 1, 1), (0, 0, 2), (0, 2, 2), (1, 1, 3)
+    ]  # fmt: skip
+    # {hk0} and {kh0} are one family in m-3m and two in m-3.
+    first = [tuple(sorted(np.abs(h))) for h in families("m-3", "P")]
+    assert first.count((0, 1, 2)) == 2
+    # Obverse setting: -h + k + l = 3n.
+    assert allowed(np.array([[1, 0, 1], [0, 0, 3], [1, 0, 2]]), "R").tolist() == [True, True, False]
+
+
+def test_wavelength_is_relativistic():
+    # International Tables C, 4.3.2: 0.0859 at 20 kV, 0.0370 at 100 kV.
+    assert wavelength(20) == pytest.approx(0.0859, abs=1e-4)
+    assert wavelength(100) == pytest.approx(0.0370, abs=1e-4)
+    with pytest.raises(InputError):
+        wavelength(0)
