@@ -129,6 +129,8 @@ FUNCTIONS: dict[str, Callable[[Scan, Path], Any]] = {
         scan, (0, 0), (scan.shape[0] - 1, scan.shape[1] - 1)
     ),
     "poles": lambda scan, _: [maps.poles(scan, int(n), (1, 0, 0)) for n in scan.phases.ids],
+    "connect_grains": lambda scan, _: maps.connect_grains([scan, scan]),
+    "volume_of": lambda scan, _: maps.volume_of([scan, scan]),
     "figure": lambda scan, folder: ebsdml.figure(scan, "IPF-Z", folder / "a.png"),
     "mean GND density": lambda scan, _: ebsdml.gnd_density(scan).average(),
     "article_density": lambda scan, _: ebsdml.article_density(ebsdml.gnd_density(scan)),
@@ -160,7 +162,7 @@ NOT_OF_MAPS = {
     "fold_patterns": "of arrays", "refine_geometry": "of arrays", "two_phase_map": "makes one",
     "laue_group": "of patterns", "batch": "of files", "read_model": "of a file",
     "crystal_directions": "of a phase", "pole_density": "of arrays",
-    "phase_fractions": "of results",
+    "phase_fractions": "of results", "write_report": "of results",
 }  # fmt: skip
 """Public functions that take no map, and what they take or where they are tried."""
 
