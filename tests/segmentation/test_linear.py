@@ -112,6 +112,7 @@ def test_the_network_stays_only_where_grains_say_so():
     # A draw speaks for what starts from the discriminant.
     assert is_better(good, good, False)
     assert not is_better(judged(0.95, units=8), judged(0.7, units=8), False)
+    assert is_better(bad, good, True)
 
 
 def test_no_epochs_give_the_discriminant_at_once(steel, other_steel, tmp_path):

@@ -133,10 +133,11 @@ def is_better(network: Judged, linear: Judged, dense: bool) -> bool:
     """Whether the network answers, by grains that neither it nor the discriminant has learned.
 
     Both have the same pixels. The network answers unless a larger part of the grains is wrong by
-    it: it starts from the discriminant, so that a draw speaks for it. Where too little is held out
-    to tell, only dense labels do.
+    it: it starts from the discriminant, so that a draw speaks for it. From dense labels it always
+    does, as what is held out of them lies in blocks of large grains, parts of which both have
+    learned; never where strokes are too few to tell.
     """
-    if not network.is_telling:
+    if dense or not network.is_telling:
         return dense
     return bool(network.wrong().mean() <= linear.wrong().mean() + 1e-9)
 

@@ -80,18 +80,15 @@ def _windows(
     ]  # fmt: skip
 
 
-def verdict(network: Judged, linear: Judged, kept: bool, asked: bool) -> str:
+def verdict(network: Judged, linear: Judged, kept: bool, asked: bool, dense: bool) -> str:
     """Which of the two answers, and what held-out grains said."""
     who = "The U-Net" if kept else "The linear discriminant"
+    why = ", as was asked for" if asked else ", as whole areas are labelled" if dense else ""
     if not network.is_telling:
-        why = (
-            "as was asked for" if asked
-            else "whole areas are labelled" if kept
-            else "too few separate strokes to tell whether the U-Net is better"
-        )  # fmt: skip
-        return f"{who} answers: {why}."
+        few = "too few separate strokes to tell whether the U-Net is better"
+        return f"{who} answers{why}." if why else f"{who} answers: {few}."
     a, b = 100 * network.wrong().mean(), 100 * linear.wrong().mean()
-    text = f"on {network.units} held-out grains the U-Net is wrong at {a:.1f} %, the linear"
     return (
-        f"{who} answers{', as was asked for' if asked else ''}: {text} discriminant at {b:.1f} %."
+        f"{who} answers{why}: on {network.units} held-out grains the U-Net is wrong at {a:.1f} %, "
+        f"the linear discriminant at {b:.1f} %."
     )

@@ -187,7 +187,7 @@ class Run:
             asked = plan.settings.keep == "network" or self.network.every()[0].base is None
             better = is_better(network_judged, linear_judged, dense)
             kept = asked or better
-            sentence = verdict(network_judged, linear_judged, kept, asked)
+            sentence = verdict(network_judged, linear_judged, kept, asked, dense)
             judged = network_judged if kept else judged
         temperature = judged.temperature(dense)
         if kept and not judged.is_telling and plan.start is not None:
