@@ -96,7 +96,7 @@ def test_layers_hide_what_is_out_of_range(viewer: Any, qtbot: Any, model_file: P
     expected = article_density(gnd_density(scan), model_file, plane_thickness=0.05)
     inside = expected.in_range
     assert np.isfinite(expected.mean).any()
-    shown = layer(viewer, "· article's dislocation density")
+    shown = layer(viewer, "article's dislocation density")
     np.testing.assert_array_equal(np.isfinite(shown.data), inside & np.isfinite(expected.mean))
     labels = layer(viewer, "validity")
     np.testing.assert_array_equal(labels.data, validity(expected))
@@ -112,7 +112,7 @@ def test_layers_hide_what_is_out_of_range(viewer: Any, qtbot: Any, model_file: P
     count = len(viewer.layers)
     widget.model_form.extrapolate.value = True
     assert len(viewer.layers) == count
-    shown = layer(viewer, "· article's dislocation density")
+    shown = layer(viewer, "article's dislocation density")
     np.testing.assert_allclose(
         10.0 ** shown.data[np.isfinite(expected.mean)],
         np.maximum(expected.mean, 1e9)[np.isfinite(expected.mean)], rtol=1e-4,
@@ -166,13 +166,13 @@ def test_the_card_says_what_a_map_tells(viewer: Any, qtbot: Any) -> None:
     assert "not told" in text or average.measurable
     assert result.total.orientation_noise == {0: 0.5}
     np.testing.assert_array_equal(
-        np.isfinite(layer(viewer, "· total dislocation density").data), result.total.measurable
+        np.isfinite(layer(viewer, "total dislocation density [").data), result.total.measurable
     )
     labels = layer(viewer, "where the map tells").data
     assert set(np.unique(labels)) <= {0, 1, 2}
     rows = dict(widget.total_tables["phase"].rows())
     assert rows["limit [1/m²]"] == pytest.approx(result.total.limit)
-    viewer.layers.remove(layer(viewer, "· total dislocation density"))
+    viewer.layers.remove(layer(viewer, "total dislocation density ["))
     assert widget.total_result is None
     assert widget.total_tabs.isHidden()
 
@@ -192,13 +192,15 @@ def test_uses_a_gnd_density_that_is_there(
     compute(widget, qtbot)
     assert widget.result is not None
     assert widget.result.gnd is gnd_widget.result
-    assert layer(viewer, "· article").metadata["ebsdml"]["settings"]["gnd"]["norm"] == "l2"
+    assert (
+        layer(viewer, "article's dislocation").metadata["ebsdml"]["settings"]["gnd"]["norm"] == "l2"
+    )
     # Without that layer it is computed anew.
     viewer.layers.remove(layer(viewer, "GND density ["))
     assert widget.source.currentData() is False
     assert not widget.gnd_form.isHidden()
     # The result leaves with its layer.
-    viewer.layers.remove(layer(viewer, "· article"))
+    viewer.layers.remove(layer(viewer, "article's dislocation"))
     assert widget.result is None
     assert widget.tabs.isHidden()
 
@@ -215,7 +217,10 @@ def test_rise_between_two_scans(viewer: Any, qtbot: Any, model_file: Path) -> No
     assert widget.other.currentData() is before
     found = dict(widget.increment_table.rows()[1:])
     means = {
-        scan: result_of(layer(viewer, f"article · {scan.name}"), DensityResult).total
+        scan: result_of(
+            layer(viewer, f"article's dislocation density [log10 1/m²] · {scan.name}"),
+            DensityResult,
+        ).total
         for scan in (before, after)
     }
     first, second = (float(t.mean[t.valid].mean(dtype=float)) for t in means.values())
