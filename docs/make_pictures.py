@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 TUTORIALS = {"segment": "segment.png", "deformation": "deformation.png", "crystal": "crystal.png"}
+WINDOWS = ("segmenter.png", "gnd.png")
 MOST = 200_000
 """Bytes of a picture."""
 
@@ -43,8 +44,8 @@ def windows(folder: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "napari_ebsdml.demo", "--output", folder, "--quit"], check=True
     )
-    for picture in sorted(folder.glob("*.png")):
-        keep(picture, picture.name)
+    for name in WINDOWS:
+        keep(folder / name, name)
 
 
 def keep(picture: Path, name: str) -> None:
