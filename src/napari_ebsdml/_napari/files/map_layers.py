@@ -107,10 +107,13 @@ def add_column(viewer: ViewerModel, scans: Sequence[Scan], name: str) -> Layer:
 
 
 def _column(scans: Sequence[Scan], name: str) -> tuple[NDArray[Any], str, dict[str, Any]]:
-    key = _key(name)
-    unit = scans[0].units.get(name) or _UNITS.get(key, "")
-    looks = {"colormap": "gray" if key in _PICTURES else "viridis"}
-    return _stack([scan.prop[name] for scan in scans]), unit, looks
+    looks = {"colormap": "gray" if _key(name) in _PICTURES else "viridis"}
+    return _stack([scan.prop[name] for scan in scans]), unit_of(scans[0], name), looks
+
+
+def unit_of(scan: Scan, name: str) -> str:
+    """Unit of a column of the file, as people write it; "" for none."""
+    return scan.units.get(name) or _UNITS.get(_key(name), "")
 
 
 def _key(name: str) -> str:

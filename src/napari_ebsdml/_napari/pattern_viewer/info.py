@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from napari_ebsdml._napari.files.map_layers import unit_of
 from napari_ebsdml._napari.shell.layers import info_of, layers_of, scans_of
 from napari_ebsdml.io._orient import euler_from_quaternions
 from napari_ebsdml.scan import Scan
@@ -102,22 +103,20 @@ def as_html(entries: list[Entry], muted: str) -> str:
 
 def _values(scan: Scan, row: int, column: int, viewer: ViewerModel | None) -> list[str]:
     """Quality values of the file, then results in visible layers."""
-    units: dict[str, str] = {}
     results: list[str] = []
     for layer in layers_of(viewer, scan) if viewer is not None else ():
         info = info_of(layer)
         assert info is not None
         name = str(info["quantity"])
-        units[name] = str(info["unit"])
         if name in scan.prop or info["kind"] != "image" or not layer.visible:
             continue
         data = layer.data
         if data.ndim == 3:
             data = data[scans_of(layer).index(scan) if len(scans_of(layer)) > 1 else 0]
         if data.shape == scan.shape:
-            results.append(_figure(name, data[row, column], units[name]))
+            results.append(_figure(name, data[row, column], str(info["unit"])))
     own = [
-        _figure(name, values[row, column], units.get(name, ""))
+        _figure(name, values[row, column], unit_of(scan, name))
         for name, values in scan.prop.items()
     ]
     return own + results

@@ -1,8 +1,8 @@
-"""Classes of grains: a few named grains, and the rest follow."""
+"""Classes of grains: a few named grains, and the rest follow.
 
-from .classifier import GrainClassifier
-from .features import GrainFeatures, grain_features
-from .islands import islands_of
-from .result import GrainClasses
+Names are loaded when first used; the type stub beside this file lists them.
+"""
 
-__all__ = ["GrainClasses", "GrainClassifier", "GrainFeatures", "grain_features", "islands_of"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,7 +1,8 @@
-"""Parent grains: the phase that transformed, from the orientations of what it became."""
+"""Parent grains: the phase that transformed, from the orientations of what it became.
 
-from .reconstruct import parent_grains
-from .result import GrainSize, ParentGrains, grain_size
-from .settings import ParentSettings
+Names are loaded when first used; the type stub beside this file lists them.
+"""
 
-__all__ = ["GrainSize", "ParentGrains", "ParentSettings", "grain_size", "parent_grains"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
