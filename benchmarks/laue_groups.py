@@ -26,6 +26,7 @@ from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
 from napari_ebsdml.patterns.symmetry.operators import Placement, place
+from napari_ebsdml.patterns.symmetry.straight import LEAST, LEAST_ALONE, straightness
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
 from patterns_common import show
 
@@ -83,12 +84,20 @@ def placements(images: NDArray, bounds: NDArray) -> list[dict]:
     flat, valid = flat_images(images)
     return [
         {name: (p.frame, p.correlation, p.part) for name, p in place(view).items()}
-        for view in views_of(flat, valid, bounds)
+        | {"straightness": straightness([image], valid)}
+        for image, view in zip(flat, views_of(flat, valid, bounds), strict=True)
     ]
 
 
 def pool_of(results: list[dict]) -> Pool:
     return Pool([{n: Placement(n, *one[n]) for n in NAMES} for one in results])
+
+
+def answer(results: list[dict]) -> NDArray:
+    """Probabilities of `NAMES` from placements."""
+    mean = float(np.mean([one["straightness"] for one in results]))
+    bands = mean >= LEAST + LEAST_ALONE / np.sqrt(len(results))
+    return probabilities(pool_of(results), bands=bands)
 
 
 def by_evidence(pool: Pool) -> str:
@@ -117,8 +126,8 @@ def tables(work: Path) -> None:
                 for record in part:
                     for d in range(draws):
                         which = [d] if number == 1 else rng.permutation(POOLED)[:number]
-                        pool = pool_of([record["res"][k] for k in which])
-                        chance = probabilities(pool)
+                        chosen_ones = [record["res"][k] for k in which]
+                        pool, chance = pool_of(chosen_ones), answer(chosen_ones)
                         got = NAMES[int(chance.argmax())]
                         none += got == "-1"
                         sure += float(chance.max())
@@ -171,7 +180,7 @@ def steel(folder: Path, work: Path) -> None:
             told: Counter[str] = Counter()
             for d in range(draws):
                 which = [d] if number == 1 else rng.permutation(len(part))[:number]
-                chance = probabilities(pool_of([part[k] for k in which]))
+                chance = answer([part[k] for k in which])
                 told[NAMES[int(chance.argmax())]] += 1
             rows.append((name, number, draws, f"{100 * told['m-3m'] / draws:.1f}", dict(told)))
     show("Measured", rows, ("patterns", "pooled", "n", "m-3m %", "told"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml.camera import Camera
@@ -67,6 +68,19 @@ def test_noise_has_no_symmetry():
         assert result.best is None
         assert "No symmetry is supported" in result.sentence
     assert laue_group(noise, CENTRE).system is None
+
+
+@pytest.mark.parametrize("grain", [2.5, 4.0, 6.0])
+def test_blobs_of_an_amorphous_material_have_no_symmetry(grain):
+    rng = np.random.default_rng(0)
+    blobs = gaussian_filter(rng.normal(0, 1, (20, 60, 60)), (0, grain, grain))
+    blobs = 100 + 20 * blobs / blobs.std() + rng.normal(0, 0.5, blobs.shape)
+    result = laue_group(blobs[:10], CENTRE)
+    assert result.system is None
+    assert "no straight bands" in result.sentence
+    # A single one may show a line by chance.
+    alone = [laue_group(blob, CENTRE).system is None for blob in blobs]
+    assert np.mean(alone) >= 0.8
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0, np.nan])

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, part_of
+from napari_ebsdml.patterns.symmetry._kernels import HOLE
 from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
 from napari_ebsdml.patterns.symmetry.laue import place_all
 from napari_ebsdml.patterns.symmetry.operators import Placement
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, SphereSearch
+from napari_ebsdml.patterns.symmetry.straight import has_bands
 from napari_ebsdml.patterns.symmetry.view import View
 
 Floats = NDArray[np.float64]
@@ -154,7 +156,7 @@ def _grown(
         if turn == 2:
             break
         if turn == 1:
-            told = _told(placed.of(members[:_POOLED]))
+            told = _told(placed.of(members[:_POOLED]), [views[k] for k in members[:_POOLED]])
             if told is None:
                 return None
             if told != group:
@@ -172,8 +174,9 @@ def _grown(
     return Cluster(sphere, tuple(placed.of(best)), members, best, typical)
 
 
-def _told(placed: Sequence[dict[str, Placement]]) -> str | None:
-    chances = probabilities(Pool(placed))
+def _told(placed: Sequence[dict[str, Placement]], views: Sequence[View]) -> str | None:
+    images = [view.fine for view in views]
+    chances = probabilities(Pool(placed), bands=has_bands(images, images[0] < HOLE / 10))
     name = NAMES[int(chances.argmax())]
     return None if name == "-1" else name
 

@@ -16,6 +16,7 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
 from napari_ebsdml.patterns.symmetry.operators import Placement, place
+from napari_ebsdml.patterns.symmetry.straight import has_bands
 from napari_ebsdml.patterns.symmetry.view import View, bounds_of, flat_images, stack_of, views_of
 
 Floats = NDArray[np.float64]
@@ -153,7 +154,8 @@ def laue_group(
         bounds = bounds_of(detector, shape, len(stack))
     views = views_of(images, valid, bounds)
     placed = place_all(views, part_of(progress, 0.8 if searched else 0.0))
-    return told(placed, camera_of(detector, bounds, shape), searched)
+    camera = camera_of(detector, bounds, shape)
+    return told(placed, camera, searched, has_bands(list(images), valid))
 
 
 def place_all(views: Sequence[View], progress: Progress = None) -> list[dict[str, Placement]]:
@@ -174,18 +176,25 @@ def place_all(views: Sequence[View], progress: Progress = None) -> list[dict[str
     return found
 
 
-def told(placed: Sequence[dict[str, Placement]], camera: Camera, searched: bool) -> LaueResult:
-    """The answer that placements of all groups in the patterns of one crystal give."""
+def told(
+    placed: Sequence[dict[str, Placement]], camera: Camera, searched: bool, bands: bool = True
+) -> LaueResult:
+    """The answer that placements of all groups in the patterns of one crystal give.
+
+    `bands` says whether the patterns show straight lines at all.
+    """
     if not placed:
         raise InputError("There is no pattern.")
     pool = Pool(placed)
-    chances = dict(zip(NAMES, (float(p) for p in probabilities(pool, searched)), strict=True))
+    chances = dict(
+        zip(NAMES, (float(p) for p in probabilities(pool, searched, bands)), strict=True)
+    )
     best = max(chances, key=lambda name: chances[name])
     if best == "-1":
         state = {name: "contradicted" if name != "-1" else "supported" for name in NAMES}
         return LaueResult(
             frozenset(), None, chances[best], chances, state, (),
-            np.zeros((0, 3, 3)), camera, searched, _nothing(pool, searched),
+            np.zeros((0, 3, 3)), camera, searched, _nothing(pool, searched, bands),
         )  # fmt: skip
     kept: list[str] = []
     for name in sorted(chances, key=lambda name: -chances[name]):
@@ -250,7 +259,12 @@ def _words(pool: Pool, kept: Sequence[str], chances: dict[str, float]) -> str:
     return text + "."
 
 
-def _nothing(pool: Pool, searched: bool) -> str:
+def _nothing(pool: Pool, searched: bool, bands: bool) -> str:
+    if not bands:
+        return (
+            "No symmetry is supported: the patterns show no straight bands, as those of an "
+            "amorphous material or of noise do. Give averaged patterns of one crystal."
+        )
     best = max(pool.mean(name) for name in NAMES[1:])
     return (
         f"No symmetry is supported (operations correlate to {best:.2f} at best): noise, an "
