@@ -68,7 +68,7 @@ BELOW_CLASSIFIERS = set(PATTERNS_ROWS)
 
 DOCKS = (
     "crystal", "dislocations", "gnd", "grain_classes", "maps", "parent_grains",
-    "pattern_viewer", "segmenter", "space_groups",
+    "pattern_viewer", "phases", "segmenter", "space_groups",
 )  # fmt: skip
 SHARED_OF_DOCKS = {
     "_napari.gnd.form", "_napari.gnd.layers", "_napari.gnd.script", "_napari.pattern_viewer.viewer",

@@ -18,11 +18,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ebsdml._napari.crystal.grain import GrainMap, card, find_grains, neighbours, unit_cell
-from napari_ebsdml._napari.crystal.plots import Plot, show_cell, show_pole_figure, show_profile
+from napari_ebsdml._napari.crystal.plots import show_cell, show_pole_figure, show_profile
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.layers import Level, layers_of, scans_of
+from napari_ebsdml._napari.shell.plot import Plot
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.tab_page import tab_page
 from napari_ebsdml._napari.shell.table import DataTable

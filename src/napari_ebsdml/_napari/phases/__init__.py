@@ -1,0 +1,1 @@
+"""What is in a map: phases found from its patterns alone."""

@@ -1,0 +1,177 @@
+"""Widget "Crystals": what is in this map? Phases from the patterns alone, with the evidence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QPushButton
+
+from napari_ebsdml._napari.files.map_layers import map_layers
+from napari_ebsdml._napari.files.reader import right_edge
+from napari_ebsdml._napari.phases.stereogram import show_sphere
+from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.shell.combo import narrow_combo
+from napari_ebsdml._napari.shell.help import Help
+from napari_ebsdml._napari.shell.layers import show_alone, show_map
+from napari_ebsdml._napari.shell.plot import Plot
+from napari_ebsdml._napari.shell.scan_widget import ScanWidget
+from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._palette import LABEL_COLORS
+from napari_ebsdml.scan import Scan
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_ebsdml._parallel import Progress
+    from napari_ebsdml.patterns.symmetry.phases import FoundPhases
+
+FOUND = "phases found"
+_NO_PATTERNS = "This map has no patterns. Open the file that holds them beside the map."
+_START = (
+    "Tells the Laue group and the lattice of every phase from the patterns, without being told "
+    "any. Names of space groups: dock Space groups."
+)
+
+
+class PhasesWidget(ScanWidget):
+    """Finds the phases of a map from its patterns; see `find_phases`.
+
+    Attributes
+    ----------
+    table : DataTable
+        The phases.
+    plot : Plot
+        Stereogram of the chosen phase: its measured sphere and the axes of its symmetry.
+    """
+
+    HELP = Help(
+        "What is in this map: Laue group and lattice of each phase from the patterns alone, and "
+        "the map indexed with them.",
+        ("Open a map with patterns. Find phases: some minutes for 10,000 patterns.",
+         "Read the sentence: what is supported, what is not excluded.",
+         "The stereogram shows the pattern of a phase with the axes found: bands follow them.",
+         "Add as a map: phases and orientations found, to be saved like any other."),
+        "how-to/crystals.md",
+    )  # fmt: skip
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer, "Find phases")
+        self.text = QLabel(_START)
+        self.text.setWordWrap(True)
+        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.table = DataTable()
+        self.choice = narrow_combo()
+        self.choice.currentIndexChanged.connect(lambda _: self._draw())
+        self.plot = Plot(230)
+        self.add_button = QPushButton("Add as a map")
+        self.add_button.setToolTip("The map with the phases and orientations found, beside this")
+        self.add_button.clicked.connect(self.add_map)
+        for widget in (self.text, self.table, self.choice, self.plot, self.add_button):
+            self.form.addWidget(widget)
+        self.form.addStretch(1)
+        self._found: WeakKeyDictionary[Scan, FoundPhases] = WeakKeyDictionary()
+        self.tasks.run_clicked.connect(self.compute)
+        self.begin()
+
+    @property
+    def found(self) -> FoundPhases | None:
+        """What was found in the chosen map."""
+        return self._found.get(self.scan) if self.scan is not None else None
+
+    def compute(self) -> None:
+        """Find the phases of the chosen map."""
+        scan = self.scan
+        if scan is not None and scan.patterns is not None and not self.tasks.running:
+            self.run(
+                scan, _find, scan, label="Finding phases",
+                on_result=lambda found: self._show(scan, found),
+            )  # fmt: skip
+
+    def scan_chosen(self, scan: Scan | None) -> None:
+        """Show what was found in a map."""
+        self.tasks.allow(scan is not None and scan.patterns is not None)
+        self._show_found()
+
+    def add_map(self) -> None:
+        """Add the map that was indexed with the phases found."""
+        if self.found is None:
+            return
+        scan = self.found.scan
+        for data, options, kind in map_layers(scan, (0.0, right_edge(self.viewer))):
+            getattr(self.viewer, f"add_{kind}")(data, **options)
+        show_map(self.viewer, scan)
+
+    def _show(self, scan: Scan, found: FoundPhases) -> None:
+        self._found[scan] = found
+        if found.clusters:
+            from napari_ebsdml.maps import ipf_colors
+
+            number = {phase: k + 1 for k, phase in enumerate(found.phases.ids)}
+            labels = np.zeros(scan.shape, np.int32)
+            for phase, label in number.items():
+                labels[found.scan.phase_id == phase] = label
+            classes = [LabelClass(0, "not indexed", "transparent")]
+            classes += [
+                LabelClass(k + 1, one.name, LABEL_COLORS[k % len(LABEL_COLORS)])
+                for k, one in enumerate(found.clusters)
+            ]
+            self.add_result(
+                scan, ipf_colors(found.scan), "IPF-Z of what was found", kind="rgb", visible=False
+            )
+            layer = self.add_result(
+                scan, labels, FOUND, kind="labels", classes=classes, result=found, opacity=1.0
+            )
+            show_alone(self.viewer, scan, layer)
+            self.viewer.layers.selection.active = layer
+        if self.scan is scan:
+            self._show_found()
+
+    def _show_found(self) -> None:
+        found, scan = self.found, self.scan
+        clusters = found.clusters if found is not None else ()
+        if found is not None:
+            self.text.setText(found.sentence)
+        else:
+            lacks = scan is not None and scan.patterns is None
+            self.text.setText(_NO_PATTERNS if lacks else _START)
+        self.choice.blockSignals(True)
+        self.choice.clear()
+        self.choice.addItems([one.name for one in clusters])
+        self.choice.blockSignals(False)
+        for widget in (self.table, self.choice, self.plot, self.add_button):
+            widget.setVisible(bool(clusters))
+        self.table.set_columns(columns_of(clusters) if clusters else {})
+        self._draw()
+
+    def _draw(self) -> None:
+        found, at = self.found, self.choice.currentIndex()
+        if found is None or not 0 <= at < len(found.clusters):
+            self.plot.show_with(None)
+            return
+        show_sphere(self.plot, found.clusters[at])
+
+
+def columns_of(clusters: Any) -> dict[str, list[Any]]:
+    """Figures of the phases found, a row each."""
+
+    def of_lattice(name: str) -> list[Any]:
+        return [getattr(one.lattice, name) if one.lattice is not None else "" for one in clusters]
+
+    return {
+        "phase": [one.name for one in clusters],
+        "Laue group": [one.laue.best or "none" for one in clusters],
+        "certain [%]": [100 * one.laue.probability for one in clusters],
+        "lattice": of_lattice("bravais"),
+        "a [Å]": of_lattice("a"),
+        "c [Å]": of_lattice("c"),
+        "share [%]": [100 * one.share for one in clusters],
+    }
+
+
+def _find(scan: Scan, progress: Progress = None) -> FoundPhases:
+    from napari_ebsdml.patterns.symmetry.phases import find_phases
+
+    return find_phases(scan, progress=progress)
