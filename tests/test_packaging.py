@@ -10,6 +10,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -18,6 +19,12 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "napari_ebsdml"
+
+
+@cache
+def distributions():
+    """Which distributions hold a module; asking takes most of a second."""
+    return packages_distributions()
 
 
 def in_fresh_process(code: str) -> str:
@@ -76,7 +83,7 @@ def third_party(folder: Path) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names.add(node.module.partition(".")[0])
     names -= {*sys.stdlib_module_names, "napari_ebsdml"}
-    known = packages_distributions()
+    known = distributions()
     return {canonical(known[name][0] if name in known else name) for name in names}
 
 
@@ -96,10 +103,10 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
     inside = third_party(plugin)
     outside = set().union(*(third_party(path) for path in PACKAGE.iterdir() if path != plugin))
     outside |= {
-        canonical(packages_distributions()[name][0])
+        canonical(distributions()[name][0])
         for path in PACKAGE.glob("*.py")
         for name in re.findall(r"^\s*(?:import|from) (\w+)", path.read_text("utf-8"), re.MULTILINE)
-        if name not in sys.stdlib_module_names and name in packages_distributions()
+        if name not in sys.stdlib_module_names and name in distributions()
     }
     outside.discard(project["name"])
     assert outside == core | extras["simulate"]

@@ -17,7 +17,8 @@ from napari_ebsdml import Scan
 from napari_ebsdml._napari.files.reader import get_reader
 from napari_ebsdml._napari.files.session import ENDING, is_session, open_session, save_session
 from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import Level, add_lines, add_result, info_of, scan_of
+from napari_ebsdml._napari.shell.layers import Level, add_result, info_of, scan_of
+from napari_ebsdml._napari.shell.lines import add_lines
 from tests.napari.docks import add_map, open_dock
 
 KEPT = Path(__file__).with_name("session_version1.zip")

@@ -15,8 +15,9 @@ from qtpy.QtWidgets import QApplication
 from napari_ebsdml import InputError, Scan, WriteError
 from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import add_lines, add_result
+from napari_ebsdml._napari.shell.layers import add_result
 from napari_ebsdml._napari.shell.legend import MapLegend, log_ticks, nice_ticks
+from napari_ebsdml._napari.shell.lines import add_lines
 from napari_ebsdml._napari.shell.table import DataTable
 
 

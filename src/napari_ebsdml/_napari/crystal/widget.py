@@ -139,7 +139,7 @@ class CrystalWidget(ScanWidget):
 
     def draw_profile(self, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Show the misorientation along a line."""
-        from napari_ebsdml._napari.shell.layers import add_lines
+        from napari_ebsdml._napari.shell.lines import add_lines
         from napari_ebsdml.maps import misorientation_profile
 
         scan = self.scan

@@ -7,7 +7,7 @@ scan        the `Scan` (shared, not copied); of a stack of sections the first on
 scans       tuple of the scans along the first axis; one entry for a flat map
 quantity    what the layer shows, e.g. "BC" or "GND density"
 unit        its unit, "" for none
-kind        "image", "rgb", "labels", "phases", "segmentation", or "lines" (see `add_lines`)
+kind        "image", "rgb", "labels", "phases", "segmentation", or "lines" (see `lines.add_lines`)
 classes     label -> name for the three kinds of labels, else {}
 settings    what the result was computed with
 model       name of the trained model that made it, or None
@@ -31,7 +31,6 @@ from napari_ebsdml._napari.shell.classes import (
     LabelClass,
     class_colormap,
     class_features,
-    rgba,
 )
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
@@ -59,9 +58,6 @@ class Level(enum.IntEnum):
     LINES = 2
     STROKES = 3
 
-
-_LINE_WIDTH = 0.3
-"""Of lines between pixels, in pixels of the map."""
 
 Result = TypeVar("Result")
 
@@ -209,9 +205,9 @@ def add_result(
     """
     array, arguments, layer_type = layer_data(scan, data, quantity, unit, kind=kind, **options)
     scans = _as_scans(scan)
-    if "translate" not in arguments and _at_home(viewer, scans, arguments):
+    if "translate" not in arguments and at_home(viewer, scans, arguments):
         array = array[np.newaxis]
-    old = _same(viewer, scans, quantity, kind) if replace else None
+    old = same_quantity(viewer, scans, quantity, kind) if replace else None
     if old is not None and old.data.shape == array.shape:
         old.data = array
         old.metadata = arguments["metadata"]
@@ -222,69 +218,8 @@ def add_result(
         return old
     added: Layer = getattr(viewer, f"add_{layer_type}")(array, **arguments)
     protect(added)
-    _put_in_place(viewer, scans[0], added)
+    put_in_place(viewer, scans[0], added)
     return added
-
-
-def add_lines(
-    viewer: ViewerModel,
-    scan: Scan,
-    lines: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    quantity: str,
-    classes: Sequence[LabelClass],
-    pixels: NDArray[np.integer],
-    settings: Mapping[str, Any] | None = None,
-    width: float = _LINE_WIDTH,
-) -> Layer:
-    """Show lines between pixels, coloured by class; those of the same quantity go.
-
-    Parameters
-    ----------
-    viewer, scan, quantity, settings
-        As for `add_result`.
-    lines : (n, 2, 2)
-        Ends as (y, x) in um; (0, 0) is the centre of the first pixel.
-    labels : (n,)
-        Class of each line.
-    classes
-        Names and colours.
-    pixels : (rows, columns)
-        The same as labels of pixels, for files.
-    width
-        In pixels of the map.
-
-    Returns
-    -------
-    napari.layers.Vectors
-    """
-    _, arguments, _ = layer_data(
-        scan, pixels, quantity, kind="labels", classes=classes, settings=settings,
-        level=Level.LINES,
-    )  # fmt: skip
-    del arguments["colormap"]
-    arguments["metadata"][KEY].update(
-        kind="lines", pixels=pixels, colours={c.label: c.color for c in classes}
-    )
-    ends = np.asarray(lines, np.float32) / np.asarray(scan.step, np.float32)
-    if _at_home(viewer, (scan,), arguments):
-        ends = np.concatenate((np.zeros((*ends.shape[:2], 1), np.float32), ends), axis=-1)
-    colours = np.zeros((max((c.label for c in classes), default=0) + 1, 4), np.float32)
-    names = np.full(len(colours), "", dtype=object)
-    for one in classes:
-        colours[one.label], names[one.label] = rgba(one.color), one.name
-    arguments["features"] = {quantity: names[labels]}
-    old = _same(viewer, (scan,), quantity, "lines")
-    if old is not None:
-        arguments.update(opacity=old.opacity, visible=old.visible)
-        viewer.layers.remove(old)
-    layer: Layer = viewer.add_vectors(
-        np.stack((ends[:, 0], ends[:, 1] - ends[:, 0]), axis=1), vector_style="line",
-        edge_color=colours[labels] if len(labels) else "white", edge_width=width,
-        **{"opacity": 1.0, **arguments},
-    )  # fmt: skip
-    _put_in_place(viewer, scan, layer)
-    return layer
 
 
 def protect(layer: Layer) -> None:
@@ -300,7 +235,7 @@ def level_of(layer: Layer) -> Level:
     return Level(info.get("level", Level.BASE)) if info is not None else Level.BASE
 
 
-def _at_home(viewer: ViewerModel, scans: tuple[Scan, ...], arguments: dict[str, Any]) -> bool:
+def at_home(viewer: ViewerModel, scans: tuple[Scan, ...], arguments: dict[str, Any]) -> bool:
     """Give a layer the place of its map; whether it is one section of a stack."""
     home = next((layer for layer in viewer.layers if scans[0] in scans_of(layer)), None)
     if home is None:
@@ -318,7 +253,8 @@ def _at_home(viewer: ViewerModel, scans: tuple[Scan, ...], arguments: dict[str, 
     return in_stack
 
 
-def _put_in_place(viewer: ViewerModel, scan: Scan, layer: Layer) -> None:
+def put_in_place(viewer: ViewerModel, scan: Scan, layer: Layer) -> None:
+    """Move a layer that was added on top below what lies on it."""
     higher = [other for other in layers_of(viewer, scan) if level_of(other) > level_of(layer)]
     places = [viewer.layers.index(other) for other in higher]
     if places and min(places) < viewer.layers.index(layer):
@@ -431,7 +367,10 @@ def _indexed(scans: Sequence[Scan]) -> NDArray[np.bool_]:
     return scans[0].is_indexed if len(scans) == 1 else np.stack([s.is_indexed for s in scans])
 
 
-def _same(viewer: ViewerModel, scans: tuple[Scan, ...], quantity: str, kind: str) -> Layer | None:
+def same_quantity(
+    viewer: ViewerModel, scans: tuple[Scan, ...], quantity: str, kind: str
+) -> Layer | None:
+    """The layer that shows a quantity of the same scans, the topmost; None for none."""
     for layer in reversed(viewer.layers):
         info = info_of(layer)
         shows = (info["quantity"], info["kind"]) if info else None

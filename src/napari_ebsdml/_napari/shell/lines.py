@@ -1,0 +1,88 @@
+"""Lines between the pixels of a map, such as boundaries, as a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml._napari.shell.classes import LabelClass, rgba
+from napari_ebsdml._napari.shell.layers import (
+    KEY,
+    Level,
+    at_home,
+    layer_data,
+    put_in_place,
+    same_quantity,
+)
+from napari_ebsdml.scan import Scan
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+_LINE_WIDTH = 0.3
+"""In pixels of the map."""
+
+
+def add_lines(
+    viewer: ViewerModel,
+    scan: Scan,
+    lines: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    quantity: str,
+    classes: Sequence[LabelClass],
+    pixels: NDArray[np.integer],
+    settings: Mapping[str, Any] | None = None,
+    width: float = _LINE_WIDTH,
+) -> Layer:
+    """Show lines between pixels, coloured by class; those of the same quantity go.
+
+    Parameters
+    ----------
+    viewer, scan, quantity, settings
+        As for `add_result`.
+    lines : (n, 2, 2)
+        Ends as (y, x) in um; (0, 0) is the centre of the first pixel.
+    labels : (n,)
+        Class of each line.
+    classes
+        Names and colours.
+    pixels : (rows, columns)
+        The same as labels of pixels, for files.
+    width
+        In pixels of the map.
+
+    Returns
+    -------
+    napari.layers.Vectors
+    """
+    _, arguments, _ = layer_data(
+        scan, pixels, quantity, kind="labels", classes=classes, settings=settings,
+        level=Level.LINES,
+    )  # fmt: skip
+    del arguments["colormap"]
+    arguments["metadata"][KEY].update(
+        kind="lines", pixels=pixels, colours={c.label: c.color for c in classes}
+    )
+    ends = np.asarray(lines, np.float32) / np.asarray(scan.step, np.float32)
+    if at_home(viewer, (scan,), arguments):
+        ends = np.concatenate((np.zeros((*ends.shape[:2], 1), np.float32), ends), axis=-1)
+    colours = np.zeros((max((c.label for c in classes), default=0) + 1, 4), np.float32)
+    names = np.full(len(colours), "", dtype=object)
+    for one in classes:
+        colours[one.label], names[one.label] = rgba(one.color), one.name
+    arguments["features"] = {quantity: names[labels]}
+    old = same_quantity(viewer, (scan,), quantity, "lines")
+    if old is not None:
+        arguments.update(opacity=old.opacity, visible=old.visible)
+        viewer.layers.remove(old)
+    layer: Layer = viewer.add_vectors(
+        np.stack((ends[:, 0], ends[:, 1] - ends[:, 0]), axis=1), vector_style="line",
+        edge_color=colours[labels] if len(labels) else "white", edge_width=width,
+        **{"opacity": 1.0, **arguments},
+    )  # fmt: skip
+    put_in_place(viewer, scan, layer)
+    return layer
