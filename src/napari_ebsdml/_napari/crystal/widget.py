@@ -58,7 +58,7 @@ class CrystalWidget(ScanWidget):
         ("Find grains, then click on one in the map.",
          "Pole figure: choose a plane; click into it to see which pixels have a pole there.",
          "Profile: press New line and draw it with two clicks on the map."),
-        "architecture.md",
+        "tutorials/deformation.md",
         (("10.1107/S0021889808030112", "Hielscher and Schaeben 2008, pole figures"),),
     )  # fmt: skip
 

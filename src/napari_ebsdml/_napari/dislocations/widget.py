@@ -110,7 +110,7 @@ class DislocationWidget(ScanWidget):
         ("Compute. Nothing has to be known beforehand.",
          "Read the card: density or bound, the limit of this map, what would help.",
          "The article's way (a network on the GND of slip planes) is a mode of its own."),
-        "dislocations.md",
+        "measurements/dislocations.md",
         (("10.1016/j.ijplas.2018.11.008", "Zhang and Ngan 2019"),),
     )  # fmt: skip
 

@@ -82,7 +82,7 @@ class GndWidget(ScanWidget):
          "Compute. The text tells the mean without the orientation noise, and its interval.",
          "Step: the density at other steps. Notes: what belongs beside the number.",
          "Layers: slip systems, curvature, Nye's tensor, noise floor."),
-        "gnd.md",
+        "measurements/gnd.md",
         (("10.1016/j.scriptamat.2008.01.050", "Pantleon 2008, curvature to GND density"),),
     )  # fmt: skip
 

@@ -43,7 +43,7 @@ class MapsWidget(ScanWidget):
         ("Tick the maps you want; hover over a name for what it is.",
          "Compute. Every map is a layer; the Map key tells its colours.",
          "Grains and Boundaries below hold the figures; Save writes them as CSV."),
-        "architecture.md",
+        "tutorials/deformation.md",
     )  # fmt: skip
 
     def __init__(self, napari_viewer: ViewerModel) -> None:

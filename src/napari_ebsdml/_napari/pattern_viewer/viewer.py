@@ -55,7 +55,7 @@ class PatternViewer(ScanWidget):
         ("Open a file with patterns beside the map, or a pattern file alone.",
          "Click a pixel, or walk with the arrow keys.",
          "Drag a rectangle on the pattern for a virtual detector image."),
-        "patterns.md",
+        "tutorials/crystal.md",
     )  # fmt: skip
 
     def __init__(self, napari_viewer: ViewerModel) -> None:

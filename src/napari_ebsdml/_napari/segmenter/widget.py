@@ -60,7 +60,7 @@ class SegmenterWidget(ScanWidget):
         ("Name the classes and paint a few strokes of each, on grains that are typical.",
          "Train. The map is segmented while it learns.",
          "Correct with more strokes where it is unsure, and train on; apply it to other maps."),
-        "segmentation.md",
+        "tutorials/segment.md",
     )  # fmt: skip
 
     def __init__(self, napari_viewer: ViewerModel, store: AnnotationsStore | None = None) -> None:

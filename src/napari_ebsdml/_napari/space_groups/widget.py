@@ -78,7 +78,7 @@ class SpaceGroupWidget(ScanWidget):
         ("Open a file with patterns.",
          "Classify: by pixel, or by grain, whose averaged patterns tell more.",
          "Unknown pixels say why; most often the pattern centre is off: refine it."),
-        "patterns.md",
+        "tutorials/crystal.md",
         (("10.1038/s41598-021-87557-5", "Kaufmann, Lane, Liu and Vecchio 2021"),),
     )  # fmt: skip
 
