@@ -429,6 +429,8 @@ def contents(path: Path, most: int = 12) -> str:
             # A value other than None ends the visit.
             return True if len(found) > most else None
 
+        # libhdf5 would go round for ever in a damaged index.
+        refuse_loops(path)
         with h5py.File(path, "r") as opened:
             opened.visititems(note)
     except Exception:  # damaged, which the readers tell better
