@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +19,10 @@ from qtpy.QtWidgets import (
 from napari_ebsdml._napari.crystal.grain import GrainMap, card, find_grains, neighbours, unit_cell
 from napari_ebsdml._napari.crystal.plots import show_cell, show_pole_figure, show_profile
 from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.shell.clicks import MapClicks
 from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.layers import Level, layers_of, scans_of
+from napari_ebsdml._napari.shell.layers import Level
 from napari_ebsdml._napari.shell.plot import Plot
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.tab_page import tab_page
@@ -75,7 +75,7 @@ class CrystalWidget(ScanWidget):
         self.form.addWidget(self.tabs)
 
         self.tasks.run_clicked.connect(self.compute)
-        self.viewer.mouse_drag_callbacks.append(self._on_mouse)
+        self._clicks = MapClicks(self.viewer, lambda: self.scan, self._clicked)
         self.begin()
 
     def compute(self) -> None:
@@ -103,8 +103,7 @@ class CrystalWidget(ScanWidget):
 
     def closing(self) -> None:
         """Let go of the mouse."""
-        if self._on_mouse in self.viewer.mouse_drag_callbacks:
-            self.viewer.mouse_drag_callbacks.remove(self._on_mouse)
+        self._clicks.stop()
 
     def choose(self, row: int, column: int) -> None:
         """Tell of the grain at a pixel."""
@@ -221,40 +220,16 @@ class CrystalWidget(ScanWidget):
         )
         self.pole_text.setText("Click into the figure: which pixels have a pole there?")
 
-    def _on_mouse(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
-        if event.button != 1 or event.modifiers or not self.alive:
-            return
-        active = viewer.layers.selection.active
-        if str(getattr(active, "mode", "pan_zoom")) != "pan_zoom" or viewer.dims.ndisplay != 2:
-            return
-        yield
-        if event.type == "mouse_move":
-            return  # the user moves the view
-        pixel = self._pixel_at(event.position)
-        if pixel is None:
-            return
+    def _clicked(self, row: int, column: int) -> None:
         if self._ends is None:
-            self.choose(*pixel)
+            self.choose(row, column)
             return
-        self._ends.append(pixel)
+        self._ends.append((row, column))
         if len(self._ends) == 2:
             (start, end), self._ends = self._ends, None
             self.draw_profile(start, end)
         else:
             self.line_text.setText("Now click where the line ends.")
-
-    def _pixel_at(self, position: Any) -> tuple[int, int] | None:
-        scan = self.scan
-        shown = layers_of(self.viewer, scan) if scan is not None else []
-        if scan is None or not shown:
-            return None
-        layer = shown[0]
-        at = np.round(layer.world_to_data(position[-layer.ndim :])).astype(int)
-        if layer.ndim == 3 and at[0] != scans_of(layer).index(scan):
-            return None
-        row, column = int(at[-2]), int(at[-1])
-        inside = 0 <= row < scan.shape[0] and 0 <= column < scan.shape[1]
-        return (row, column) if inside else None
 
     def _new_line(self) -> None:
         self._ends = []

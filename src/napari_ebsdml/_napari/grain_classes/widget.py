@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtWidgets import (
@@ -23,9 +22,10 @@ from napari_ebsdml._napari.grain_classes.work import (
     measured,
 )
 from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.shell.clicks import MapClicks
 from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.layers import Level, layers_of, scans_of
+from napari_ebsdml._napari.shell.layers import Level
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.tab_page import tab_page
 from napari_ebsdml._napari.shell.table import DataTable
@@ -119,7 +119,9 @@ class GrainClassesWidget(ScanWidget):
         self.class_box.editTextChanged.connect(self._rename)
         self.method_box.currentIndexChanged.connect(lambda _: self.classify())
         self.tasks.run_clicked.connect(self.compute)
-        self.viewer.mouse_drag_callbacks.append(self._on_mouse)
+        self._clicks = MapClicks(
+            self.viewer, lambda: self.scan if self.features is not None else None, self.choose
+        )
         self.begin()
 
     def add_class(self) -> None:
@@ -184,8 +186,7 @@ class GrainClassesWidget(ScanWidget):
 
     def closing(self) -> None:
         """Let go of the mouse."""
-        if self._on_mouse in self.viewer.mouse_drag_callbacks:
-            self.viewer.mouse_drag_callbacks.remove(self._on_mouse)
+        self._clicks.stop()
 
     def _reset(self) -> None:
         self.features, self.examples = None, {}
@@ -257,29 +258,3 @@ class GrainClassesWidget(ScanWidget):
             return
         self.names[int(number)] = text.strip()
         self.class_box.setItemText(at, text)
-
-    def _on_mouse(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
-        if event.button != 1 or event.modifiers or not self.alive or self.features is None:
-            return
-        active = viewer.layers.selection.active
-        if str(getattr(active, "mode", "pan_zoom")) != "pan_zoom" or viewer.dims.ndisplay != 2:
-            return
-        yield
-        if event.type == "mouse_move":
-            return  # the user moves the view
-        pixel = self._pixel_at(event.position)
-        if pixel is not None:
-            self.choose(*pixel)
-
-    def _pixel_at(self, position: Any) -> tuple[int, int] | None:
-        scan = self.scan
-        shown = layers_of(self.viewer, scan) if scan is not None else []
-        if scan is None or not shown:
-            return None
-        layer = shown[0]
-        at = np.round(layer.world_to_data(position[-layer.ndim :])).astype(int)
-        if layer.ndim == 3 and at[0] != scans_of(layer).index(scan):
-            return None
-        row, column = int(at[-2]), int(at[-1])
-        inside = 0 <= row < scan.shape[0] and 0 <= column < scan.shape[1]
-        return (row, column) if inside else None
