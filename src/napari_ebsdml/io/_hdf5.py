@@ -6,6 +6,7 @@ strings, blanks around names, letter case. `Node` reads all of these the same wa
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ _SMALL = 1 << 20
 _MOST_COMPRESSED = 100
 _MOST_UNSTORED = 256 << 20
 _MOST_NAMES = 100_000
+
+_MOST_VISITED, _DEEPEST = 200, 8
+"""Groups, and names of each, that are listed; groups within each other."""
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -420,20 +424,35 @@ def contents(path: Path, most: int = 12) -> str:
         with path.open("rb") as file:
             if file.read(len(SIGNATURE)) != SIGNATURE:
                 return ""
-        found: list[str] = []
-
-        def note(name: str, item: h5py.Group | h5py.Dataset) -> bool | None:
-            if isinstance(item, h5py.Dataset):
-                size = " x ".join(map(str, item.shape or ())) or "one value"
-                found.append(f"{name} ({size}, {item.dtype})")
-            # A value other than None ends the visit.
-            return True if len(found) > most else None
-
         # libhdf5 would go round for ever in a damaged index.
         refuse_loops(path)
         with h5py.File(path, "r") as opened:
-            opened.visititems(note)
+            found = _datasets_in(opened, most + 1)
     except Exception:  # damaged, which the readers tell better
         return ""
     shown = ", ".join(found[:most]) or "nothing"
     return shown + (" and more" if len(found) > most else "")
+
+
+def _datasets_in(opened: h5py.File, most: int) -> list[str]:
+    """The first datasets of a file, with size and type.
+
+    Not by `visititems`: of a group whose table leads to another one, libhdf5 never sees the end.
+    """
+    found: list[str] = []
+    groups: list[tuple[str, h5py.Group]] = [("", opened)]
+    for _ in range(_MOST_VISITED):
+        if not groups or len(found) >= most:
+            break
+        place, group = groups.pop()
+        below: list[tuple[str, h5py.Group]] = []
+        for name in itertools.islice(group, _MOST_VISITED):
+            item = group.get(name)
+            title = f"{place}/{name}".lstrip("/")
+            if isinstance(item, h5py.Dataset):
+                size = " x ".join(map(str, item.shape or ())) or "one value"
+                found.append(f"{title} ({size}, {item.dtype})")
+            elif isinstance(item, h5py.Group) and title.count("/") < _DEEPEST:
+                below.append((title, item))
+        groups += reversed(below)
+    return found[:most]
