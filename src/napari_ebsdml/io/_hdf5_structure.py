@@ -333,6 +333,9 @@ class _Structure:
             is_free = _number(body, place, 2) == 0
             if is_free and size == 0:
                 raise _Fault(at + place, "an object of a heap of strings has no size")
+            if size + mark + 7 >= 1 << (8 * self.length):
+                # libhdf5's sum of the two begins anew at 0.
+                raise _Fault(at + place, "an object of a heap of strings has no end")
             place += size if is_free else mark + -(-size // 8) * 8
         return [len(body)]
 
