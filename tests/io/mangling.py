@@ -195,6 +195,8 @@ def _pointers(content: bytes, rng: np.random.Generator) -> bytes:
 def _loops(content: bytes, rng: np.random.Generator) -> bytes:
     """An index, heap or header of HDF5 leads to a wrong one of its kind, or back to itself."""
     starts = [match.start() for match in re.finditer(rb"HEAP|TREE|SNOD|GCOL", content)]
+    # An earlier damage may have cut the file within a structure.
+    starts = [start for start in starts if start + 32 <= len(content)]
     if not starts:
         return content
     out = bytearray(content)
