@@ -21,7 +21,7 @@ import numpy as np
 
 from napari_ebsdml.samples import VARIANTS, dual_phase_steel
 from napari_ebsdml.segmentation import Segmenter
-from napari_ebsdml.segmentation.interval import phase_fractions
+from napari_ebsdml.segmentation.results.interval import phase_fractions
 from segmentation_strokes import paint
 
 SHAPE = (150, 200)

@@ -30,7 +30,7 @@ from napari_ebsdml.segmentation import (
     Segmenter,
     UNetSettings,
 )
-from napari_ebsdml.segmentation.evaluation import confusion_matrix
+from napari_ebsdml.segmentation.results.evaluation import confusion_matrix
 
 Maps = list[tuple[str, DualPhaseSample]]
 INPUTS = {

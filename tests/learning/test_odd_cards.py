@@ -16,11 +16,11 @@ from napari_ebsdml import SpaceGroupClassifier
 from napari_ebsdml.dislocations.model import DislocationModel
 from napari_ebsdml.errors import ModelError
 from napari_ebsdml.learning.shipped import WEIGHTS
-from napari_ebsdml.segmentation.channels import channel_names
-from napari_ebsdml.segmentation.data import Classes
-from napari_ebsdml.segmentation.network import UNet
-from napari_ebsdml.segmentation.normalise import Normaliser
-from napari_ebsdml.segmentation.planes import Plane
+from napari_ebsdml.segmentation.inputs.channels import channel_names
+from napari_ebsdml.segmentation.inputs.normalise import Normaliser
+from napari_ebsdml.segmentation.inputs.planes import Plane
+from napari_ebsdml.segmentation.labels.data import Classes
+from napari_ebsdml.segmentation.models.network import UNet
 from napari_ebsdml.segmentation.segmenter import Segmenter
 from napari_ebsdml.segmentation.settings import UNetSettings
 

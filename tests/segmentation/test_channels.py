@@ -8,23 +8,23 @@ import pytest
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.learning.model_card import Entries
 from napari_ebsdml.maps import disorientation_angle, kam, segment_grains
-from napari_ebsdml.segmentation.augment import (
+from napari_ebsdml.segmentation.inputs.augment import (
     TURNS,
     turn_crop,
     turn_map,
     turn_orientations,
     vary_brightness,
 )
-from napari_ebsdml.segmentation.channels import (
+from napari_ebsdml.segmentation.inputs.channels import (
     COMPUTED_CHANNELS,
     channel_names,
     compute_channels,
     default_channels,
     with_property,
 )
-from napari_ebsdml.segmentation.local import LOCAL_NAMES, local_misorientation
-from napari_ebsdml.segmentation.normalise import Normaliser
-from napari_ebsdml.segmentation.planes import Plane
+from napari_ebsdml.segmentation.inputs.local import LOCAL_NAMES, local_misorientation
+from napari_ebsdml.segmentation.inputs.normalise import Normaliser
+from napari_ebsdml.segmentation.inputs.planes import Plane
 
 
 def turned_scan(scan, turn):

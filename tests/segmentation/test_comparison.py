@@ -16,7 +16,7 @@ from napari_ebsdml.segmentation.comparison import (
     best_threshold,
     compare,
 )
-from napari_ebsdml.segmentation.prepare import prepare
+from napari_ebsdml.segmentation.labels.prepare import prepare
 from tests.segmentation.segmentation_data import stroke_labels
 
 

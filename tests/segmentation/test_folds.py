@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import distance_transform_cdt
 
-from napari_ebsdml.segmentation.folds import deal
-from napari_ebsdml.segmentation.spread import LARGEST_SPREAD, spread_labels
+from napari_ebsdml.segmentation.labels.folds import deal
+from napari_ebsdml.segmentation.labels.spread import LARGEST_SPREAD, spread_labels
 
 
 def scattered(shape, classes, share=0.3, seed=0):

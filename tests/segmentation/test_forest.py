@@ -10,7 +10,7 @@ import pytest
 
 from napari_ebsdml.errors import InputError, ModelError
 from napari_ebsdml.segmentation import ForestSegmenter, Segmenter, read_model
-from napari_ebsdml.segmentation.forest import Trees
+from napari_ebsdml.segmentation.models.forest import Trees
 from tests.segmentation.segmentation_data import stroke_labels
 
 

@@ -10,9 +10,9 @@ from scipy.stats import t as student
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.segmentation import Segmenter
-from napari_ebsdml.segmentation.data import Classes
-from napari_ebsdml.segmentation.interval import phase_fractions
-from napari_ebsdml.segmentation.result import SegmentationResult
+from napari_ebsdml.segmentation.labels.data import Classes
+from napari_ebsdml.segmentation.results.interval import phase_fractions
+from napari_ebsdml.segmentation.results.result import SegmentationResult
 from tests.segmentation.segmentation_data import stroke_labels
 
 CLASSES = Classes.of((1, 2))

@@ -12,8 +12,8 @@ from scipy.special import softmax
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.segmentation import Segmenter, evaluate
-from napari_ebsdml.segmentation.judging import USUAL, Judged, is_better
-from napari_ebsdml.segmentation.linear import Discriminant
+from napari_ebsdml.segmentation.models.linear import Discriminant
+from napari_ebsdml.segmentation.results.judging import USUAL, Judged, is_better
 from tests.segmentation.segmentation_data import stroke_labels
 
 

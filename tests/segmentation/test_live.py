@@ -10,8 +10,8 @@ import pytest
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.segmentation import Segmenter
-from napari_ebsdml.segmentation.data import Classes
-from napari_ebsdml.segmentation.live import LiveMap
+from napari_ebsdml.segmentation.labels.data import Classes
+from napari_ebsdml.segmentation.models.live import LiveMap
 from tests.segmentation.segmentation_data import stroke_labels
 
 CLASSES = Classes.of((1, 2))
@@ -42,5 +42,5 @@ def test_maps_without_orientations_and_of_one_row(steel):
 
 
 def test_loads_no_torch():
-    code = "import sys, napari_ebsdml.segmentation.live; sys.exit('torch' in sys.modules)"
+    code = "import sys, napari_ebsdml.segmentation.models.live; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.segmentation.linear import Discriminant
-from napari_ebsdml.segmentation.network import UNet, UNetSettings
-from napari_ebsdml.segmentation.predict import network_logits, predict_logits
+from napari_ebsdml.segmentation.models.linear import Discriminant
+from napari_ebsdml.segmentation.models.network import UNet, UNetSettings
+from napari_ebsdml.segmentation.models.predict import network_logits, predict_logits
 from napari_ebsdml.segmentation.settings import depth_for, members_for
 
 CPU = torch.device("cpu")

@@ -8,8 +8,8 @@ from orix.quaternion import Orientation, Rotation
 from orix.quaternion.symmetry import Oh
 
 from napari_ebsdml.maps import disorientation_angle
-from napari_ebsdml.segmentation.channels import compute_channels
-from napari_ebsdml.segmentation.relations import (
+from napari_ebsdml.segmentation.inputs.channels import compute_channels
+from napari_ebsdml.segmentation.inputs.relations import (
     TOLERANCE,
     boundary_relations,
     kurdjumov_sachs,

@@ -10,8 +10,8 @@ import pytest
 import napari_ebsdml as ebsdml
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.maps.symmetry import laue_operators
-from napari_ebsdml.segmentation.channels import compute_channels
-from napari_ebsdml.segmentation.twins import (
+from napari_ebsdml.segmentation.inputs.channels import compute_channels
+from napari_ebsdml.segmentation.inputs.twins import (
     HCP_TWIN_PLANES,
     USUAL_RATIO,
     are_twins,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.segmentation.uncertain_places import uncertain_places
+from napari_ebsdml.segmentation.results.uncertain_places import uncertain_places
 
 
 def blob(shape, row, column, radius, height):

@@ -172,7 +172,7 @@ def evaluate(
     import napari_ebsdml as ebsdml
     from napari_ebsdml.segmentation import evaluate as compare
     from napari_ebsdml.segmentation import read_model
-    from napari_ebsdml.segmentation.confusion_picture import save_confusion
+    from napari_ebsdml.segmentation.results.confusion_picture import save_confusion
 
     loaded = read_model(model)
     classes = dict(zip(loaded.classes.values, loaded.classes.names, strict=True))

@@ -1,23 +1,23 @@
-from .baselines import ForestSegmenter, GrainThresholdSegmenter
-from .channels import (
+from .inputs.channels import (
     COMPUTED_CHANNELS,
     ORIENTATION_CHANNELS,
     compute_channels,
     default_channels,
     with_property,
 )
-from .data import Classes
-from .evaluation import Evaluation, evaluate
-from .event import SegmentationEvent
-from .interval import PhaseFraction, phase_fractions
-from .live import LiveMap
-from .network import UNet
+from .labels.data import Classes
+from .learning.event import SegmentationEvent
+from .learning.training import Training
+from .models.baselines import ForestSegmenter, GrainThresholdSegmenter
+from .models.live import LiveMap
+from .models.network import UNet
 from .reading import read_model
-from .report import write_report
-from .result import SegmentationResult
+from .results.evaluation import Evaluation, evaluate
+from .results.interval import PhaseFraction, phase_fractions
+from .results.report import write_report
+from .results.result import SegmentationResult
 from .segmenter import ModelWarning, Segmenter
 from .settings import PredictSettings, TrainingSettings, UNetSettings
-from .training import Training
 
 __all__ = [
     "COMPUTED_CHANNELS",

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.segmentation.baselines import ForestSegmenter, GrainThresholdSegmenter
-from napari_ebsdml.segmentation.channels import GRAIN_MEAN, channel_names, default_channels
-from napari_ebsdml.segmentation.data import Classes, check_items, data_hash
-from napari_ebsdml.segmentation.evaluation import evaluate
-from napari_ebsdml.segmentation.prepare import prepare
+from napari_ebsdml.segmentation.inputs.channels import GRAIN_MEAN, channel_names, default_channels
+from napari_ebsdml.segmentation.labels.data import Classes, check_items, data_hash
+from napari_ebsdml.segmentation.labels.prepare import prepare
+from napari_ebsdml.segmentation.models.baselines import ForestSegmenter, GrainThresholdSegmenter
+from napari_ebsdml.segmentation.results.evaluation import evaluate
 from napari_ebsdml.segmentation.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
-    from napari_ebsdml.segmentation.result import SegmentationResult
+    from napari_ebsdml.segmentation.results.result import SegmentationResult
     from napari_ebsdml.segmentation.segmenter import Segmenter
 
 FOREST = "random forest"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from napari_ebsdml.learning.model_card import read_card
-from napari_ebsdml.segmentation.baselines import ForestSegmenter
-from napari_ebsdml.segmentation.model_files import KIND
+from napari_ebsdml.segmentation.models.baselines import ForestSegmenter
+from napari_ebsdml.segmentation.models.model_files import KIND
 from napari_ebsdml.segmentation.segmenter import Segmenter
 
 

@@ -17,19 +17,23 @@ from napari_ebsdml.learning.device import pick_device, threads
 from napari_ebsdml.learning.model_card import ModelCard
 from napari_ebsdml.learning.under_way import run
 from napari_ebsdml.scan import Scan
-from napari_ebsdml.segmentation.channels import laue_classes
-from napari_ebsdml.segmentation.event import SegmentationEvent
-from napari_ebsdml.segmentation.model import TrainedModel
-from napari_ebsdml.segmentation.model_files import load_segmenter, save_segmenter
-from napari_ebsdml.segmentation.predict import TILE, predict_probability, stack_of
-from napari_ebsdml.segmentation.result import SegmentationResult, check_not_indexed, result_of
-from napari_ebsdml.segmentation.run import Plan
+from napari_ebsdml.segmentation.inputs.channels import laue_classes
+from napari_ebsdml.segmentation.learning.event import SegmentationEvent
+from napari_ebsdml.segmentation.learning.run import Plan
+from napari_ebsdml.segmentation.learning.training import Training
+from napari_ebsdml.segmentation.models.model import TrainedModel
+from napari_ebsdml.segmentation.models.model_files import load_segmenter, save_segmenter
+from napari_ebsdml.segmentation.models.predict import TILE, predict_probability, stack_of
+from napari_ebsdml.segmentation.results.result import (
+    SegmentationResult,
+    check_not_indexed,
+    result_of,
+)
 from napari_ebsdml.segmentation.settings import (
     PredictSettings,
     TrainingSettings,
     settings_from,
 )
-from napari_ebsdml.segmentation.training import Training
 
 Items = Sequence[tuple[Scan, ArrayLike]]
 

@@ -133,7 +133,7 @@ def test_picture_is_the_channel(panel: Any, qtbot: Any) -> None:
 def test_channel_that_cannot_be_computed_is_told(
     panel: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import napari_ebsdml.segmentation.channels as module
+    import napari_ebsdml.segmentation.inputs.channels as module
     from napari_ebsdml import MissingDataError
 
     def fail(*_: Any) -> None:

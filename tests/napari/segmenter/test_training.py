@@ -314,7 +314,7 @@ def test_form_makes_settings_of_the_core(qtbot: Any) -> None:
 def test_dock_opens_without_torch() -> None:
     code = (
         "import sys, napari_ebsdml._napari.segmenter.widget as w; "
-        "from napari_ebsdml.segmentation.channels import default_channels; "
+        "from napari_ebsdml.segmentation.inputs.channels import default_channels; "
         "assert 'torch' not in sys.modules, 'torch'; assert w.SegmenterWidget"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)

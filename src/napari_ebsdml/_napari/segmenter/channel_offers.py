@@ -73,7 +73,7 @@ def offers(scans: Sequence[Scan]) -> list[Offer]:
     scans
         Scans to train on, with the properties that were added to them.
     """
-    from napari_ebsdml.segmentation.channels import COMPUTED_CHANNELS
+    from napari_ebsdml.segmentation.inputs.channels import COMPUTED_CHANNELS
 
     names: dict[str, str] = {}
     for scan in scans:

@@ -121,7 +121,7 @@ class ChannelsPanel(QWidget):
 
     def use_default(self) -> None:
         """Choose the channels that suit most maps."""
-        from napari_ebsdml.segmentation.channels import default_channels
+        from napari_ebsdml.segmentation.inputs.channels import default_channels
 
         scans = self.scans()
         if scans:
@@ -248,7 +248,7 @@ def _state(checked: bool) -> Qt.CheckState:
 
 def _planes(scan: Scan, name: str) -> tuple[list[str], NDArray[np.float32]]:
     """Names and values of a channel's planes, without the mask that is always added."""
-    from napari_ebsdml.segmentation.channels import compute_channels
+    from napari_ebsdml.segmentation.inputs.channels import compute_channels
 
     stack = compute_channels(scan, (name,))
     if len(stack.planes) < 2:

@@ -149,7 +149,7 @@ class EvaluationPanel(QWidget):
         WriteError
             When the file cannot be written.
         """
-        from napari_ebsdml.segmentation.confusion_picture import save_confusion
+        from napari_ebsdml.segmentation.results.confusion_picture import save_confusion
 
         if self.evaluation is not None:
             save_confusion(self.evaluation, path)
@@ -245,7 +245,7 @@ class ConfusionPicture(FigureCanvasQTAgg):
 
     def show_evaluation(self, evaluation: Evaluation) -> None:
         """Draw the matrix."""
-        from napari_ebsdml.segmentation.confusion_picture import draw_confusion
+        from napari_ebsdml.segmentation.results.confusion_picture import draw_confusion
 
         ink = str(self.palette().windowText().color().name())
         draw_confusion(self._figure, evaluation, ink)

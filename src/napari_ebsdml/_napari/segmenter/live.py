@@ -144,8 +144,8 @@ class LivePanel(QWidget):
 
 def answer(live: Any, scan: Scan, channels: Any, labels: Any, classes: Any) -> Any:
     """The live map, its answer, and the seconds that it took; for a worker thread."""
-    from napari_ebsdml.segmentation.data import Classes
-    from napari_ebsdml.segmentation.live import LiveMap
+    from napari_ebsdml.segmentation.labels.data import Classes
+    from napari_ebsdml.segmentation.models.live import LiveMap
 
     if live is None:
         live = LiveMap.prepare(scan, channels or None)

@@ -236,6 +236,6 @@ class ResultPanel(QWidget):
 
 def _report(path: str, scan: Scan, result: Any, model: Any, strokes: Any) -> Any:
     """`write_report`, loaded when it is needed; for a worker thread."""
-    from napari_ebsdml.segmentation.report import write_report
+    from napari_ebsdml.segmentation.results.report import write_report
 
     return write_report(path, scan, result, model, strokes)

@@ -120,7 +120,7 @@ def write_script(
     """
     if not history:
         raise InputError("There is no run yet to copy: train or load a model first.")
-    from napari_ebsdml.segmentation.data import data_hash
+    from napari_ebsdml.segmentation.labels.data import data_hash
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_ebsdml._napari.segmenter.state import SegmenterState
-    from napari_ebsdml.segmentation.uncertain_places import UncertainPlace
+    from napari_ebsdml.segmentation.results.uncertain_places import UncertainPlace
 
 _VIEW = (48, 160)
 _BRUSH = (3, 15)
@@ -105,7 +105,7 @@ class UncertainPanel(QWidget):
             return False
         painted = self._painted(scan)
         if not self._found or self._scan is not scan:
-            from napari_ebsdml.segmentation.uncertain_places import uncertain_places
+            from napari_ebsdml.segmentation.results.uncertain_places import uncertain_places
 
             where = scan.is_indexed if scan.is_indexed.any() else None
             self.places = uncertain_places(result.uncertainty, painted, where)

@@ -13,7 +13,7 @@ from scipy.stats import t as student
 from napari_ebsdml.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_ebsdml.segmentation.result import SegmentationResult
+    from napari_ebsdml.segmentation.results.result import SegmentationResult
 
 _FIELDS = (3, 4, 6)
 _TWO_SIDED = 0.975

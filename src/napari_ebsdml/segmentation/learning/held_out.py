@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from napari_ebsdml.segmentation.crops import TrainingMap
-from napari_ebsdml.segmentation.folds import Folds
-from napari_ebsdml.segmentation.judging import Judged
-from napari_ebsdml.segmentation.linear import Discriminant
+from napari_ebsdml.segmentation.inputs.crops import TrainingMap
+from napari_ebsdml.segmentation.labels.folds import Folds
+from napari_ebsdml.segmentation.models.linear import Discriminant
+from napari_ebsdml.segmentation.results.judging import Judged
 
 if TYPE_CHECKING:
-    from napari_ebsdml.segmentation.network import UNet
+    from napari_ebsdml.segmentation.models.network import UNet
 
 _MOST_PIXELS = 800_000
 _ENOUGH_PIXELS, _ENOUGH_UNITS = 500, 20

@@ -14,13 +14,17 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.maps.grains import segment_grains
-from napari_ebsdml.segmentation.channels import channel_names, compute_channels, default_channels
-from napari_ebsdml.segmentation.data import Classes, check_label_image
-from napari_ebsdml.segmentation.folds import block_size
-from napari_ebsdml.segmentation.judging import USUAL
-from napari_ebsdml.segmentation.linear import Discriminant
-from napari_ebsdml.segmentation.normalise import Normaliser
-from napari_ebsdml.segmentation.result import SegmentationResult, labels_of
+from napari_ebsdml.segmentation.inputs.channels import (
+    channel_names,
+    compute_channels,
+    default_channels,
+)
+from napari_ebsdml.segmentation.inputs.normalise import Normaliser
+from napari_ebsdml.segmentation.labels.data import Classes, check_label_image
+from napari_ebsdml.segmentation.labels.folds import block_size
+from napari_ebsdml.segmentation.models.linear import Discriminant
+from napari_ebsdml.segmentation.results.judging import USUAL
+from napari_ebsdml.segmentation.results.result import SegmentationResult, labels_of
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan

@@ -14,15 +14,15 @@ from torch import nn
 from napari_ebsdml._parallel import Progress, nth_of, part_of
 from napari_ebsdml.errors import MissingDataError, ModelError
 from napari_ebsdml.learning.tiling import tiled
-from napari_ebsdml.segmentation.augment import TURNS, turn_crop, turn_map
-from napari_ebsdml.segmentation.channels import compute_channels
-from napari_ebsdml.segmentation.crops import quaternion_planes
-from napari_ebsdml.segmentation.network import UNet
+from napari_ebsdml.segmentation.inputs.augment import TURNS, turn_crop, turn_map
+from napari_ebsdml.segmentation.inputs.channels import compute_channels
+from napari_ebsdml.segmentation.inputs.crops import quaternion_planes
+from napari_ebsdml.segmentation.models.network import UNet
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
-    from napari_ebsdml.segmentation.model import TrainedModel
-    from napari_ebsdml.segmentation.planes import ChannelStack
+    from napari_ebsdml.segmentation.inputs.planes import ChannelStack
+    from napari_ebsdml.segmentation.models.model import TrainedModel
 
 TILE = 384
 """Side of a tile in pixels: some 100 MB of memory with the default network."""

@@ -22,7 +22,7 @@ from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.maps.disorientation import half_angle
 from napari_ebsdml.maps.mean_orientation import variants_and_means
 from napari_ebsdml.maps.symmetry import laue_operators, phase_table
-from napari_ebsdml.segmentation.twins import are_twins, hexagonal_ratios
+from napari_ebsdml.segmentation.inputs.twins import are_twins, hexagonal_ratios
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan

@@ -14,27 +14,27 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.scan import Scan
-from napari_ebsdml.segmentation.channels import (
+from napari_ebsdml.segmentation.inputs.channels import (
     channel_names,
     compute_channels,
     default_channels,
     laue_classes,
 )
-from napari_ebsdml.segmentation.crops import Crops, TrainingMap
-from napari_ebsdml.segmentation.data import Classes, check_items, data_hash
-from napari_ebsdml.segmentation.domain import Ranges
-from napari_ebsdml.segmentation.event import SegmentationEvent
-from napari_ebsdml.segmentation.folds import Folds
-from napari_ebsdml.segmentation.held_out import HeldOut
-from napari_ebsdml.segmentation.judging import Judged, is_better
-from napari_ebsdml.segmentation.linear import Discriminant, labelled
-from napari_ebsdml.segmentation.look import LINEAR_ALONE, Look, verdict
-from napari_ebsdml.segmentation.model import TrainedModel
-from napari_ebsdml.segmentation.network import UNet
-from napari_ebsdml.segmentation.normalise import Normaliser
-from napari_ebsdml.segmentation.predict import predict_logits, softmax
-from napari_ebsdml.segmentation.prepare import Pairs, Prepared, is_dense, prepare
-from napari_ebsdml.segmentation.result import SegmentationResult, result_of
+from napari_ebsdml.segmentation.inputs.crops import Crops, TrainingMap
+from napari_ebsdml.segmentation.inputs.domain import Ranges
+from napari_ebsdml.segmentation.inputs.normalise import Normaliser
+from napari_ebsdml.segmentation.labels.data import Classes, check_items, data_hash
+from napari_ebsdml.segmentation.labels.folds import Folds
+from napari_ebsdml.segmentation.labels.prepare import Pairs, Prepared, is_dense, prepare
+from napari_ebsdml.segmentation.learning.event import SegmentationEvent
+from napari_ebsdml.segmentation.learning.held_out import HeldOut
+from napari_ebsdml.segmentation.learning.look import LINEAR_ALONE, Look, verdict
+from napari_ebsdml.segmentation.models.linear import Discriminant, labelled
+from napari_ebsdml.segmentation.models.model import TrainedModel
+from napari_ebsdml.segmentation.models.network import UNet
+from napari_ebsdml.segmentation.models.predict import predict_logits, softmax
+from napari_ebsdml.segmentation.results.judging import Judged, is_better
+from napari_ebsdml.segmentation.results.result import SegmentationResult, result_of
 from napari_ebsdml.segmentation.settings import (
     TrainingSettings,
     UNetSettings,

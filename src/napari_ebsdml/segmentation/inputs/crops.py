@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_ebsdml.segmentation.augment import (
+from napari_ebsdml.segmentation.inputs.augment import (
     TURNS,
     lose_indexing,
     turn_crop,
     turn_map,
     vary_brightness,
 )
-from napari_ebsdml.segmentation.normalise import Normaliser
-from napari_ebsdml.segmentation.planes import ChannelStack, Plane
+from napari_ebsdml.segmentation.inputs.normalise import Normaliser
+from napari_ebsdml.segmentation.inputs.planes import ChannelStack, Plane
 from napari_ebsdml.segmentation.settings import TrainingSettings
 
 

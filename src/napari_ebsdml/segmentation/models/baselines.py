@@ -15,11 +15,15 @@ from numpy.typing import ArrayLike, NDArray
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.scan import Scan
-from napari_ebsdml.segmentation.channels import GRAIN_MEAN, channel_names, compute_channels
-from napari_ebsdml.segmentation.data import Classes, check_items, data_hash
-from napari_ebsdml.segmentation.forest import Trees
-from napari_ebsdml.segmentation.normalise import Normaliser
-from napari_ebsdml.segmentation.result import SegmentationResult, check_not_indexed, result_of
+from napari_ebsdml.segmentation.inputs.channels import GRAIN_MEAN, channel_names, compute_channels
+from napari_ebsdml.segmentation.inputs.normalise import Normaliser
+from napari_ebsdml.segmentation.labels.data import Classes, check_items, data_hash
+from napari_ebsdml.segmentation.models.forest import Trees
+from napari_ebsdml.segmentation.results.result import (
+    SegmentationResult,
+    check_not_indexed,
+    result_of,
+)
 
 if TYPE_CHECKING:
     from napari_ebsdml.learning.model_card import ModelCard
@@ -142,7 +146,7 @@ class ForestSegmenter(_Baseline):
         ModelError
             When the files cannot be written.
         """
-        from napari_ebsdml.segmentation.model_files import save_forest
+        from napari_ebsdml.segmentation.models.model_files import save_forest
 
         return save_forest(self, path)
 
@@ -155,7 +159,7 @@ class ForestSegmenter(_Baseline):
         ModelError
             When a file is missing or damaged, or is no forest.
         """
-        from napari_ebsdml.segmentation.model_files import load_forest
+        from napari_ebsdml.segmentation.models.model_files import load_forest
 
         return cls(**load_forest(path))
 

@@ -17,12 +17,12 @@ from torch.nn import functional
 from napari_ebsdml.learning.device import has_bfloat16
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
 from napari_ebsdml.learning.under_way import UnderWay
-from napari_ebsdml.segmentation.event import SegmentationEvent
-from napari_ebsdml.segmentation.run import Model, Plan, Run, prepare_run
+from napari_ebsdml.segmentation.learning.event import SegmentationEvent
+from napari_ebsdml.segmentation.learning.run import Model, Plan, Run, prepare_run
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
-    from napari_ebsdml.segmentation.result import SegmentationResult
+    from napari_ebsdml.segmentation.results.result import SegmentationResult
 
 
 class Training(UnderWay[SegmentationEvent, Model], Generic[Model]):

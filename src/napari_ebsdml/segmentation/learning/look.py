@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_ebsdml.segmentation.judging import Judged
-from napari_ebsdml.segmentation.predict import answering, softmax
+from napari_ebsdml.segmentation.models.predict import answering, softmax
+from napari_ebsdml.segmentation.results.judging import Judged
 
 if TYPE_CHECKING:
-    from napari_ebsdml.segmentation.crops import TrainingMap
-    from napari_ebsdml.segmentation.model import TrainedModel
+    from napari_ebsdml.segmentation.inputs.crops import TrainingMap
+    from napari_ebsdml.segmentation.models.model import TrainedModel
 
 LINEAR_ALONE = "The linear discriminant answers: no network was trained."
 _SIDE, _WINDOWS = 192, 8

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.grains import check_labels, segment_grains
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
-from napari_ebsdml.segmentation.interval import PhaseFraction, phase_fractions
+from napari_ebsdml.segmentation.results.interval import PhaseFraction, phase_fractions
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
-    from napari_ebsdml.segmentation.data import Classes
+    from napari_ebsdml.segmentation.labels.data import Classes
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.learning.model_card import Entries
-from napari_ebsdml.segmentation.planes import ChannelStack
+from napari_ebsdml.segmentation.inputs.planes import ChannelStack
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan

@@ -12,10 +12,10 @@ from scipy import ndimage
 
 from napari_ebsdml.maps.grain_properties import gos
 from napari_ebsdml.maps.grains import segment_grains
-from napari_ebsdml.segmentation.data import Classes
-from napari_ebsdml.segmentation.folds import Folds, deal
+from napari_ebsdml.segmentation.labels.data import Classes
+from napari_ebsdml.segmentation.labels.folds import Folds, deal
+from napari_ebsdml.segmentation.labels.spread import Spread, spread_labels
 from napari_ebsdml.segmentation.settings import TrainingSettings
-from napari_ebsdml.segmentation.spread import Spread, spread_labels
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan

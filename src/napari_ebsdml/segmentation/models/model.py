@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from napari_ebsdml.segmentation.data import Classes
-from napari_ebsdml.segmentation.domain import Ranges
-from napari_ebsdml.segmentation.linear import Discriminant
-from napari_ebsdml.segmentation.network import UNet
-from napari_ebsdml.segmentation.normalise import Normaliser
+from napari_ebsdml.segmentation.inputs.domain import Ranges
+from napari_ebsdml.segmentation.inputs.normalise import Normaliser
+from napari_ebsdml.segmentation.labels.data import Classes
+from napari_ebsdml.segmentation.models.linear import Discriminant
+from napari_ebsdml.segmentation.models.network import UNet
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from napari_ebsdml.learning.calibration import reliability
-from napari_ebsdml.segmentation.evaluation import confusion_matrix, metrics_of
-from napari_ebsdml.segmentation.prepare import FEW_UNITS
+from napari_ebsdml.segmentation.labels.prepare import FEW_UNITS
+from napari_ebsdml.segmentation.results.evaluation import confusion_matrix, metrics_of
 
 USUAL = 1.7
 """Temperature that strokes ask for in the mean: they lie where a class is easy to see. Chosen on

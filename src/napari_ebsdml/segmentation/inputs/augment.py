@@ -11,7 +11,7 @@ from napari_ebsdml._quaternions import multiply
 
 if TYPE_CHECKING:
     from napari_ebsdml.maps.symmetry import PhaseTable
-    from napari_ebsdml.segmentation.planes import Plane
+    from napari_ebsdml.segmentation.inputs.planes import Plane
 
 _H = np.sqrt(0.5)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_ebsdml.segmentation.result import SegmentationResult
+    from napari_ebsdml.segmentation.results.result import SegmentationResult
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,18 @@ from torch import Tensor
 from napari_ebsdml.errors import InputError, ModelError
 from napari_ebsdml.learning.model_card import Entries, ModelCard
 from napari_ebsdml.learning.model_file import build, load_model, save_model
-from napari_ebsdml.segmentation.channels import channel_names
-from napari_ebsdml.segmentation.data import Classes
-from napari_ebsdml.segmentation.domain import Ranges
-from napari_ebsdml.segmentation.forest import Trees
-from napari_ebsdml.segmentation.linear import Discriminant
-from napari_ebsdml.segmentation.model import TrainedModel
-from napari_ebsdml.segmentation.network import UNet
-from napari_ebsdml.segmentation.normalise import Normaliser
+from napari_ebsdml.segmentation.inputs.channels import channel_names
+from napari_ebsdml.segmentation.inputs.domain import Ranges
+from napari_ebsdml.segmentation.inputs.normalise import Normaliser
+from napari_ebsdml.segmentation.labels.data import Classes
+from napari_ebsdml.segmentation.models.forest import Trees
+from napari_ebsdml.segmentation.models.linear import Discriminant
+from napari_ebsdml.segmentation.models.model import TrainedModel
+from napari_ebsdml.segmentation.models.network import UNet
 from napari_ebsdml.segmentation.settings import UNetSettings
 
 if TYPE_CHECKING:
-    from napari_ebsdml.segmentation.baselines import ForestSegmenter
+    from napari_ebsdml.segmentation.models.baselines import ForestSegmenter
 
 KIND = "segmentation"
 _LINEAR, _FOREST = "linear.", "forest."

@@ -17,14 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_ebsdml._atomic import write_atomic
 from napari_ebsdml.errors import InputError, WriteError
-from napari_ebsdml.segmentation.data import check_label_image
-from napari_ebsdml.segmentation.interval import PhaseFraction
+from napari_ebsdml.segmentation.labels.data import check_label_image
+from napari_ebsdml.segmentation.results.interval import PhaseFraction
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from napari_ebsdml.scan import Scan
-    from napari_ebsdml.segmentation.result import SegmentationResult
+    from napari_ebsdml.segmentation.results.result import SegmentationResult
     from napari_ebsdml.segmentation.segmenter import Segmenter
 
 _ENDINGS = (".html", ".pdf", ".csv")

@@ -19,10 +19,10 @@ from napari_ebsdml.maps.ipf import ipf_colors
 from napari_ebsdml.maps.mean_orientation import variants_and_means
 from napari_ebsdml.maps.misorientation import kam
 from napari_ebsdml.maps.symmetry import PhaseTable, laue_class, phase_table
-from napari_ebsdml.segmentation.augment import turn_variants
-from napari_ebsdml.segmentation.local import LOCAL_NAMES, local_misorientation
-from napari_ebsdml.segmentation.planes import ChannelStack, Plane
-from napari_ebsdml.segmentation.relations import RELATION_NAMES, boundary_relations
+from napari_ebsdml.segmentation.inputs.augment import turn_variants
+from napari_ebsdml.segmentation.inputs.local import LOCAL_NAMES, local_misorientation
+from napari_ebsdml.segmentation.inputs.planes import ChannelStack, Plane
+from napari_ebsdml.segmentation.inputs.relations import RELATION_NAMES, boundary_relations
 
 if TYPE_CHECKING:
     from napari_ebsdml._parallel import Progress

@@ -13,7 +13,7 @@ from napari_ebsdml.errors import WriteError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from napari_ebsdml.segmentation.evaluation import Evaluation
+    from napari_ebsdml.segmentation.results.evaluation import Evaluation
 
 _MOST_NUMBERS = 12
 """With more classes than this the cells are too small for numbers."""

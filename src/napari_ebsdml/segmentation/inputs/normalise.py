@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.errors import ModelError
 from napari_ebsdml.learning.model_card import Entries
-from napari_ebsdml.segmentation.planes import ChannelStack, Plane
+from napari_ebsdml.segmentation.inputs.planes import ChannelStack, Plane
 
 _LIMIT = 6.0
 _ROLES = ("measured", "derived", "quaternion", "flag")

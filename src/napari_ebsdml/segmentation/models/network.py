@@ -14,7 +14,7 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.segmentation.settings import UNetSettings
 
 if TYPE_CHECKING:
-    from napari_ebsdml.segmentation.linear import Discriminant
+    from napari_ebsdml.segmentation.models.linear import Discriminant
 
 
 class _Step(nn.Sequential):

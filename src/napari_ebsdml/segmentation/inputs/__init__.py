@@ -1,0 +1,1 @@
+"""Planes that models see: channels, their standardisation, crops of them."""

@@ -1,0 +1,1 @@
+"""What was painted: classes, spreading through grains, folds of whole grains."""

@@ -1,0 +1,1 @@
+"""The training of a network on what the discriminant leaves over."""

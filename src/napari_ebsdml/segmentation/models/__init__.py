@@ -1,0 +1,1 @@
+"""Discriminant, network, forest and threshold, and their files."""

@@ -1,0 +1,1 @@
+"""What comes out, how sure it is, and how good."""
