@@ -23,7 +23,7 @@ from scipy.ndimage import maximum_filter
 from scipy.optimize import minimize_scalar
 
 import napari_ebsdml as ebsdml
-from napari_ebsdml.dislocations.divergence import divergence_free
+from napari_ebsdml.dislocations.article.divergence import divergence_free
 from napari_ebsdml.dislocations.taylor import stress_increment
 from napari_ebsdml.learning.device import threads
 
@@ -92,9 +92,9 @@ def article() -> None:
 
 
 def checks(maps: int) -> None:
-    from napari_ebsdml.dislocations.lines import simulate_maps
-    from napari_ebsdml.dislocations.lines_presets import line_rules
-    from napari_ebsdml.dislocations.predict import predict_planes
+    from napari_ebsdml.dislocations.article.lines import simulate_maps
+    from napari_ebsdml.dislocations.article.lines_presets import line_rules
+    from napari_ebsdml.dislocations.article.predict import predict_planes
 
     unit = 1e12  # step and plane thickness of 1 um
     inner = (slice(None), slice(3, -3), slice(3, -3))

@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_ebsdml.dislocations.lines import simulate_crops, simulate_maps
-from napari_ebsdml.dislocations.lines_presets import line_rules
-from napari_ebsdml.dislocations.losses import mape
-from napari_ebsdml.dislocations.model import SHIPPED, DislocationModel
-from napari_ebsdml.dislocations.paper_network import TableA1Network, paper_loss
-from napari_ebsdml.dislocations.predict import predict_planes
-from napari_ebsdml.dislocations.train import CropTest, Recipe, crop_test, judge, train_lines
+from napari_ebsdml.dislocations.article.lines import simulate_crops, simulate_maps
+from napari_ebsdml.dislocations.article.lines_presets import line_rules
+from napari_ebsdml.dislocations.article.losses import mape
+from napari_ebsdml.dislocations.article.model import SHIPPED, DislocationModel
+from napari_ebsdml.dislocations.article.paper_network import TableA1Network, paper_loss
+from napari_ebsdml.dislocations.article.predict import predict_planes
+from napari_ebsdml.dislocations.article.train import CropTest, Recipe, crop_test, judge, train_lines
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.learning.device import seed_all, threads
 from napari_ebsdml.learning.loop import Schedule, train

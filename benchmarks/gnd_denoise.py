@@ -34,8 +34,8 @@ from scipy.spatial.transform import Rotation
 
 sys.path.insert(0, str(Path(__file__).parent))
 from gnd_truth import orientation_errors, scan_of, structures, volumes
-from napari_ebsdml.dislocations.denoise import denoise_orientations
-from napari_ebsdml.dislocations.gnd import gnd_density
+from napari_ebsdml.dislocations.gnd.denoise import denoise_orientations
+from napari_ebsdml.dislocations.gnd.density import gnd_density
 
 ROUNDS = 8
 SIDE = 36

@@ -19,8 +19,8 @@ from scipy.optimize import linprog
 from scipy.spatial.transform import Rotation
 
 from napari_ebsdml._parallel import available_cores
-from napari_ebsdml.dislocations.curvature import lattice_curvature
-from napari_ebsdml.dislocations.gnd import fit_slip_systems
+from napari_ebsdml.dislocations.gnd.curvature import lattice_curvature
+from napari_ebsdml.dislocations.gnd.density import fit_slip_systems
 from napari_ebsdml.dislocations.slip_systems import SlipSystems, for_lattice
 
 LATTICES = (("fcc", 3.52, None), ("bcc", 2.87, None), ("hcp", 3.21, 5.21))

@@ -26,7 +26,7 @@ from orix.crystal_map import Phase, PhaseList
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from napari_ebsdml.dislocations.gnd import GndDensity, gnd_density
+from napari_ebsdml.dislocations.gnd.density import GndDensity, gnd_density
 from napari_ebsdml.dislocations.slip_systems import for_lattice
 from napari_ebsdml.dislocations.structures.generate import KINDS, random_structure
 from napari_ebsdml.dislocations.structures.measurement import Errors, add_errors

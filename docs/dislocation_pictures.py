@@ -11,9 +11,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from napari_ebsdml.dislocations.lines import simulate_maps, unit_density
-from napari_ebsdml.dislocations.lines_presets import line_rules
-from napari_ebsdml.dislocations.predict import predict_planes
+from napari_ebsdml.dislocations.article.lines import simulate_maps, unit_density
+from napari_ebsdml.dislocations.article.lines_presets import line_rules
+from napari_ebsdml.dislocations.article.predict import predict_planes
 
 STEP, DEPTH = 0.1, 0.02
 """Pixel side and plane thickness in um."""

@@ -13,7 +13,7 @@ from orix.crystal_map import Phase, PhaseList
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import EbsdmlError, InputError, Scan
-from napari_ebsdml.dislocations.model import DislocationModel
+from napari_ebsdml.dislocations.article.model import DislocationModel
 
 SHAPE = (4, 5)
 LABELS = np.ones(SHAPE, int)

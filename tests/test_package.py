@@ -66,6 +66,14 @@ PATTERNS_ROWS = {
 }
 BELOW_CLASSIFIERS = set(PATTERNS_ROWS)
 
+DISLOCATIONS_ROWS = {
+    "settings": set(),
+    "slip_systems": {"_cell"},
+    "structures": {"slip_systems"},
+    "gnd": {"settings", "slip_systems"},
+    "article": {"settings"},
+}
+
 DOCKS = (
     "crystal", "dislocations", "gnd", "grain_classes", "maps", "parent_grains",
     "pattern_viewer", "phases", "segmenter", "space_groups",
@@ -120,6 +128,12 @@ def test_wings_of_patterns() -> None:
     assert found["crystal_frame"] <= BELOW_CLASSIFIERS | {"classifier", "kinds"}
     assert found["raw"] <= BELOW_CLASSIFIERS | {"classifier", "kinds", "crystal_frame"}
     assert found["refine"] <= BELOW_CLASSIFIERS | {"classifier", "crystal_frame"}
+
+
+def test_wings_of_dislocations() -> None:
+    found = arrows("dislocations")
+    for room, allowed in DISLOCATIONS_ROWS.items():
+        assert found[room] <= allowed, room
 
 
 def test_docks_share_the_shell_and_little_else() -> None:

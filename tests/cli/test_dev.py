@@ -14,7 +14,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from napari_ebsdml.cli import app, dev
-from napari_ebsdml.dislocations.train import Recipe
+from napari_ebsdml.dislocations.article.train import Recipe
 from napari_ebsdml.errors import EbsdmlError, InputError, MissingDataError, ModelError
 from napari_ebsdml.learning.model_file import read_card
 from napari_ebsdml.patterns.crystal_frame import classifier, known

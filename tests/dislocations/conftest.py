@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_ebsdml.dislocations.network import LineNetwork
-from napari_ebsdml.dislocations.train import Recipe, card_of
+from napari_ebsdml.dislocations.article.network import LineNetwork
+from napari_ebsdml.dislocations.article.train import Recipe, card_of
 from napari_ebsdml.learning.model_file import save_model
 
 

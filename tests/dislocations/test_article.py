@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from napari_ebsdml.dislocations.article import article_density
-from napari_ebsdml.dislocations.lines import simulate_maps, unit_density
-from napari_ebsdml.dislocations.lines_presets import line_rules
-from napari_ebsdml.dislocations.model import DislocationModel
-from napari_ebsdml.dislocations.predict import predict_planes
-from napari_ebsdml.dislocations.slip_planes import system_planes
+from napari_ebsdml.dislocations.article.density import article_density
+from napari_ebsdml.dislocations.article.lines import simulate_maps, unit_density
+from napari_ebsdml.dislocations.article.lines_presets import line_rules
+from napari_ebsdml.dislocations.article.model import DislocationModel
+from napari_ebsdml.dislocations.article.predict import predict_planes
+from napari_ebsdml.dislocations.article.slip_planes import system_planes
 from napari_ebsdml.dislocations.slip_systems import for_lattice
 from napari_ebsdml.errors import InputError, MissingDataError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from napari_ebsdml.dislocations.curvature import lattice_curvature
+from napari_ebsdml.dislocations.gnd.curvature import lattice_curvature
 from napari_ebsdml.errors import Cancelled, InputError
 from napari_ebsdml.maps.symmetry import LAUE_CLASSES, laue_operators
 from tests.dislocations.fields import field, quaternion

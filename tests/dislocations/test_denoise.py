@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from napari_ebsdml.dislocations.curvature import lattice_curvature
-from napari_ebsdml.dislocations.denoise import as_denoise, denoise_orientations
-from napari_ebsdml.dislocations.gnd import gnd_density
-from napari_ebsdml.dislocations.grid import square_grid
-from napari_ebsdml.dislocations.noise import measure_noise
-from napari_ebsdml.dislocations.noise_floor import remaining_noise
-from napari_ebsdml.dislocations.second_differences import second_differences
+from napari_ebsdml.dislocations.gnd.curvature import lattice_curvature
+from napari_ebsdml.dislocations.gnd.denoise import as_denoise, denoise_orientations
+from napari_ebsdml.dislocations.gnd.density import gnd_density
+from napari_ebsdml.dislocations.gnd.grid import square_grid
+from napari_ebsdml.dislocations.gnd.noise import measure_noise
+from napari_ebsdml.dislocations.gnd.noise_floor import remaining_noise
+from napari_ebsdml.dislocations.gnd.second_differences import second_differences
 from napari_ebsdml.dislocations.settings import Denoise
 from napari_ebsdml.errors import InputError
 from tests.dislocations.fields import field, random_field, scrambled

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from napari_ebsdml.dislocations import slip_systems as ss
-from napari_ebsdml.dislocations.gnd import fit_slip_systems
+from napari_ebsdml.dislocations.gnd.density import fit_slip_systems
 from napari_ebsdml.errors import EbsdmlError, InputError
 from tests.dislocations.fields import highs, quaternion, systems_matrix
 

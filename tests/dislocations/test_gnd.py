@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml.dislocations import slip_systems as ss
-from napari_ebsdml.dislocations.gnd import fit_slip_systems, gnd_density
+from napari_ebsdml.dislocations.gnd.density import fit_slip_systems, gnd_density
 from napari_ebsdml.errors import Cancelled, InputError, MissingDataError
 from napari_ebsdml.scan import Scan
 from tests.dislocations.fields import field, quaternion, scrambled, systems_matrix

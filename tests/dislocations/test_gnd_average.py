@@ -7,8 +7,8 @@ import pytest
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml.dislocations.averages import gnd_averages
-from napari_ebsdml.dislocations.gnd import gnd_density
-from napari_ebsdml.dislocations.magnitudes import shape_factor
+from napari_ebsdml.dislocations.gnd.density import gnd_density
+from napari_ebsdml.dislocations.gnd.magnitudes import shape_factor
 from napari_ebsdml.errors import InputError
 
 from .fields import field, random_field

@@ -12,11 +12,11 @@ from orix.crystal_map import Phase, PhaseList
 from scipy.spatial.transform import Rotation
 
 import napari_ebsdml as ebsdml
-from napari_ebsdml.dislocations.curvature import lattice_curvature
-from napari_ebsdml.dislocations.gnd import gnd_density
-from napari_ebsdml.dislocations.grid import Grid, square_grid
-from napari_ebsdml.dislocations.grid_curvature import grid_curvature
-from napari_ebsdml.dislocations.hexagonal import hexagonal_grid
+from napari_ebsdml.dislocations.gnd.curvature import lattice_curvature
+from napari_ebsdml.dislocations.gnd.density import gnd_density
+from napari_ebsdml.dislocations.gnd.grid import Grid, square_grid
+from napari_ebsdml.dislocations.gnd.grid_curvature import grid_curvature
+from napari_ebsdml.dislocations.gnd.hexagonal import hexagonal_grid
 from napari_ebsdml.io._grid import grid_from_coordinates
 from napari_ebsdml.maps.symmetry import laue_operators
 from napari_ebsdml.scan import HexagonalPoints, Scan, Source

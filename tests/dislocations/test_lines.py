@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy.interpolate import BSpline
 
-from napari_ebsdml.dislocations import _line_kernels as kernels
-from napari_ebsdml.dislocations.lines import (
+from napari_ebsdml.dislocations.article import _line_kernels as kernels
+from napari_ebsdml.dislocations.article.lines import (
     draw_lines,
     simulate_crops,
     simulate_maps,
     stream_crops,
     unit_density,
 )
-from napari_ebsdml.dislocations.lines_presets import PRESETS, LineRules, line_rules
+from napari_ebsdml.dislocations.article.lines_presets import PRESETS, LineRules, line_rules
 from napari_ebsdml.errors import InputError
 
 

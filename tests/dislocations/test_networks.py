@@ -10,11 +10,11 @@ import pytest
 import torch
 from scipy.optimize import minimize_scalar
 
-from napari_ebsdml.dislocations.lines import draw_lines, simulate_crops, simulate_maps
-from napari_ebsdml.dislocations.lines_presets import LineRules
-from napari_ebsdml.dislocations.losses import line_loss, mape, mixture_mean
-from napari_ebsdml.dislocations.mixture import summarise
-from napari_ebsdml.dislocations.network import (
+from napari_ebsdml.dislocations.article.lines import draw_lines, simulate_crops, simulate_maps
+from napari_ebsdml.dislocations.article.lines_presets import LineRules
+from napari_ebsdml.dislocations.article.losses import line_loss, mape, mixture_mean
+from napari_ebsdml.dislocations.article.mixture import summarise
+from napari_ebsdml.dislocations.article.network import (
     NOISE_REACH,
     LineNetwork,
     LineOutput,
@@ -22,7 +22,7 @@ from napari_ebsdml.dislocations.network import (
     symmetry_copies,
     undo,
 )
-from napari_ebsdml.dislocations.paper_network import TableA1Network, paper_loss
+from napari_ebsdml.dislocations.article.paper_network import TableA1Network, paper_loss
 from napari_ebsdml.errors import InputError
 
 

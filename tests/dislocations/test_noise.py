@@ -8,15 +8,15 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from napari_ebsdml.dislocations import slip_systems as ss
-from napari_ebsdml.dislocations.grid import square_grid
-from napari_ebsdml.dislocations.noise import (
+from napari_ebsdml.dislocations.gnd.grid import square_grid
+from napari_ebsdml.dislocations.gnd.noise import (
     given_noise,
     measure_noise,
     orientation_noise,
 )
-from napari_ebsdml.dislocations.noise_floor import noise_level
-from napari_ebsdml.dislocations.second_differences import second_differences
-from napari_ebsdml.dislocations.structure_function import (
+from napari_ebsdml.dislocations.gnd.noise_floor import noise_level
+from napari_ebsdml.dislocations.gnd.second_differences import second_differences
+from napari_ebsdml.dislocations.gnd.structure_function import (
     error_correlation,
     fit_noise,
     mean_profile,
@@ -166,7 +166,7 @@ def test_sentence():
 def test_large_maps_are_sampled(monkeypatch):
     q = field((90, 90), (1, 1), FLAT, ANY, 0.2)
     index = square_grid((90, 90), (1, 1)).index
-    monkeypatch.setattr("napari_ebsdml.dislocations.second_differences.MOST", 2000)
+    monkeypatch.setattr("napari_ebsdml.dislocations.gnd.second_differences.MOST", 2000)
     found = second_differences(q.reshape(-1, 4), np.ones(8100, int), index)
     assert 1000 < len(found.points) <= 2000
     assert measure_noise(found).rms == pytest.approx(0.2, rel=0.06)

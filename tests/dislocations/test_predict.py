@@ -7,13 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from napari_ebsdml.dislocations.divergence import divergence_free
-from napari_ebsdml.dislocations.lines import simulate_maps, unit_density
-from napari_ebsdml.dislocations.lines_presets import line_rules
-from napari_ebsdml.dislocations.losses import mape
-from napari_ebsdml.dislocations.model import SHIPPED, DislocationModel
-from napari_ebsdml.dislocations.network import NOISE_REACH
-from napari_ebsdml.dislocations.predict import predict_planes
+from napari_ebsdml.dislocations.article.divergence import divergence_free
+from napari_ebsdml.dislocations.article.lines import simulate_maps, unit_density
+from napari_ebsdml.dislocations.article.lines_presets import line_rules
+from napari_ebsdml.dislocations.article.losses import mape
+from napari_ebsdml.dislocations.article.model import SHIPPED, DislocationModel
+from napari_ebsdml.dislocations.article.network import NOISE_REACH
+from napari_ebsdml.dislocations.article.predict import predict_planes
 from napari_ebsdml.errors import Cancelled, InputError
 from napari_ebsdml.learning.model_file import ModelError, load_model, save_model
 
@@ -77,7 +77,7 @@ def test_unknown_pixels(maps, model_file):
 
 
 def test_tiles_and_groups_do_not_show(maps, model_file, monkeypatch):
-    from napari_ebsdml.dislocations import predict
+    from napari_ebsdml.dislocations.article import predict
 
     rules = line_rules("exact").replace(pixels=64, lines=(60, 60))
     gnd = simulate_maps(2, rules, seed=3).gnd * UNIT
@@ -103,7 +103,7 @@ def test_turned_maps_give_turned_results(maps, model_file):
 
 
 def test_progress_and_cancelling(maps, model_file, monkeypatch):
-    from napari_ebsdml.dislocations import predict
+    from napari_ebsdml.dislocations.article import predict
 
     monkeypatch.setattr(predict, "_PIXELS_IN_GROUP", 441)
     monkeypatch.setattr(predict, "_TILE", 11)

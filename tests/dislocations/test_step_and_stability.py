@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_ebsdml.dislocations.gnd import gnd_density
+from napari_ebsdml.dislocations.gnd.density import gnd_density
 from napari_ebsdml.errors import InputError, MissingDataError
 
 from .fields import field, random_field

@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from napari_ebsdml.dislocations.calibrate import calibrate
-from napari_ebsdml.dislocations.lines import simulate_maps
-from napari_ebsdml.dislocations.model import DislocationModel
-from napari_ebsdml.dislocations.network import LineNetwork
-from napari_ebsdml.dislocations.predict import predict_planes
-from napari_ebsdml.dislocations.train import Recipe, crop_test, judge, train_lines
-from napari_ebsdml.dislocations.training_data import map_batches, paper_weight, uniform_table
+from napari_ebsdml.dislocations.article.calibrate import calibrate
+from napari_ebsdml.dislocations.article.lines import simulate_maps
+from napari_ebsdml.dislocations.article.model import DislocationModel
+from napari_ebsdml.dislocations.article.network import LineNetwork
+from napari_ebsdml.dislocations.article.predict import predict_planes
+from napari_ebsdml.dislocations.article.train import Recipe, crop_test, judge, train_lines
+from napari_ebsdml.dislocations.article.training_data import (
+    map_batches,
+    paper_weight,
+    uniform_table,
+)
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.model_card import read_card
 from napari_ebsdml.learning.model_file import load_model

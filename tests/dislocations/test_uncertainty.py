@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from napari_ebsdml.dislocations.fit import fit_slip_systems
-from napari_ebsdml.dislocations.noise_floor import noise_level
-from napari_ebsdml.dislocations.slip_systems import for_lattice
-from napari_ebsdml.dislocations.uncertainty import (
+from napari_ebsdml.dislocations.article.uncertainty import (
     SPREAD_OF_FLOOR,
     add_noise,
     log_normal_interval,
 )
+from napari_ebsdml.dislocations.gnd.fit import fit_slip_systems
+from napari_ebsdml.dislocations.gnd.noise_floor import noise_level
+from napari_ebsdml.dislocations.slip_systems import for_lattice
 
 
 def test_log_normal_interval_holds_its_share():

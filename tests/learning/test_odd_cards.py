@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from napari_ebsdml import SpaceGroupClassifier
-from napari_ebsdml.dislocations.model import DislocationModel
+from napari_ebsdml.dislocations.article.model import DislocationModel
 from napari_ebsdml.errors import ModelError
 from napari_ebsdml.learning.shipped import WEIGHTS
 from napari_ebsdml.segmentation.inputs.channels import channel_names

@@ -16,7 +16,7 @@ from napari_ebsdml._napari.segmenter import result_panel
 from napari_ebsdml._napari.segmenter.training_form import TrainingForm
 from napari_ebsdml._napari.shell.form import SettingsForm
 from napari_ebsdml.dislocations.averages import density_averages
-from napari_ebsdml.dislocations.denoise import Denoise
+from napari_ebsdml.dislocations.gnd.denoise import Denoise
 from napari_ebsdml.dislocations.settings import (
     DensitySettings,
     GndSettings,

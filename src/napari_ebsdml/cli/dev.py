@@ -142,10 +142,10 @@ def train_density(
 ) -> None:
     """Train the network for total dislocation density on simulated lines.
 
-    Options without a default are those of dislocations.train.Recipe. A checkpoint lies beside the
-    output; started again, the training goes on from it.
+    Options without a default are those of dislocations.article.train.Recipe. A checkpoint lies
+    beside the output; started again, the training goes on from it.
     """
-    from napari_ebsdml.dislocations.train import Recipe, train_lines
+    from napari_ebsdml.dislocations.article.train import Recipe, train_lines
 
     recipe = _recipe(
         Recipe, data=data, rules=rules, radius=radius, width=width, classes=classes, epochs=epochs,

@@ -20,8 +20,8 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.materials import recognise
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.article import ArticleDensity
-    from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.article.density import ArticleDensity
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
     from napari_ebsdml.scan import Scan
 
 Table = dict[str, list[Any]]
@@ -101,7 +101,7 @@ def gnd_averages(gnd: GndDensity, by: str = "grain", step: float | None = None) 
 
 def _at_step(gnd: GndDensity, groups: list[NDArray[np.intp]], step: float) -> list[float]:
     """Density of each group at a step; an error where not even the first one tells it."""
-    from napari_ebsdml.dislocations.step_dependence import step_dependences
+    from napari_ebsdml.dislocations.gnd.step_dependence import step_dependences
 
     found: list[float] = []
     for one in step_dependences(gnd, groups if len(groups) > 1 else [None] * len(groups)):

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, nth_of, over_rows
 from napari_ebsdml._quaternions import to_matrix
-from napari_ebsdml.dislocations.phase_choice import SlipChoice, choose_systems
-from napari_ebsdml.dislocations.simplex import solve_l1
+from napari_ebsdml.dislocations.gnd.phase_choice import SlipChoice, choose_systems
+from napari_ebsdml.dislocations.gnd.simplex import solve_l1
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
 from napari_ebsdml.errors import EbsdmlError, InputError, MissingDataError
 from napari_ebsdml.scan import Scan, checked_scan

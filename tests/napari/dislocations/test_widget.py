@@ -33,21 +33,21 @@ from napari_ebsdml._napari.dislocations.widget import DislocationWidget, compute
 from napari_ebsdml._napari.gnd.widget import GndWidget
 from napari_ebsdml._napari.shell.layers import result_of
 from napari_ebsdml._napari.shell.text import pretty
-from napari_ebsdml.dislocations.article import (
+from napari_ebsdml.dislocations.article.density import (
     ArticleDensity,
     article_density,
 )
+from napari_ebsdml.dislocations.article.network import LineNetwork
+from napari_ebsdml.dislocations.article.train import Recipe, card_of
 from napari_ebsdml.dislocations.averages import (
     density_averages,
     density_increments,
     material_of_phase,
     standard_error,
 )
-from napari_ebsdml.dislocations.gnd import gnd_density
-from napari_ebsdml.dislocations.network import LineNetwork
+from napari_ebsdml.dislocations.gnd.density import gnd_density
 from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings
 from napari_ebsdml.dislocations.taylor import taylor_stress
-from napari_ebsdml.dislocations.train import Recipe, card_of
 from napari_ebsdml.learning.model_file import save_model
 from napari_ebsdml.samples import deformed
 from tests.napari.docks import add_map, compute, layer, open_dock

@@ -20,7 +20,7 @@ from napari_ebsdml._napari.gnd.widget import GndWidget
 from napari_ebsdml._napari.shell.settings import remembered
 from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml.dislocations.averages import gnd_averages
-from napari_ebsdml.dislocations.gnd import gnd_density
+from napari_ebsdml.dislocations.gnd.density import gnd_density
 from napari_ebsdml.samples import deformed
 from tests.napari.docks import add_map, compute, layer, open_dock
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from napari_ebsdml._napari.gnd.layers import Shown, density_layer, known_text, log_limits
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml.dislocations.averages import REPRESENTATIVE
-from napari_ebsdml.dislocations.noise import RESOLUTION
+from napari_ebsdml.dislocations.gnd.noise import RESOLUTION
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.article import ArticleDensity
-    from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.article.density import ArticleDensity
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
 
 TOTAL = "article's dislocation density"
 VALIDITY = "validity of the density"

@@ -53,7 +53,7 @@ def article_script(
             "import numpy as np",
             *imports,
             "from napari_ebsdml.dislocations.averages import density_averages",
-            "from napari_ebsdml.dislocations.model import DislocationModel",
+            "from napari_ebsdml.dislocations.article.model import DislocationModel",
         ],
         [
             *lines,

@@ -16,7 +16,7 @@ from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
     from napari_ebsdml.dislocations.settings import TotalSettings
     from napari_ebsdml.dislocations.total.density import TotalDensity
 
@@ -40,7 +40,7 @@ class TotalResult:
 
 def compute_total(scan: Scan, settings: TotalSettings, progress: Progress) -> TotalResult:
     """Total and GND density of a scan, for a worker thread."""
-    from napari_ebsdml.dislocations.gnd import gnd_density
+    from napari_ebsdml.dislocations.gnd.density import gnd_density
     from napari_ebsdml.dislocations.total.density import total_dislocation_density
     from napari_ebsdml.dislocations.total.model import TotalDensityModel
 

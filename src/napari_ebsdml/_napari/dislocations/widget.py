@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-    from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
 
 SECTION = "dislocations"
 """Where napari keeps the settings of the article's way."""
@@ -64,8 +64,8 @@ def compute_density(
     progress: Callable[[float], None],
 ) -> DensityResult:
     """The article's density of a scan, with a GND density that there is, or a new one."""
-    from napari_ebsdml.dislocations.article import article_density
-    from napari_ebsdml.dislocations.model import DislocationModel
+    from napari_ebsdml.dislocations.article.density import article_density
+    from napari_ebsdml.dislocations.article.model import DislocationModel
 
     # First, because a model that cannot be loaded should not cost a computation.
     model = DislocationModel.load(settings.model)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_ebsdml._napari.shell.scan_widget import ScanWidget
     from napari_ebsdml._napari.widgets import JobWidget
     from napari_ebsdml._parallel import Progress
-    from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
     from napari_ebsdml.dislocations.settings import GndSettings
 
 LOG_UNIT = "log10 1/m²"
@@ -155,7 +155,7 @@ def stability_layer(share: NDArray[Any]) -> Shown:
 
 def compute_gnd(scan: Scan, settings: GndSettings, progress: Progress = None) -> GndDensity:
     """`gnd_density` for a worker thread; the grain table is quick and made when shown."""
-    from napari_ebsdml.dislocations.gnd import gnd_density
+    from napari_ebsdml.dislocations.gnd.density import gnd_density
 
     systems = settings.slip_systems
     if isinstance(systems, Mapping) and not any(systems.values()):
@@ -176,7 +176,7 @@ def gnd_layer_of(viewer: ViewerModel, scan: Scan) -> Layer | None:
 
 def gnd_of(viewer: ViewerModel, scan: Scan) -> GndDensity | None:
     """GND density that is shown on a scan."""
-    from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
 
     return result_of(gnd_layer_of(viewer, scan), GndDensity)
 

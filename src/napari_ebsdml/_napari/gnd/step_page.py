@@ -18,9 +18,9 @@ from napari_ebsdml.errors import InputError
 
 if TYPE_CHECKING:
     from napari_ebsdml._parallel import Progress
-    from napari_ebsdml.dislocations.gnd import GndDensity
-    from napari_ebsdml.dislocations.step_dependence import StepDependence
-    from napari_ebsdml.dislocations.threshold_dependence import ThresholdDependence
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
+    from napari_ebsdml.dislocations.gnd.step_dependence import StepDependence
+    from napari_ebsdml.dislocations.gnd.threshold_dependence import ThresholdDependence
 
 _ASK = (
     "GND densities fall with the step, and their mean depends on the grain threshold. What the "

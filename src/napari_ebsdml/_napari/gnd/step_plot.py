@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QSizePolicy
 from napari_ebsdml._napari.shell.theme import changes_theme, shades
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.step_dependence import StepDependence
+    from napari_ebsdml.dislocations.gnd.step_dependence import StepDependence
 
 
 class StepPlot(FigureCanvasQTAgg):

@@ -37,7 +37,7 @@ from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml._napari.shell.tab_page import tab_page
 from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._napari.shell.text import pretty
-from napari_ebsdml.dislocations.noise import RESOLUTION
+from napari_ebsdml.dislocations.gnd.noise import RESOLUTION
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_ebsdml._parallel import Progress
-    from napari_ebsdml.dislocations.gnd import GndDensity
-    from napari_ebsdml.dislocations.stability import SplitStability
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
+    from napari_ebsdml.dislocations.gnd.stability import SplitStability
 
 SECTION = "gnd"
 """Where napari keeps the settings of this widget."""

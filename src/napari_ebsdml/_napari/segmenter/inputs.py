@@ -10,7 +10,7 @@ from napari_ebsdml.scan import Scan
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
 
 GND = "GND"
 """Name of the property with the GND density in 1/m^2."""

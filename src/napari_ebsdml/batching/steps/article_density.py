@@ -20,7 +20,7 @@ from napari_ebsdml.learning.model_card import model_paths
 from napari_ebsdml.learning.shipped import shipped_path
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.article import ArticleDensity
+    from napari_ebsdml.dislocations.article.density import ArticleDensity
 
 _GND_SHARE = 0.3
 
@@ -73,14 +73,14 @@ def why_missing(total: ArticleDensity, extrapolate: bool) -> str:
 
 def load(settings: Mapping[str, Any]) -> Any:
     """The model."""
-    from napari_ebsdml.dislocations.model import DislocationModel
+    from napari_ebsdml.dislocations.article.model import DislocationModel
 
     return DislocationModel.load(settings["model"])
 
 
 def files(settings: Mapping[str, Any]) -> list[Path]:
     """Its files."""
-    from napari_ebsdml.dislocations.model import SHIPPED
+    from napari_ebsdml.dislocations.article.model import SHIPPED
 
     return list(model_paths(shipped_path(settings["model"], SHIPPED)))
 

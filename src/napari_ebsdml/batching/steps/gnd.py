@@ -14,7 +14,7 @@ from napari_ebsdml.batching.writing import rows_of_columns
 from napari_ebsdml.dislocations.settings import GndSettings, StepSettings
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
 
 TABLE = "gnd.csv"
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, part_of
-from napari_ebsdml.dislocations.divergence import square_step
-from napari_ebsdml.dislocations.noise import RESOLUTION, orientation_noise
-from napari_ebsdml.dislocations.phase_choice import by_phase, choose_systems
+from napari_ebsdml.dislocations.article.divergence import square_step
+from napari_ebsdml.dislocations.gnd.noise import RESOLUTION, orientation_noise
+from napari_ebsdml.dislocations.gnd.phase_choice import by_phase, choose_systems
 from napari_ebsdml.dislocations.settings import TotalSettings
 from napari_ebsdml.dislocations.taylor import TaylorMaterial
 from napari_ebsdml.dislocations.total.average import (

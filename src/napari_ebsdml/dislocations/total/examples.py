@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.dislocations.structure_function import CHI_MEDIAN
+from napari_ebsdml.dislocations.gnd.structure_function import CHI_MEDIAN
 from napari_ebsdml.dislocations.structures.generate import KINDS
 from napari_ebsdml.dislocations.structures.measurement import Window, random_window
 from napari_ebsdml.dislocations.structures.store import read_stored
@@ -81,7 +81,7 @@ class Examples:
 
 
 def measured_noise(window: Window) -> float:
-    """Noise of a window in b / s, as `dislocations.noise` measures that of a map."""
+    """Noise of a window in b / s, as `dislocations.gnd.noise` measures that of a map."""
     inside = np.where(window.inside[..., None], window.rotation, np.nan)
     lengths = [np.linalg.norm(np.diff(inside, 2, axis=axis), axis=-1).ravel() for axis in (0, 1)]
     known = np.concatenate(lengths)

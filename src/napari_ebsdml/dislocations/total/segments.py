@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, over_rows, part_of
-from napari_ebsdml.dislocations.curvature import rotation_vector
+from napari_ebsdml.dislocations.gnd.curvature import rotation_vector
 from napari_ebsdml.dislocations.total.statistics import SUMS, window_sums
 from napari_ebsdml.maps.symmetry import safe_cosine
 

@@ -14,7 +14,7 @@ from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.errors import InputError, MissingDataError
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, nth_of, part_of
-from napari_ebsdml.dislocations.curvature import check_stencil, nye_tensor
-from napari_ebsdml.dislocations.denoise import as_denoise
-from napari_ebsdml.dislocations.denoise_loss import DenoiseLoss
-from napari_ebsdml.dislocations.fit import SlipFit, check_norm, fit_slip_systems
-from napari_ebsdml.dislocations.gnd_average import GndAverage, average
-from napari_ebsdml.dislocations.noise import OrientationNoise
-from napari_ebsdml.dislocations.phase_choice import SlipChoice, by_phase, choose_systems
-from napari_ebsdml.dislocations.phase_density import Method, merged, phase_density, points_of
+from napari_ebsdml.dislocations.gnd.average import GndAverage, average
+from napari_ebsdml.dislocations.gnd.curvature import check_stencil, nye_tensor
+from napari_ebsdml.dislocations.gnd.denoise import as_denoise
+from napari_ebsdml.dislocations.gnd.denoise_loss import DenoiseLoss
+from napari_ebsdml.dislocations.gnd.fit import SlipFit, check_norm, fit_slip_systems
+from napari_ebsdml.dislocations.gnd.noise import OrientationNoise
+from napari_ebsdml.dislocations.gnd.phase_choice import SlipChoice, by_phase, choose_systems
+from napari_ebsdml.dislocations.gnd.phase_density import Method, merged, phase_density, points_of
 from napari_ebsdml.dislocations.settings import Denoise, GndSettings
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
 from napari_ebsdml.errors import InputError, MissingDataError
@@ -26,9 +26,9 @@ from napari_ebsdml.maps.grains import segment_grains
 from napari_ebsdml.scan import Scan, checked_scan
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.stability import SplitStability
-    from napari_ebsdml.dislocations.step_dependence import StepDependence
-    from napari_ebsdml.dislocations.threshold_dependence import ThresholdDependence
+    from napari_ebsdml.dislocations.gnd.stability import SplitStability
+    from napari_ebsdml.dislocations.gnd.step_dependence import StepDependence
+    from napari_ebsdml.dislocations.gnd.threshold_dependence import ThresholdDependence
 
 __all__ = ["GndDensity", "SlipFit", "fit_slip_systems", "gnd_density"]
 
@@ -192,7 +192,7 @@ class GndDensity:
         progress
             Called with the fraction done.
         """
-        from napari_ebsdml.dislocations.step_dependence import step_dependence
+        from napari_ebsdml.dislocations.gnd.step_dependence import step_dependence
 
         return step_dependence(self, factors, mask, progress)
 
@@ -213,7 +213,7 @@ class GndDensity:
         progress
             Called with the fraction done.
         """
-        from napari_ebsdml.dislocations.threshold_dependence import threshold_dependence
+        from napari_ebsdml.dislocations.gnd.threshold_dependence import threshold_dependence
 
         return threshold_dependence(self._with_threshold, thresholds, mask, progress)
 
@@ -231,7 +231,7 @@ class GndDensity:
         progress
             Called with the fraction done.
         """
-        from napari_ebsdml.dislocations.stability import split_stability
+        from napari_ebsdml.dislocations.gnd.stability import split_stability
 
         return split_stability(self, jitter, draws, progress=progress)
 

@@ -10,11 +10,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress
-from napari_ebsdml.dislocations.denoise import denoise_points
-from napari_ebsdml.dislocations.fit import fit_slip_systems
-from napari_ebsdml.dislocations.grid import Grid
-from napari_ebsdml.dislocations.grid_curvature import grid_curvature
-from napari_ebsdml.dislocations.noise import OrientationNoise
+from napari_ebsdml.dislocations.gnd.denoise import denoise_points
+from napari_ebsdml.dislocations.gnd.fit import fit_slip_systems
+from napari_ebsdml.dislocations.gnd.grid import Grid
+from napari_ebsdml.dislocations.gnd.grid_curvature import grid_curvature
+from napari_ebsdml.dislocations.gnd.noise import OrientationNoise
 from napari_ebsdml.dislocations.settings import Denoise
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
 from napari_ebsdml.errors import MissingDataError

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress
-from napari_ebsdml.dislocations.curvature import curvature_and_gain
-from napari_ebsdml.dislocations.grid import Grid
-from napari_ebsdml.dislocations.hexagonal import hexagonal_curvature
+from napari_ebsdml.dislocations.gnd.curvature import curvature_and_gain
+from napari_ebsdml.dislocations.gnd.grid import Grid
+from napari_ebsdml.dislocations.gnd.hexagonal import hexagonal_curvature
 
 
 def grid_curvature(

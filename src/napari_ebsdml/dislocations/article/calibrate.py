@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from napari_ebsdml.dislocations.mixture import summarise
-from napari_ebsdml.dislocations.network import LineNetwork, LineOutput
-from napari_ebsdml.dislocations.training_data import map_batches
+from napari_ebsdml.dislocations.article.mixture import summarise
+from napari_ebsdml.dislocations.article.network import LineNetwork, LineOutput
+from napari_ebsdml.dislocations.article.training_data import map_batches
 from napari_ebsdml.learning.calibration import coverage, fit_temperature
 
 _SEED_SHIFT = 1_000_003

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from napari_ebsdml.dislocations.second_differences import SecondDifferences
+from napari_ebsdml.dislocations.gnd.second_differences import SecondDifferences
 
 FLOATS = NDArray[np.float64]
 

@@ -9,8 +9,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, nth_of, over_rows
-from napari_ebsdml.dislocations.curvature import rotation_vector
-from napari_ebsdml.dislocations.grid import Grid, square_grid
+from napari_ebsdml.dislocations.gnd.curvature import rotation_vector
+from napari_ebsdml.dislocations.gnd.grid import Grid, square_grid
 from napari_ebsdml.dislocations.settings import Denoise, GndSettings
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.symmetry import laue_operators, safe_cosine

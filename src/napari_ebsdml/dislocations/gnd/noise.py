@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.dislocations.denoise import checked_grid
-from napari_ebsdml.dislocations.second_differences import SecondDifferences, second_differences
-from napari_ebsdml.dislocations.structure_function import (
+from napari_ebsdml.dislocations.gnd.denoise import checked_grid
+from napari_ebsdml.dislocations.gnd.second_differences import SecondDifferences, second_differences
+from napari_ebsdml.dislocations.gnd.structure_function import (
     NoiseFit,
     fit_noise,
     mean_profile,

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import torch
 
-from napari_ebsdml.dislocations.network import LineNetwork
+from napari_ebsdml.dislocations.article.network import LineNetwork
 from napari_ebsdml.errors import ModelError
 from napari_ebsdml.learning.model_card import Entries, ModelCard, model_paths
 from napari_ebsdml.learning.model_file import build, load_model

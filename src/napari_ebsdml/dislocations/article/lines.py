@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.dislocations import _line_kernels as kernels
-from napari_ebsdml.dislocations.lines_presets import LineRules, line_rules
+from napari_ebsdml.dislocations.article import _line_kernels as kernels
+from napari_ebsdml.dislocations.article.lines_presets import LineRules, line_rules
 from napari_ebsdml.errors import InputError
 
 

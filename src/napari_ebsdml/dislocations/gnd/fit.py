@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, over_rows
-from napari_ebsdml.dislocations.least_squares import fit_l2
-from napari_ebsdml.dislocations.simplex import SEGMENT, fit_l1
+from napari_ebsdml.dislocations.gnd.least_squares import fit_l2
+from napari_ebsdml.dislocations.gnd.simplex import SEGMENT, fit_l1
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
 from napari_ebsdml.errors import EbsdmlError, InputError
 

@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, nth_of
-from napari_ebsdml.dislocations.fit import fit_slip_systems
-from napari_ebsdml.dislocations.gnd_average import GndAverage, average
-from napari_ebsdml.dislocations.grid_curvature import grid_curvature
-from napari_ebsdml.dislocations.phase_density import points_of
+from napari_ebsdml.dislocations.gnd.average import GndAverage, average
+from napari_ebsdml.dislocations.gnd.fit import fit_slip_systems
+from napari_ebsdml.dislocations.gnd.grid_curvature import grid_curvature
+from napari_ebsdml.dislocations.gnd.phase_density import points_of
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.symmetry import laue_operators
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
 
 FACTORS = (1, 2, 3, 4, 6)
 

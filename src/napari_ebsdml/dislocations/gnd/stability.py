@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, nth_of
-from napari_ebsdml.dislocations.fit import fit_slip_systems
-from napari_ebsdml.dislocations.phase_density import points_of
+from napari_ebsdml.dislocations.gnd.fit import fit_slip_systems
+from napari_ebsdml.dislocations.gnd.phase_density import points_of
 from napari_ebsdml.errors import InputError, MissingDataError
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
 
 
 @dataclass(frozen=True, eq=False)

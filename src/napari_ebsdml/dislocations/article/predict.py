@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import binary_erosion, uniform_filter
 
 from napari_ebsdml._parallel import Progress, part_of
-from napari_ebsdml.dislocations.divergence import gnd_planes, looks_transposed, square_step
-from napari_ebsdml.dislocations.lines import unit_density
-from napari_ebsdml.dislocations.mixture import summarise
-from napari_ebsdml.dislocations.model import DislocationModel
-from napari_ebsdml.dislocations.network import symmetric_output
-from napari_ebsdml.dislocations.uncertainty import noise_reach
+from napari_ebsdml.dislocations.article.divergence import gnd_planes, looks_transposed, square_step
+from napari_ebsdml.dislocations.article.lines import unit_density
+from napari_ebsdml.dislocations.article.mixture import summarise
+from napari_ebsdml.dislocations.article.model import DislocationModel
+from napari_ebsdml.dislocations.article.network import symmetric_output
+from napari_ebsdml.dislocations.article.uncertainty import noise_reach
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.tiling import tiles
 

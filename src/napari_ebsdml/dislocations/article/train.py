@@ -21,14 +21,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from napari_ebsdml.dislocations.calibrate import calibrate
-from napari_ebsdml.dislocations.lines import simulate_crops
-from napari_ebsdml.dislocations.lines_presets import LineRules, line_rules
-from napari_ebsdml.dislocations.losses import line_loss, mape
-from napari_ebsdml.dislocations.mixture import Estimates, summarise
-from napari_ebsdml.dislocations.model import KIND
-from napari_ebsdml.dislocations.network import LineNetwork, LineOutput, symmetric_output
-from napari_ebsdml.dislocations.training_data import MapBatch, map_batches
+from napari_ebsdml.dislocations.article.calibrate import calibrate
+from napari_ebsdml.dislocations.article.lines import simulate_crops
+from napari_ebsdml.dislocations.article.lines_presets import LineRules, line_rules
+from napari_ebsdml.dislocations.article.losses import line_loss, mape
+from napari_ebsdml.dislocations.article.mixture import Estimates, summarise
+from napari_ebsdml.dislocations.article.model import KIND
+from napari_ebsdml.dislocations.article.network import LineNetwork, LineOutput, symmetric_output
+from napari_ebsdml.dislocations.article.training_data import MapBatch, map_batches
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.checkpoint import load_checkpoint
 from napari_ebsdml.learning.device import pick_device, seed_all

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, nth_of
-from napari_ebsdml.dislocations.gnd_average import GndAverage
+from napari_ebsdml.dislocations.gnd.average import GndAverage
 from napari_ebsdml.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
 
 THRESHOLDS = (1.5, 3.0, 5.0, 10.0, 15.0)
 FACTOR_TOLD = 1.2

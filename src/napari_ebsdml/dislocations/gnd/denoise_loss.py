@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from napari_ebsdml._parallel import Progress, part_of
-from napari_ebsdml.dislocations.denoise import denoise_points
-from napari_ebsdml.dislocations.grid import Grid
-from napari_ebsdml.dislocations.grid_curvature import grid_curvature
-from napari_ebsdml.dislocations.noise import OrientationNoise
+from napari_ebsdml.dislocations.gnd.denoise import denoise_points
+from napari_ebsdml.dislocations.gnd.grid import Grid
+from napari_ebsdml.dislocations.gnd.grid_curvature import grid_curvature
+from napari_ebsdml.dislocations.gnd.noise import OrientationNoise
+from napari_ebsdml.dislocations.gnd.structure_function import LagProfile, mean_profile
 from napari_ebsdml.dislocations.settings import Denoise
-from napari_ebsdml.dislocations.structure_function import LagProfile, mean_profile
 
 FLOATS = NDArray[np.float64]
 

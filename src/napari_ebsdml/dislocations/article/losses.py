@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from napari_ebsdml.dislocations.network import LineOutput
+from napari_ebsdml.dislocations.article.network import LineOutput
 
 
 def mixture_mean(out: LineOutput) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from napari_ebsdml.dislocations.curvature import rotation_vector
+from napari_ebsdml.dislocations.gnd.curvature import rotation_vector
 from napari_ebsdml.maps.symmetry import laue_operators, safe_cosine
 
 SAME = 1e-6

@@ -10,24 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, part_of
-from napari_ebsdml.dislocations.denoise import denoise_points
-from napari_ebsdml.dislocations.denoise_loss import DenoiseLoss, signal_left
-from napari_ebsdml.dislocations.fit import SlipFit, fit_slip_systems
-from napari_ebsdml.dislocations.grid import Grid, square_grid
-from napari_ebsdml.dislocations.grid_curvature import grid_curvature
-from napari_ebsdml.dislocations.hexagonal import (
+from napari_ebsdml.dislocations.gnd.denoise import denoise_points
+from napari_ebsdml.dislocations.gnd.denoise_loss import DenoiseLoss, signal_left
+from napari_ebsdml.dislocations.gnd.fit import SlipFit, fit_slip_systems
+from napari_ebsdml.dislocations.gnd.grid import Grid, square_grid
+from napari_ebsdml.dislocations.gnd.grid_curvature import grid_curvature
+from napari_ebsdml.dislocations.gnd.hexagonal import (
     hexagonal_grid,
     point_labels,
     point_orientations,
 )
-from napari_ebsdml.dislocations.noise import (
+from napari_ebsdml.dislocations.gnd.noise import (
     RESOLUTION,
     OrientationNoise,
     given_noise,
     measure_noise,
 )
-from napari_ebsdml.dislocations.noise_floor import noise_level, remaining_noise
-from napari_ebsdml.dislocations.second_differences import second_differences
+from napari_ebsdml.dislocations.gnd.noise_floor import noise_level, remaining_noise
+from napari_ebsdml.dislocations.gnd.second_differences import second_differences
 from napari_ebsdml.dislocations.settings import Denoise
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
 from napari_ebsdml.maps.symmetry import laue_operators

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from napari_ebsdml.dislocations.simplex import rotate_systems
+from napari_ebsdml.dislocations.gnd.simplex import rotate_systems
 
 RANK_TOLERANCE = 1e-12
 """Eigenvalues of A A^T below this share of the largest count as zero."""

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_ebsdml.dislocations.lines import SimulatedMaps, simulate_maps
-from napari_ebsdml.dislocations.lines_presets import LineRules, line_rules
+from napari_ebsdml.dislocations.article.lines import SimulatedMaps, simulate_maps
+from napari_ebsdml.dislocations.article.lines_presets import LineRules, line_rules
 from napari_ebsdml.errors import InputError
 
 WINDOW = 21

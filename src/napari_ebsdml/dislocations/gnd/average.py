@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.dislocations.magnitudes import shape_factor
-from napari_ebsdml.dislocations.noise import OrientationNoise
-from napari_ebsdml.dislocations.second_differences import TILE
-from napari_ebsdml.dislocations.structure_function import (
+from napari_ebsdml.dislocations.gnd.magnitudes import shape_factor
+from napari_ebsdml.dislocations.gnd.noise import OrientationNoise
+from napari_ebsdml.dislocations.gnd.second_differences import TILE
+from napari_ebsdml.dislocations.gnd.structure_function import (
     LEVEL,
     error_correlation,
     fit_noise,
@@ -28,7 +28,7 @@ from napari_ebsdml.dislocations.structure_function import (
 from napari_ebsdml.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
 
 FLOATS = NDArray[np.float64]
 GRAINS = 10.0

@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_ebsdml.dislocations.network import LineOutput
+from napari_ebsdml.dislocations.article.network import LineOutput
 
 _ROOT_HALF = math.sqrt(0.5)
 _BELL = 1 / math.sqrt(2 * math.pi)

@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from napari_ebsdml._parallel import Progress, part_of
-from napari_ebsdml.dislocations.divergence import divergence_free, square_step
-from napari_ebsdml.dislocations.model import DislocationModel
-from napari_ebsdml.dislocations.predict import PlanePrediction, predict_planes
-from napari_ebsdml.dislocations.settings import DensitySettings
-from napari_ebsdml.dislocations.slip_planes import SystemPlanes, system_planes
-from napari_ebsdml.dislocations.uncertainty import (
+from napari_ebsdml.dislocations.article.divergence import divergence_free, square_step
+from napari_ebsdml.dislocations.article.model import DislocationModel
+from napari_ebsdml.dislocations.article.predict import PlanePrediction, predict_planes
+from napari_ebsdml.dislocations.article.slip_planes import SystemPlanes, system_planes
+from napari_ebsdml.dislocations.article.uncertainty import (
     SPREAD_OF_FLOOR,
     add_noise,
     log_normal_interval,
 )
+from napari_ebsdml.dislocations.settings import DensitySettings
 from napari_ebsdml.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_ebsdml.dislocations.gnd import GndDensity
+    from napari_ebsdml.dislocations.gnd.density import GndDensity
 
 IGNORED_PART = 0.1
 """Part of a pixel's GND that may be out of the model's range; see `ArticleDensity.in_range`."""

@@ -14,8 +14,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, over_rows
-from napari_ebsdml.dislocations.curvature import rotation_vector
-from napari_ebsdml.dislocations.grid import Grid
+from napari_ebsdml.dislocations.gnd.curvature import rotation_vector
+from napari_ebsdml.dislocations.gnd.grid import Grid
 from napari_ebsdml.maps.disorientation import disorientation_angle
 from napari_ebsdml.maps.symmetry import safe_cosine
 

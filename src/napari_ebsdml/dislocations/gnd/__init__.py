@@ -1,0 +1,1 @@
+"""GND density: noise, denoising, curvature, and the fit of slip systems to it."""
