@@ -44,7 +44,15 @@ from .maps import (
     virtual_backscatter_grid,
 )
 from .maps.relationships import OrientationRelationship
-from .patterns import FoundPhases, LaueResult, SpaceGroupClassifier, find_phases, laue_group
+from .patterns import (
+    FoundPhases,
+    ImprovedOrientations,
+    LaueResult,
+    SpaceGroupClassifier,
+    find_phases,
+    improve_orientations,
+    laue_group,
+)
 from .scan import Scan, Source
 from .segmentation import Segmenter
 
@@ -61,6 +69,7 @@ __all__ = [
     "GrainClasses",
     "GrainClassifier",
     "GridError",
+    "ImprovedOrientations",
     "InputError",
     "LaueResult",
     "MissingDataError",
@@ -85,6 +94,7 @@ __all__ = [
     "grain_table",
     "grod",
     "homogenise",
+    "improve_orientations",
     "ipf_colors",
     "ipf_key",
     "kam",

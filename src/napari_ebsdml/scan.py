@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NOT_INDEXED = -1
 """`Scan.phase_id` of a pixel without an orientation."""
 
+ORIENTATION_NOISE = "orientation noise"
+"""Property with the standard deviation of each orientation's error about each axis in degrees."""
+
 _LONGEST_NAME = 100
 
 

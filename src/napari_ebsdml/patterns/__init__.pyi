@@ -8,6 +8,7 @@ from .crystals.user_crystals import add_files, add_to_library, read_cif
 from .frame.fold import fold_patterns, refine_geometry
 from .frame.geometry import Geometry
 from .frame.refine import refine_scan
+from .improve import ImprovedOrientations, improve_orientations
 from .refine import refine_orientations
 from .simulated.two_phase import TwoPhaseSample, two_phase_map
 from .symmetry.laue import LaueResult, laue_group
@@ -18,6 +19,7 @@ __all__ = [
     "Explanation",
     "FoundPhases",
     "Geometry",
+    "ImprovedOrientations",
     "LaueResult",
     "Library",
     "Recipe",
@@ -28,6 +30,7 @@ __all__ = [
     "add_to_library",
     "find_phases",
     "fold_patterns",
+    "improve_orientations",
     "laue_group",
     "read_cif",
     "refine_geometry",
