@@ -63,6 +63,7 @@ PATTERNS_ROWS = {
     "search": {"crystals", "frame", "simulated"},
     "answers": {"crystals", "frame"},
     "symmetry": {"crystals", "frame", "simulated"},
+    "relative": {"frame"},
 }
 BELOW_CLASSIFIERS = set(PATTERNS_ROWS)
 
@@ -89,6 +90,7 @@ WITHOUT_TORCH = (
     "scan", "camera", "errors", "materials", "io", "maps", "samples", "grains", "cli",
     "learning.shipped", "learning.model_card", "patterns.frame", "patterns.crystals",
     "patterns.simulated", "patterns.search", "patterns.symmetry", "patterns.answers",
+    "patterns.relative", "patterns.improve",
     "patterns.kinds", "patterns.classifier",
 )  # fmt: skip
 

@@ -167,8 +167,8 @@ NOT_OF_MAPS = {
 """Public functions that take no map, and what they take or where they are tried."""
 
 NEEDS_PATTERNS = {
-    "find_phases", "predict_scan", "refine_orientations", "refine_scan", "virtual_backscatter",
-    "virtual_backscatter_grid",
+    "find_phases", "improve_orientations", "predict_scan", "refine_orientations", "refine_scan",
+    "virtual_backscatter", "virtual_backscatter_grid",
 }  # fmt: skip
 """Functions that can only refuse these maps, which have no patterns."""
 

@@ -21,7 +21,7 @@ from napari_ebsdml.dislocations.settings import (
 )
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.settings import MapSettings
-from napari_ebsdml.patterns.settings import ClassifySettings
+from napari_ebsdml.patterns.settings import ClassifySettings, ImproveSettings
 from napari_ebsdml.segmentation.settings import PredictSettings, TrainingSettings
 
 COMMANDS = {
@@ -30,6 +30,7 @@ COMMANDS = {
     "density": (app, [TotalSettings, TaylorSettings, BatchOptions]),
     "article-density": (app, [GndSettings, DensitySettings, TaylorSettings, BatchOptions]),
     "spacegroups": (app, [ClassifySettings, BatchOptions]),
+    "improve": (app, [ImproveSettings, BatchOptions]),
     "train": (segment, [TrainingSettings]),
     "predict": (segment, [PredictSettings]),
     "evaluate": (segment, [PredictSettings]),

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "maps": "maps",
+    "improve": "improve",
     "gnd": "gnd",
     "density": "density",
     "article-density": "article_density",

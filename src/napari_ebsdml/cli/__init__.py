@@ -9,6 +9,7 @@ from napari_ebsdml.cli import (
     dev,
     figure,
     files,
+    improve,
     library,
     maps,
     models,
@@ -20,6 +21,6 @@ from napari_ebsdml.cli import (
 from napari_ebsdml.cli._app import app, main
 
 __all__ = [
-    "app", "crystals", "density", "dev", "figure", "files", "library", "main", "maps", "models",
-    "parents", "segment", "spacegroups", "volume",
+    "app", "crystals", "density", "dev", "figure", "files", "improve", "library", "main", "maps",
+    "models", "parents", "segment", "spacegroups", "volume",
 ]  # fmt: skip

@@ -80,6 +80,13 @@ class ImprovedOrientations:
     grains: NDArray[Any]
 
     @property
+    def worthwhile(self) -> bool:
+        """Whether the new orientations have less noise than the old ones, in most pixels."""
+        phase, inside = self.scan.phase_id, self.improved
+        gained = [n for n, after in self.orientation_noise.items() if after < self.noise_before[n]]
+        return bool(inside.any() and np.isin(phase[inside], gained).mean() > 0.5)
+
+    @property
     def sentence(self) -> str:
         """What was gained, for people."""
         if not self.improved.any():
@@ -94,10 +101,16 @@ class ImprovedOrientations:
             parts.append(f"{name}{before:.2g} deg before, {after:.2g} deg after")
         inside = int(self.improved.sum() + self.failed.sum())
         share = 100 * self.improved.sum() / inside
-        return (
+        text = (
             f"Orientation noise about each axis within grains: {'; '.join(parts)}. New "
             f"orientations in {share:.0f} % of {inside} pixels of grains with five pixels or more."
         )
+        if not self.worthwhile:
+            text += (
+                " The orientations of the file are as good (refined, or averages of many "
+                "patterns): keep them."
+            )
+        return text
 
     def __repr__(self) -> str:
         return f"ImprovedOrientations of {self.scan.name!r}: {self.sentence}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.options import Option
@@ -48,3 +48,30 @@ class ClassifySettings:
                "Patterns of some space groups are too alike: “Pm-3m or Fm-3m” is then an answer "
                "of its own. Off: always the most probable one, as the paper counts"),
     ] = True  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ImproveSettings:
+    """How orientations are improved from patterns; see `improve_orientations`.
+
+    Attributes
+    ----------
+    grain_threshold, keep_failed
+        As `improve_orientations` takes them.
+    """
+
+    grain_threshold: Annotated[
+        float,
+        Option("Grain threshold", "Patterns of a grain are compared with each other", "°", 0.1,
+               180, 0.5, 1),
+    ] = GRAIN_THRESHOLD  # fmt: skip
+    keep_failed: Annotated[
+        bool,
+        Option("Keep orientations that failed",
+               "Pixels whose pattern fits no other of its grain keep the orientation of the file; "
+               "off: they count as not indexed, so that all of a grain are equally good"),
+    ] = False  # fmt: skip
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of `improve_orientations`."""
+        return {"grain_threshold": self.grain_threshold, "keep_failed": self.keep_failed}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import napari_ebsdml as ebsdml
+from napari_ebsdml._parallel import part_of
 from napari_ebsdml.batching.pictures import of_values
 from napari_ebsdml.batching.step import Outcome, Step, Work
 from napari_ebsdml.batching.writing import rows_of_columns
@@ -24,10 +25,17 @@ TABLE = "dislocations.csv"
 
 def run(work: Work) -> Outcome:
     """Density with its interval and limit; averages of phases or grains with Taylor's stress."""
-    scan, by = work.scan, work.settings["by"]
+    scan, by, settings = work.scan, work.settings["by"], work.of(TotalSettings)
+    progress, said = work.progress, []
+    if settings.improve and scan.patterns is not None:
+        better = ebsdml.improve_orientations(
+            scan, grain_threshold=settings.grain_threshold, progress=part_of(progress, 0, 0.8)
+        )
+        said, progress = [better.sentence], part_of(progress, 0.8)
+        scan = better.scan if better.worthwhile else scan
     rho = ebsdml.total_dislocation_density(
         scan, model=work.model, by=by, slip_systems=work.settings["slip_systems"],
-        progress=work.progress, **work.of(TotalSettings).arguments(),
+        progress=progress, **settings.arguments(),
     )  # fmt: skip
     whole = rho.average()
     low, high = whole.interval
@@ -45,7 +53,7 @@ def run(work: Work) -> Outcome:
     rows = rows_of_columns(rho.averages(by, metals, taylor.friction))
     rows = [{**one, "note": whole.sentence} for one in rows or [{}]]
     picture = of_values("density", rho.density, "1/m²", log=True)
-    return Outcome(row, arrays, {}, {TABLE: rows}, (), whole.sentence, picture)
+    return Outcome(row, arrays, {}, {TABLE: rows}, said, whole.sentence, picture)
 
 
 def metals_of(scan: Scan) -> dict[int, str]:

@@ -17,7 +17,11 @@ from napari_ebsdml.dislocations.gnd.denoise import as_denoise
 from napari_ebsdml.dislocations.gnd.denoise_loss import DenoiseLoss
 from napari_ebsdml.dislocations.gnd.fit import SlipFit, check_norm, fit_slip_systems
 from napari_ebsdml.dislocations.gnd.noise import OrientationNoise
-from napari_ebsdml.dislocations.gnd.phase_choice import SlipChoice, by_phase, choose_systems
+from napari_ebsdml.dislocations.gnd.phase_choice import (
+    SlipChoice,
+    choose_systems,
+    noise_by_phase,
+)
 from napari_ebsdml.dislocations.gnd.phase_density import Method, merged, phase_density, points_of
 from napari_ebsdml.dislocations.settings import Denoise, GndSettings
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
@@ -294,7 +298,8 @@ def gnd_density(
         Grain labels, 0 for none. Default: `segment_grains` with the two arguments below.
     orientation_noise
         Standard deviation of orientations about each axis in degrees, or a dict of phase id or
-        name -> that. None: measured in the map, see `OrientationNoise`.
+        name -> that. None: as `improve_orientations` told it, else measured in the map, see
+        `OrientationNoise`.
     grain_threshold
         Degrees. Across larger disorientations no curvature is taken.
     min_pixels
@@ -323,11 +328,7 @@ def gnd_density(
         raise MissingDataError(f"{scan.name} has no orientations, which GND density needs.")
     present = [int(number) for number in np.unique(scan.phase_id[oriented])]
     chosen, notes = choose_systems(scan, slip_systems, present)
-    given = (
-        by_phase(scan, "orientation_noise", orientation_noise)
-        if isinstance(orientation_noise, Mapping)
-        else dict.fromkeys(present, orientation_noise)
-    )
+    given = noise_by_phase(scan, orientation_noise, present)
     if grains is None:
         labels = segment_grains(
             scan, grain_threshold, min_pixels, progress=part_of(progress, 0.0, 0.1)

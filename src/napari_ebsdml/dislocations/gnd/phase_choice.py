@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from napari_ebsdml.dislocations.slip_systems import SlipSystems, for_phase
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps.symmetry import laue_operators
+from napari_ebsdml.scan import ORIENTATION_NOISE
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
+
+_MOST = 20.0
+"""Degrees that no orientation noise reaches."""
 
 SlipChoice: TypeAlias = str | SlipSystems | None
 """``"auto"``, a lattice, slip systems, or None for no density."""
@@ -35,6 +41,30 @@ def by_phase(scan: Scan, name: str, choice: Mapping[int | str, Any]) -> dict[int
             )
         chosen[int(number)] = value
     return chosen
+
+
+def noise_by_phase(
+    scan: Scan, choice: float | Mapping[int | str, float] | None, present: list[int]
+) -> dict[int, float | None]:
+    """Orientation noise by phase id in degrees: as given, else as the map tells it, else None.
+
+    A map whose orientations were improved from its patterns tells the noise of each pixel in its
+    property `ORIENTATION_NOISE`; the root mean square of a phase counts.
+    """
+    if isinstance(choice, Mapping):
+        return by_phase(scan, "orientation_noise", choice)
+    told = scan.prop.get(ORIENTATION_NOISE)
+    if choice is not None or told is None:
+        return dict.fromkeys(present, choice)
+    found: dict[int, float | None] = {}
+    for number in present:
+        inside = scan.phase_id == number
+        values = np.asarray(told, dtype=np.float64)[inside]
+        values = values[np.isfinite(values) & (values > 0) & (values < _MOST)]
+        # Where most pixels have none, they are as indexing gave them.
+        enough = len(values) > 0.5 * inside.sum()
+        found[number] = float(np.sqrt(np.square(values).mean())) if enough else None
+    return found
 
 
 def choose_systems(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.dislocations.article.divergence import square_step
 from napari_ebsdml.dislocations.gnd.noise import RESOLUTION, orientation_noise
-from napari_ebsdml.dislocations.gnd.phase_choice import by_phase, choose_systems
+from napari_ebsdml.dislocations.gnd.phase_choice import choose_systems, noise_by_phase
 from napari_ebsdml.dislocations.settings import TotalSettings
 from napari_ebsdml.dislocations.taylor import TaylorMaterial
 from napari_ebsdml.dislocations.total.average import (
@@ -226,8 +226,8 @@ def total_dislocation_density(
         Map with orientations and square pixels.
     orientation_noise
         Standard deviation of the orientations' error about each axis in degrees, or a dict of
-        these by phase id or name. None: measured on the map, which then cannot tell noise from
-        the finest structure: give it where it is known.
+        these by phase id or name. None: as `improve_orientations` told it; else measured on the
+        map, which then cannot tell noise from the finest structure: give it where it is known.
     model
         ``"default"``, a model file or a loaded model.
     by
@@ -281,11 +281,7 @@ def total_dislocation_density(
         raise InputError(f"grains must be integers of shape {scan.shape}.")
     labels = np.where(oriented, np.asarray(grains), 0).astype(np.int64)
     turns = scan.quaternions * np.array([1.0, -1.0, -1.0, -1.0])  # crystal -> specimen
-    given = (
-        by_phase(scan, "orientation_noise", orientation_noise)
-        if isinstance(orientation_noise, Mapping)
-        else dict.fromkeys(present, orientation_noise)
-    )
+    given = noise_by_phase(scan, orientation_noise, present)
     segments = np.full(scan.shape, -1, dtype=np.int32)
     parts: list[Windows] = []
     noises: dict[int, float] = {}
@@ -323,8 +319,9 @@ def total_dislocation_density(
     density, interval, measurable = _maps(windows, segments)
     largest = max(limits, key=lambda n: int((scan.phase_id[oriented] == n).sum()))
     result = TotalDensity(
-        density, interval, measurable, limits[largest], limits, noises, orientation_noise is None,
-        windows, segments, labels, loaded.calibration.shared, scan, tuple(said),
+        density, interval, measurable, limits[largest], limits, noises,
+        any(given.get(number) is None for number in chosen), windows, segments, labels,
+        loaded.calibration.shared, scan, tuple(said),
     )  # fmt: skip
     result.table.update(result.averages(by))
     if progress is not None:

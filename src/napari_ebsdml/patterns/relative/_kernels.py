@@ -181,7 +181,7 @@ def _turn_back(turn, delta):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def align(
+def align(  # type: ignore[no-untyped-def]
     images,
     chosen,
     usable,
@@ -196,7 +196,7 @@ def align(
     turns,
     fit,
     error,
-):  # type: ignore[no-untyped-def]
+):
     """Turn the averages of zones onto patterns, by least squares over the patterns' own pixels.
 
     Parameters
