@@ -89,6 +89,98 @@ def test_keys_choose_classes(viewer: Any, painted: tuple[Any, Any, Any]) -> None
     assert layer.selected_label == 2
 
 
+def test_keys_do_what_their_buttons_do_and_go_with_the_dock(
+    viewer: Any, qtbot: Any, painted: tuple[Any, Any, Any]
+) -> None:
+    scan, truth, widget = painted
+    paint(widget, truth)
+    wait_live(widget, qtbot)
+    layer = widget.strokes.layer
+    own = {str(key): action for key, action in layer.keymap.items()}
+    everywhere = {str(key): action for key, action in viewer.keymap.items()}
+    own["E"](layer)
+    assert str(layer.mode) == "erase"
+    own["E"](layer)
+    assert str(layer.mode) == "paint"
+    before = np.array(layer.data)
+    layer.data_setitem((np.arange(5), np.arange(5)), 1 + (before[0, 0] == 1))
+    own["U"](layer)
+    np.testing.assert_array_equal(layer.data, before)
+    shown = widget.state.prediction_layers(scan)["labels"]
+    everywhere["S"](viewer)
+    assert not shown.visible
+    everywhere["S"](viewer)
+    assert shown.visible
+    layer.data = np.where(np.arange(truth.shape[1]) < 40, truth, 0)
+    qtbot.waitUntil(lambda: scan in widget.state.predictions, timeout=10_000)
+    widget.show_page("more")
+    everywhere["N"](viewer)
+    assert widget.pages.tabText(widget.pages.currentIndex()) == "Paint"
+    assert widget.uncertain.message.text()
+    widget.state.settings = TINY
+    run(lambda: everywhere["T"](viewer), widget.tasks, qtbot)
+    assert widget.state.segmenter is not None
+    assert widget.pages.tabText(widget.pages.currentIndex()) == "Train and check"
+    viewer.window.remove_dock_widget(widget)
+    assert not {"E", "U", "N", "T", "S", "1"} & {str(key) for key in layer.keymap}
+    assert not {"N", "T", "S"} & {str(key) for key in viewer.keymap}
+
+
+def test_a_segmentation_as_tint_in_full_colours_or_as_outlines(
+    viewer: Any, qtbot: Any, painted: tuple[Any, Any, Any]
+) -> None:
+    scan, truth, widget = painted
+    paint(widget, truth)
+    wait_live(widget, qtbot)
+    layer = widget.state.prediction_layers(scan)["labels"]
+    assert layer.opacity < 1
+    box = widget.result.display
+    for text, opacity, contour in (("outlines", 1.0, 1), ("filled", 1.0, 0)):
+        box.setCurrentText(text)
+        box.activated.emit(box.currentIndex())
+        assert (layer.opacity, layer.contour) == (opacity, contour)
+    # Then the canvas shows the colours of the table, for strokes as for areas.
+    for shown in (layer, widget.strokes.layer):
+        drawn = np.asarray(shown.colormap.map(np.array([1])))[0]
+        assert shown.opacity == 1.0
+        red, green, blue = (round(255 * part) for part in drawn[:3])
+        assert f"#{red:02x}{green:02x}{blue:02x}" == widget.state.colours[1]
+
+
+@pytest.mark.parametrize("name", ["paint", "train"])
+def test_a_page_fits_a_small_window(
+    viewer: Any, qtbot: Any, painted: tuple[Any, Any, Any], name: str
+) -> None:
+    _, truth, widget = painted
+    window = viewer.window._qt_window
+    window.resize(1280, 720)
+    window.show()
+    paint(widget, truth)
+    wait_live(widget, qtbot)
+    widget.show_page(name)
+    qtbot.wait(200)
+    page = widget.pages.currentWidget()
+    assert page.verticalScrollBar().maximum() == 0, "it has to be scrolled"
+
+
+def test_the_time_of_a_training_is_told_before_and_learned_from(
+    viewer: Any, qtbot: Any, painted: tuple[Any, Any, Any]
+) -> None:
+    _, truth, widget = painted
+    assert not widget.training.time_text.text()
+    paint(widget, truth)
+    qtbot.waitUntil(lambda: "about" in widget.training.time_text.text(), timeout=5000)
+    time = widget.training.time
+    time.begin(False, 2)
+    time._started -= 600
+    time.ended("finished")
+    # As slow as that: the same training is told to take as long.
+    assert "10 min" in time.text(False, 2)
+    rate = time.rate
+    time.ended("early stop")
+    assert time.rate == rate
+
+
 def test_classes_and_model_outlive_the_dock(
     viewer: Any, qtbot: Any, painted: tuple[Any, Any, Any]
 ) -> None:

@@ -162,8 +162,12 @@ def test_advice_says_what_to_do_next(make_panel: Any, qtbot: Any) -> None:
 
     panel.new_layer()
     assert told(0, 0) == (
-        "Choose a class in the table and paint a few strokes of it on the map.", False,
+        "Double-click a class to name it. Choose a class in the table and paint a few strokes of "
+        "it on the map.", False,
     )  # fmt: skip
+    state.change_class(1, name="ferrite")
+    assert told(0, 0)[0].startswith("Choose a class")
+    state.change_class(1, name="class 1")
     text, ready = told(50, 0)
     assert (text, ready) == ("Now paint some strokes of class 2.", False)
     text, ready = told(50, 5)

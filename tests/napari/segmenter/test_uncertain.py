@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from qtpy.QtCore import Qt
 
 from napari_ebsdml._napari.segmenter.uncertain import UncertainPanel
 from napari_ebsdml._napari.shell.layers import layers_of
@@ -95,19 +93,23 @@ def test_layer_of_the_scan(panel: Any) -> None:
     assert "annotation layer" in panel.message.text()
 
 
-def test_shortcut_works_from_the_canvas(make_napari_viewer: Callable[..., Any], qtbot: Any) -> None:
-    viewer = make_napari_viewer(show=True)
-    state = make_state(viewer, 3)
-    panel = UncertainPanel(state)
-    state.widget.form.addWidget(panel)
-    viewer.window.add_dock_widget(state.widget)
-    predict(state)
-    window = viewer.window._qt_window
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow, timeout=5000)
-    canvas = viewer.window._qt_viewer.canvas.native
-    qtbot.keyClick(canvas, Qt.Key.Key_J, Qt.KeyboardModifier.ControlModifier)
-    qtbot.waitUntil(lambda: panel.message.text().startswith("<b>1 of"), timeout=5000)
+def test_a_ring_marks_the_place_and_leaves_the_selection(panel: Any) -> None:
+    predict(panel.state)
+    viewer = panel.state.viewer
+    panel.go_next()
+    place, layer = panel.places[0], panel.ring.layer
+    assert layer in viewer.layers
+    np.testing.assert_allclose(layer.data, [(place.row, place.column)])
+    np.testing.assert_allclose(layer.scale, steel(3).scan.step)
+    assert float(layer.size[0]) >= 2 * place.radius
+    assert not layer.editable
+    assert viewer.layers.selection.active is strokes_layer(panel)
+    panel.go_next()
+    assert sum(one.name.startswith("uncertain place") for one in viewer.layers) == 1
+    # Another prediction has other places.
+    predict(panel.state)
+    assert not any(one.name.startswith("uncertain place") for one in viewer.layers)
+    assert viewer.layers.selection.active is strokes_layer(panel)
 
 
 def test_uncertainty_is_shown_on_demand(panel: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 STROKES = "strokes"
 """Quantity of the layers that are made here."""
 
-_OPACITY = 0.75
+_OPACITY = 1.0
+"""Strokes have the colours of their swatches."""
 
 
 def new_annotation_layer(
@@ -48,20 +48,6 @@ def new_annotation_layer(
     if state.classes:
         paint(state.viewer, layer, state.classes[0].value)
     return pair
-
-
-def bind_keys(layer: Labels, state: SegmenterState) -> None:
-    """Let the keys 1 to 9 of a layer paint the first to the ninth class."""
-
-    def press(number: int) -> Callable[[Any], None]:
-        def choose(layer: Any) -> None:
-            if number <= len(state.classes):
-                paint(state.viewer, layer, state.classes[number - 1].value)
-
-        return choose
-
-    for number in range(1, 10):
-        layer.bind_key(str(number), press(number), overwrite=True)
 
 
 def brush_size(scan: Scan) -> int:

@@ -1,4 +1,4 @@
-"""Step 2 of the segmenter: which channels the network reads, with pictures of them."""
+"""Page "More" of the segmenter: which channels the network reads, with pictures of them."""
 
 from __future__ import annotations
 
@@ -95,11 +95,11 @@ class ChannelsPanel(QWidget):
     def problem(self) -> str:
         """Why the chosen channels cannot be used; empty when they can."""
         if not self.state.channels:
-            return "Choose at least one channel in step 2."
+            return "Choose at least one channel on the page More."
         for name in self.state.channels:
             offer = self.offers.get(name.removesuffix(_GRAIN))
             if offer is not None and offer.missing:
-                return f"Channel {name}: {offer.missing}. Take it out in step 2."
+                return f"Channel {name}: {offer.missing}. Take it out on the page More."
         return ""
 
     def scans(self) -> list[Scan]:

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ebsdml._napari.segmenter.annotation_layers import erase_class
+from napari_ebsdml._napari.segmenter.class_names import NameDelegate
 from napari_ebsdml._napari.segmenter.painted import PaintedPixels
 from napari_ebsdml._napari.segmenter.state import MOST_CLASSES, SegmenterState
 
@@ -50,6 +51,7 @@ class ClassTable(QWidget):
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.view.setShowGrid(False)
+        self.view.setItemDelegateForColumn(_NAME, NameDelegate(state, self.view))
         header = self.view.horizontalHeader()
         header.setSectionResizeMode(_COLOUR, QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
@@ -107,7 +109,9 @@ class ClassTable(QWidget):
             colour.setFlags(fixed)
             colour.setToolTip("Click to choose another colour")
             name = QTableWidgetItem(one.name)
-            name.setToolTip(f"Label {one.value}. Click to paint it, double-click to rename it")
+            name.setToolTip(
+                f"Label {one.value}. Click to paint it (key {row + 1}), double-click to rename it"
+            )
             pixels = QTableWidgetItem()
             pixels.setFlags(fixed)
             pixels.setTextAlignment(
@@ -184,7 +188,10 @@ def advice(state: SegmenterState, painted: PaintedPixels) -> tuple[str, bool]:
     total = painted.total()
     empty = [c.name for c in state.classes if not total[c.value]]
     if len(empty) == len(total):
-        return "Choose a class in the table and paint a few strokes of it on the map.", False
+        text = "Choose a class in the table and paint a few strokes of it on the map."
+        if all(c.name == f"class {c.value}" for c in state.classes):
+            text = f"Double-click a class to name it. {text}"
+        return text, False
     if len(total) - len(empty) < 2:
         return f"Now paint some strokes of {' or '.join(empty)}.", False
     if empty:

@@ -118,9 +118,7 @@ class LivePanel(QWidget):
         if self._labels(scan) is None or self.state.scan is not scan:
             return
         show_prediction(self.state, scan, result, model=LINEAR)
-        self._tell(
-            f"Live map by the linear discriminant ({seconds:.2f} s a stroke). Train improves it."
-        )
+        self._tell("Live map by a linear discriminant. Train improves it.")
         if self._again:
             self._timer.start()
 

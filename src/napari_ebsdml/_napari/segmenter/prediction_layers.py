@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_ebsdml._napari.segmenter.state import Display
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.layers import (
     Level,
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 SEGMENTATION = "segmentation"
 UNCERTAINTY = "uncertainty"
-OPACITY = 0.45
+OPACITY = {Display.TINT: 0.6, Display.FILLED: 1.0, Display.OUTLINES: 1.0}
+_OUTLINE = 1
+"""Width of outlines in pixels of the map."""
 
 
 def show_prediction(
@@ -65,8 +68,10 @@ def show_prediction(
     settings = asdict(state.options)
     labels = add_result(
         viewer, scan, result.labels, SEGMENTATION, kind="segmentation", classes=classes,
-        settings=settings, model=model, replace=True, opacity=OPACITY,
+        settings=settings, model=model, replace=True,
     )  # fmt: skip
+    if labels not in before:
+        draw(labels, state.display)
     uncertainty = add_result(
         viewer, scan, result.uncertainty, UNCERTAINTY, settings=settings, model=model,
         replace=True, level=Level.CLASSES, visible=False, colormap="magma",
@@ -83,6 +88,12 @@ def show_prediction(
         viewer.layers.selection.active = active
     state.set_prediction(scan, result, shown, raw)
     return shown
+
+
+def draw(layer: Layer, display: Display) -> None:
+    """Draw a segmentation in one of the ways there are."""
+    layer.opacity = OPACITY[display]
+    layer.contour = _OUTLINE if display is Display.OUTLINES else 0
 
 
 def only_grey(viewer: ViewerModel, scan: Scan) -> None:

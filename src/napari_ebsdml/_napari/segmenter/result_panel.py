@@ -1,4 +1,4 @@
-"""Step 4 of the segmenter: phase fractions, and how the result is shown."""
+"""Page "Train and check" of the segmenter, below: phase fractions, and how the result is shown."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
-from napari_ebsdml._napari.segmenter.state import SegmenterState
+from napari_ebsdml._napari.segmenter.prediction_layers import draw, show_prediction
+from napari_ebsdml._napari.segmenter.state import Display, SegmenterState
 from napari_ebsdml._napari.segmenter.training_run import Predicted, predict, vote
 from napari_ebsdml._napari.shell.background import Background
+from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.form import KeptAs, SettingsForm
 from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._napari.shell.workers import Outcome
@@ -28,7 +29,7 @@ from napari_ebsdml.segmentation.settings import PredictSettings
 
 # As earlier versions kept it.
 _KEPT_AS: dict[str, KeptAs] = {"turns": ("average", {1: False, 8: True})}
-_NOTHING = "Train a model, or load one below: the whole map then gets its classes here."
+_NOTHING = "Train a model, or load one on the page More: the map then gets its classes here."
 _TABLE_ROWS = 5
 
 
@@ -52,8 +53,16 @@ class ResultPanel(QWidget):
         self.note = QLabel(_NOTHING)
         self.note.setWordWrap(True)
         self.show_labels = QCheckBox("Segmentation")
+        self.show_labels.setToolTip("Hide or show it (S)")
         self.show_uncertainty = QCheckBox("Uncertainty")
         self.show_uncertainty.setToolTip("Chance that the class is wrong, by the model")
+        self.display = narrow_combo()
+        for one in Display:
+            self.display.addItem(one.value, one)
+        self.display.setToolTip(
+            "Classes over the grey quality image, in the full colours of the table, or their "
+            "outlines alone"
+        )
         self.table = DataTable()
         self.form = SettingsForm(PredictSettings, kept_as=_KEPT_AS)
         self.button = QPushButton("Segment this map")
@@ -63,17 +72,16 @@ class ResultPanel(QWidget):
             "Map, strokes, fractions and settings on a page (HTML, PDF) or as a table (CSV)"
         )
         shown = QHBoxLayout()
-        shown.addWidget(QLabel("Show"))
         shown.addWidget(self.show_labels)
+        shown.addWidget(self.display, 1)
         shown.addWidget(self.show_uncertainty)
-        shown.addStretch(1)
         self._shown = QWidget()
         shown.setContentsMargins(0, 0, 0, 0)
         self._shown.setLayout(shown)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for part in (self.note, self._shown, self.table, self.form.native):
+        for part in (self.note, self._shown, self.table):
             layout.addWidget(part)
         buttons = QHBoxLayout()
         buttons.addWidget(self.button)
@@ -81,6 +89,7 @@ class ResultPanel(QWidget):
         layout.addLayout(buttons)
         self.show_labels.toggled.connect(lambda on: self._set_visible("labels", on))
         self.show_uncertainty.toggled.connect(lambda on: self._set_visible("uncertainty", on))
+        self.display.activated.connect(self._draw)
         self.form.changed.connect(self._options_changed)
         self.button.clicked.connect(self.segment)
         self.report_button.clicked.connect(self._ask_and_report)
@@ -129,6 +138,11 @@ class ResultPanel(QWidget):
         show_prediction(self.state, found.scan, found.shown, found.raw)
         shown = set(self.state.predictions.values())
         self._fractions = {r: f for r, f in self._fractions.items() if r in shown}
+
+    def toggle_labels(self) -> None:
+        """Hide the segmentation, or show it again."""
+        if self._shown.isVisibleTo(self):
+            self.show_labels.setChecked(not self.show_labels.isChecked())
 
     def stop(self) -> None:
         """Let go of the viewer."""
@@ -200,6 +214,13 @@ class ResultPanel(QWidget):
         layer = self.state.prediction_layers(scan).get(name) if scan is not None else None
         if layer is not None:
             layer.visible = visible
+
+    def _draw(self, index: int) -> None:
+        self.state.display = self.display.itemData(index)
+        for scan in self.state.predictions:
+            layer = self.state.prediction_layers(scan).get("labels")
+            if layer is not None:
+                draw(layer, self.state.display)
 
     def _fill(self) -> None:
         scan = self.state.scan

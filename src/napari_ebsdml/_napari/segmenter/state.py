@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,14 @@ class SegmentClass:
     value: int
     name: str
     colour: str
+
+
+class Display(enum.Enum):
+    """How a segmentation is drawn on its map."""
+
+    TINT = "tinted map"
+    FILLED = "filled"
+    OUTLINES = "outlines"
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,7 @@ class SegmenterState(QObject):
     network : dict
         Keyword arguments of `UNetSettings`; empty: as deep as the strokes allow.
     options : PredictSettings
+    display : Display
     predictions : dict
         Scan -> `SegmentationResult` that is shown.
     """
@@ -109,6 +119,7 @@ class SegmenterState(QObject):
         self.viewer = self.widget.viewer
         self.inputs = Inputs(self.viewer)
         self.options = PredictSettings()
+        self.display = Display.TINT
         self.network: dict[str, Any] = {}
         self._classes = tuple(
             SegmentClass(n + 1, f"class {n + 1}", CLASS_COLORS[n]) for n in range(2)

@@ -1,4 +1,4 @@
-"""Step 1 of the segmenter: classes, tools to paint them, and the maps that are painted."""
+"""Page "Paint" of the segmenter: classes, tools to paint them, and the maps that are painted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ebsdml._napari.segmenter.annotation_layers import (
-    bind_keys,
     new_annotation_layer,
     other_labels,
     own_strokes,
@@ -35,7 +34,7 @@ from napari_ebsdml.scan import Scan
 _TOOLS = (
     ("paint", "Paint", "Paint the selected class; the keys 1 to 9 choose it"),
     ("fill", "Fill", "Fill an area that strokes enclose, or give a stroke another class"),
-    ("erase", "Erase", "Erase strokes"),
+    ("erase", "Erase", "Erase strokes (E; again to paint)"),
     ("pan_zoom", "Move", "Move and zoom the map; holding the space bar does so while painting"),
 )
 
@@ -66,12 +65,15 @@ class StrokesPanel(QWidget):
         self.autosave.failed.connect(_complain)
         self.table = ClassTable(state, self.painted)
         self.pairs = PairsList(state, self.painted)
-        self.new_button = QPushButton("New annotation layer")
+        self.new_button = QPushButton("New layer of strokes")
         self.new_button.setToolTip("Add an empty layer for strokes to the map chosen on top")
+        self.layers_row = QWidget()
         self.use_box = narrow_combo()
         self.use_box.setToolTip("Train on a Labels layer that is there already")
         self.tools = {name: _tool(text, tip) for name, text, tip in _TOOLS}
-        self.undo_button = _tool("Undo", "Take the last stroke back (Ctrl+Z on the canvas)", False)
+        self.undo_button = _tool(
+            "Undo", "Take the last stroke back (U, or Ctrl+Z on the canvas)", False
+        )
         self.advice = QLabel()
         self.advice.setWordWrap(True)
         self._saved: Saved | None = None
@@ -97,7 +99,7 @@ class StrokesPanel(QWidget):
         self.use_box.activated.connect(self._use)
         for name, button in self.tools.items():
             button.clicked.connect(lambda checked=False, name=name: self._tool_clicked(name))
-        self.undo_button.clicked.connect(self._undo)
+        self.undo_button.clicked.connect(self.undo)
         self.restore_button.clicked.connect(self.restore)
         self.dismiss_button.clicked.connect(self._dismiss)
         self.painted.counted.connect(self._refresh)
@@ -138,6 +140,21 @@ class StrokesPanel(QWidget):
             paint(self.state.viewer, self.layer, value or self.table.selected or 1, mode)
             self._show_mode()
 
+    def paint_nth(self, place: int) -> None:
+        """Paint the class at a position of the table, from 0; nothing where there is none."""
+        if place < len(self.state.classes):
+            self.paint(self.state.classes[place].value)
+
+    def erase(self) -> None:
+        """Erase strokes; once more: paint again."""
+        erasing = self.layer is not None and str(self.layer.mode) == "erase"
+        self.paint(mode="paint" if erasing else "erase")
+
+    def undo(self) -> None:
+        """Take the last stroke back."""
+        if self.layer is not None:
+            self.layer.undo()
+
     def restore(self) -> None:
         """Bring the strokes back that are offered."""
         scan, saved = self.state.scan, self._saved
@@ -173,7 +190,8 @@ class StrokesPanel(QWidget):
         row.addWidget(self.restore_button)
         row.addWidget(self.dismiss_button)
         offer.addLayout(row)
-        layers = QHBoxLayout()
+        layers = QHBoxLayout(self.layers_row)
+        layers.setContentsMargins(0, 0, 0, 0)
         layers.addWidget(self.new_button, 1)
         layers.addWidget(self.use_box, 1)
         tools = QHBoxLayout()
@@ -184,11 +202,9 @@ class StrokesPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.offer)
-        layout.addLayout(layers)
         layout.addWidget(self.table)
         layout.addLayout(tools)
         layout.addWidget(self.advice)
-        layout.addWidget(self.pairs)
 
     def _refresh(self) -> None:
         text, _ = advice(self.state, self.painted)
@@ -207,8 +223,6 @@ class StrokesPanel(QWidget):
         new = [pair for pair in own if pair not in there and pair not in self._seen]
         self._seen = {*own, *there}
         self.state.pairs = (*there, *new)
-        for pair in self.state.pairs:
-            bind_keys(pair.layer, self.state)
         scan = self.state.scan
         others = other_labels(self.state, scan) if scan is not None else []
         self.use_box.clear()
@@ -256,10 +270,6 @@ class StrokesPanel(QWidget):
             self._show_mode()
         else:
             self.paint(mode=name)
-
-    def _undo(self) -> None:
-        if self.layer is not None:
-            self.layer.undo()
 
     def _follow(self, event: Any = None) -> None:
         """Show mode and class of the layer that strokes go to, whoever changes them."""

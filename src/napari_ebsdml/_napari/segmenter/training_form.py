@@ -1,4 +1,4 @@
-"""Settings of a training, few in sight and the rest under "More"."""
+"""Settings of a training: few beside the button, and the rest for the page "More"."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_ebsdml._napari.shell.form import KeptAs, SettingsForm
-from napari_ebsdml._napari.shell.section import Section
 from napari_ebsdml.options import Option
 from napari_ebsdml.segmentation.settings import TrainingSettings, UNetSettings
 
@@ -48,6 +47,11 @@ class TrainingForm(QWidget):
     Signals
     -------
     changed
+
+    Attributes
+    ----------
+    rest : QWidget
+        The form of all but the few, to be shown elsewhere.
     """
 
     changed = Signal()
@@ -57,14 +61,15 @@ class TrainingForm(QWidget):
         self.main = SettingsForm(TrainingSettings, _MAIN, _KEPT_AS)
         self.more = SettingsForm(TrainingSettings, _MORE, _KEPT_AS)
         self.preview = SettingsForm(PreviewSettings)
-        self.more_section = Section("More settings", unfolded=False)
-        self.more_section.body.addWidget(self.more.native)
-        self.more_section.body.addWidget(self.preview.native)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
         layout.addWidget(self.main.native)
-        layout.addWidget(self.more_section)
+        self.rest = QWidget()
+        more = QVBoxLayout(self.rest)
+        more.setContentsMargins(0, 0, 0, 0)
+        more.setSpacing(4)
+        more.addWidget(self.more.native)
+        more.addWidget(self.preview.native)
         for form in self._forms():
             form.changed.connect(lambda: self.changed.emit())
 

@@ -1,4 +1,4 @@
-"""Step 3 of the segmenter: settings, learning curves, and what the model is."""
+"""Page "Train and check" of the segmenter: settings, learning curves, and what the model is."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from html import escape
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_ebsdml._napari.segmenter.channels_panel import ChannelsPanel
 from napari_ebsdml._napari.segmenter.class_table import advice
 from napari_ebsdml._napari.segmenter.painted import PaintedPixels
 from napari_ebsdml._napari.segmenter.result_panel import ResultPanel
 from napari_ebsdml._napari.segmenter.state import SegmenterState
+from napari_ebsdml._napari.segmenter.time_told import TrainingTime
 from napari_ebsdml._napari.segmenter.training_form import TrainingForm, to_train_on
 from napari_ebsdml._napari.segmenter.training_run import (
     Curve,
@@ -28,6 +29,7 @@ from napari_ebsdml._napari.shell.curves import CurvesWidget
 from napari_ebsdml._napari.shell.layers import layers_of
 from napari_ebsdml.scan import Scan
 
+_PANEL_HEIGHT = 85
 _LOSS, _ACCURACY = "loss", "accuracy [%]"
 _REASONS = {
     "finished": "all epochs done",
@@ -66,8 +68,15 @@ class TrainingPanel(QWidget):
         self.state, self._painted = state, painted
         self._channels, self._result = channels, result
         self.form = TrainingForm()
-        self.curves = CurvesWidget("epoch")
+        self.time = TrainingTime(state, painted)
+        self.time_text = QLabel()
+        self.time_text.setWordWrap(True)
+        self.curves = CurvesWidget("epoch", panel_height=_PANEL_HEIGHT)
         self.curves.setVisible(False)
+        self.curves_button = QPushButton("Learning curves")
+        self.curves_button.setToolTip("Show how the last training went, epoch by epoch")
+        self.curves_button.setCheckable(True)
+        self.curves_button.setVisible(False)
         self.model_text = QLabel()
         self.model_text.setWordWrap(True)
         self.hint = QLabel()
@@ -79,14 +88,19 @@ class TrainingPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for part in (self.form, self.curves, self.model_text, self.afresh_button, self.hint):
+        for part in (self.form, self.time_text, self.hint, self.curves, self.model_text):
             layout.addWidget(part)
+        row = QHBoxLayout()
+        row.addWidget(self.afresh_button)
+        row.addWidget(self.curves_button)
+        layout.addLayout(row)
         # While the last step of a cancelled training ends, another one would be in its way.
         self.keeper: Keeper | None = None
         self._answered = False
         self._scans: tuple[Scan, ...] = ()
         self.last_epoch = 0
         self.form.changed.connect(self._settings_changed)
+        self.curves_button.toggled.connect(self.curves.setVisible)
         self.afresh_button.clicked.connect(partial(self.train, afresh=True))
         for signal in (
             state.classes_changed, state.pairs_changed, state.channels_changed,
@@ -96,7 +110,6 @@ class TrainingPanel(QWidget):
             signal.connect(self._refresh)
         state.widget.chooser.scans_changed.connect(self._scans_changed)
         self._settings_changed()
-        self._refresh()
 
     def train(self, checked: bool = False, *, afresh: bool = False) -> None:
         """Train on the present strokes: on with the present model where there is one."""
@@ -105,7 +118,8 @@ class TrainingPanel(QWidget):
         model = None if afresh or self._cannot_go_on() else self.state.segmenter
         request = self._request(model)
         self.curves.clear()
-        self.curves.setVisible(True)
+        self.curves_button.setChecked(False)
+        self.time.begin(model is not None, self.form.preview_every)
         self.last_epoch = 0
         self._answered = False
         keeper = Keeper()
@@ -154,8 +168,11 @@ class TrainingPanel(QWidget):
         elif isinstance(event, Predicted):
             self._result.show_result(event)
         elif isinstance(event, Trained):
+            self.time.ended(event.reason)
             self.state.segmenter = event.model
             self._describe(event.reason)
+            # What the model is and what it says of the map take the place of the curves.
+            self.curves_button.setChecked(False)
             if self._scans:
                 self.trained.emit(self._scans[0])
 
@@ -163,6 +180,9 @@ class TrainingPanel(QWidget):
         event = point.event
         if event.kind != "epoch":
             return
+        if not self.last_epoch:
+            # An empty picture tells nothing until now.
+            self.curves_button.setChecked(True)
         self.last_epoch = event.epoch
         self.curves.add_point(
             "training", event.epoch, event.losses.get("loss", float("nan")), _LOSS
@@ -222,6 +242,7 @@ class TrainingPanel(QWidget):
     def _settings_changed(self) -> None:
         self.state.network = self.form.network
         self.state.settings = self.form.settings()
+        self._refresh()
 
     def _cannot_go_on(self) -> str:
         """Why the present model cannot be trained on; empty when it can."""
@@ -252,6 +273,10 @@ class TrainingPanel(QWidget):
         reason = self._cannot_go_on()
         tasks.allow(self.state.scan is not None and ready and not waiting)
         tasks.run_button.setText("Train" if reason else "Continue training")
+        told = self.time.text(not reason, self.form.preview_every) if ready else ""
+        self.time_text.setText(told)
+        self.time_text.setVisible(bool(told) and not self.state.busy)
+        self.curves_button.setVisible(bool(self.curves.series))
         self.afresh_button.setVisible(model is not None and not reason)
         self.afresh_button.setEnabled(ready and not self.state.busy and not waiting)
         if model is not None and reason and ready:

@@ -6,11 +6,11 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QKeyCombination, Qt
-from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_ebsdml._napari.shell.layers import layers_of, scans_of
+from napari_ebsdml._napari.shell.ring import Ring
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _VIEW = (48, 160)
 _BRUSH = (3, 15)
 _NEAR_PAINT = 3
+_LEAST_RING = 4.0
 _DONE = "Every uncertain place has a stroke: press “Continue training”, then look for new ones."
 
 
@@ -43,25 +44,21 @@ class UncertainPanel(QWidget):
         self._at = -1
         self._found = False
 
-        control = Qt.KeyboardModifier.ControlModifier
-        forward = QKeySequence(QKeyCombination(control, Qt.Key.Key_J))
-        back = QKeySequence(
-            QKeyCombination(control | Qt.KeyboardModifier.ShiftModifier, Qt.Key.Key_J)
-        )
+        self.ring = Ring(state.viewer, "uncertain place")
         self.next_button = QPushButton("Next uncertain place")
         self.next_button.setToolTip(
             "Go where the model is least sure and nothing is painted, with the brush ready "
-            f"({_text(forward)}). A stroke there teaches it most."
+            "(N). A stroke there teaches it most."
         )
         self.back_button = QPushButton("Back")
-        self.back_button.setToolTip(f"Go to the place before ({_text(back)})")
+        self.back_button.setToolTip("Go to the place before")
         self.show_button = QPushButton("Show uncertainty")
         self.show_button.setCheckable(True)
         self.show_button.setToolTip("Lay the uncertainty over the map: bright is uncertain")
         self.message = QLabel()
         self.message.setWordWrap(True)
         self.message.setAlignment(Qt.AlignmentFlag.AlignTop)
-        # Room for what it says later on: a form that jumps under the mouse is a nuisance.
+        # Room for what it says later on: a form must not jump under the mouse.
         self.message.setMinimumHeight(3 * self.message.fontMetrics().lineSpacing() + 4)
 
         row = QHBoxLayout()
@@ -77,11 +74,6 @@ class UncertainPanel(QWidget):
         self.next_button.clicked.connect(self.go_next)
         self.back_button.clicked.connect(self.go_back)
         self.show_button.clicked.connect(self._show_uncertainty)
-        # On the dock, so that they work while this part of it is folded away.
-        for keys, call in ((forward, self.go_next), (back, self.go_back)):
-            shortcut = QShortcut(keys, state.widget)
-            shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
-            shortcut.activated.connect(call)
         state.prediction_changed.connect(self._prediction_changed)
         state.widget.chooser.scan_changed.connect(self._forget)
         self._forget()
@@ -101,7 +93,7 @@ class UncertainPanel(QWidget):
             self._refresh()
             return False
         if layer is None:
-            self.message.setText("This scan has no annotation layer: make one first (step 1).")
+            self.message.setText("This scan has no annotation layer: make one first (Paint).")
             return False
         painted = self._painted(scan)
         if not self._found or self._scan is not scan:
@@ -118,23 +110,29 @@ class UncertainPanel(QWidget):
                 self.message.setText(
                     _DONE if self.places else "The model is sure of all that is not painted."
                 )
+                self.ring.hide()
                 # From the top again: places that were passed over may still want a stroke.
                 self._at = -1
             return False
         self._at = at
         place = self.places[at]
         look_at(self.state.viewer, scan, place)
+        self.ring.show(scan, place.row, place.column, max(1.2 * place.radius, _LEAST_RING))
         self._ready_to_paint(layer, place)
         chances = [
             f"{escape(name)} {100 * float(result.probability[place.row, place.column, i]):.0f} %"
             for i, name in enumerate(result.classes.names)
         ]
         self.message.setText(
-            f"<b>{at + 1} of {len(self.places)}</b> · in the middle of the view the model says "
+            f"<b>{at + 1} of {len(self.places)}</b> · in the ring the model says "
             f"{', '.join(chances)}. Paint what it is."
         )
         self._refresh()
         return True
+
+    def stop(self) -> None:
+        """Take the ring away."""
+        self.ring.hide()
 
     def _ready_to_paint(self, layer: Labels, place: UncertainPlace) -> None:
         layer.visible = True
@@ -162,6 +160,7 @@ class UncertainPanel(QWidget):
 
     def _forget(self, scan: Any = None) -> None:
         self.places, self._at, self._found = [], -1, False
+        self.ring.hide()
         self._refresh()
         there = self.state.scan is not None and self.state.scan in self.state.predictions
         self.message.setText(
@@ -212,7 +211,3 @@ def _has_stroke(painted: np.ndarray, place: UncertainPlace) -> bool:
         max(place.row - n, 0) : place.row + n + 1, max(place.column - n, 0) : place.column + n + 1
     ]
     return bool(part.any())
-
-
-def _text(keys: QKeySequence) -> str:
-    return str(keys.toString(QKeySequence.SequenceFormat.NativeText))

@@ -1,17 +1,18 @@
-"""Widget "U-Net segmenter": strokes, channels, training and result, from top to bottom."""
+"""Widget "U-Net segmenter" in three pages: paint, train and check, and more."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtGui import QHideEvent
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QTabWidget, QWidget
 
 from napari_ebsdml._napari.segmenter.annotations_store import AnnotationsStore
 from napari_ebsdml._napari.segmenter.channels_panel import ChannelsPanel
 from napari_ebsdml._napari.segmenter.comparison import ComparisonPanel
 from napari_ebsdml._napari.segmenter.evaluation_panel import EvaluationPanel
 from napari_ebsdml._napari.segmenter.kept import keep, kept_of
+from napari_ebsdml._napari.segmenter.keys import Keys
 from napari_ebsdml._napari.segmenter.live import LivePanel
 from napari_ebsdml._napari.segmenter.model_panel import ModelPanel
 from napari_ebsdml._napari.segmenter.result_panel import ResultPanel
@@ -21,7 +22,7 @@ from napari_ebsdml._napari.segmenter.strokes_panel import StrokesPanel
 from napari_ebsdml._napari.segmenter.training_panel import TrainingPanel
 from napari_ebsdml._napari.segmenter.uncertain import UncertainPanel
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.scan_widget import ScanWidget
+from napari_ebsdml._napari.shell.scan_widget import ScanWidget, scrolling_page
 from napari_ebsdml._napari.shell.section import Section
 from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml.errors import InputError
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 SECTION = "segmenter"
 """Where napari keeps the settings of this widget."""
+
+PAGES = ("paint", "train", "more")
 
 
 class SegmenterWidget(ScanWidget):
@@ -51,15 +54,20 @@ class SegmenterWidget(ScanWidget):
     evaluation : EvaluationPanel
     model : ModelPanel
     script_button : ScriptButton
+    pages : QTabWidget
+        Paint, Train and check, More; see `show_page`.
     sections : dict
-        Name -> `Section`.
+        Name -> `Section` of the page More.
     """
 
     HELP = Help(
         "Segments maps into the classes that you paint.",
-        ("Name the classes and paint a few strokes of each, on grains that are typical.",
-         "Train. The map is segmented while it learns.",
-         "Correct with more strokes where it is unsure, and train on; apply it to other maps."),
+        ("Paint: name the classes (double-click) and paint a few strokes of each on typical "
+         "grains. Keys 1 to 9 choose the class, E erases, U takes a stroke back. The map follows.",
+         "Train (T): the U-Net improves the map while it learns. S hides and shows the "
+         "segmentation.",
+         "N goes to the next uncertain place: paint there, and train on.",
+         "More: channels, settings, comparisons, models, and other maps."),
         "tutorials/segment.md",
     )  # fmt: skip
 
@@ -83,33 +91,19 @@ class SegmenterWidget(ScanWidget):
         self.evaluation = EvaluationPanel(self.state)
         self.model = ModelPanel(self.state)
         self.script_button = ScriptButton(self.state)
-        parts: tuple[tuple[str, str, bool, tuple[QWidget, ...]], ...] = (
-            ("strokes", "1  Classes and strokes", True, (self.strokes, self.live)),
-            ("channels", "2  Channels", False, (self.channels,)),
-            ("training", "3  Train", True, (self.training,)),
-            ("result", "4  Result", True, (self.result,)),
-            ("correct", "5  Correct", False, (self.uncertain,)),
-            ("comparison", "Compare with other methods", False, (self.comparison,)),
-            ("evaluation", "Evaluate against a known map", False, (self.evaluation,)),
-            ("model", "Model and script", False, (self.model, self.script_button)),
-        )
-        self.sections: dict[str, Section] = {}
-        for name, title, unfolded, panels in parts:
-            self.sections[name] = Section(title, unfolded)
-            for panel in panels:
-                self.sections[name].body.addWidget(panel)
-            self.form.addWidget(self.sections[name])
-        self.offer_batch(self._step, uses_torch=True)
-        self.form.addStretch(1)
-        self._corrected = False
+        self._lay_out()
+        self.keys = Keys(
+            self.state, self.strokes.paint_nth,
+            {"E": self.strokes.erase, "U": self.strokes.undo},
+            {"N": self._next_place, "T": self.tasks.run_button.click,
+             "S": self.result.toggle_labels},
+        )  # fmt: skip
         self.tasks.run_clicked.connect(self.training.train)
         self.state.channels_changed.connect(self._summarise)
-        self.strokes.painted.counted.connect(self._summarise)
-        self.result.described.connect(self.sections["result"].summarise)
+        self.training.started.connect(lambda: self.show_page("train"))
         self.training.started.connect(self._remember)
         self.training.trained.connect(self._save_model)
         self.strokes.restored.connect(self._load_model)
-        self.state.model_changed.connect(self._unfold)
         self._summarise()
         if kept is not None:
             if kept.own_choice:
@@ -133,23 +127,59 @@ class SegmenterWidget(ScanWidget):
     def closing(self) -> None:
         """Save the strokes, keep classes and model, and let go of the layers."""
         keep(self.state, self.channels.own_choice)
+        self.keys.stop()
+        self.uncertain.stop()
         self.live.stop()
         self.training.stop()
         self.channels.stop()
         self.result.stop()
         self.strokes.stop()
 
+    def _next_place(self) -> None:
+        # What it says of the place stands there.
+        self.show_page("paint")
+        self.uncertain.go_next()
+
+    def show_page(self, name: str) -> None:
+        """Show the page "paint", "train" or "more"."""
+        self.pages.setCurrentIndex(PAGES.index(name))
+
+    def _lay_out(self) -> None:
+        """Three pages, each of which fits a window of 1280 x 720 with its sections folded."""
+        paint: tuple[QWidget, ...] = (
+            self.strokes, self.live, self.uncertain, self.strokes.pairs, self.strokes.layers_row,
+        )  # fmt: skip
+        train: tuple[QWidget, ...] = (self.training, self.result)
+        rest = self.training.form.rest
+        parts: tuple[tuple[str, str, tuple[QWidget, ...]], ...] = (
+            ("channels", "Channels", (self.channels,)),
+            ("training", "Training", (rest,)),
+            ("segmenting", "Segmenting", (self.result.form.native,)),
+            ("comparison", "Compare with other methods", (self.comparison,)),
+            ("evaluation", "Evaluate against a known map", (self.evaluation,)),
+            ("model", "Model and script", (self.model, self.script_button)),
+        )
+        self.sections = {}
+        for name, title, panels in parts:
+            self.sections[name] = Section(title, unfolded=False)
+            for panel in panels:
+                self.sections[name].body.addWidget(panel)
+        self.pages = QTabWidget()
+        titles = ("Paint", "Train and check", "More")
+        every = (paint, train, tuple(self.sections.values()))
+        for title, widgets in zip(titles, every, strict=True):
+            scrolled, layout = scrolling_page()
+            for widget in widgets:
+                layout.addWidget(widget)
+            layout.addStretch(1)
+            self.pages.addTab(scrolled, title)
+        self.form.addWidget(self.pages)
+        # What the base class offers is for those who look for more.
+        self.form = layout
+        self.offer_batch(self._step, uses_torch=True)
+
     def _summarise(self) -> None:
         self.sections["channels"].summarise(self.channels.summary)
-        total = sum(self.strokes.painted.total().values())
-        text = f"{total:,} px".replace(",", "\u202f") if total else ""
-        self.sections["strokes"].summarise(text)
-
-    def _unfold(self) -> None:
-        """Show the next step when there is a model for the first time."""
-        if self.state.segmenter is not None and not self._corrected:
-            self._corrected = True
-            self.sections["correct"].unfold()
 
     def _save_model(self, scan: Scan) -> None:
         """Beside the strokes, so that a session that ends badly loses neither."""

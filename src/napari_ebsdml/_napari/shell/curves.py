@@ -39,9 +39,15 @@ class CurvesWidget(FigureCanvasQTAgg):
     x_label
         Below the lowest panel.
     parent
+    panel_height
+        Least height of a panel in pixels of the screen.
     """
 
-    def __init__(self, x_label: str = "epoch", parent: QWidget | None = None) -> None:
+    def __init__(
+        self, x_label: str = "epoch", parent: QWidget | None = None,
+        panel_height: int = _PANEL_HEIGHT,
+    ) -> None:  # fmt: skip
+        self._panel_height = panel_height
         self._figure = Figure(figsize=(3.2, 2.2), layout="constrained")
         super().__init__(self._figure)
         if parent is not None:
@@ -140,7 +146,7 @@ class CurvesWidget(FigureCanvasQTAgg):
         return list(dict.fromkeys(one.panel for one in self._series.values()))
 
     def _resize(self) -> None:
-        self.setMinimumHeight(max(1, len(self._panels())) * _PANEL_HEIGHT)
+        self.setMinimumHeight(max(1, len(self._panels())) * self._panel_height)
 
     def _redraw(self) -> None:
         self._figure.clear()

@@ -71,11 +71,7 @@ class ScanWidget(QWidget):
         self.info.setWordWrap(True)
         self.tasks = TaskBar(run_text)
 
-        content = QWidget()
-        self.form = QVBoxLayout(content)
-        self.form.setContentsMargins(2, 2, 2, 2)
-        self.form.setSpacing(4)
-        scroll = _VerticalScroll(content)
+        scroll, self.form = scrolling_page()
         self.below = QVBoxLayout()
 
         layout = QVBoxLayout(self)
@@ -262,6 +258,15 @@ class ScanWidget(QWidget):
                 self._alive = False
                 self.closing()
         return bool(super().event(event))
+
+
+def scrolling_page() -> tuple[QScrollArea, QVBoxLayout]:
+    """A page that scrolls up and down, and the layout of what is on it."""
+    content = QWidget()
+    layout = QVBoxLayout(content)
+    layout.setContentsMargins(2, 2, 2, 2)
+    layout.setSpacing(4)
+    return _VerticalScroll(content), layout
 
 
 class _VerticalScroll(QScrollArea):
