@@ -17,8 +17,8 @@ HOUSE = House(PACKAGE)
 GUI = {"napari", "qtpy", "PyQt5", "PyQt6", "PySide6", "vispy", "superqt", "magicgui"}
 
 GROUND = {
-    "_atomic", "_orix", "_palette", "_parallel", "_paths", "_quaternion_kernels", "_quaternions",
-    "camera", "errors", "materials", "options", "scan",
+    "_atomic", "_orix", "_page", "_palette", "_parallel", "_paths", "_quaternion_kernels",
+    "_quaternions", "camera", "errors", "materials", "options", "scan",
 }  # fmt: skip
 UP_TO_IO = GROUND | {"io"}
 UP_TO_MAPS = UP_TO_IO | {"maps"}
@@ -31,6 +31,7 @@ HOUSE_ROWS = {
     "options": {"errors"},
     "_atomic": set(),
     "_orix": set(),
+    "_page": {"_atomic"},
     "_paths": {"errors"},
     "_palette": set(),
     "_parallel": {"errors"},

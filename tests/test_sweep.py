@@ -132,6 +132,9 @@ FUNCTIONS: dict[str, Callable[[Scan, Path], Any]] = {
     "connect_grains": lambda scan, _: maps.connect_grains([scan, scan]),
     "volume_of": lambda scan, _: maps.volume_of([scan, scan]),
     "figure": lambda scan, folder: ebsdml.figure(scan, "IPF-Z", folder / "a.png"),
+    "report": lambda scan, folder: ebsdml.report(
+        scan, folder / "a.html", settings=ebsdml.figures.FigureSettings(width=40, dpi=50)
+    ),
     "mean GND density": lambda scan, _: ebsdml.gnd_density(scan).average(),
     "article_density": lambda scan, _: ebsdml.article_density(ebsdml.gnd_density(scan)),
     "mean total density": lambda scan, _: ebsdml.total_dislocation_density(scan).average(),

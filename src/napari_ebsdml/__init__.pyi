@@ -25,7 +25,7 @@ from .errors import (
     UnsupportedFormatError,
     WriteError,
 )
-from .figures import figure
+from .figures import figure, report
 from .grains import GrainClasses, GrainClassifier, ParentGrains, parent_grains
 from .io import read, read_all, write
 from .maps import (
@@ -104,6 +104,7 @@ __all__ = [
     "predict_planes",
     "read",
     "read_all",
+    "report",
     "samples",
     "segment_grains",
     "stress_increment",

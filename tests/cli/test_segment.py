@@ -173,6 +173,7 @@ def test_phases_of_the_map_as_labels(tmp_path: Path, model: Path, folder: Path, 
         (("train", "steel1.ctf", "truth1.npy", "-o", "x", "--channels", "IQ"), "IQ"),
         (("predict", "none.safetensors", "steel1.ctf"), "none.json: no such file"),
         (("predict", "steel.safetensors", "steel1.ctf", "--phases", "xls"), "ang, ctf or h5"),
+        (("predict", "steel.safetensors", "steel1.ctf", "--report", "doc"), "html, pdf or csv"),
         (("predict", "steel.safetensors", "steel1.ctf", "-o", "truth1.npy"), "truth1.npy"),
     ],
 )

@@ -14,6 +14,7 @@ from napari_ebsdml.cli import (
     maps,
     models,
     parents,
+    report,
     segment,
     spacegroups,
     volume,
@@ -22,5 +23,5 @@ from napari_ebsdml.cli._app import app, main
 
 __all__ = [
     "app", "crystals", "density", "dev", "figure", "files", "improve", "library", "main", "maps",
-    "models", "parents", "segment", "spacegroups", "volume",
+    "models", "parents", "report", "segment", "spacegroups", "volume",
 ]  # fmt: skip

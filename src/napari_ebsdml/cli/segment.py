@@ -131,6 +131,10 @@ def predict(
         str | None,
         typer.Option(help="Also write each map with its classes as phases: ang, ctf or h5."),
     ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(help="Also write a page on each map: html, pdf, or its numbers as csv."),
+    ] = None,
     device: Device = "auto",
     frame: Frame = None,
 ) -> None:
@@ -140,7 +144,10 @@ def predict(
     uncertainty, values, names, step in um); fractions.csv has the phase fractions with 95 %
     intervals. A map that fails is told and the others go on.
     """
-    own = {"model": str(model), "probability": probability, "phases": phases, "device": device}
+    own = {
+        "model": str(model), "probability": probability, "phases": phases, "report": report,
+        "device": device,
+    }  # fmt: skip
     step = ("segment", [_arguments(options, leave_out), own])
     run_batch(files, [step], output, how, frame, "segmenting")
 

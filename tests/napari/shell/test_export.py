@@ -16,7 +16,7 @@ from napari_ebsdml import InputError, Scan
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.export import FigureDialog
 from napari_ebsdml._napari.shell.layer_figure import draw_layer, layer_to_export
-from napari_ebsdml._napari.shell.layers import add_result
+from napari_ebsdml._napari.shell.layers import Level, add_result
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml.figures import FigureSettings
 from tests.napari.docks import add_map
@@ -82,3 +82,24 @@ def test_the_dialog_gives_what_is_set(qtbot: Any) -> None:
     assert dialog.form.settings() == FigureSettings(width=120, boundaries=True)
     dialog.form["dpi"].value = 600
     assert dialog.form.settings().dpi == 600
+
+
+def test_a_report_holds_the_layers_of_the_map(
+    qtbot: Any, model: ViewerModel, scan: Scan, tmp_path: Path
+) -> None:
+    add_map(model, scan)
+    labels = np.ones(scan.shape, int)
+    classes = (LabelClass(1, "ferrite", "#0072b2"),)
+    add_result(model, scan, labels, "segmentation", kind="segmentation", classes=classes)
+    add_result(model, scan, labels, "strokes", kind="labels", level=Level.STROKES)
+    dock = ScanWidget(model)
+    qtbot.addWidget(dock)
+    actions = [action.text() for action in dock.export.menu().actions()]
+    assert actions == ["Figure of the selected layer …", "Report of the map …"]
+    with qtbot.waitSignal(dock.tasks.stopped, timeout=60_000) as over:
+        dock.export.report(tmp_path / "map")
+    assert over.args == ["done"], dock.tasks.status.text()
+    text = (tmp_path / "map.html").read_text()
+    # Layers but the strokes, and the boundaries.
+    assert text.count("data:image/png;base64,") == len(model.layers)
+    assert scan.name in text

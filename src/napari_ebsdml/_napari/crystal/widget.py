@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,6 +101,20 @@ class CrystalWidget(ScanWidget):
                     self.phase.addItem(phase.name, number)
         self.phase.blockSignals(False)
         self._draw_poles()
+
+    def tour_actions(self) -> dict[int, Callable[[], object]]:
+        """Grains, then the pole figure of one in the middle of the map."""
+
+        def poles() -> None:
+            if self.scan is not None and self.grains is not None:
+                self.choose(self.scan.shape[0] // 2, self.scan.shape[1] // 2)
+            self.tabs.setCurrentIndex(1)
+
+        return {2: self.tasks.run_button.click, 3: poles}
+
+    def tour_target(self, step: int) -> QWidget | None:
+        """The tabs, for both."""
+        return self.tasks if step == 2 else self.scroll
 
     def closing(self) -> None:
         """Let go of the mouse."""

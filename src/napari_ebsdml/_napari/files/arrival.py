@@ -21,9 +21,6 @@ from napari_ebsdml.scan import Scan
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-_KEY = "Map key (napari-ebsdml)"
-"""How napari calls the dock when it opens it from its menu."""
-
 _KEY_HEIGHT = 240
 _LOW_WINDOW = 850
 
@@ -99,11 +96,11 @@ def _show_key(viewer: ViewerModel) -> None:
     if window is None or window in _with_key:
         return
     _with_key.add(window)
-    if _KEY not in window.dock_widgets:
-        from napari_ebsdml._napari.shell.map_key import MapKey
+    from napari_ebsdml._napari.shell.map_key import KEY_DOCK, MapKey
 
+    if KEY_DOCK not in window.dock_widgets:
         key = window.add_dock_widget(
-            MapKey(viewer), name=_KEY, area="left", add_vertical_stretch=False
+            MapKey(viewer), name=KEY_DOCK, area="left", add_vertical_stretch=False
         )
         _make_room(viewer, key)
 

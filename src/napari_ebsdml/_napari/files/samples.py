@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_ebsdml._napari.files.reader import notify, read_layers
+from napari_ebsdml._napari.files.map_layers import map_layers
+from napari_ebsdml._napari.files.reader import free_place, notify, read_layers
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.layers import LayerTuple, layer_data
 from napari_ebsdml.samples.downloads import NICKEL, fetch
@@ -34,16 +35,42 @@ def dual_phase_steel(shape: tuple[int, int] = (428, 570), seed: int = 0) -> list
     seed
         Of the random microstructure.
     """
-    from napari_ebsdml._napari.files.arrival import settle
-    from napari_ebsdml._napari.files.map_layers import map_layers
-    from napari_ebsdml._napari.files.reader import free_place
     from napari_ebsdml.samples import dual_phase_steel as make
 
     scan, truth, *_ = make(shape=shape, seed=seed)
+    place = _arrive(scan)
+    return [*map_layers(scan, place), truth_layer(scan, truth, place)]
+
+
+def martensite(shape: tuple[int, int] = (200, 250), seed: int = 0) -> list[LayerTuple]:
+    """Synthetic lath martensite; the grains of the austenite before are a hidden Labels layer.
+
+    Parameters
+    ----------
+    shape : (rows, columns)
+    seed
+        Of the random microstructure.
+    """
+    from napari_ebsdml.samples import martensite as make
+
+    made = make(shape=shape, seed=seed)
+    place = _arrive(made.scan)
+    return [
+        *map_layers(made.scan, place),
+        layer_data(
+            made.scan, made.parent_id, "truth", kind="labels", translate=place, visible=False
+        ),
+    ]
+
+
+def _arrive(scan: Any) -> tuple[float, float]:
+    """Tell of a map that is about to be added, and where it goes."""
+    from napari_ebsdml._napari.files.arrival import settle
+
     place = free_place()
     notify([scan])
     settle([scan])
-    return [*map_layers(scan, place), truth_layer(scan, truth, place)]
+    return place
 
 
 def truth_layer(scan: Any, truth: Any, translate: tuple[float, float] = (0.0, 0.0)) -> LayerTuple:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import (
     QPushButton,
     QSpinBox,
     QTabWidget,
+    QWidget,
 )
 
 from napari_ebsdml._napari.grain_classes.work import (
@@ -183,6 +185,14 @@ class GrainClassesWidget(ScanWidget):
         """Forget what belongs to another scan."""
         self._reset()
         self.told.setText("" if scan is None else "Find grains, then click on some of each class.")
+
+    def tour_actions(self) -> dict[int, Callable[[], object]]:
+        """The first step presses the button."""
+        return {2: self.tasks.run_button.click}
+
+    def tour_target(self, step: int) -> QWidget | None:
+        """The button, then the dock."""
+        return self.tasks if step == 2 else self
 
     def closing(self) -> None:
         """Let go of the mouse."""

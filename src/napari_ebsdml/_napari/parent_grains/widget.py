@@ -51,6 +51,7 @@ class ParentGrainsWidget(ScanWidget):
          "Compute. Parents, variants, packets, misfit and confidence are layers.",
          "Low confidence: few neighbours agree. Retained parent phase helps where there is some."),
         "how-to/parent_grains.md",
+        sample="martensite",
     )  # fmt: skip
 
     def __init__(self, napari_viewer: ViewerModel) -> None:

@@ -56,6 +56,7 @@ class PatternViewer(ScanWidget):
          "Click a pixel, or walk with the arrow keys.",
          "Drag a rectangle on the pattern for a virtual detector image."),
         "tutorials/crystal.md",
+        sample="nickel_patterns",
     )  # fmt: skip
 
     def __init__(self, napari_viewer: ViewerModel) -> None:

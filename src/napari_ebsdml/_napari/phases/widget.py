@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QPushButton
+from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
 from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.files.reader import right_edge
@@ -55,6 +56,7 @@ class PhasesWidget(ScanWidget):
          "The stereogram shows the pattern of a phase with the axes found: bands follow them.",
          "Add as a map: phases and orientations found, to be saved like any other."),
         "how-to/crystals.md",
+        sample="nickel_patterns",
     )  # fmt: skip
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
@@ -89,6 +91,14 @@ class PhasesWidget(ScanWidget):
                 scan, _find, scan, label="Finding phases",
                 on_result=lambda found: self._show(scan, found),
             )  # fmt: skip
+
+    def tour_actions(self) -> dict[int, Callable[[], object]]:
+        """The first step presses the button."""
+        return {2: self.tasks.run_button.click}
+
+    def tour_target(self, step: int) -> QWidget | None:
+        """The button, then the dock."""
+        return self.tasks if step == 2 else self
 
     def scan_chosen(self, scan: Scan | None) -> None:
         """Show what was found in a map."""

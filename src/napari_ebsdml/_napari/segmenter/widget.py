@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtGui import QHideEvent
@@ -11,6 +12,7 @@ from napari_ebsdml._napari.segmenter.annotations_store import AnnotationsStore
 from napari_ebsdml._napari.segmenter.channels_panel import ChannelsPanel
 from napari_ebsdml._napari.segmenter.comparison import ComparisonPanel
 from napari_ebsdml._napari.segmenter.evaluation_panel import EvaluationPanel
+from napari_ebsdml._napari.segmenter.example import paint_example
 from napari_ebsdml._napari.segmenter.kept import keep, kept_of
 from napari_ebsdml._napari.segmenter.keys import Keys
 from napari_ebsdml._napari.segmenter.live import LivePanel
@@ -117,6 +119,26 @@ class SegmenterWidget(ScanWidget):
         if self.state.segmenter is None:
             raise InputError("Train or load a model first.")
         return "segment", [self.state.options, {"model": self.state.segmenter}]
+
+    def tour_actions(self) -> dict[int, Callable[[], object]]:
+        """Paint some strokes, train, and look for the first uncertain place."""
+
+        def paint() -> None:
+            self.show_page("paint")
+            self.strokes.paint(1)
+            if self.strokes.layer is not None and not self.strokes.painted.total().get(1):
+                paint_example(self.state, self.strokes.layer)
+
+        def train() -> None:
+            self.show_page("train")
+            self.training.form.set_saved({"effort": "quick"})
+            self.tasks.run_button.click()
+
+        return {2: paint, 3: train, 4: self._next_place}
+
+    def tour_target(self, step: int) -> QWidget | None:
+        """The pages; the button where it is about training."""
+        return self.tasks if step == 3 else self.pages
 
     def hideEvent(self, event: QHideEvent | None) -> None:
         """Save what was painted last: napari may be closing."""

@@ -11,13 +11,19 @@ from qtpy.QtWidgets import (
     QDialogButtonBox,
     QFileDialog,
     QLabel,
+    QMenu,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_ebsdml._napari.shell.form import SettingsForm
-from napari_ebsdml._napari.shell.layer_figure import draw_layer, layer_to_export
+from napari_ebsdml._napari.shell.layer_figure import (
+    contents_to_report,
+    draw_layer,
+    layer_to_export,
+    report_contents,
+)
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.figures.settings import FigureSettings
 
@@ -39,6 +45,8 @@ class ExportButton(QToolButton):
         Gives the scan that is chosen.
     say
         Tells the user, with "error" for what went wrong.
+    run
+        Starts a job of the dock: see `ScanWidget.run`; None: there are no reports.
     """
 
     def __init__(
@@ -46,10 +54,11 @@ class ExportButton(QToolButton):
         viewer: ViewerModel,
         scan: Callable[[], Scan | None],
         say: Callable[..., None],
+        run: Callable[..., None] | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._viewer, self._scan, self._say = viewer, scan, say
+        self._viewer, self._scan, self._say, self._run = viewer, scan, say, run
         self._settings = FigureSettings()
         self.setText("Fig.")
         self.setAccessibleName("Export figure")
@@ -58,6 +67,12 @@ class ExportButton(QToolButton):
             "SVG or PDF"
         )
         self.clicked.connect(self.ask)
+        if run is not None:
+            menu = QMenu(self)
+            menu.addAction("Figure of the selected layer …", self.ask)
+            menu.addAction("Report of the map …", self.ask_report)
+            self.setMenu(menu)
+            self.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
 
     def ask(self) -> None:
         """Ask for settings and a file, and write it."""
@@ -77,6 +92,30 @@ class ExportButton(QToolButton):
         path, _ = QFileDialog.getSaveFileName(self, "Export figure", "figure.png", _FILTER)
         if path:
             self.export(Path(path))
+
+    def ask_report(self) -> None:
+        """Ask for a file, and write a report on the map."""
+        if self._scan() is None:
+            self._say("Open an EBSD map first.", "error")
+            return
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Report of the map", "map.html", "Page (*.html);;PDF (*.pdf)"
+        )
+        if path:
+            self.report(Path(path))
+
+    def report(self, path: Path) -> None:
+        """Write a report on the map with the layers that it has, in the background."""
+        scan = self._scan()
+        if scan is None or self._run is None:
+            return
+        path = path if path.suffix else path.with_suffix(".html")
+        # What the layers show now; a layer must not be read in another thread.
+        contents = contents_to_report(self._viewer, scan)
+        self._run(
+            scan, report_contents, scan, contents, path, self._settings,
+            label="Writing the report",
+        )  # fmt: skip
 
     def export(self, path: Path, settings: FigureSettings | None = None) -> None:
         """Write the figure, and say so."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from qtpy.QtCore import QUrl
@@ -9,6 +10,8 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QLabel, QMenu, QToolButton, QVBoxLayout, QWidget, QWidgetAction
 
 DOCUMENTATION = "https://github.com/napari-ebsdml/napari-ebsdml/blob/main/docs"
+
+TOUR = "First map: a tour in five steps"
 
 _WIDTH = 360
 
@@ -27,18 +30,34 @@ class Help:
         Its page of the documentation.
     cite
         DOI of what the method rests on -> how it is called.
+    sample
+        Sample of the plugin that the tour "First map" opens.
     """
 
     what: str
     steps: tuple[str, ...]
     page: str
     cite: tuple[tuple[str, str], ...] = ()
+    sample: str = "dual_phase_steel"
 
 
 class HelpButton(QToolButton):
-    """Shows a `Help`."""
+    """Shows a `Help`.
 
-    def __init__(self, text: Help, parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    text
+    tour
+        Begins the tour "First map"; None: there is none.
+    parent
+    """
+
+    def __init__(
+        self,
+        text: Help,
+        tour: Callable[[], object] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self.setText("?")
         self.setToolTip("What this dock does, step by step")
@@ -50,6 +69,10 @@ class HelpButton(QToolButton):
         words.setDefaultWidget(_page(text))
         menu.addAction(words)
         menu.addSeparator()
+        if tour is not None:
+            begin = menu.addAction(TOUR)
+            begin.setToolTip("Opens a sample and walks through the dock in five steps")
+            begin.triggered.connect(lambda _=False: tour())
         for title, url in (
             ("Documentation", f"{DOCUMENTATION}/{text.page}"),
             *((f"Cite: {name}", f"https://doi.org/{doi}") for doi, name in text.cite),

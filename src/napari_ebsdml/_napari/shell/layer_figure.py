@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._napari.shell.layers import info_of, scan_of, scans_of
+from napari_ebsdml._napari.shell.layers import (
+    Level,
+    info_of,
+    layers_of,
+    level_of,
+    scan_of,
+    scans_of,
+)
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.figures.content import Content
 from napari_ebsdml.figures.settings import FigureSettings
@@ -21,7 +29,11 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+    from napari_ebsdml.scan import Scan
+
 _LOG = "log10 "
+_MOST = 16
+"""Most layers in a report."""
 
 
 def layer_to_export(viewer: ViewerModel, scan: Any) -> Layer:
@@ -74,17 +86,11 @@ def draw_layer(
     from napari_ebsdml.figures.drawing import draw
     from napari_ebsdml.figures.making import save
 
-    info, scan = info_of(layer), scan_of(layer, viewer)
-    if info is None or scan is None:
-        raise InputError(f"{layer.name} is no layer of an EBSD map.")
+    scan, content = content_of(layer, viewer)
     how = settings or FigureSettings()
-    data = np.asarray(layer.data)
-    flat = 3 if info["kind"] == "rgb" else 2
-    if data.ndim > flat:
-        data = data[scans_of(layer).index(scan)] if len(data) > 1 else data[0]
-    content = _content(layer, info, data)
     drawn = draw(scan, content, how, MapSettings())
     if path is not None:
+        info = info_of(layer) or {}
         told = {
             "layer": layer.name, "made with": _plain(info.get("settings")),
             "model": info.get("model"), "figure": dataclasses.asdict(how),
@@ -92,6 +98,49 @@ def draw_layer(
         }  # fmt: skip
         save(drawn, path, how.dpi, json.dumps(told, default=str))
     return drawn
+
+
+def content_of(layer: Layer, viewer: ViewerModel | None = None) -> tuple[Scan, Content]:
+    """The map of a layer and what it shows, as figures are drawn of.
+
+    Raises
+    ------
+    InputError
+        When the layer is none of the plugin's.
+    """
+    info, scan = info_of(layer), scan_of(layer, viewer)
+    if info is None or scan is None:
+        raise InputError(f"{layer.name} is no layer of an EBSD map.")
+    data = np.asarray(layer.data)
+    flat = 3 if info["kind"] == "rgb" else 2
+    if data.ndim > flat:
+        data = data[scans_of(layer).index(scan)] if len(data) > 1 else data[0]
+    return scan, _content(layer, info, data)
+
+
+def contents_to_report(viewer: ViewerModel, scan: Scan) -> list[Content]:
+    """What a report shows of a map: its layers from the bottom up, but for strokes."""
+    found: list[Content] = []
+    for layer in layers_of(viewer, scan):
+        info = info_of(layer)
+        if info is None or not hasattr(layer, "colormap") or level_of(layer) is Level.STROKES:
+            continue
+        if len(scans_of(layer)) == 1 and len(found) < _MOST:
+            found.append(content_of(layer, viewer)[1])
+    return found
+
+
+def report_contents(
+    scan: Scan, contents: Sequence[Content], path: Path, settings: FigureSettings,
+    progress: Callable[[float], None] | None = None,
+) -> Path:  # fmt: skip
+    """Draw contents and write them as a report; for a worker thread. See `report`."""
+    from napari_ebsdml.figures.drawing import draw
+    from napari_ebsdml.figures.report import report
+
+    drawn = [draw(scan, content, settings, MapSettings()) for content in contents]
+    every: list[Any] = [*drawn, *(["boundaries"] if scan.is_indexed.any() else [])]
+    return report(scan, path, every, settings=settings, progress=progress)
 
 
 def _plain(settings: Any) -> Any:

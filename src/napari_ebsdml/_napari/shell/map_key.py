@@ -12,6 +12,9 @@ from napari_ebsdml._napari.shell.legend import MapLegend
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+KEY_DOCK = "Map key (napari-ebsdml)"
+"""How napari calls the dock when it opens it from its menu."""
+
 _WIDTH = 180
 
 

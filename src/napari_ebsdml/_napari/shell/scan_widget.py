@@ -71,7 +71,7 @@ class ScanWidget(QWidget):
         self.info.setWordWrap(True)
         self.tasks = TaskBar(run_text)
 
-        scroll, self.form = scrolling_page()
+        self.scroll, self.form = scrolling_page()
         self.below = QVBoxLayout()
 
         layout = QVBoxLayout(self)
@@ -81,13 +81,13 @@ class ScanWidget(QWidget):
         top.addWidget(self.chooser, 1)
         self.only = OnlyThisMap(self.chooser, viewer)
         top.addWidget(self.only)
-        self.export = ExportButton(viewer, lambda: self.scan, self.tasks.say)
+        self.export = ExportButton(viewer, lambda: self.scan, self.tasks.say, self._work)
         top.addWidget(self.export)
         if self.HELP is not None:
-            top.addWidget(HelpButton(self.HELP))
+            top.addWidget(HelpButton(self.HELP, self.start_tour))
         layout.addLayout(top)
         layout.addWidget(self.info)
-        layout.addWidget(scroll, 1)
+        layout.addWidget(self.scroll, 1)
         layout.addWidget(self.tasks)
         layout.addLayout(self.below)
 
@@ -125,6 +125,11 @@ class ScanWidget(QWidget):
     ) -> Layer:
         """Show a result on its scan; see `layers.add_result`. The same quantity is replaced."""
         return add_result(self.viewer, scan, data, quantity, unit, **{"replace": True, **options})
+
+    def _work(self, *arguments: Any, **options: Any) -> None:
+        """As `run`, where no job is under way."""
+        if not self.tasks.running:
+            self.run(*arguments, **options)
 
     def minimumSizeHint(self) -> QSize:
         """At least 320 pixels wide, more where the form needs it."""
@@ -201,6 +206,25 @@ class ScanWidget(QWidget):
             return
         QApplication.clipboard().setText(text)
         self.tasks.say("The script is on the clipboard.")
+
+    def start_tour(self) -> Any:
+        """Begin the tour "First map": see `tour.start_tour`."""
+        from napari_ebsdml._napari.shell.tour import start_tour
+
+        return start_tour(self)
+
+    def tour_actions(self) -> dict[int, Callable[[], object]]:
+        """Step of the tour, from 0 -> what "Show me" does there; for subclasses.
+
+        The third step has the text of the first step of `HELP`, the fourth that of the second.
+        """
+        return {3: self.tasks.run_button.click}
+
+    def tour_target(self, step: int) -> QWidget | None:
+        """What is framed in the last three steps of the tour; for subclasses."""
+        if step == 3:
+            return self.tasks
+        return self.scroll if step == 2 else self
 
     def begin(self) -> None:
         """The widget is complete: tell it of the scan that is chosen, and of later ones."""

@@ -80,6 +80,7 @@ class SpaceGroupWidget(ScanWidget):
          "Unknown pixels say why; most often the pattern centre is off: refine it."),
         "tutorials/crystal.md",
         (("10.1038/s41598-021-87557-5", "Kaufmann, Lane, Liu and Vecchio 2021"),),
+        "nickel_patterns",
     )  # fmt: skip
 
     def __init__(self, napari_viewer: ViewerModel) -> None:

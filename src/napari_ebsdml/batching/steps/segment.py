@@ -46,6 +46,14 @@ def run(work: Work) -> Outcome:
         files[f"{ENDING}.{wanted}"] = partial(
             ebsdml.write, scan=scan, phase_labels=result.labels, phase_names=names
         )
+    if work.settings["report"] is not None:
+
+        def report(path: Path) -> None:
+            from napari_ebsdml.segmentation.report import write_report
+
+            write_report(path, scan, result, work.model)
+
+        files[f"{ENDING}.{work.settings['report']}"] = report
     fractions = result.fractions()
     rows = [
         {
@@ -71,6 +79,8 @@ def load(settings: Mapping[str, Any]) -> Any:
         raise InputError('"segment" needs a model: ("segment", {"model": "steel.safetensors"}).')
     if settings["phases"] not in (None, "ang", "ctf", "h5"):
         raise InputError(f"--phases must be ang, ctf or h5, not {settings['phases']!r}.")
+    if settings["report"] not in (None, "html", "pdf", "csv"):
+        raise InputError(f"--report must be html, pdf or csv, not {settings['report']!r}.")
     model = settings["model"]
     from napari_ebsdml.segmentation import read_model
 
@@ -84,5 +94,6 @@ def files(settings: Mapping[str, Any]) -> list[Path]:
 
 STEP = Step(
     "segment", run, ENDING, (PredictSettings,),
-    {"model": None, "probability": False, "phases": None, "device": "auto"}, load, files, TABLE,
+    {"model": None, "probability": False, "phases": None, "report": None, "device": "auto"},
+    load, files, TABLE,
 )  # fmt: skip

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import html
 import io
 import os
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_ebsdml._atomic import write_atomic
+from napari_ebsdml._page import Page, made
 from napari_ebsdml.errors import InputError, WriteError
 from napari_ebsdml.segmentation.labels.data import check_label_image
 from napari_ebsdml.segmentation.results.interval import PhaseFraction
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from napari_ebsdml.segmentation.segmenter import Segmenter
 
 _ENDINGS = (".html", ".pdf", ".csv")
-_PAGE = (8.27, 11.69)
 _MOST_PIXELS = 1200
 
 
@@ -69,16 +66,11 @@ def write_report(
     true = None if truth is None else check_label_image(scan, truth)
     rows = _facts(scan, result, model)
     fractions = result.fractions()
-    confusion = None if true is None else _confusion(result, true)
     if ending == ".csv":
         content = _csv(fractions, rows).encode()
     else:
-        figure = _figure(scan, result, painted, fractions, rows, confusion, ending == ".pdf")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="pdf" if ending == ".pdf" else "png", dpi=150)
-        content = buffer.getvalue()
-        if ending == ".html":
-            content = _html(scan, content, fractions, rows, confusion).encode()
+        page = _page(scan, result, painted, fractions, rows, true)
+        content = page.pdf() if ending == ".pdf" else page.html().encode()
     try:
         write_atomic(target, content)
     except OSError as error:
@@ -121,10 +113,7 @@ def _facts(
         rows.append(("SHA-256 of maps and strokes", str(record.get("data_sha256", ""))))
         rows += [("note", note) for note in model.notes]
     rows += [("warning", text) for text in result.warnings]
-    from napari_ebsdml import __version__
-
-    rows.append(("made", f"{datetime.now().astimezone():%Y-%m-%d %H:%M} by napari-ebsdml "
-                         f"{__version__}"))  # fmt: skip
+    rows.append(made())
     return rows
 
 
@@ -153,42 +142,52 @@ def _csv(fractions: Sequence[PhaseFraction], rows: Sequence[tuple[str, str]]) ->
     return buffer.getvalue()
 
 
-def _figure(
+def _page(
     scan: Scan, result: SegmentationResult, strokes: NDArray[np.integer] | None,
-    fractions: Sequence[PhaseFraction], rows: Sequence[tuple[str, str]], confusion: Any, page: bool,
-) -> Figure:  # fmt: skip
-    """Map and strokes; for a page also the tables."""
+    fractions: Sequence[PhaseFraction], rows: Sequence[tuple[str, str]],
+    truth: NDArray[np.integer] | None,
+) -> Page:  # fmt: skip
+    """Fractions, map and strokes, confusion, facts."""
+    page = Page(f"Segmentation of {scan.name}")
+    percent = {
+        "area %": "fraction", "from": "low", "to (95 %)": "high", "sampling ±": "sampling",
+        "classifier ±": "classifier",
+    }  # fmt: skip
+    shown = {
+        title: [f"{100 * getattr(f, name):.1f}" for f in fractions]
+        for title, name in percent.items()
+    }
+    page.add_table("Fractions", {"class": [f.name for f in fractions], **shown})
+    if truth is not None:
+        found = _confusion(result, truth)
+        columns = {
+            f"labelled {name}, %": [f"{100 * parts[n]:.1f}" for _, parts in found]
+            for n, name in enumerate(result.classes.names)
+        }
+        page.add_table("Against the truth", {"true": [name for name, _ in found], **columns})
+    page.add_facts(rows, "Map and model")
+    for title, labels in (("strokes", strokes), ("classes", result.labels)):
+        page.add_picture(title, _drawn(scan, _picture(scan, result, labels), title), dpi=150)
+    return page
+
+
+def _drawn(scan: Scan, picture: NDArray[np.float64], title: str) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=_PAGE if page else (8.27, 4.2), layout="constrained")
-    grid = figure.add_gridspec(2 if page else 1, 2, height_ratios=(1, 1.5) if page else None)
+    figure = Figure(figsize=(4.1, 4.1 * _height(scan)), layout="constrained")
     every = max(1, max(scan.shape) // _MOST_PIXELS)
     extent = (0, scan.shape[1] * scan.step[1], scan.shape[0] * scan.step[0], 0)
-    for column, (title, labels) in enumerate((("strokes", strokes), ("classes", result.labels))):
-        axes = figure.add_subplot(grid[0, column])
-        axes.imshow(_picture(scan, result, labels)[::every, ::every], extent=extent)
-        axes.set_title(title, fontsize=10)
-        axes.set_xlabel("um")
-    if page:
-        axes = figure.add_subplot(grid[1, :])
-        axes.axis("off")
-        lines = [f"Segmentation of {scan.name}", ""]
-        lines += [f"{f.name}: {_in_words(f)}" for f in fractions]
-        for name, parts in confusion or ():
-            shares = ", ".join(f"{100 * p:.1f} %" for p in parts)
-            lines.append(f"true {name}, labelled {', '.join(result.classes.names)}: {shares}")
-        lines.append("")
-        for name, text in rows:
-            for number, part in enumerate(_wrapped(f"{name}: {text}")):
-                lines.append(part if number == 0 else f"    {part}")
-        axes.text(0, 1, "\n".join(lines), va="top", ha="left", fontsize=8, family="DejaVu Sans")
+    axes = figure.add_subplot()
+    axes.imshow(picture[::every, ::every], extent=extent)
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel("µm")
     return figure
 
 
-def _wrapped(text: str) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(text, 110) or [""]
+def _height(scan: Scan) -> float:
+    """Height of a picture by its width, with room for the title; kept within a page."""
+    shape = scan.shape[0] * scan.step[0] / (scan.shape[1] * scan.step[1])
+    return min(max(shape + 0.15, 0.4), 2.0)
 
 
 def _picture(
@@ -212,44 +211,3 @@ def _picture(
             here = labels == value
             out[here] = 0.3 * out[here] + 0.7 * np.array(to_rgb(color))
     return out
-
-
-def _in_words(one: PhaseFraction) -> str:
-    return (
-        f"{100 * one.fraction:.1f} % ({100 * one.low:.1f} to {100 * one.high:.1f}; sampling "
-        f"+-{100 * one.sampling:.1f}, classifier +-{100 * one.classifier:.1f})"
-    )
-
-
-def _html(
-    scan: Scan, picture: bytes, fractions: Sequence[PhaseFraction],
-    rows: Sequence[tuple[str, str]], confusion: Any,
-) -> str:  # fmt: skip
-    def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-        top = "".join(f"<th>{html.escape(h)}</th>" for h in head)
-        lines = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in body
-        )
-        return f"<table><tr>{top}</tr>{lines}</table>"
-
-    shown = [[f.name, *(f"{100 * v:.1f}" for v in (f.fraction, f.low, f.high, f.sampling,
-                                                  f.classifier))] for f in fractions]  # fmt: skip
-    parts = [table(("class", "area %", "from", "to (95 %)", "sampling +-", "classifier +-"), shown)]
-    if confusion:
-        names = [name for name, _ in confusion]
-        parts.append(
-            table(
-                ("true \\ labelled, %", *names),
-                [[n, *(f"{100 * p:.1f}" for p in row)] for n, row in confusion],
-            )
-        )
-    parts.append(table(("", ""), rows))
-    image = base64.b64encode(picture).decode()
-    title = html.escape(f"Segmentation of {scan.name}")
-    return (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{title}</title><style>"
-        "body{font:14px sans-serif;max-width:60em;margin:2em auto}table{border-collapse:collapse;"
-        "margin:1em 0}td,th{border:1px solid #bbb;padding:3px 8px;text-align:left}img{width:100%}"
-        f"</style></head><body><h1>{title}</h1><img alt='strokes and classes' "
-        f"src='data:image/png;base64,{image}'>{''.join(parts)}</body></html>\n"
-    )
