@@ -20,9 +20,8 @@ from napari_ebsdml.segmentation.estimate import (
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_multiplications_of_the_network(depth: int) -> None:
     import torch
-    from torch import nn
-
     from napari_ebsdml.segmentation.network import UNet
+    from torch import nn
 
     settings = UNetSettings(depth=depth)
     network, counted, side = UNet(5, 3, settings), 0, 64
