@@ -26,7 +26,11 @@ def main() -> None:
     from napari_ebsdml import Segmenter
     from napari_ebsdml._napari.demo.steps import strokes
     from napari_ebsdml.samples import dual_phase_steel
-    from napari_ebsdml.segmentation.estimate import expected_seconds, rate_from, training_work
+    from napari_ebsdml.segmentation.learning.estimate import (
+        expected_seconds,
+        rate_from,
+        training_work,
+    )
     from napari_ebsdml.segmentation.settings import TrainingSettings
 
     print("map          epochs  CPU s   told   told/true   rate 1e9/s")

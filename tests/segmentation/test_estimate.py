@@ -8,7 +8,7 @@ import pytest
 
 from napari_ebsdml import InputError
 from napari_ebsdml.segmentation import TrainingSettings, UNetSettings
-from napari_ebsdml.segmentation.estimate import (
+from napari_ebsdml.segmentation.learning.estimate import (
     expected_seconds,
     in_words,
     per_pixel,
@@ -20,8 +20,9 @@ from napari_ebsdml.segmentation.estimate import (
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_multiplications_of_the_network(depth: int) -> None:
     import torch
-    from napari_ebsdml.segmentation.network import UNet
     from torch import nn
+
+    from napari_ebsdml.segmentation.models.network import UNet
 
     settings = UNetSettings(depth=depth)
     network, counted, side = UNet(5, 3, settings), 0, 64

@@ -9,7 +9,7 @@ from napari_ebsdml._napari.segmenter.painted import PaintedPixels
 from napari_ebsdml._napari.segmenter.state import SegmenterState
 from napari_ebsdml._napari.segmenter.training_form import to_train_on
 from napari_ebsdml._napari.shell.settings import remember, remembered
-from napari_ebsdml.segmentation.estimate import (
+from napari_ebsdml.segmentation.learning.estimate import (
     RATE,
     expected_seconds,
     in_words,

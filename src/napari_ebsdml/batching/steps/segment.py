@@ -49,7 +49,7 @@ def run(work: Work) -> Outcome:
     if work.settings["report"] is not None:
 
         def report(path: Path) -> None:
-            from napari_ebsdml.segmentation.report import write_report
+            from napari_ebsdml.segmentation import write_report
 
             write_report(path, scan, result, work.model)
 
