@@ -1,4 +1,4 @@
-"""The compiled table parser against Python's own float()."""
+"""The table parser, compiled and by numpy, against Python's own float()."""
 
 from __future__ import annotations
 
@@ -12,6 +12,34 @@ from hypothesis import strategies as st
 from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.io import _text
 from napari_ebsdml.io._text import FLOAT32, FLOAT64, INT32, UINT8, parse_table, split_header
+
+
+@pytest.fixture(autouse=True, params=["compiled", "plain"])
+def way(request, monkeypatch):
+    """Small tables go through numpy where they can; here the kernel gets them, too."""
+    if request.param == "compiled":
+        monkeypatch.setattr(_text, "_MOST_PLAIN", -1)
+    return request.param
+
+
+def test_small_tables_of_plain_numbers_need_no_kernel(tmp_path, way, monkeypatch):
+    def parse(*_):
+        raise AssertionError("the kernel was called")
+
+    text = "1 -2.50\t+3 .5\r\n\n 255 12345678.9 70000 5.\n 0 -0.0 -1 0.1234567\n7 1 2 3"
+    kinds = [UINT8, FLOAT32, UINT8, UINT8]
+    expected = table(tmp_path, text, kinds)
+    if way == "plain":
+        monkeypatch.setattr(_text, "parse", parse)
+    else:
+        monkeypatch.setattr(_text, "_MOST_PLAIN", 1 << 20)
+    found = table(tmp_path, text, kinds)
+    assert [c.dtype for c in found.columns] == [np.uint8, np.float64, np.int32, np.float32]
+    for one, other in zip(found.columns, expected.columns, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    assert found.open_line
+    assert expected.open_line
 
 
 def table(tmp_path: Path, text: str | bytes, kinds: list[int], **options):
@@ -31,7 +59,7 @@ numbers = st.one_of(
 
 
 @settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=30))
 def test_values_are_those_of_float(tmp_path, rows):

@@ -7,7 +7,7 @@ from orix.quaternion import Orientation
 from orix.vector import Vector3d
 
 from napari_ebsdml.errors import Cancelled, InputError, MissingDataError
-from napari_ebsdml.maps import LAUE_CLASSES, ipf_colors, ipf_key
+from napari_ebsdml.maps import LAUE_CLASSES, ipf, ipf_colors, ipf_key
 from napari_ebsdml.scan import Scan
 
 
@@ -34,6 +34,14 @@ def test_equivalent_orientations_have_one_colour(name, rng, random_quaternions, 
     np.testing.assert_allclose(mixed, plain, atol=1e-3)
     np.testing.assert_allclose(opposite, plain, atol=1e-3)
     assert plain.std() > 0.1
+
+
+@pytest.mark.parametrize("name", LAUE_CLASSES)
+def test_small_and_large_maps_are_coloured_alike(name, rng, random_quaternions, make, monkeypatch):
+    scan = make(random_quaternions(rng, 30, 40), (name,))
+    plain = ipf_colors(scan, (0.2, -1, 0.4))
+    monkeypatch.setattr(ipf, "_MOST_PLAIN", 0)
+    np.testing.assert_allclose(ipf_colors(scan, (0.2, -1, 0.4)), plain, atol=1e-6)
 
 
 def test_corners_of_the_cubic_triangle_are_pure(make, turn):

@@ -3,8 +3,8 @@
 Every crystal takes the strain of the specimen. Of all slips that make it, those that do the least
 work are taken (Taylor, J. Inst. Met. 62 (1938) 307): ``M = min sum tau |gamma| / (tau_0 eps)``, a
 small linear programme per orientation, solved with the one of the GND fit. Bishop and Hill's
-maximum of the work over all stresses is its dual (Phil. Mag. 42 (1951) 1298, doi
-10.1080/14786445108560951).
+maximum of the work over all stresses is its dual (Phil. Mag. 42 (1951) 414, doi
+10.1080/14786445108561065).
 """
 
 from __future__ import annotations

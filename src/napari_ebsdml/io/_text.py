@@ -1,5 +1,7 @@
 """Numeric text tables, fast: bytes of a file to columns, several threads, one compiled kernel.
 
+Small tables of plain numbers go through numpy, which has nothing to compile.
+
 A value is read as an integer mantissa and divided by an exact power of ten, which is
 correctly rounded for up to 15 digits; longer ones and extreme exponents are right to 2e-15.
 """
@@ -21,22 +23,24 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import available_cores
 from napari_ebsdml.errors import FileFormatError
-from napari_ebsdml.io._text_kernel import (
-    COMMA,
-    NOT_A_NUMBER,
-    REMARKS,
+from napari_ebsdml.io._text_kernel import COMMA, NOT_A_NUMBER, REMARKS, parse
+from napari_ebsdml.io._text_plain import (
     after_last_newline,
     after_newline,
     count_lines,
-    parse,
+    kind_needed,
+    plain_values,
+    with_newlines,
 )
 
 UINT8, INT32, FLOAT32, FLOAT64 = range(4)
 """Kinds of columns, each able to hold what the one before it holds (read from text)."""
 
 _DTYPES = (np.uint8, np.int32, np.float32, np.float64)
-_NEWLINE, _RETURN = 10, 13
+_NEWLINE = 10
 _BLOCK = 1 << 20
+_MOST_PLAIN = 6_000_000
+"""Bytes up to which a table is read without the kernel, where it can be."""
 _SAMPLE_ROWS = 64
 _MOST_THREADS = 16
 
@@ -67,7 +71,7 @@ class TextFile:
 
     def line_at(self, position: int) -> int:
         """Line number, from 1, of a byte."""
-        return len(self.header) + 1 + int(count_lines(self.buffer, self.start, position))
+        return len(self.header) + 1 + count_lines(self.buffer, self.start, position)
 
 
 def map_bytes(path: Path) -> NDArray[np.uint8]:
@@ -86,23 +90,7 @@ def map_bytes(path: Path) -> NDArray[np.uint8]:
     except OSError as error:
         raise FileFormatError(path, f"the file cannot be read: {error.strerror}.") from error
     buffer = np.frombuffer(mapped, dtype=np.uint8)
-    return _with_newlines(buffer) if _has_lone_returns(buffer[:_BLOCK]) else buffer
-
-
-def _lone_returns(buffer: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Where a line ends with a carriage return and no newline, as on old Macs."""
-    lone = buffer == _RETURN
-    lone[:-1] &= buffer[1:] != _NEWLINE
-    return lone
-
-
-def _has_lone_returns(head: NDArray[np.uint8]) -> bool:
-    # The last byte's successor is not among these.
-    return bool((head == _RETURN).any()) and bool(_lone_returns(head)[:-1].any())
-
-
-def _with_newlines(buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.where(_lone_returns(buffer), np.uint8(_NEWLINE), buffer)
+    return with_newlines(buffer)
 
 
 def decode(raw: bytes) -> str:
@@ -144,7 +132,7 @@ def first_row(text: TextFile) -> list[bytes]:
     """Values in the first line of the table that is not blank; none without any."""
     position, size = text.start, len(text.buffer)
     while position < size:
-        stop = int(after_newline(text.buffer, position, size))
+        stop = after_newline(text.buffer, position, size)
         values = text.buffer[position:stop].tobytes().split()
         if values:
             return values
@@ -204,13 +192,17 @@ def parse_table(
     """
     kinds, whole = list(kinds), whole or {}
     buffer, size = text.buffer, len(text.buffer)
-    end = int(after_last_newline(buffer, text.start, size))
+    end = after_last_newline(buffer, text.start, size)
+    if size - text.start <= _MOST_PLAIN:
+        plain = _plain_table(text, end, kinds, whole)
+        if plain is not None:
+            return plain
     dialect = COMMA * decimal_comma | REMARKS * remarks
     tail = _Tail.of(buffer[end:], len(kinds), dialect)
 
     sample = text.start
     for _ in range(_SAMPLE_ROWS):
-        sample = int(after_newline(buffer, sample, end)) if sample < end else sample
+        sample = after_newline(buffer, sample, end) if sample < end else sample
     for first_stop in (sample, end):
         # The first pass over a few lines settles nearly all kinds before the long one.
         while True:
@@ -226,6 +218,25 @@ def parse_table(
         result.append(tail, kinds, dialect)
     columns: list[NDArray[Any]] = [result.arrays[kind][slot] for kind, slot in result.places]
     return Table(columns, result.arrays[FLOAT64], tail.cut, tail.complete)
+
+
+def _plain_table(text: TextFile, end: int, kinds: list[int], whole: dict[int, str]) -> Table | None:
+    """The table of a file of plain numbers whose lines end at `end`; None: see `plain_values`."""
+    last = np.append(text.buffer[end:], np.uint8(_NEWLINE))
+    complete = len(last.tobytes().split()) == len(kinds)
+    cut = not complete and bool(last.tobytes().strip())
+    rows = text.buffer[text.start : end]
+    values = plain_values(np.append(rows, last) if complete else rows, len(kinds))
+    if values is None:
+        return None
+    kinds = [max(kind, kind_needed(values[:, n])) for n, kind in enumerate(kinds)]
+    if any(kinds[column] > INT32 for column in whole):
+        return None
+    arrays, places = _allocate(kinds, len(values)), _places(kinds)
+    for column, (kind, slot) in enumerate(places):
+        arrays[kind][slot] = values[:, column]
+    columns: list[NDArray[Any]] = [arrays[kind][slot] for kind, slot in places]
+    return Table(columns, arrays[FLOAT64], cut, complete)
 
 
 class _Tail:
@@ -295,10 +306,10 @@ def _parse_blocks(
     block = max(_BLOCK, -(-(stop - start) // (4 * threads)))
     edges = [start]
     while edges[-1] < stop:
-        edges.append(int(after_newline(buffer, min(edges[-1] + block, stop - 1), stop)))
+        edges.append(after_newline(buffer, min(edges[-1] + block, stop - 1), stop))
     with ThreadPoolExecutor(threads) as pool:
         spans = list(pairwise(edges))
-        lines = list(pool.map(lambda span: int(count_lines(buffer, *span)), spans))
+        lines = list(pool.map(lambda span: count_lines(buffer, *span), spans))
         first = np.concatenate(([0], np.cumsum(lines, dtype=np.int64)))
         arrays = _allocate(kinds, int(first[-1]))
         outcomes = list(
@@ -357,7 +368,7 @@ def _line_around(buffer: NDArray[np.uint8], position: int) -> tuple[int, int]:
     start = position
     while start > 0 and buffer[start - 1] != _NEWLINE:
         start -= 1
-    return start, int(after_newline(buffer, position, len(buffer)))
+    return start, after_newline(buffer, position, len(buffer))
 
 
 def split_header(path: Path, is_data: Callable[[str], bool], most_lines: int = 100_000) -> TextFile:
@@ -376,7 +387,7 @@ def split_header(path: Path, is_data: Callable[[str], bool], most_lines: int = 1
     header: list[str] = []
     position, size = 0, len(buffer)
     while position < size and len(header) < most_lines:
-        stop = int(after_newline(buffer, position, min(size, position + 65_536)))
+        stop = after_newline(buffer, position, min(size, position + 65_536))
         line = decode(buffer[position:stop].tobytes())
         if is_data(line):
             return TextFile(path, header, buffer, position)

@@ -24,35 +24,6 @@ _FULL = 100_000_000_000_000_000
 
 
 @njit(cache=True, nogil=True)
-def count_lines(buffer: NDArray[np.uint8], start: int, stop: int) -> np.int64:
-    # A sum over a slice, in few bits, is what the compiler can do many bytes at a time.
-    count = np.int64(0)
-    while start < stop:
-        part = np.uint32(0)
-        for c in buffer[start : min(stop, start + (1 << 20))]:
-            part += np.uint32(c == 10)
-        count += np.int64(part)
-        start += 1 << 20
-    return count
-
-
-@njit(cache=True, nogil=True)
-def after_newline(buffer: NDArray[np.uint8], start: int, stop: int) -> int:
-    for i in range(start, stop):
-        if buffer[i] == 10:
-            return i + 1
-    return stop
-
-
-@njit(cache=True, nogil=True)
-def after_last_newline(buffer: NDArray[np.uint8], start: int, stop: int) -> int:
-    for i in range(stop - 1, start - 1, -1):
-        if buffer[i] == 10:
-            return i + 1
-    return start
-
-
-@njit(cache=True, nogil=True)
 def _is_blank(c: int) -> bool:
     return c == 32 or c == 9 or c == 13
 

@@ -67,6 +67,47 @@ class ColourKey:
     flip: bool
     hue: NDArray[np.float64]
 
+    def colours(self, directions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Colours (n, 3) of unit crystal directions (n, 3), by numpy.
+
+        `direction_colour` gives the same at half the cost, after a second of compiling.
+        """
+        v = np.array(directions.T, dtype=np.float64)
+        (outside,) = np.nonzero((self.normals @ v < -_TINY).any(axis=0))
+        if len(outside):
+            v[:, outside] = self._turned_in(v[:, outside])
+        angle = np.arctan2(self.up @ v, self.right @ v) / (2 * np.pi)
+        place = (angle - np.floor(angle)) * (len(self.hue) - 1)
+        hue = np.interp(place, np.arange(len(self.hue)), self.hue)
+        across = np.cross(v, self.centre, axisa=0, axisb=0, axisc=0)
+        size = np.linalg.norm(across, axis=0)
+        rim = np.full(len(size), -1.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            for normal in self.normals:
+                meeting = np.cross(across, normal, axisa=0, axisb=0, axisc=0)
+                length = np.linalg.norm(meeting, axis=0)
+                cosine = -(self.centre @ meeting) / length
+                np.maximum(rim, cosine, out=rim, where=length > 1e-12 * size)
+            whole = np.arccos(np.minimum(1.0, rim))
+            share = np.minimum(1.0, np.arctan2(size, self.centre @ v) / whole)
+        saturation = np.where(size > 1e-12, np.where(whole > 0, share, 1.0), 0.0)
+        apart = hue[:, None] - np.arange(3) / 3.0
+        apart = np.abs(apart - np.floor(apart + 0.5)) * 6.0
+        return np.asarray(1.0 - saturation[:, None] * (1.0 - np.clip(2.0 - apart, 0.0, 1.0)))
+
+    def _turned_in(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Directions (3, n), or their opposites, turned into the sector."""
+        if self.flip:
+            v = np.where(v[2] < 0, -v, v)
+        closeness = self.centres @ v
+        at = (closeness if self.flip else np.abs(closeness)).argmax(axis=0)
+        if not self.flip:
+            v = v * np.where(closeness[at, np.arange(len(at))] > 0, 1.0, -1.0)
+        turns = self.turns[at]
+        return np.asarray(
+            turns[:, :, 0].T * v[0] + turns[:, :, 1].T * v[1] + turns[:, :, 2].T * v[2]
+        )
+
     @property
     def arguments(self) -> tuple[Any, ...]:
         """What `direction_colour` takes after the direction."""

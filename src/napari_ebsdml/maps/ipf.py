@@ -13,12 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 from napari_ebsdml._parallel import Progress, nth_of, over_rows
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps._checks import check_count
-from napari_ebsdml.maps.colour_key import ColourKey, colour_key, direction_colour, inside
+from napari_ebsdml.maps.colour_key import ColourKey, colour_key, direction_colour
 from napari_ebsdml.maps.symmetry import phase_table
 
 if TYPE_CHECKING:
     from napari_ebsdml.maps.symmetry import CrystalSymmetry
     from napari_ebsdml.scan import Scan
+
+_MOST_PLAIN = 1 << 18
+"""Pixels up to which a map is coloured without the kernel."""
 
 
 def ipf_colors(
@@ -64,22 +67,40 @@ def ipf_colors(
     vector = vector / np.linalg.norm(vector)
     table = phase_table(scan)
     colours = np.full((*scan.shape, 3), np.nan, dtype=np.float32)
+    colour_rows = _colour_rows if colours.size > 3 * _MOST_PLAIN else _plain_rows
     for p, phase in enumerate(table.ids):
         if not (table.index == p).any():
             continue
         key = colour_key(scan.phases[int(phase)])
 
         def work(first: int, end: int, p: int = p, key: ColourKey = key) -> None:
-            _colour_rows(
-                table.quaternions, table.index, p, vector, first, end, *key.arguments, colours
-            )
+            colour_rows(table.quaternions, table.index, p, vector, first, end, key, colours)
 
         over_rows(work, scan.shape, nth_of(progress, p, len(table.ids)))
     return colours
 
 
-@njit(cache=True, nogil=True)
+def _plain_rows(
+    q: NDArray[np.float64], index: NDArray[np.int32], phase: int, v: NDArray[np.float64],
+    first: int, end: int, key: ColourKey, out: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Colour bands of a small map: the kernel takes longer to compile than this to run."""
+    here = index[first:end] == phase
+    turns = q[first:end][here]
+    w, r = turns[:, :1], turns[:, 1:]
+    t = 2 * np.cross(r, v)
+    out[first:end][here] = key.colours(v + w * t + np.cross(r, t))
+
+
 def _colour_rows(
+    q: NDArray[np.float64], index: NDArray[np.int32], phase: int, v: NDArray[np.float64],
+    first: int, end: int, key: ColourKey, out: NDArray[np.float32],
+) -> None:  # fmt: skip
+    _compiled_rows(q, index, phase, v, first, end, *key.arguments, out)
+
+
+@njit(cache=True, nogil=True)
+def _compiled_rows(
     q: Any, index: Any, phase: int, v: Any, first: int, end: int, normals: Any, centre: Any,
     right: Any, up: Any, turns: Any, centres: Any, flip: bool, hue: Any, out: Any,
 ) -> None:  # fmt: skip
@@ -154,7 +175,13 @@ def _drawn(key: ColourKey, size: int) -> IPFKey:
     across = low[0] + (np.arange(width * over) + 0.5) * pixel / over
     down = high[1] - (np.arange(height * over) + 0.5) * pixel / over
     fine = np.zeros((height * over, width * over, 4))
-    _draw(across, down, *key.arguments, fine)
+    r2 = across**2 + down[:, None] ** 2
+    z = (1 - r2) / (1 + r2)
+    directions = np.stack(
+        np.broadcast_arrays(across * (1 + z), down[:, None] * (1 + z), z), axis=-1
+    )
+    inside = (r2 <= 1) & (directions @ key.normals.T >= -1e-9).all(axis=-1)
+    fine[inside, :3], fine[inside, 3] = key.colours(directions[inside]), 1
     sums = fine.reshape(height, over, width, over, 4).sum(axis=(1, 3))
     covered = sums[..., 3:]
     rgb = np.divide(sums[..., :3], covered, out=np.zeros_like(sums[..., :3]), where=covered > 0)
@@ -175,23 +202,6 @@ def _outline(key: ColourKey) -> NDArray[np.float64]:
     vectors = vectors[(vectors @ key.normals.T >= -1e-9).all(axis=1)]
     points = np.concatenate((vectors, key.vertices))
     return np.asarray(points[:, :2] / (1 + np.maximum(points[:, 2:], 0)))
-
-
-@njit(cache=True, nogil=True)
-def _draw(
-    across: Any, down: Any, normals: Any, centre: Any, right: Any, up: Any, turns: Any,
-    centres: Any, flip: bool, hue: Any, out: Any,
-) -> None:  # fmt: skip
-    for i in range(len(down)):
-        for j in range(len(across)):
-            r2 = across[j] ** 2 + down[i] ** 2
-            x, y = 2 * across[j] / (1 + r2), 2 * down[i] / (1 + r2)
-            z = (1 - r2) / (1 + r2)
-            if r2 <= 1 and inside(normals, x, y, z):
-                direction_colour(
-                    x, y, z, normals, centre, right, up, turns, centres, flip, hue, out[i, j]
-                )
-                out[i, j, 3] = 1
 
 
 def _indices(direction: NDArray[np.float64], laue: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from napari_ebsdml._orix import laue_group_of
+from napari_ebsdml._parallel import over_rows
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.io._phase_text import LAUE_CLASSES as LAUE_CLASSES
 from napari_ebsdml.scan import Scan, checked_scan
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from orix.quaternion.symmetry import Symmetry
 
     CrystalSymmetry: TypeAlias = Phase | Symmetry | str | int
+
+_BLOCK = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,28 +240,48 @@ def phase_table(scan: Scan) -> PhaseTable:
     )
 
 
-@njit(cache=True, nogil=True)
-def _fill_index(q: Any, phase_id: Any, ids: Any, index: Any, seen: Any) -> tuple[int, int, int]:
-    rows, columns = phase_id.shape
-    bad, oriented, indexed = -1, 0, 0
-    for i in range(rows):
-        for j in range(columns):
-            index[i, j] = -1
-            if phase_id[i, j] < 0:
-                continue
-            indexed += 1
-            w, x, y, z = q[i, j, 0], q[i, j, 1], q[i, j, 2], q[i, j, 3]
-            norm = w * w + x * x + y * y + z * z
-            if norm == 0:
-                continue
+def _fill_index(
+    q: NDArray[np.float64],
+    phase_id: NDArray[np.int32],
+    ids: NDArray[np.int32],
+    index: NDArray[np.int32],
+    seen: NDArray[np.bool_],
+) -> tuple[int, int, int]:
+    """Fill `index` and `seen`; first pixel with a bad quaternion, or -1, and two numbers of pixels.
+
+    The numbers are those of pixels with an orientation and of indexed ones. No kernel: every
+    first map would wait for it to be compiled.
+    """
+    bad: list[int] = []
+    oriented: list[int] = []
+    indexed: list[int] = []
+    used = [np.zeros(len(ids), dtype=np.bool_)]
+    # Row of each phase by its number, unless numbers are huge.
+    row_of = np.zeros(min(int(ids.max(initial=0)), 1 << 16) + 1, dtype=np.int32)
+    narrow = not len(ids) or ids[-1] < len(row_of)
+    if narrow:
+        row_of[ids] = np.arange(len(ids), dtype=np.int32)
+
+    def work(first: int, end: int) -> None:
+        for start in range(first, end, step):
+            here = slice(start, min(start + step, end))
+            quaternions, phases = q[here], phase_id[here]
+            norm = np.einsum("ijk,ijk->ij", quaternions, quaternions)
+            known = phases >= 0
+            turned = known & (norm != 0)
             # Written so that NaN counts as bad.
-            if not (abs(norm - 1) < 1e-3):
-                if bad < 0:
-                    bad = i * columns + j
-                continue
-            oriented += 1
-            for k in range(len(ids)):
-                if ids[k] == phase_id[i, j]:
-                    index[i, j] = k
-                    seen[k] = True
-    return bad, oriented, indexed
+            unit = np.abs(norm - 1) < 1e-3
+            wrong = turned & ~unit
+            if wrong.any():
+                bad.append(start * phases.shape[1] + int(wrong.argmax()))
+            turned &= unit
+            indexed.append(int(np.count_nonzero(known)))
+            oriented.append(int(np.count_nonzero(turned)))
+            rows = row_of[phases] if narrow else np.searchsorted(ids, phases)
+            index[here] = rows = np.where(turned, rows, -1)
+            used.append(np.bincount(rows.ravel() + 1, minlength=len(ids) + 1)[1:] > 0)
+
+    step = max(1, _BLOCK // max(index.shape[1], 1))
+    over_rows(work, index.shape)
+    seen[:] = np.any(used, axis=0)
+    return min(bad, default=-1), sum(oriented), sum(indexed)
