@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from napari_ebsdml.cli import app, dev
+from napari_ebsdml.dislocations.article import train as training
+from napari_ebsdml.dislocations.article.calibrate import calibrate
 from napari_ebsdml.dislocations.article.train import Recipe
 from napari_ebsdml.errors import EbsdmlError, InputError, MissingDataError, ModelError
 from napari_ebsdml.learning.model_file import read_card
@@ -175,7 +178,8 @@ def test_train_raw_hands_on_what_it_is_told(
     assert (start, n_threads, kept, saved) == (None, 1, checkpoint, out)
 
 
-def test_train_density(tmp_path: Path) -> None:
+def test_train_density(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "calibrate", partial(calibrate, batches=8, samples=2000))
     out = tmp_path / "net.safetensors"
     arguments = ("train-density", out, "--data", "paper", "--width", 8, "--epochs", 1,
                  "--steps", 2, "--batch", 16, "--device", "cpu", "--validation", 300)  # fmt: skip

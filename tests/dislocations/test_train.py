@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
+from napari_ebsdml.dislocations.article import train as training
 from napari_ebsdml.dislocations.article.calibrate import calibrate
 from napari_ebsdml.dislocations.article.lines import simulate_maps
 from napari_ebsdml.dislocations.article.model import DislocationModel
@@ -22,6 +25,12 @@ from napari_ebsdml.learning.model_card import read_card
 from napari_ebsdml.learning.model_file import load_model
 
 TINY = Recipe(data="paper", width=16, epochs=2, steps=120, learning_rate=1e-2, wrong_scale=0.1)
+
+
+@pytest.fixture(autouse=True)
+def small_calibration(monkeypatch):
+    """A tenth of the maps: the fit takes longer than these trainings."""
+    monkeypatch.setattr(training, "calibrate", partial(calibrate, batches=16, samples=4000))
 
 
 def same(a, b):

@@ -183,17 +183,8 @@ def test_one_pattern_alone(model, measured):
     assert int(result.space_group) == truth[0, 0]
 
 
-def test_twins_are_said_to_be_inseparable(library):
-    # A crystal of another space group with the very same bands.
-    twin = Library(
-        (*library.names, "twin"), (*library.families, "fcc"),
-        np.append(library.space_groups, 221), np.append(library.energies, 20.0),
-        np.concatenate([library.masters, library.masters[:1]]),
-    )  # fmt: skip
-    from napari_ebsdml.patterns.crystal_frame.training import Recipe
-
-    recipe = Recipe(patterns=24, members=1, epochs=8, batch=64, validation=0.2)
-    made = SpaceGroupClassifier.train(twin, recipe)
+def test_twins_are_said_to_be_inseparable(library, widened_model):
+    _, made = widened_model
     rng = np.random.default_rng(1)
     q = random_quaternions(rng, 20)
     patterns = spoil(project(library, np.zeros(20, int), q), rng, CLEAN)

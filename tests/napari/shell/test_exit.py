@@ -23,7 +23,7 @@ bar = TaskBar()
 viewer.window.add_dock_widget(bar)
 def work(progress):
     print("begun", flush=True)
-    time.sleep(3)  # a step that does not look whether it is to stop
+    time.sleep(1.5)  # a step that does not look whether it is to stop
     print("step over", flush=True)
 bar.start(work)
 time.sleep(0.3)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from napari_ebsdml.errors import FileFormatError, InputError
-from napari_ebsdml.patterns.crystal_frame.training import Recipe
 from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.crystals.master import lambert_directions
 from napari_ebsdml.patterns.crystals.user_crystals import add_files, add_to_library, read_cif
@@ -67,17 +66,13 @@ def test_an_emsoft_master_pattern_joins_the_same_way(tmp_path, library):
         add_to_library(library, "flat", right[0], 225)
 
 
-def test_a_model_learns_the_own_crystal(library):
-    from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
-
-    odd = bands(4.4, {(1, 0, 0): 1.0, (2, 1, 0): 0.8, (2, 2, 1): 0.7})
-    made = add_to_library(library, "mine", odd, 221, "mine")
-    recipe = Recipe(patterns=24, members=1, epochs=6, batch=64, validation=0.2)
-    model = SpaceGroupClassifier.train(made, recipe)
+def test_a_model_learns_the_own_crystal(widened_model):
+    made, model = widened_model
     rng = np.random.default_rng(2)
     q = random_quaternions(rng, 20)
     patterns = spoil(project(made, np.full(20, 30), q), rng, CLEAN)
     result = model.predict(patterns, q, CAMERA)
+    assert made.names[30] == "mine"
     assert (result.space_group == 221).mean() >= 0.9
     assert (result.family == "mine").mean() >= 0.9
 
