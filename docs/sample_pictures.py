@@ -18,7 +18,7 @@ from napari_ebsdml.maps import ipf_colors, kam
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    truth_colours = ListedColormap(["tab:red", "tab:blue"])
+    truth_colors = ListedColormap(["tab:red", "tab:blue"])
     for name, fraction in ebsdml.samples.VARIANTS.items():
         scan, truth, *_ = ebsdml.samples.dual_phase_steel(martensite_fraction=fraction)
         figure, axes = plt.subplots(2, 2, figsize=(16, 12.4), layout="constrained")
@@ -27,7 +27,7 @@ def main(folder: Path) -> None:
             ("Band contrast", scan.get("BC"), {"cmap": "gray"}),
             ("IPF-Z", np.nan_to_num(ipf_colors(scan)), {}),
             ("KAM, 0 to 1.5 degrees", kam(scan), {"vmin": 0, "vmax": 1.5}),
-            ("Truth: ferrite red, martensite blue", truth, {"cmap": truth_colours}),
+            ("Truth: ferrite red, martensite blue", truth, {"cmap": truth_colors}),
         )
         for axis, (title, image, style) in zip(axes.flat, panels, strict=True):
             axis.imshow(image, extent=size, interpolation="nearest", **style)
