@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -52,6 +54,12 @@ def public() -> Iterator[tuple[str, Callable[..., Any]]]:
 
 
 PUBLIC = dict(public())
+SOURCE = Path(__file__).parents[1] / "src"
+WITH_EXAMPLES = [
+    ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+    for path in sorted(SOURCE.rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
+]
 
 
 def problems(thing: Callable[..., Any]) -> list[str]:
@@ -80,6 +88,13 @@ def problems(thing: Callable[..., Any]) -> list[str]:
 @pytest.mark.parametrize("name", PUBLIC)
 def test_docstring(name: str) -> None:
     assert not problems(PUBLIC[name])
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_examples_do_what_they_say(name: str) -> None:
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted
+    assert not found.failed
 
 
 def test_problems_are_found() -> None:

@@ -276,6 +276,14 @@ class Scan:
         ------
         InputError
             When the name or the values cannot be those of a property.
+
+        Examples
+        --------
+        >>> import napari_ebsdml as ebsdml
+        >>> scan = ebsdml.samples.dual_phase_steel((40, 50), seed=0).scan
+        >>> tenth = scan.with_property("BC, tenth", scan.get("BC") / 10)
+        >>> list(tenth.prop)
+        ['BC', 'BS', 'MAD', 'Bands', 'Error', 'BC, tenth']
         """
         values = np.asarray(values)
         _check_property(name, values, self.shape)

@@ -202,6 +202,11 @@ def taylor_stress(
     Notes
     -----
     Equation 5 of Zhang and Ngan, doi:10.1016/j.ijplas.2018.11.008.
+
+    Examples
+    --------
+    >>> round(taylor_stress(1e14, "nickel", friction=20.0))  # MPa
+    200
     """
     array = _density(density)
     if not np.isfinite(friction):

@@ -57,6 +57,14 @@ def segment_grains(
         When an argument is out of range.
     MissingDataError
         When the scan has no orientations or a phase has no point group.
+
+    Examples
+    --------
+    >>> import napari_ebsdml as ebsdml
+    >>> scan = ebsdml.samples.dual_phase_steel((40, 50), seed=0).scan
+    >>> grains = ebsdml.segment_grains(scan, threshold=5.0, min_pixels=5)
+    >>> bool((grains[~scan.is_indexed] == 0).all())
+    True
     """
     limit = math.sin(math.radians(check_angle("threshold", threshold)) / 2) ** 2
     min_pixels = check_count("min_pixels", min_pixels, 1)

@@ -60,6 +60,13 @@ def kam(
     As in T. Martinez Ostormujof et al., "Deep Learning for automated phase segmentation in EBSD
     maps" (2021), https://hal.univ-lorraine.fr/hal-03450484, section 3.2: 3 x 3 pixels, 3 degrees,
     0 where not indexed.
+
+    Examples
+    --------
+    >>> import napari_ebsdml as ebsdml
+    >>> scan = ebsdml.samples.dual_phase_steel((40, 50), seed=0).scan
+    >>> ebsdml.kam(scan, order=1, threshold=3.0).shape
+    (40, 50)
     """
     order = check_count("order", order, 1)
     half = math.radians(check_angle("threshold", threshold)) / 2

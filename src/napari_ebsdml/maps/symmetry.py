@@ -146,6 +146,11 @@ def laue_operators(symmetry: CrystalSymmetry) -> NDArray[np.float64]:
     ------
     InputError, MissingDataError
         As `point_group`.
+
+    Examples
+    --------
+    >>> laue_operators("m-3m").shape, laue_operators("6/mmm").shape
+    ((24, 4), (12, 4))
     """
     if isinstance(symmetry, str):
         return _operators_by_name(symmetry)
