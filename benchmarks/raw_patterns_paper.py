@@ -190,7 +190,7 @@ def figures(out: Path) -> None:
     import matplotlib.pyplot as plt
 
     fig, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
-    for (name, runs), colour in zip(results(out).items(), ("tab:blue", "tab:orange"), strict=True):
+    for (name, runs), color in zip(results(out).items(), ("tab:blue", "tab:orange"), strict=True):
         for column, style in ((0, ":"), (1, "-")):
             longest = max(len(r["history"]) for r in runs)
             table = np.full((len(runs), longest), np.nan)
@@ -198,7 +198,7 @@ def figures(out: Path) -> None:
                 table[k, : len(run["history"])] = [e[column] for e in run["history"]]
             label = f"{name}, {'validation' if column else 'training'}"
             axis.plot(
-                np.arange(1, longest + 1), np.nanmean(table, axis=0), style, c=colour, label=label
+                np.arange(1, longest + 1), np.nanmean(table, axis=0), style, c=color, label=label
             )
     axis.set(xlabel="epoch", ylabel="cross entropy", yscale="log")
     axis.legend(frameon=False)

@@ -54,5 +54,5 @@ def test_the_measure_tells_red_from_green_as_measured_before() -> None:
 
 @pytest.mark.parametrize("sight", SIGHT)
 @pytest.mark.parametrize("name", SETS)
-def test_colours_of_a_set_differ_for_everybody(name: str, sight: str) -> None:
+def test_colors_of_a_set_differ_for_everybody(name: str, sight: str) -> None:
     assert least(SETS[name], SIGHT[sight]) >= 20

@@ -98,7 +98,7 @@ def test_ipf_key_and_what_is_not_indexed(scan: ebsdml.Scan) -> None:
     np.testing.assert_array_equal(alpha > 0, scan.is_indexed)
 
 
-def test_classes_have_their_colours_and_names(scan: ebsdml.Scan) -> None:
+def test_classes_have_their_colors_and_names(scan: ebsdml.Scan) -> None:
     labels = np.zeros(scan.shape, int)
     labels[:, 20:40], labels[:, 40:] = 1, 7
     drawn = ebsdml.figure(

@@ -272,7 +272,7 @@ def test_running_numbers(tmp_path):
     np.testing.assert_array_equal(scan.patterns[0].compute(), patterns)
 
 
-def test_one_image_and_colours(tmp_path):
+def test_one_image_and_colors(tmp_path):
     grey = make_patterns(1, shape=(6, 7))[0]
     iio.imwrite(tmp_path / "a.png", np.stack([grey] * 3, axis=-1))
     raw = pattern_folder.read(tmp_path / "a.png", None)

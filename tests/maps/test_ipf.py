@@ -13,7 +13,7 @@ from napari_ebsdml.scan import Scan
 
 @pytest.mark.parametrize("name", LAUE_CLASSES)
 @pytest.mark.parametrize("direction", [(0, 0, 1), (1, 0, 0), (-0.3, 2.0, 0.7)])
-def test_same_colours_as_orix(name, direction, rng, random_quaternions, make):
+def test_same_colors_as_orix(name, direction, rng, random_quaternions, make):
     from orix.plot import IPFColorKeyTSL
 
     q = random_quaternions(rng, 20, 30)
@@ -21,12 +21,12 @@ def test_same_colours_as_orix(name, direction, rng, random_quaternions, make):
     expected = IPFColorKeyTSL(group, direction=Vector3d(direction)).orientation2color(
         Orientation(q.reshape(-1, 4), symmetry=group)
     )
-    colours = ipf_colors(make(q, (name,)), direction)
-    np.testing.assert_allclose(colours, expected.reshape(20, 30, 3), atol=1e-3)
+    colors = ipf_colors(make(q, (name,)), direction)
+    np.testing.assert_allclose(colors, expected.reshape(20, 30, 3), atol=1e-3)
 
 
 @pytest.mark.parametrize("name", [*LAUE_CLASSES, "312", "211", "121"])
-def test_equivalent_orientations_have_one_colour(name, rng, random_quaternions, make, scramble):
+def test_equivalent_orientations_have_one_color(name, rng, random_quaternions, make, scramble):
     q = random_quaternions(rng, 20, 50)
     plain = ipf_colors(make(q, (name,)))
     mixed = ipf_colors(make(scramble(rng, q, name), (name,)))
@@ -37,7 +37,7 @@ def test_equivalent_orientations_have_one_colour(name, rng, random_quaternions, 
 
 
 @pytest.mark.parametrize("name", LAUE_CLASSES)
-def test_small_and_large_maps_are_coloured_alike(name, rng, random_quaternions, make, monkeypatch):
+def test_small_and_large_maps_are_colored_alike(name, rng, random_quaternions, make, monkeypatch):
     scan = make(random_quaternions(rng, 30, 40), (name,))
     plain = ipf_colors(scan, (0.2, -1, 0.4))
     monkeypatch.setattr(ipf, "_MOST_PLAIN", 0)
@@ -62,8 +62,8 @@ def test_each_phase_has_its_own_key_and_not_indexed_is_nan(make, rng, random_qua
 
 
 def test_all_not_indexed(make):
-    colours = ipf_colors(make(np.zeros((2, 3, 4)), phase_id=np.full((2, 3), -1)))
-    assert np.isnan(colours).all()
+    colors = ipf_colors(make(np.zeros((2, 3, 4)), phase_id=np.full((2, 3), -1)))
+    assert np.isnan(colors).all()
 
 
 @pytest.mark.parametrize("direction", [(0, 0, 0), (1, 0), "z", (np.nan, 0, 1), None])
@@ -102,7 +102,7 @@ def test_progress_reaches_one_and_cancels(make, rng, random_quaternions):
 
 
 @pytest.mark.parametrize("name", [*LAUE_CLASSES, "312"])
-def test_key_picture_shows_the_colours_of_the_map(name, make):
+def test_key_picture_shows_the_colors_of_the_map(name, make):
     key = ipf_key(name, size=64)
     assert key.laue_class == ("-3m" if name == "312" else name)
     assert max(key.rgba.shape[:2]) == 64
@@ -117,7 +117,7 @@ def test_key_picture_shows_the_colours_of_the_map(name, make):
         assert -1 <= column <= key.rgba.shape[1] + 1
 
 
-def test_key_labels_sit_on_their_colours():
+def test_key_labels_sit_on_their_colors():
     for name, expected in (
         ("m-3m", {"[001]": (1, 0, 0), "[101]": (0, 1, 0), "[111]": (0, 0, 1)}),
         (
@@ -130,8 +130,8 @@ def test_key_labels_sit_on_their_colours():
         for text, row, column in key.labels:
             rows, columns = np.nonzero(key.rgba[..., 3] == 255)
             nearest = np.argmin((rows - row) ** 2 + (columns - column) ** 2)
-            colour = key.rgba[rows[nearest], columns[nearest], :3] / 255
-            np.testing.assert_allclose(colour, expected[text], atol=0.06)
+            color = key.rgba[rows[nearest], columns[nearest], :3] / 255
+            np.testing.assert_allclose(color, expected[text], atol=0.06)
 
 
 def test_key_size_is_checked():

@@ -153,7 +153,7 @@ def test_train_more_learns_what_is_new(model, other_steel):
     labels = stroke_labels(other_steel.truth, 0.2)
     before = evaluate(model.predict(scan).labels, other_steel.truth).accuracy
     more = model.train_more(
-        [(scan, labels)], epochs=6, steps=10, batch=4, crop=48, learning_rate=4e-3, n_threads=2
+        [(scan, labels)], epochs=5, steps=8, batch=4, crop=48, learning_rate=4e-3, n_threads=2
     )
     after = evaluate(more.predict(scan).labels, other_steel.truth).accuracy
     assert after > before + 0.1

@@ -186,8 +186,8 @@ def read_image(path: Path) -> NDArray[Any]:
     except Exception as error:
         raise FileFormatError(path, f"the image cannot be decoded: {error}") from error
     if image.ndim == 3 and image.shape[2] in (2, 3, 4):
-        colour = image[..., : 1 if image.shape[2] == 2 else 3]
-        mean = colour.mean(axis=2)
+        color = image[..., : 1 if image.shape[2] == 2 else 3]
+        mean = color.mean(axis=2)
         image = np.rint(mean).astype(image.dtype) if image.dtype.kind in "ui" else mean
     if image.ndim != 2 or 0 in image.shape or image.dtype.kind not in "uifb":
         raise FileFormatError(path, f"an image of shape {image.shape} is no pattern")

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_ebsdml._parallel import Progress, nth_of, over_rows
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps._checks import check_count
-from napari_ebsdml.maps.colour_key import ColourKey, colour_key, direction_colour
+from napari_ebsdml.maps.color_key import ColorKey, color_key, direction_color
 from napari_ebsdml.maps.symmetry import phase_table
 
 if TYPE_CHECKING:
@@ -57,6 +57,13 @@ def ipf_colors(
     Notes
     -----
     Nolze & Hielscher, J. Appl. Cryst. 49 (2016) 1786, doi:10.1107/S1600576716012942.
+
+    Examples
+    --------
+    >>> import napari_ebsdml as ebsdml
+    >>> scan = ebsdml.samples.dual_phase_steel((40, 50), seed=0).scan
+    >>> ebsdml.ipf_colors(scan, direction=(0, 0, 1)).shape
+    (40, 50, 3)
     """
     try:
         vector = np.asarray(direction, dtype=np.float64)
@@ -66,35 +73,35 @@ def ipf_colors(
         raise InputError(f"direction must be three numbers, not all 0; got {direction!r}.")
     vector = vector / np.linalg.norm(vector)
     table = phase_table(scan)
-    colours = np.full((*scan.shape, 3), np.nan, dtype=np.float32)
-    colour_rows = _colour_rows if colours.size > 3 * _MOST_PLAIN else _plain_rows
+    colors = np.full((*scan.shape, 3), np.nan, dtype=np.float32)
+    color_rows = _color_rows if colors.size > 3 * _MOST_PLAIN else _plain_rows
     for p, phase in enumerate(table.ids):
         if not (table.index == p).any():
             continue
-        key = colour_key(scan.phases[int(phase)])
+        key = color_key(scan.phases[int(phase)])
 
-        def work(first: int, end: int, p: int = p, key: ColourKey = key) -> None:
-            colour_rows(table.quaternions, table.index, p, vector, first, end, key, colours)
+        def work(first: int, end: int, p: int = p, key: ColorKey = key) -> None:
+            color_rows(table.quaternions, table.index, p, vector, first, end, key, colors)
 
         over_rows(work, scan.shape, nth_of(progress, p, len(table.ids)))
-    return colours
+    return colors
 
 
 def _plain_rows(
     q: NDArray[np.float64], index: NDArray[np.int32], phase: int, v: NDArray[np.float64],
-    first: int, end: int, key: ColourKey, out: NDArray[np.float32],
+    first: int, end: int, key: ColorKey, out: NDArray[np.float32],
 ) -> None:  # fmt: skip
     """Colour bands of a small map: the kernel takes longer to compile than this to run."""
     here = index[first:end] == phase
     turns = q[first:end][here]
     w, r = turns[:, :1], turns[:, 1:]
     t = 2 * np.cross(r, v)
-    out[first:end][here] = key.colours(v + w * t + np.cross(r, t))
+    out[first:end][here] = key.colors(v + w * t + np.cross(r, t))
 
 
-def _colour_rows(
+def _color_rows(
     q: NDArray[np.float64], index: NDArray[np.int32], phase: int, v: NDArray[np.float64],
-    first: int, end: int, key: ColourKey, out: NDArray[np.float32],
+    first: int, end: int, key: ColorKey, out: NDArray[np.float32],
 ) -> None:  # fmt: skip
     _compiled_rows(q, index, phase, v, first, end, *key.arguments, out)
 
@@ -113,7 +120,7 @@ def _compiled_rows(
             tx = 2 * (y * v[2] - z * v[1])
             ty = 2 * (z * v[0] - x * v[2])
             tz = 2 * (x * v[1] - y * v[0])
-            direction_colour(
+            direction_color(
                 v[0] + w * tx + y * tz - z * ty,
                 v[1] + w * ty + z * tx - x * tz,
                 v[2] + w * tz + x * ty - y * tx,
@@ -160,12 +167,12 @@ def ipf_key(symmetry: CrystalSymmetry, size: int = 256) -> IPFKey:
     InputError, MissingDataError
         When the size or the symmetry will not do.
     """
-    drawn = _drawn(colour_key(symmetry), check_count("size", size, 16))
+    drawn = _drawn(color_key(symmetry), check_count("size", size, 16))
     return replace(drawn, rgba=drawn.rgba.copy())
 
 
 @lru_cache(maxsize=32)
-def _drawn(key: ColourKey, size: int) -> IPFKey:
+def _drawn(key: ColorKey, size: int) -> IPFKey:
     """The picture; a map of 300 phases asks for that of eleven classes again and again."""
     outline = _outline(key)
     low, high = outline.min(axis=0), outline.max(axis=0)
@@ -181,7 +188,7 @@ def _drawn(key: ColourKey, size: int) -> IPFKey:
         np.broadcast_arrays(across * (1 + z), down[:, None] * (1 + z), z), axis=-1
     )
     inside = (r2 <= 1) & (directions @ key.normals.T >= -1e-9).all(axis=-1)
-    fine[inside, :3], fine[inside, 3] = key.colours(directions[inside]), 1
+    fine[inside, :3], fine[inside, 3] = key.colors(directions[inside]), 1
     sums = fine.reshape(height, over, width, over, 4).sum(axis=(1, 3))
     covered = sums[..., 3:]
     rgb = np.divide(sums[..., :3], covered, out=np.zeros_like(sums[..., :3]), where=covered > 0)
@@ -193,7 +200,7 @@ def _drawn(key: ColourKey, size: int) -> IPFKey:
     return IPFKey(key.name, np.round(255 * rgba).astype(np.uint8), tuple(labels))
 
 
-def _outline(key: ColourKey) -> NDArray[np.float64]:
+def _outline(key: ColorKey) -> NDArray[np.float64]:
     """Points all over the sector, stereographically projected; their extent is the sector's."""
     polar, azimuth = np.meshgrid(np.linspace(0, np.pi / 2, 181), np.linspace(0, 2 * np.pi, 721))
     vectors = np.stack(

@@ -23,7 +23,7 @@ REGIONS = {
 """Parts of the detector for virtual backscatter images."""
 
 _AXES = "Specimen direction in the axes of the map: x right, y down, z into the screen"
-_COLOURS = ("ipf", "grain_ipf")
+_COLORS = ("ipf", "grain_ipf")
 _OF_GRAINS = ("grains", "grod", "gos", "grain_ipf")
 
 
@@ -71,7 +71,7 @@ class MapSettings:
     direction: Annotated[
         str,
         Option(
-            "Direction", _AXES, when=_COLOURS,
+            "Direction", _AXES, when=_COLORS,
             choices={"x": "X (right)", "y": "Y (down)", "z": "Z (into the screen)", "own": "own …"},
         ),
     ] = "z"  # fmt: skip

@@ -66,7 +66,7 @@ def test_columns_of_a_stack_are_volumes(make_scan: MakeScan) -> None:
     np.testing.assert_array_equal(layer.data[1], scans[1].prop["MAD"])
 
 
-def test_ipf_layer_shows_the_colours_of_the_package(make_scan: MakeScan) -> None:
+def test_ipf_layer_shows_the_colors_of_the_package(make_scan: MakeScan) -> None:
     scan = make_scan()
     data = map_layers(scan)[1][0]
     expected = ipf_colors(scan)
@@ -76,7 +76,7 @@ def test_ipf_layer_shows_the_colours_of_the_package(make_scan: MakeScan) -> None
     assert not data[~seen].any()
 
 
-def test_phase_without_symmetry_does_not_cost_the_others_their_colours(
+def test_phase_without_symmetry_does_not_cost_the_others_their_colors(
     make_scan: MakeScan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from napari.utils import notifications

@@ -44,7 +44,7 @@ def strokes(seed: int = 3) -> np.ndarray:
 def model() -> Segmenter:
     return Segmenter.train(
         [(steel().scan, strokes())], ("BS", "KAM"), classes={c.value: c.name for c in CLASSES},
-        colors={c.value: c.colour for c in CLASSES}, n_threads=1, device="cpu", **QUICK,
+        colors={c.value: c.color for c in CLASSES}, n_threads=1, device="cpu", **QUICK,
     )  # fmt: skip
 
 

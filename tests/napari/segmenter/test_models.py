@@ -52,7 +52,7 @@ def test_save_and_load(panel: Any, qtbot: Any, tmp_path: Path) -> None:
     finish(panel, qtbot, lambda: panel.load(tmp_path / "steel.safetensors"))
     assert isinstance(state.segmenter, Segmenter)
     assert file_of(state.segmenter) == tmp_path / "steel.safetensors"
-    assert [(c.value, c.name, c.colour) for c in state.classes] == [
+    assert [(c.value, c.name, c.color) for c in state.classes] == [
         (1, "ferrite", "#3182bd"), (2, "martensite", "#e6550d"),
     ]  # fmt: skip
     assert state.channels == ("BS", "KAM")

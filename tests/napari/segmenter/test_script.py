@@ -29,14 +29,14 @@ from tests.napari.segmenter.panels import QUICK, make_state, model, steel
 
 def train_in_dock(state: Any, qtbot: Any, more: bool = False, stop_after: int = 0, **settings: Any):
     """A training as the dock runs it: in the background, on copies of the strokes."""
-    pairs, names, colours = state.training_pairs(), state.names, state.colours
+    pairs, names, colors = state.training_pairs(), state.names, state.colors
 
     def work() -> Segmenter:
         if more:
             training = state.segmenter.more_training(pairs, **settings)
         else:
             training = Segmenter.training(
-                pairs, state.channels, classes=names, colors=colours, **QUICK | settings
+                pairs, state.channels, classes=names, colors=colors, **QUICK | settings
             )
         for event in training:
             if stop_after and event.kind == "epoch" and event.epoch == stop_after:

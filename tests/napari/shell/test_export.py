@@ -44,7 +44,7 @@ def test_a_log_layer_gets_real_numbers(model: ViewerModel, scan: Scan) -> None:
     assert {"GND density (1/m²)", "$10^{13}$", "$10^{14}$"} <= texts(drawn)
 
 
-def test_classes_keep_names_and_colours(model: ViewerModel, scan: Scan) -> None:
+def test_classes_keep_names_and_colors(model: ViewerModel, scan: Scan) -> None:
     labels = np.ones(scan.shape, int)
     labels[0] = 2
     classes = (LabelClass(1, "ferrite", "#0072b2"), LabelClass(2, "martensite", "#e69f00"))

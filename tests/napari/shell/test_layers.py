@@ -53,7 +53,7 @@ def test_layers_of_others_have_no_scan() -> None:
     assert scan_of(Image(np.zeros((2, 2)), metadata={"ebsdml": "mine"})) is None
 
 
-def test_not_indexed_colours_are_transparent_and_rounded(make_scan: MakeScan) -> None:
+def test_not_indexed_colors_are_transparent_and_rounded(make_scan: MakeScan) -> None:
     scan = make_scan()
     colors = np.full((*scan.shape, 3), 0.5)
     colors[0] = np.nan

@@ -27,7 +27,7 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def line_colour(curves: CurvesWidget) -> str:
+def line_color(curves: CurvesWidget) -> str:
     """Colour of the first line as it was drawn last, "" before."""
     return str(curves.figure.axes[0].lines[0].get_color()) if curves.figure.axes else ""
 
@@ -38,7 +38,7 @@ def viewer(registered: None, make_napari_viewer: Callable[..., Any]) -> Any:
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_colours_stand_out_from_the_ground(viewer: Any, qtbot: Any, theme: str) -> None:
+def test_colors_stand_out_from_the_ground(viewer: Any, qtbot: Any, theme: str) -> None:
     from napari.utils.theme import get_theme
 
     curves, histogram, label = CurvesWidget(), DensityHistogram(), QLabel("text")
@@ -57,6 +57,6 @@ def test_colours_stand_out_from_the_ground(viewer: Any, qtbot: Any, theme: str) 
             assert contrast(muted(widget), ground) > 4.5
             for shade in shades(widget):
                 assert contrast(shade, ground) > 3
-        qtbot.waitUntil(lambda: line_colour(curves) == shades(curves)[0], timeout=5000)
+        qtbot.waitUntil(lambda: line_color(curves) == shades(curves)[0], timeout=5000)
         drawn = histogram.figure.axes[0].patches[1].get_facecolor()
         assert QColor.fromRgbF(*drawn[:3]).name() == shades(histogram)[0]

@@ -57,7 +57,7 @@ def test_names_say_what_the_answer_is() -> None:
     assert kind_name((UNKNOWN,)) == "unknown"
 
 
-def test_every_answer_has_a_colour_of_its_own() -> None:
+def test_every_answer_has_a_color_of_its_own() -> None:
     sets = [(a, b) for n, a in enumerate(GROUPS) for b in GROUPS[n + 1 :]]
     colors = [color_of(group) for group in GROUPS] + [UNKNOWN_COLOR]
     assert len(set(colors)) == 7
@@ -114,7 +114,7 @@ def test_tables_of_two_models() -> None:
     assert table["sum"][-1] == sum(table["sum"][:-1])
 
 
-def test_evidence_is_coloured_by_sign_and_strength() -> None:
+def test_evidence_is_colored_by_sign_and_strength() -> None:
     values = np.zeros((4, 5))
     values[0, 0], values[1, 1], values[2, 2] = 2.0, -2.0, 0.5
     picture = heat_map(values, most=2.0)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _SIZE = 181
 _ORDERS = ("2", "3", "4", "6")
-_COLOURS = ("#56b4e9", "#e69f00", "#d55e00", "#cc79a7")
+_COLORS = ("#56b4e9", "#e69f00", "#d55e00", "#cc79a7")
 
 
 def show_sphere(plot: Plot, phase: FoundPhase) -> None:
@@ -34,7 +34,7 @@ def show_sphere(plot: Plot, phase: FoundPhase) -> None:
             x, y = project(direction)
             axes.text(
                 x, y, _ORDERS[order], color="black", fontsize=8, ha="center", va="center",
-                bbox={"boxstyle": "circle,pad=0.15", "fc": _COLOURS[order], "ec": "none"},
+                bbox={"boxstyle": "circle,pad=0.15", "fc": _COLORS[order], "ec": "none"},
             )  # fmt: skip
         axes.set_title(f"{phase.name}: axes of {phase.sphere.group}", color=ink, fontsize=9)
         axes.set_xlim(-1.1, 1.1)

@@ -108,21 +108,21 @@ def dress(layer: Labels, state: SegmenterState) -> None:
         return
     classes = state.label_classes()
     names = {int(c.label): c.name for c in classes}
-    if info["classes"] == names and _colours(layer) == state.colours:
+    if info["classes"] == names and _colors(layer) == state.colors:
         return
     info["classes"] = names
     layer.features = class_features(classes, STROKES)
-    if _colours(layer) != state.colours:
+    if _colors(layer) != state.colors:
         layer.colormap = class_colormap(classes)
 
 
-def _colours(layer: Labels) -> dict[int, str]:
-    colours = getattr(layer.colormap, "color_dict", {})
-    return {int(v): _hex(c) for v, c in colours.items() if v}
+def _colors(layer: Labels) -> dict[int, str]:
+    colors = getattr(layer.colormap, "color_dict", {})
+    return {int(v): _hex(c) for v, c in colors.items() if v}
 
 
-def _hex(colour: Any) -> str:
-    red, green, blue = (round(255 * float(part)) for part in list(colour)[:3])
+def _hex(color: Any) -> str:
+    red, green, blue = (round(255 * float(part)) for part in list(color)[:3])
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
@@ -130,8 +130,8 @@ def class_of_label(layer: Layer, value: int) -> SegmentClass:
     """Class for a label that was found in a layer, with the name and colour that it has there."""
     info = info_of(layer)
     name = info["classes"].get(value, "") if info is not None else ""
-    colour = layer.get_color(value)
-    return SegmentClass(value, name or f"class {value}", _hex(colour))
+    color = layer.get_color(value)
+    return SegmentClass(value, name or f"class {value}", _hex(color))
 
 
 def erase_class(pair: Pair, value: int) -> int:

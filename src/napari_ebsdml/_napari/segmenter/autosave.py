@@ -83,7 +83,7 @@ class Autosave(QObject):
         """
         strokes = self.store.load(saved.path)
         painted = {v for v, n in self._painted.total().items() if n}
-        old = {v: SegmentClass(v, name, colour) for v, name, colour in strokes.classes}
+        old = {v: SegmentClass(v, name, color) for v, name, color in strokes.classes}
         kept = {c.value: c for c in self.state.classes if c.value in painted}
         self.state.classes = tuple((old | kept).values())
         empty = [p for p in self.state.pairs_of(scan) if not self._painted.of(p)]
@@ -126,7 +126,7 @@ class Autosave(QObject):
     def _submit(self, scan: Scan, pairs: Iterable[Pair]) -> None:
         strokes = Annotations(
             tuple((pair.layer.name, pair.labels()) for pair in pairs),
-            tuple((c.value, c.name, c.colour) for c in self.state.classes),
+            tuple((c.value, c.name, c.color) for c in self.state.classes),
             scan.name,
             str(scan.source.path or ""),
         )

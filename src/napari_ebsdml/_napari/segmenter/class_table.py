@@ -21,7 +21,7 @@ from napari_ebsdml._napari.segmenter.class_names import NameDelegate
 from napari_ebsdml._napari.segmenter.painted import PaintedPixels
 from napari_ebsdml._napari.segmenter.state import MOST_CLASSES, SegmenterState
 
-_COLOUR, _NAME, _PIXELS = range(3)
+_COLOR, _NAME, _PIXELS = range(3)
 _ROW, _HEADER = 26, 34
 _MOST_ROWS = 6
 FEW_PIXELS = 30
@@ -53,10 +53,10 @@ class ClassTable(QWidget):
         self.view.setShowGrid(False)
         self.view.setItemDelegateForColumn(_NAME, NameDelegate(state, self.view))
         header = self.view.horizontalHeader()
-        header.setSectionResizeMode(_COLOUR, QHeaderView.ResizeMode.Fixed)
+        header.setSectionResizeMode(_COLOR, QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(_PIXELS, QHeaderView.ResizeMode.Fixed)
-        header.resizeSection(_COLOUR, 32)
+        header.resizeSection(_COLOR, 32)
         header.resizeSection(_PIXELS, 130)
         self.add_button = QPushButton("Add class")
         self.remove_button = QPushButton("Remove class")
@@ -104,10 +104,10 @@ class ClassTable(QWidget):
         self.view.setRowCount(len(self.state.classes))
         fixed = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
         for row, one in enumerate(self.state.classes):
-            colour = QTableWidgetItem()
-            colour.setIcon(_swatch(one.colour))
-            colour.setFlags(fixed)
-            colour.setToolTip("Click to choose another colour")
+            color = QTableWidgetItem()
+            color.setIcon(_swatch(one.color))
+            color.setFlags(fixed)
+            color.setToolTip("Click to choose another colour")
             name = QTableWidgetItem(one.name)
             name.setToolTip(
                 f"Label {one.value}. Click to paint it (key {row + 1}), double-click to rename it"
@@ -117,7 +117,7 @@ class ClassTable(QWidget):
             pixels.setTextAlignment(
                 int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             )
-            for column, item in ((_COLOUR, colour), (_NAME, name), (_PIXELS, pixels)):
+            for column, item in ((_COLOR, color), (_NAME, name), (_PIXELS, pixels)):
                 self.view.setItem(row, column, item)
         self.view.blockSignals(False)
         rows = min(max(len(self.state.classes), 2), _MOST_ROWS)
@@ -141,10 +141,10 @@ class ClassTable(QWidget):
 
     def _clicked(self, row: int, column: int) -> None:
         one = self.state.classes[row]
-        if column == _COLOUR:
-            colour = QColorDialog.getColor(QColor(one.colour), self, f"Colour of {one.name}")
-            if colour.isValid():
-                self.state.change_class(one.value, colour=colour.name())
+        if column == _COLOR:
+            color = QColorDialog.getColor(QColor(one.color), self, f"Colour of {one.name}")
+            if color.isValid():
+                self.state.change_class(one.value, color=color.name())
             return
         self.chosen.emit(one.value)
 
@@ -213,9 +213,9 @@ def advice(state: SegmenterState, painted: PaintedPixels) -> tuple[str, bool]:
     return "", True
 
 
-def _swatch(colour: str) -> QIcon:
+def _swatch(color: str) -> QIcon:
     pixmap = QPixmap(16, 16)
-    pixmap.fill(QColor(colour))
+    pixmap.fill(QColor(color))
     icon = QIcon(pixmap)
     # The chosen row must not tint the colour.
     icon.addPixmap(pixmap, QIcon.Mode.Selected)

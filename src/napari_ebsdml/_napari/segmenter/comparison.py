@@ -83,7 +83,7 @@ class ComparisonPanel(QWidget):
         self.table.hide()
         state.run(
             [scan, *(pair.scan for pair in state.pairs)], run_comparison, pairs, prepared,
-            state.channels, settings, state.names, state.colours, state.segmenter,
+            state.channels, settings, state.names, state.colors, state.segmenter,
             self.truth.truth(), options.grain_vote,
             label="Comparing", uses_torch=True, on_event=self._ready, on_result=self._done,
             on_cancel=self._done,
@@ -156,7 +156,7 @@ class ComparisonPanel(QWidget):
 
 
 def run_comparison(
-    pairs: Any, scan: Scan, channels: Any, settings: Any, names: Any, colours: Any, model: Any,
+    pairs: Any, scan: Scan, channels: Any, settings: Any, names: Any, colors: Any, model: Any,
     truth: Any, grain_vote: bool,
 ) -> Any:  # fmt: skip
     """`compare` for a worker thread, with settings as the state holds them."""
@@ -171,7 +171,7 @@ def run_comparison(
             scan,
             channels or None,
             classes=names,
-            colors=colours,
+            colors=colors,
             settings=chosen,
             model=model,
             truth=truth,

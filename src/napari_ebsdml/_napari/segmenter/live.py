@@ -88,8 +88,8 @@ class LivePanel(QWidget):
         if live is None:
             self._tell("Preparing the live map …")
         values = [int(v) for v in np.unique(labels[labels > 0])]
-        names, colours = self.state.names, self.state.colours
-        classes = [(v, names[v], colours[v]) for v in values]
+        names, colors = self.state.names, self.state.colors
+        classes = [(v, names[v], colors[v]) for v in values]
         self._background.start(
             answer, live, prepared, self.state.channels, labels, classes,
             then=lambda outcome: self._show(outcome, scan, key),
@@ -148,7 +148,7 @@ def answer(live: Any, scan: Scan, channels: Any, labels: Any, classes: Any) -> A
     if live is None:
         live = LiveMap.prepare(scan, channels or None)
     start = time.perf_counter()
-    values, names, colours = zip(*classes, strict=True)
-    known = Classes.of(values, names, colours)
+    values, names, colors = zip(*classes, strict=True)
+    known = Classes.of(values, names, colors)
     result = live.answer(live.fit(labels, known), known)
     return live, result, time.perf_counter() - start

@@ -55,8 +55,8 @@ def card_in_words(model: Segmenter) -> str:
     """The model card for people, as rich text."""
     rows: list[tuple[str, str]] = []
     classes = " &nbsp;".join(
-        f'<span style="color:{escape(colour)}">■</span> {escape(name)} ({value})'
-        for value, name, colour in zip(
+        f'<span style="color:{escape(color)}">■</span> {escape(name)} ({value})'
+        for value, name, color in zip(
             model.classes.values, model.classes.names, model.classes.colors, strict=True
         )
     )

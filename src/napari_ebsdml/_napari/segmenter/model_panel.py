@@ -153,8 +153,8 @@ class ModelPanel(QWidget):
     def _loaded(self, model: Segmenter) -> None:
         state = self.state
         loaded = {
-            value: SegmentClass(value, name, colour)
-            for value, name, colour in zip(
+            value: SegmentClass(value, name, color)
+            for value, name, color in zip(
                 model.classes.values, model.classes.names, model.classes.colors, strict=True
             )
         }

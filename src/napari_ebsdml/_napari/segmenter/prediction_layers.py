@@ -59,12 +59,12 @@ def show_prediction(
     chosen = set(viewer.layers.selection)
     active = viewer.layers.selection.active
     before = set(viewer.layers)
-    colours = dict(zip(result.classes.values, result.classes.colors, strict=True))
-    colours.update({v: c for v, c in state.colours.items() if v in colours})
+    colors = dict(zip(result.classes.values, result.classes.colors, strict=True))
+    colors.update({v: c for v, c in state.colors.items() if v in colors})
     names = dict(zip(result.classes.values, result.classes.names, strict=True))
     names.update({v: n for v, n in state.names.items() if v in names})
     classes = [LabelClass(0, "none", "transparent")]
-    classes += [LabelClass(v, names[v], colours[v]) for v in result.classes.values]
+    classes += [LabelClass(v, names[v], colors[v]) for v in result.classes.values]
     settings = asdict(state.options)
     labels = add_result(
         viewer, scan, result.labels, SEGMENTATION, kind="segmentation", classes=classes,

@@ -35,7 +35,7 @@ class SegmentClass:
 
     value: int
     name: str
-    colour: str
+    color: str
 
 
 class Display(enum.Enum):
@@ -175,13 +175,13 @@ class SegmenterState(QObject):
             self._classes = ordered
             self.classes_changed.emit()
 
-    def add_class(self, name: str = "", colour: str = "", value: int = 0) -> SegmentClass:
+    def add_class(self, name: str = "", color: str = "", value: int = 0) -> SegmentClass:
         """Add a class with the next free value."""
         used = {c.value for c in self._classes}
         value = value or next(v for v in range(1, len(used) + 2) if v not in used)
-        free = [c for c in CLASS_COLORS if c not in {k.colour for k in self._classes}]
+        free = [c for c in CLASS_COLORS if c not in {k.color for k in self._classes}]
         free = free or list(CLASS_COLORS)
-        new = SegmentClass(value, name or f"class {value}", colour or free[0])
+        new = SegmentClass(value, name or f"class {value}", color or free[0])
         self.classes = (*self._classes, new)
         return new
 
@@ -199,7 +199,7 @@ class SegmenterState(QObject):
         """Classes as `layers.add_result` takes them, with label 0 for no class."""
         return (
             LabelClass(0, "none", "transparent"),
-            *(LabelClass(c.value, c.name, c.colour) for c in self._classes),
+            *(LabelClass(c.value, c.name, c.color) for c in self._classes),
         )
 
     @property
@@ -208,9 +208,9 @@ class SegmenterState(QObject):
         return {c.value: c.name for c in self._classes}
 
     @property
-    def colours(self) -> dict[int, str]:
+    def colors(self) -> dict[int, str]:
         """Value -> colour."""
-        return {c.value: c.colour for c in self._classes}
+        return {c.value: c.color for c in self._classes}
 
     # Strokes
 

@@ -156,7 +156,7 @@ class TrainingPanel(QWidget):
         return Request(
             pairs, targets,
             {v: n for v, n in self.state.names.items() if v in values},
-            {v: c for v, c in self.state.colours.items() if v in values},
+            {v: c for v, c in self.state.colors.items() if v in values},
             self.state.channels,
             settings if model is None else to_train_on(settings), self.state.network,
             self.state.options, model, self.form.preview_every,

@@ -60,7 +60,7 @@ class Request:
     pairs: Sequence[tuple[Scan, NDArray[np.integer]]]
     targets: Sequence[Target]
     names: dict[int, str]
-    colours: dict[int, str]
+    colors: dict[int, str]
     channels: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)
@@ -154,15 +154,13 @@ def vote(scan: Scan, raw: SegmentationResult, options: PredictSettings) -> Predi
     return Predicted(scan, shown, raw, shown.fractions())
 
 
-def named(model: Segmenter, names: dict[int, str], colours: dict[int, str]) -> Segmenter:
+def named(model: Segmenter, names: dict[int, str], colors: dict[int, str]) -> Segmenter:
     """The model with present names and colours of its classes."""
     classes = model.classes
     new = dataclasses.replace(
         classes,
         names=tuple(names.get(v, n) for v, n in zip(classes.values, classes.names, strict=True)),
-        colors=tuple(
-            colours.get(v, c) for v, c in zip(classes.values, classes.colors, strict=True)
-        ),
+        colors=tuple(colors.get(v, c) for v, c in zip(classes.values, classes.colors, strict=True)),
     )
     return dataclasses.replace(model, classes=new)
 
@@ -192,12 +190,12 @@ def train(
             **request.settings,
         }
         if request.model is not None:
-            start = named(request.model, request.names, request.colours)
+            start = named(request.model, request.names, request.colors)
             training = start.more_training(request.pairs, **common)
         else:
             training = Segmenter.training(
                 request.pairs, request.channels or None, classes=request.names,
-                colors=request.colours,
+                colors=request.colors,
                 network=UNetSettings(**request.network) if request.network else None, **common,
             )  # fmt: skip
         for event in training:

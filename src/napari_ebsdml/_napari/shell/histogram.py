@@ -100,10 +100,10 @@ class DensityHistogram(FigureCanvasQTAgg):
             2, 1, sharex=True, height_ratios=(1, bar_height), gridspec_kw={"hspace": 0.02}
         )
         edges = np.linspace(low, high, _BINS + 1)
-        colours = ("#7a8290", *shades(self)[:3])
+        colors = ("#7a8290", *shades(self)[:3])
         red = shades(self)[3]
         below = np.zeros(_BINS)
-        for (name, values), shade in zip(logs.items(), colours, strict=False):
+        for (name, values), shade in zip(logs.items(), colors, strict=False):
             if not values.size:
                 continue
             counts, _ = np.histogram(np.clip(values, low, high), edges)
@@ -129,8 +129,8 @@ class DensityHistogram(FigureCanvasQTAgg):
             at = np.linspace(low, high, 257)
             first, last = self._limits() or (low, high)
             share = np.clip((0.5 * (at[1:] + at[:-1]) - first) / (last - first), 0, 1)
-            colors = np.asarray(self._layer.colormap.map(share))[np.newaxis]
-            bar.pcolormesh(10**at, [0, 1], colors, rasterized=True)
+            strip = np.asarray(self._layer.colormap.map(share))[np.newaxis]
+            bar.pcolormesh(10**at, [0, 1], strip, rasterized=True)
         bar.xaxis.set_major_locator(LogLocator(10, numticks=7))
         bar.xaxis.set_minor_locator(LogLocator(10, subs=range(2, 10), numticks=99))
         bar.xaxis.set_minor_formatter(NullFormatter())

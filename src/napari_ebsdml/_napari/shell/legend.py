@@ -293,8 +293,8 @@ def _paint_classes(painter: QPainter, area: QRectF, layer: Any, info: dict[str, 
         return
     pen = painter.pen()
     for label, name in named.items():
-        colours = info.get("colours") or {}
-        color = rgba(colours[label]) if label in colours else layer.get_color(label)
+        colors = info.get("colors") or {}
+        color = rgba(colors[label]) if label in colors else layer.get_color(label)
         red, green, blue, _ = (round(255 * float(v)) for v in color)
         patch = QRectF(area.left(), area.top() + 3, 22, _LINE - 6)
         if info["kind"] == "lines":

@@ -65,15 +65,15 @@ def add_lines(
     )  # fmt: skip
     del arguments["colormap"]
     arguments["metadata"][KEY].update(
-        kind="lines", pixels=pixels, colours={c.label: c.color for c in classes}
+        kind="lines", pixels=pixels, colors={c.label: c.color for c in classes}
     )
     ends = np.asarray(lines, np.float32) / np.asarray(scan.step, np.float32)
     if at_home(viewer, (scan,), arguments):
         ends = np.concatenate((np.zeros((*ends.shape[:2], 1), np.float32), ends), axis=-1)
-    colours = np.zeros((max((c.label for c in classes), default=0) + 1, 4), np.float32)
-    names = np.full(len(colours), "", dtype=object)
+    colors = np.zeros((max((c.label for c in classes), default=0) + 1, 4), np.float32)
+    names = np.full(len(colors), "", dtype=object)
     for one in classes:
-        colours[one.label], names[one.label] = rgba(one.color), one.name
+        colors[one.label], names[one.label] = rgba(one.color), one.name
     arguments["features"] = {quantity: names[labels]}
     old = same_quantity(viewer, (scan,), quantity, "lines")
     if old is not None:
@@ -81,7 +81,7 @@ def add_lines(
         viewer.layers.remove(old)
     layer: Layer = viewer.add_vectors(
         np.stack((ends[:, 0], ends[:, 1] - ends[:, 0]), axis=1), vector_style="line",
-        edge_color=colours[labels] if len(labels) else "white", edge_width=width,
+        edge_color=colors[labels] if len(labels) else "white", edge_width=width,
         **{"opacity": 1.0, **arguments},
     )  # fmt: skip
     put_in_place(viewer, scan, layer)

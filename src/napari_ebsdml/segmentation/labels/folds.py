@@ -133,10 +133,10 @@ def deal(
             unit = np.where(whole[ids], across * (int(i[-1]) + 1) + ids, unit)
         if number >= 2:
             skip = 2 if number > 3 else 1
-            colour = (block // across + skip * (block % across) + at + seed) % number
+            color = (block // across + skip * (block % across) + at + seed) % number
         else:
-            colour = np.full(target.shape, -1)
-        folds.append(colour.astype(np.int8))
+            color = np.full(target.shape, -1)
+        folds.append(color.astype(np.int8))
         unit = np.unique(unit, return_inverse=True)[1].reshape(target.shape) + start
         units.append(unit.astype(np.int32))
         start = int(unit.max()) + 1

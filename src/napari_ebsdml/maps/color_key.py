@@ -32,7 +32,7 @@ _TINY = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class ColourKey:
+class ColorKey:
     """Numbers that turn a crystal direction into a colour.
 
     Attributes
@@ -67,10 +67,10 @@ class ColourKey:
     flip: bool
     hue: NDArray[np.float64]
 
-    def colours(self, directions: NDArray[np.float64]) -> NDArray[np.float64]:
+    def colors(self, directions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Colours (n, 3) of unit crystal directions (n, 3), by numpy.
 
-        `direction_colour` gives the same at half the cost, after a second of compiling.
+        `direction_color` gives the same at half the cost, after a second of compiling.
         """
         v = np.array(directions.T, dtype=np.float64)
         (outside,) = np.nonzero((self.normals @ v < -_TINY).any(axis=0))
@@ -110,7 +110,7 @@ class ColourKey:
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """What `direction_colour` takes after the direction."""
+        """What `direction_color` takes after the direction."""
         return (
             self.normals,
             self.centre,
@@ -123,7 +123,7 @@ class ColourKey:
         )
 
 
-def colour_key(symmetry: CrystalSymmetry) -> ColourKey:
+def color_key(symmetry: CrystalSymmetry) -> ColorKey:
     """Colour key of the Laue class of a phase, point group or space-group number.
 
     Raises
@@ -133,7 +133,7 @@ def colour_key(symmetry: CrystalSymmetry) -> ColourKey:
     """
     laue = laue_group_of(point_group(symmetry))
     # The matrices tell apart settings of one class, such as 2/m with its axis along y or z.
-    return _colour_key(str(laue.name or "2/m"), _matrices(laue).tobytes())
+    return _color_key(str(laue.name or "2/m"), _matrices(laue).tobytes())
 
 
 def _matrices(group: Symmetry) -> NDArray[np.float64]:
@@ -145,7 +145,7 @@ def _matrices(group: Symmetry) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=32)
-def _colour_key(name: str, elements: bytes) -> ColourKey:
+def _color_key(name: str, elements: bytes) -> ColorKey:
     from orix.quaternion import Symmetry
 
     matrices = np.frombuffer(elements).reshape(-1, 3, 3)
@@ -173,7 +173,7 @@ def _colour_key(name: str, elements: bytes) -> ColourKey:
     right -= (right @ centre) * centre
     right /= np.linalg.norm(right)
     up = np.cross(centre, right)
-    return ColourKey(
+    return ColorKey(
         name,
         normals,
         vertices,
@@ -251,7 +251,7 @@ def inside(normals: Any, x: float, y: float, z: float) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def direction_colour(
+def direction_color(
     x: float, y: float, z: float, normals: Any, centre: Any, right: Any, up: Any,
     turns: Any, centres: Any, flip: bool, hue: Any, out: Any,
 ) -> None:  # fmt: skip
