@@ -43,7 +43,7 @@ def replacing(path: Path) -> Iterator[Path]:
         When there is no such folder or the file cannot be written there.
     """
     path = Path(os.path.realpath(path)) if path.is_symlink() else path
-    mine = path.with_name(f".{_start(path)}{_writer()}-{uuid.uuid4().hex[:8]}.part")
+    mine = path.with_name(f".{_start(path)}{writer()}-{uuid.uuid4().hex[:8]}.part")
     # Not tempfile.mkstemp, whose files only their owner can read.
     os.close(os.open(mine, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
@@ -70,7 +70,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     Path
         An empty folder.
     """
-    mark = f"{_writer()}-{uuid.uuid4().hex[:8]}.part"
+    mark = f"{writer()}-{uuid.uuid4().hex[:8]}.part"
     mine = path.with_name(f".{_start(path)}{mark}")
     mine.mkdir()
     try:
@@ -101,7 +101,7 @@ def _start(path: Path) -> str:
     return f"{name}."
 
 
-def _writer() -> str:
+def writer() -> str:
     """Machine and process, as part of a file's name."""
     host = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
     return f"{host}-{os.getpid()}"
@@ -109,7 +109,7 @@ def _writer() -> str:
 
 def sweep(folder: Path, start: str) -> None:
     """Remove what killed writers left of files in a folder whose names begin with `start`."""
-    host = _writer().partition("-")[0]
+    host = writer().partition("-")[0]
     with contextlib.suppress(OSError):
         for other in folder.iterdir():
             found = _LEFT.fullmatch(other.name)
@@ -123,6 +123,16 @@ def sweep(folder: Path, start: str) -> None:
             if dead:
                 with contextlib.suppress(OSError):
                     other.unlink()
+
+
+def sweep_folder(folder: Path) -> None:
+    """Remove what killed processes left of folders of bands in a folder."""
+    host = writer().partition("-")[0]
+    with contextlib.suppress(OSError):
+        for other in folder.glob(".bands.*.part"):
+            found = _LEFT.fullmatch(other.name)
+            if found is not None and found[1] == host and not _is_alive(int(found[2])):
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _is_alive(process: int) -> bool:

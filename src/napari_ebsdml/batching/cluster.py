@@ -143,10 +143,11 @@ def _finished(
         waiting = iter(sorted(left))
         under_way: dict[Any, int] = {}
         while True:
-            most = max(1, sum(client.nthreads().values())) * (1 + _AHEAD)
+            threads = max(1, sum(client.nthreads().values()))
+            most = threads * (1 + _AHEAD)
             while len(under_way) < most and (number := next(waiting, None)) is not None:
                 future = client.submit(
-                    _task, plan, left[number], number, topic, *there,
+                    _task, plan, left[number], number, topic, len(left) < threads, *there,
                     pure=False, key=f"{left[number].name}-{uuid.uuid4().hex}",
                 )  # fmt: skip
                 under_way[future] = number
@@ -211,9 +212,18 @@ def _result(future: Any, plan: Plan, file: MapFile) -> Done:
     )  # fmt: skip
 
 
-def _task(plan: Plan, file: MapFile, number: int, topic: str, *models: Any) -> Done:
-    """`do_file` in a worker, which tells the client how far it is."""
-    return do_file(plan, file, models, _reporter(number, topic))
+def _task(plan: Plan, file: MapFile, number: int, topic: str, spread: bool, *models: Any) -> Done:
+    """`do_file` in a worker, which tells the client how far it is.
+
+    With fewer files than threads, bands of large maps are spread over the workers.
+    """
+    report = _reporter(number, topic)
+    if not spread:
+        return do_file(plan, file, models, report)
+    from distributed import worker_client
+
+    with worker_client() as client:
+        return do_file(plan, file, models, report, client)
 
 
 def _reporter(number: int, topic: str) -> Report:

@@ -14,6 +14,7 @@ from napari_ebsdml import __version__
 from napari_ebsdml._atomic import write_atomic
 from napari_ebsdml._parallel import Report, nth_of
 from napari_ebsdml.batching.files import MapFile, input_hash, input_state, name_of_scan
+from napari_ebsdml.batching.large.maps_of_file import read_maps, scratch
 from napari_ebsdml.batching.records import (
     FOLDER,
     done_steps,
@@ -27,6 +28,7 @@ from napari_ebsdml.batching.writing import write_arrays, write_table
 from napari_ebsdml.errors import Cancelled, EbsdmlError
 
 if TYPE_CHECKING:
+    from napari_ebsdml.batching.large.store import LargeMap
     from napari_ebsdml.scan import Scan
 
 THUMBNAILS = "thumbnails"
@@ -50,6 +52,8 @@ class Plan:
     run
         Names this run: a task that is done a second time, since the worker that had done it was
         lost before it could tell, finds its record.
+    band
+        Pixels of the bands in which larger maps are worked on; 0: as a whole.
     """
 
     output: Path
@@ -57,6 +61,7 @@ class Plan:
     frame: Any
     resume: bool
     run: str
+    band: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,9 @@ class Done:
         return any(one["error"] for one in self.record["maps"])
 
 
-def do_file(plan: Plan, file: MapFile, models: Sequence[Any], report: Report) -> Done:
+def do_file(
+    plan: Plan, file: MapFile, models: Sequence[Any], report: Report, client: Any = None
+) -> Done:
     """Do all steps on all maps of a file, write the results, then the record.
 
     Parameters
@@ -90,6 +97,8 @@ def do_file(plan: Plan, file: MapFile, models: Sequence[Any], report: Report) ->
         That of each step, None for a step without.
     report
         Told the fraction done; `Cancelled` from it ends the work.
+    client
+        Of Dask, to spread the bands of a large map; None: one after the other.
 
     Returns
     -------
@@ -112,19 +121,21 @@ def do_file(plan: Plan, file: MapFile, models: Sequence[Any], report: Report) ->
         kept = done_steps(before, keys, plan.output)
     if kept == set(keys):
         return Done(before, skipped=True)
-    try:
-        import napari_ebsdml as ebsdml
-
-        scans = ebsdml.read_all(file.path, ref_frame=plan.frame)
-    except Exception as error:  # told, and the other files go on
-        return _failed(plan, file, _told(error))
     maps = []
     used: set[str] = set()
-    for number, scan in enumerate(scans):
-        name = name_of_scan(file.name, scan.source.scan_name, used)
-        old = next((one for one in before.get("maps", []) if one["name"] == name), None)
-        part = nth_of(report, number, len(scans))
-        maps.append(_do_map(plan, scan, name, models, old, kept, digest, part))
+    with scratch(plan.output) as folder:
+        try:
+            scans = read_maps(file.path, plan.frame, plan.band, folder)
+        except Cancelled:
+            raise
+        except Exception as error:  # told, and the other files go on
+            return _failed(plan, file, _told(error))
+        for number, (scan, large) in enumerate(scans):
+            name = name_of_scan(file.name, scan.source.scan_name, used)
+            old = next((one for one in before.get("maps", []) if one["name"] == name), None)
+            part = nth_of(report, number, len(scans))
+            job = _Job(scan, large, client, name, old, part)
+            maps.append(_do_map(plan, job, models, kept, digest))
     told = {"path": str(file.path), "sha256": digest, "files": state}
     record = {"run": plan.run, "name": file.name, "input": told, "maps": maps}
     try:
@@ -155,26 +166,34 @@ def _told(error: Exception) -> str:
     return str(error) if known else f"unexpected {type(error).__name__}: {error}"
 
 
+@dataclass(frozen=True)
+class _Job:
+    """One map, and what is known of it."""
+
+    scan: Scan
+    large: LargeMap | None
+    client: Any
+    name: str
+    old: Mapping[str, Any] | None
+    report: Report
+
+
 def _do_map(
-    plan: Plan,
-    scan: Scan,
-    name: str,
-    models: Sequence[Any],
-    old: Mapping[str, Any] | None,
-    kept: set[str],
-    digest: str,
-    report: Report,
+    plan: Plan, job: _Job, models: Sequence[Any], kept: set[str], digest: str
 ) -> dict[str, Any]:
     """All steps on one map; a step that fails leaves its error, and the others go on."""
+    scan, old, name = job.scan, job.old, job.name
     steps: dict[str, Any] = dict(old["steps"]) if old is not None else {}
     names = [step.name for step in plan.steps]
     shared: dict[str, Any] = {}
     for number, (step, model) in enumerate(zip(plan.steps, models, strict=True)):
         if step.name in kept:
             continue
-        part = nth_of(report, number, len(names))
+        part = nth_of(job.report, number, len(names))
         begun = time.perf_counter()
-        work = Work(scan, step.settings, model, part, names, shared)
+        work = Work(
+            scan, step.settings, model, part, names, shared, job.large, job.client
+        )  # fmt: skip
         try:
             outcome = step.step.run(work)
             entry = _write(plan, step, name, outcome, digest)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ebsdml.batching.events import BatchEvent, Pace
 from napari_ebsdml.batching.files import MapFile, as_map_files, find_maps
+from napari_ebsdml.batching.large.store import FEWEST_PIXELS
 from napari_ebsdml.batching.one_file import Done, Plan, do_file
 from napari_ebsdml.batching.records import results_in
 from napari_ebsdml.batching.step import BoundStep, StepLike, bind
@@ -67,6 +68,7 @@ def batch(
     *,
     workers: int = 0,
     resume: bool = False,
+    band: int | None = None,
     ref_frame: Any = None,
     on_event: OnEvent | None = None,
 ) -> BatchResult:
@@ -93,6 +95,11 @@ def batch(
     resume
         Whether what is done and whole stays: results of the same input, settings, model and
         version.
+    band
+        Pixels of the bands of rows in which larger maps are worked on, so that memory stays
+        bounded: reading .ctf and .ang, KAM, misorientation, IPF, boundaries, grains, GND and
+        segmentation, with the results of the whole. 0: never. Default: a million, for maps from
+        eight million on.
     ref_frame
         See `napari_ebsdml.read`.
     on_event
@@ -120,6 +127,8 @@ def batch(
     """
     bound = bind(steps, ref_frame)
     _refuse_clashes(bound)
+    if band is not None and (band < 0 or 0 < band < FEWEST_PIXELS):
+        raise InputError(f"band must be 0 or {FEWEST_PIXELS} pixels and more, not {band}.")
     if workers < 0:
         raise InputError(f"workers must not be negative, but is {workers}.")
     folder = Path(output).absolute()
@@ -132,7 +141,7 @@ def batch(
         step.step.load(step.settings) if step.step.load is not None else None for step in bound
     ]
     make_folder(folder)
-    plan = Plan(folder, bound, ref_frame, resume, uuid.uuid4().hex)
+    plan = Plan(folder, bound, ref_frame, resume, uuid.uuid4().hex, band)
     books = _Books(plan, listed, on_event or _nobody)
     with books.kept(), _ways(client, workers) as way:
         for number, done in way(plan, listed, models, books):

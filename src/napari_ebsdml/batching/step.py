@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_ebsdml.batching.large.store import LargeMap
     from napari_ebsdml.scan import Scan
 
 _MODULES = {
@@ -99,6 +100,11 @@ class Work:
         Names of all steps of the batch.
     shared
         What steps of the same map leave for those that follow.
+    large
+        The map in a folder, where it is to be worked on in bands; `scan` is then mapped from its
+        files.
+    client
+        Of Dask, to spread bands over the workers; None: one after the other.
     """
 
     scan: Scan
@@ -107,6 +113,8 @@ class Work:
     progress: Report
     steps: Sequence[str] = ()
     shared: dict[str, Any] = field(default_factory=dict)
+    large: LargeMap | None = None
+    client: Any = None
 
     def of(self, cls: type[Settings]) -> Settings:
         """Those settings that make a settings dataclass."""

@@ -40,6 +40,8 @@ class BatchOptions:
         See `napari_ebsdml.batch`.
     scheduler
         Address of a scheduler of Dask, "" for none.
+    chunk
+        Pixels of the bands in which larger maps are worked on; see ``band`` of the same.
     json
         Whether all rows are printed as JSON instead of sentences.
     """
@@ -53,6 +55,11 @@ class BatchOptions:
     resume: Annotated[
         bool, Option("Go on", "Keep what is done with the same file, settings and model")
     ] = False
+    chunk: Annotated[
+        int,
+        Option("Bands", "Work on maps with more pixels than this in bands of so many, in bounded "
+               "memory; 0: never; -1: of a million, from 8 million on", "px", -1, 1_000_000_000),
+    ] = -1  # fmt: skip
     json: Annotated[bool, Option("JSON", "Print the rows of all maps as JSON at the end")] = False
 
 
@@ -93,7 +100,7 @@ def run_batch(
         with _client(how.scheduler) as client, watch.bar:
             result = batch(
                 files, steps, output, client, workers=how.workers, resume=how.resume,
-                ref_frame=frame, on_event=watch,
+                ref_frame=frame, on_event=watch, band=None if how.chunk < 0 else how.chunk,
             )  # fmt: skip
     except KeyboardInterrupt:
         warn(

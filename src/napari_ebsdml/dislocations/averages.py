@@ -29,7 +29,7 @@ Table = dict[str, list[Any]]
 
 BUDGET = 1 << 28
 """Pixels times groups that a table of averages may take."""
-_EVERYTHING = "whole map"
+EVERYTHING = "whole map"
 REPRESENTATIVE = 0.5
 """Least part of the GND that the pixels of an average must carry."""
 
@@ -247,7 +247,7 @@ def density_increments(
         When the maps have no phase in common.
     """
     title = "mean density [1/m²]"
-    shared = [name for name in after["phase"] if name in before["phase"] and name != _EVERYTHING]
+    shared = [name for name in after["phase"] if name in before["phase"] and name != EVERYTHING]
     if not shared:
         raise InputError(
             f"The maps have no phase in common: {', '.join(before['phase'])} and "
@@ -300,7 +300,7 @@ def _groups(
     ]
     if by == "phase" and len(groups) > 1:
         groups.insert(0, pixels)
-        names.insert(0, (-1, _EVERYTHING, 0))
+        names.insert(0, (-1, EVERYTHING, 0))
     return groups, names
 
 

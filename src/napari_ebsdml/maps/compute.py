@@ -53,8 +53,32 @@ class ComputedMap:
     measured: Any = None
 
 
+@dataclass(frozen=True)
+class Ways:
+    """Functions that compute maps: those of this package, or the same for maps out of memory.
+
+    Attributes
+    ----------
+    kam, misorientation_map, ipf_colors, boundary_map, segment_grains
+        As the functions of these names.
+    boundary_segments
+        None leaves the segments out.
+    """
+
+    kam: Callable[..., NDArray[Any]] = kam
+    misorientation_map: Callable[..., NDArray[Any]] = misorientation_map
+    ipf_colors: Callable[..., NDArray[Any]] = ipf_colors
+    boundary_map: Callable[..., NDArray[Any]] = boundary_map
+    segment_grains: Callable[..., NDArray[Any]] = segment_grains
+    boundary_segments: Callable[..., Any] | None = boundary_segments
+
+
+HERE = Ways()
+"""In memory."""
+
+
 def compute_maps(
-    scan: Scan, settings: MapSettings, progress: Progress = None
+    scan: Scan, settings: MapSettings, progress: Progress = None, ways: Ways = HERE
 ) -> Iterator[str | ComputedMap]:
     """Compute the chosen maps; yields what it is at (a string) and each map when it is ready.
 
@@ -66,6 +90,8 @@ def compute_maps(
         Which maps, and how.
     progress
         Called with the fraction done; may raise to cancel.
+    ways
+        Functions to compute with.
 
     Yields
     ------
@@ -78,7 +104,7 @@ def compute_maps(
     MissingDataError
         When the scan lacks what a map needs.
     """
-    steps = _steps(scan, settings)
+    steps = _steps(scan, settings, ways)
     if not steps:
         raise InputError("Nothing is ticked: choose at least one map.")
     for number, (text, step) in enumerate(steps):
@@ -93,19 +119,19 @@ def compute_maps(
 _Step = Callable[[Progress], ComputedMap | None]
 
 
-def _steps(scan: Scan, chosen: MapSettings) -> list[tuple[str, _Step]]:
+def _steps(scan: Scan, chosen: MapSettings, by: Ways) -> list[tuple[str, _Step]]:
     """What to do in which order: as layers, the maps lie upon each other in this order."""
     steps: list[tuple[str, _Step]] = []
     if chosen.virtual:
         steps.append(("Virtual backscatter image", lambda p: _virtual(scan, chosen, p)))
     if chosen.misorientation:
-        steps.append(("Misorientation", lambda p: _misorientation(scan, p)))
+        steps.append(("Misorientation", lambda p: _misorientation(scan, by, p)))
     if chosen.ipf:
-        steps.append(("IPF colours", lambda p: _ipf(scan, chosen, p)))
+        steps.append(("IPF colours", lambda p: _ipf(scan, chosen, by, p)))
     if chosen.kam:
-        steps.append(("KAM", lambda p: _kam(scan, chosen, p)))
+        steps.append(("KAM", lambda p: _kam(scan, chosen, by, p)))
     if chosen.needs_grains:
-        grains = _GrainMaps(scan, chosen)
+        grains = _GrainMaps(scan, chosen, by)
         steps.append(("Grains", grains.segment))
         if chosen.grain_ipf:
             steps.append(("Grain mean orientations", grains.ipf))
@@ -116,7 +142,7 @@ def _steps(scan: Scan, chosen: MapSettings) -> list[tuple[str, _Step]]:
         if chosen.grains:
             steps.append(("Grain statistics", grains.measure))
     if chosen.boundaries:
-        steps.append(("Boundaries", lambda p: _boundaries(scan, chosen, p)))
+        steps.append(("Boundaries", lambda p: _boundaries(scan, chosen, by, p)))
     return steps
 
 
@@ -133,23 +159,23 @@ def _virtual(scan: Scan, chosen: MapSettings, progress: Progress) -> ComputedMap
     return ComputedMap("virtual", virtual_backscatter(scan, region, progress), arguments)
 
 
-def _misorientation(scan: Scan, progress: Progress) -> ComputedMap:
-    right, down = misorientation_map(scan, progress)
+def _misorientation(scan: Scan, by: Ways, progress: Progress) -> ComputedMap:
+    right, down = by.misorientation_map(scan, progress)
     return ComputedMap("misorientation", np.fmax(right, down).astype(np.float32))
 
 
-def _ipf(scan: Scan, chosen: MapSettings, progress: Progress) -> ComputedMap:
-    colors = ipf_colors(scan, chosen.vector, progress)
+def _ipf(scan: Scan, chosen: MapSettings, by: Ways, progress: Progress) -> ComputedMap:
+    colors = by.ipf_colors(scan, chosen.vector, progress)
     return ComputedMap("ipf", colors, {"direction": chosen.vector})
 
 
-def _kam(scan: Scan, chosen: MapSettings, progress: Progress) -> ComputedMap:
+def _kam(scan: Scan, chosen: MapSettings, by: Ways, progress: Progress) -> ComputedMap:
     order, threshold = chosen.kam_order, chosen.kam_threshold
-    found = kam(scan, order, threshold, progress)
+    found = by.kam(scan, order, threshold, progress)
     return ComputedMap("kam", found, {"order": order, "threshold": threshold})
 
 
-def _boundaries(scan: Scan, chosen: MapSettings, progress: Progress) -> ComputedMap:
+def _boundaries(scan: Scan, chosen: MapSettings, by: Ways, progress: Progress) -> ComputedMap:
     arguments: dict[str, Any] = {
         "low": chosen.boundary_low,
         "high": chosen.boundary_high,
@@ -157,16 +183,18 @@ def _boundaries(scan: Scan, chosen: MapSettings, progress: Progress) -> Computed
     }
     first = part_of(progress, 0.0, _BOUNDARY_SHARE)
     second = part_of(progress, _BOUNDARY_SHARE)
-    kinds = boundary_map(scan, **arguments, progress=first)
-    segments = boundary_segments(scan, **arguments, progress=second)
+    kinds = by.boundary_map(scan, **arguments, progress=first)
+    segments = None
+    if by.boundary_segments is not None:
+        segments = by.boundary_segments(scan, **arguments, progress=second)
     return ComputedMap("boundaries", kinds, arguments, measured=segments)
 
 
 class _GrainMaps:
     """Maps made of grains, which are segmented once."""
 
-    def __init__(self, scan: Scan, chosen: MapSettings) -> None:
-        self.scan, self.chosen = scan, chosen
+    def __init__(self, scan: Scan, chosen: MapSettings, by: Ways) -> None:
+        self.scan, self.chosen, self.by = scan, chosen, by
         self.labels = np.zeros(scan.shape, dtype=np.int32)
         self.arguments = {
             "threshold": chosen.grain_threshold,
@@ -175,7 +203,7 @@ class _GrainMaps:
 
     def segment(self, progress: Progress) -> None:
         """Find the grains; comes before all others."""
-        self.labels = segment_grains(
+        self.labels = self.by.segment_grains(
             self.scan, self.chosen.grain_threshold, self.chosen.grain_min_pixels, progress
         )
 

@@ -9,12 +9,14 @@ import numpy as np
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml._parallel import part_of
+from napari_ebsdml.batching.large.gnd import gnd_density as in_bands
+from napari_ebsdml.batching.large.maps import ways_of
 from napari_ebsdml.batching.pictures import of_ipf
 from napari_ebsdml.batching.step import Outcome, Step, Work
 from napari_ebsdml.batching.steps.gnd import gnd_columns
 from napari_ebsdml.batching.writing import rows_of_columns
 from napari_ebsdml.errors import Cancelled, EbsdmlError
-from napari_ebsdml.maps import compute_maps
+from napari_ebsdml.maps.compute import HERE, compute_maps
 from napari_ebsdml.maps.settings import MapSettings
 
 GRAINS = "grains.csv"
@@ -35,7 +37,9 @@ def run(work: Work) -> Outcome:
     notes: list[str] = []
     grains = None
     share = 1 - _GND_SHARE * gnd
-    for found in compute_maps(scan, chosen, part_of(work.progress, 0.0, share)):
+    large = work.large
+    ways = HERE if large is None else ways_of(large, work.client)
+    for found in compute_maps(scan, chosen, part_of(work.progress, 0.0, share), ways):
         if isinstance(found, str):
             continue
         arrays[found.name] = found.data
@@ -47,11 +51,15 @@ def run(work: Work) -> Outcome:
         known = arrays["kam"][scan.is_indexed]
         row["mean_kam_deg"] = round(float(known.mean()), 4) if known.size else ""
     if gnd:
+        how: dict[str, Any] = {
+            "grain_threshold": chosen.grain_threshold, "min_pixels": chosen.grain_min_pixels,
+            "progress": part_of(work.progress, share),
+        }  # fmt: skip
         try:
-            density = ebsdml.gnd_density(
-                scan, grains=grains, grain_threshold=chosen.grain_threshold,
-                min_pixels=chosen.grain_min_pixels, progress=part_of(work.progress, share),
-            )  # fmt: skip
+            if large is None:
+                density = ebsdml.gnd_density(scan, grains=grains, **how)
+            else:
+                density = in_bands(large, **how, client=work.client)
         except Cancelled:
             raise
         except EbsdmlError as error:  # the other maps stand on their own
@@ -59,7 +67,7 @@ def run(work: Work) -> Outcome:
             arrays["gnd"] = np.full(scan.shape, np.nan)
         else:
             arrays["gnd"] = density.total
-            row |= gnd_columns(density)
+            row |= gnd_columns(density, large)
             notes += density.notes
     picture = None
     if scan.is_indexed.any():

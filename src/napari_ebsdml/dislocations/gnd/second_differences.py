@@ -87,56 +87,175 @@ def second_differences(
     seed
         Of the choice of tiles of a large map.
     """
-    operators = np.array(laue_operators(point_group), dtype=np.float64)
-    q = np.ascontiguousarray(quaternions, dtype=np.float64)
-    norm = (q * q).sum(axis=1)
-    grains = np.where((norm > 0.5) & (norm < 2.0), labels, 0).astype(np.int64)
-    grid = np.ascontiguousarray(index, dtype=np.int64)
-    limit = safe_cosine(operators)
-    nearest, second = (np.array(part, dtype=np.int64) for part in neighbours)
-    is_copy = np.zeros(len(q), dtype=bool)
-    pairs, same = _identical(q, grains, grid, nearest, operators, limit, is_copy)
-    node, tiles = _tiles(grains, grid, nearest, seed)
-    spans = np.concatenate([lag * nearest for lag in LAGS] + [second])
-    # Second neighbours: the diagonals of squares, or of pairs of equilateral triangles.
-    lags = np.repeat([*LAGS, np.sqrt(len(nearest))], len(nearest))
-    squares = np.full((len(node), len(spans)), np.nan, dtype=np.float32)
-    copied = np.zeros(squares.shape, dtype=bool)
-    _differences(q, grains, grid, node, spans, operators, limit, squares, copied)
-    identical = same / pairs if pairs else float("nan")
-    points = grid[node[:, 0], node[:, 1]].astype(np.intp)
-    return SecondDifferences(points, tiles, squares, copied, lags, identical, is_copy)
+    found = _Found(quaternions, labels, index, neighbours, point_group)
+    pairs, same, is_copy = found.identical((0, len(found.grid)))
+    node, tile = found.nodes((0, len(found.grid)), 0, found.grid.shape)
+    chosen = chosen_tiles(np.unique(tile), len(node), seed)
+    if chosen is not None:
+        inside = np.isin(tile, chosen)
+        node, tile = node[inside], tile[inside]
+    label, squares, copied, points = found.differences(node)
+    return SecondDifferences(
+        points, _tile_numbers(tile, label), squares, copied, found.lags,
+        same / pairs if pairs else float("nan"), is_copy,
+    )  # fmt: skip
 
 
-def _tiles(
-    grains: NDArray[np.int64], grid: NDArray[np.int64], along: NDArray[np.int64], seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Nodes (m, 2) to take differences at, and the tile of each."""
-    inside = grid >= 0
-    inside[inside] = grains[grid[inside]] > 0
-    node = np.argwhere(inside)
-    # A step takes one node along the axes of a square grid, two along those of a hexagonal one.
-    side = TILE * np.abs(along).max(axis=0)
-    # As much of a cut tile on one side of the map as on the other.
-    row, column = ((node + (-np.array(grid.shape) % side) // 2) // side).T
-    tile = row * (grid.shape[1] // side[1] + 2) + column
-    if len(node) > MOST:
-        number = np.unique(tile)
-        keep = np.random.default_rng(seed).permutation(number)
-        keep = keep[: max(1, len(number) * MOST // len(node))]
-        chosen = np.isin(tile, keep)
-        node, tile = node[chosen], tile[chosen]
-    label = grains[grid[node[:, 0], node[:, 1]]]
+Rows = tuple[int, int]
+"""First row, and that after the last one."""
+
+
+class BandedDifferences:
+    """As `second_differences`, of the square grid of a map that is seen band by band.
+
+    Twice: with `count` first, which chooses the tiles, then with `take`. Each is called with bands
+    from the top to the bottom, and both with the same ones.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns of the map.
+    point_group, seed
+        See `second_differences`.
+    """
+
+    HALO = max(LAGS)
+
+    def __init__(self, shape: tuple[int, int], point_group: Any = "m-3m", seed: int = 0) -> None:
+        self.shape, self.point_group, self.seed = shape, point_group, seed
+        self.total = self.pairs = self.same = 0
+        self._tiles: list[NDArray[np.int64]] = []
+        self._found: list[tuple[Any, ...]] = []
+        self._chosen: NDArray[np.int64] | None = None
+
+    def count(
+        self, quaternions: NDArray[Any], labels: NDArray[Any], first: int, keep: slice
+    ) -> None:
+        """See rows (rows, columns, 4) of the map from `first` on, of which some are kept."""
+        found = _Found.of_map(quaternions, labels, self.point_group)
+        kept = (keep.start, keep.stop)
+        pairs, same, _ = found.identical(kept)
+        _, tile = found.nodes(kept, first, self.shape)
+        self.pairs, self.same, self.total = (
+            self.pairs + pairs,
+            self.same + same,
+            self.total + len(tile),
+        )
+        self._tiles.append(np.unique(tile))
+
+    def choose(self) -> None:
+        """Choose the tiles, when all has been counted."""
+        every = np.unique(np.concatenate([np.zeros(0, np.int64), *self._tiles]))
+        self._chosen = chosen_tiles(every, self.total, self.seed)
+
+    def take(
+        self, quaternions: NDArray[Any], labels: NDArray[Any], first: int, keep: slice
+    ) -> None:
+        """Take the differences of the kept rows; the others are a halo of `HALO` rows."""
+        found = _Found.of_map(quaternions, labels, self.point_group)
+        node, tile = found.nodes((keep.start, keep.stop), first, self.shape)
+        if self._chosen is not None:
+            inside = np.isin(tile, self._chosen)
+            node, tile = node[inside], tile[inside]
+        label, squares, copied, _ = found.differences(node)
+        points = (node[:, 0] + first) * self.shape[1] + node[:, 1]
+        self._found.append((points.astype(np.intp), tile, label, squares, copied, found.lags))
+
+    def result(self) -> SecondDifferences:
+        """The differences; without `is_copy`, which is empty."""
+        points, tile, label, squares, copied = (
+            np.concatenate(part) for part in list(zip(*self._found, strict=True))[:5]
+        )
+        return SecondDifferences(
+            points, _tile_numbers(tile, label), squares, copied, self._found[0][5],
+            self.same / self.pairs if self.pairs else float("nan"), np.zeros(0, bool),
+        )  # fmt: skip
+
+
+class _Found:
+    """Points of a grid, ready for the kernels."""
+
+    def __init__(
+        self, quaternions: NDArray[Any], labels: NDArray[Any], index: NDArray[Any],
+        neighbours: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]],
+        point_group: Any,
+    ) -> None:  # fmt: skip
+        self.operators = np.array(laue_operators(point_group), dtype=np.float64)
+        self.q = np.ascontiguousarray(quaternions, dtype=np.float64)
+        norm = (self.q * self.q).sum(axis=1)
+        self.grains = np.where((norm > 0.5) & (norm < 2.0), labels, 0).astype(np.int64)
+        self.grid = np.ascontiguousarray(index, dtype=np.int64)
+        self.limit = safe_cosine(self.operators)
+        self.nearest, self.second = (np.array(part, dtype=np.int64) for part in neighbours)
+        # Second neighbours: the diagonals of squares, or of pairs of equilateral triangles.
+        self.lags = np.repeat([*LAGS, np.sqrt(len(self.nearest))], len(self.nearest))
+
+    @classmethod
+    def of_map(cls, quaternions: NDArray[Any], labels: NDArray[Any], point_group: Any) -> _Found:
+        """Of a square grid."""
+        index = np.arange(labels.size).reshape(labels.shape)
+        return cls(quaternions.reshape(-1, 4), labels.ravel(), index, SQUARE, point_group)
+
+    def identical(self, rows: Rows) -> tuple[int, int, NDArray[np.bool_]]:
+        """Pairs that begin in some rows, those of the same orientation, and points of them."""
+        is_copy = np.zeros(len(self.q), dtype=bool)
+        pairs, same = _identical(
+            self.q, self.grains, self.grid, self.nearest, self.operators, self.limit, *rows, is_copy
+        )
+        return pairs, same, is_copy
+
+    def nodes(
+        self, rows: Rows, first: int, shape: tuple[int, int]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Nodes (m, 2) of some rows to take differences at, and the tile of each.
+
+        The grid begins at row `first` of one of this shape.
+        """
+        part = self.grid[slice(*rows)]
+        inside = part >= 0
+        inside[inside] = self.grains[part[inside]] > 0
+        node = np.argwhere(inside) + np.array([[rows[0], 0]])
+        # A step takes one node along the axes of a square grid, two along those of a hexagonal one.
+        side = TILE * np.abs(self.nearest).max(axis=0)
+        # As much of a cut tile on one side of the map as on the other.
+        offset = np.array([[first, 0]]) + (-np.array(shape) % side) // 2
+        row, column = ((node + offset) // side).T
+        return node, row * (shape[1] // side[1] + 2) + column
+
+    def differences(self, node: NDArray[np.int64]) -> tuple[Any, ...]:
+        """Label, squares, whether copied, and point of each of the nodes."""
+        spans = np.concatenate([lag * self.nearest for lag in LAGS] + [self.second])
+        squares = np.full((len(node), len(spans)), np.nan, dtype=np.float32)
+        copied = np.zeros(squares.shape, dtype=bool)
+        _differences(
+            self.q, self.grains, self.grid, node, spans, self.operators, self.limit, squares, copied
+        )
+        points = self.grid[node[:, 0], node[:, 1]].astype(np.intp)
+        return self.grains[points], squares, copied, points
+
+
+def chosen_tiles(tiles: NDArray[np.int64], nodes: int, seed: int) -> NDArray[np.int64] | None:
+    """Tiles of a large map that stand for all; None: all of them."""
+    if nodes <= MOST:
+        return None
+    keep = np.random.default_rng(seed).permutation(tiles)
+    return keep[: max(1, len(tiles) * MOST // nodes)]
+
+
+def _tile_numbers(tile: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Number, from 0, of the part of a grain in a tile that each node lies in."""
     key = tile * (int(label.max(initial=0)) + 1) + label
-    return node, np.unique(key, return_inverse=True)[1].ravel()
+    return np.unique(key, return_inverse=True)[1].ravel()
 
 
 @njit(cache=True, nogil=True)
-def _identical(q, grains, grid, along, operators, limit, is_copy):  # type: ignore[no-untyped-def]
+def _identical(  # type: ignore[no-untyped-def]
+    q, grains, grid, along, operators, limit, begin, end, is_copy
+):
     rows, columns = grid.shape
     vector = np.empty(3)
     pairs = same = 0
-    for r in range(rows):
+    for r in range(begin, end):
         for c in range(columns):
             p = grid[r, c]
             if p < 0 or grains[p] <= 0:

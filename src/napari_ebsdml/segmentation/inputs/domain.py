@@ -54,10 +54,16 @@ class Ranges:
 
     def notes(self, scan: Scan, stack: ChannelStack) -> tuple[str, ...]:
         """Sentences on what was rare in the training; () when the map looks like it."""
+        kam = _kam(stack)
+        shown = stack.values[kam] if kam is not None else None
+        return self.said(scan, None if shown is None else sampled(shown))
+
+    def said(self, scan: Scan, kam: NDArray[np.float64] | None) -> tuple[str, ...]:
+        """As `notes`, for some of the pixels' KAM in degrees; None where it is no channel."""
         found = []
         for name, known in self.values.items():
-            kam = _kam(stack) if name == "KAM" else None
-            values = _sample(stack.values[kam] if kam is not None else scan.get(name))
+            own = name == "KAM" and kam is not None
+            values = kam if own and kam is not None else sampled(scan.get(name))
             share, low = _strange(values, np.array(known)) if values.size else (0.0, False)
             if share > TOO_MUCH:
                 found.append((share, name, "low" if low else "high"))
@@ -83,7 +89,11 @@ class Ranges:
         can be to those of the training. A detector's setting is mended, and so is, to a part, what
         truly differs: a map with much more of a dark phase comes out too bright.
         """
-        changed: dict[str, Any] = {}
+        return matched(scan, self.matching(scan))
+
+    def matching(self, scan: Scan) -> dict[str, tuple[float, float]]:
+        """Slope and shift of each property that `matched` changes."""
+        changes: dict[str, tuple[float, float]] = {}
         names = {name.casefold(): name for name in scan.prop}
         for name, known in self.values.items():
             own = names.get(name.casefold())
@@ -94,9 +104,8 @@ class Ranges:
             if np.ptp(x) <= 0:
                 continue
             slope = max(float(np.polyfit(x, y, 1)[0]), 1e-6)
-            shift = float(y.mean() - slope * x.mean())
-            changed[own] = np.asarray(scan.prop[own], dtype=np.float64) * slope + shift
-        return dataclasses.replace(scan, prop={**scan.prop, **changed}) if changed else scan
+            changes[own] = slope, float(y.mean() - slope * x.mean())
+        return changes
 
     def as_card(self) -> dict[str, Any]:
         """Plain values for the model card."""
@@ -115,6 +124,17 @@ class Ranges:
             return None
         part = extra.part("ranges")
         return cls({name: part.numbers(name, len(_POINTS)) for name in part.table})
+
+
+def matched(scan: Scan, changes: Mapping[str, tuple[float, float]]) -> Scan:
+    """The scan with slopes and shifts applied to its properties."""
+    if not changes:
+        return scan
+    prop = {
+        name: np.asarray(scan.prop[name], dtype=np.float64) * slope + shift
+        for name, (slope, shift) in changes.items()
+    }
+    return dataclasses.replace(scan, prop={**scan.prop, **prop})
 
 
 def _properties(stack: ChannelStack) -> list[str]:
@@ -149,12 +169,24 @@ def _strange(values: NDArray[np.float64], known: NDArray[np.float64]) -> tuple[f
     return share, bool(part[rare & (np.arange(len(part)) <= middle)].sum() > share / 2)
 
 
-def _sample(values: NDArray[Any]) -> NDArray[np.float64]:
+def sampled(values: NDArray[Any], first: int = 0, size: int | None = None) -> NDArray[np.float64]:
+    """Some of a map's finite values; given a part of it, those that lie in this part.
+
+    Parameters
+    ----------
+    values
+        Of the map, or of pixels of it that follow each other.
+    first
+        Place of the first of them in the map.
+    size
+        Pixels of the map.
+    """
     flat = np.ravel(values)
-    flat = flat[:: max(flat.size // _SAMPLE, 1)].astype(np.float64)
+    every = max((flat.size if size is None else size) // _SAMPLE, 1)
+    flat = flat[-first % every :: every].astype(np.float64)
     return flat[np.isfinite(flat)]
 
 
 def _quantiles(parts: Sequence[NDArray[Any]]) -> tuple[float, ...] | None:
-    values = np.concatenate([_sample(part) for part in parts])
+    values = np.concatenate([sampled(part) for part in parts])
     return tuple(map(float, np.quantile(values, _POINTS))) if values.size else None

@@ -1,0 +1,274 @@
+"""Segmentation of a large map; equal to that of the whole in one piece."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml._parallel import Progress, part_of
+from napari_ebsdml.batching.large.bands import over_bands
+from napari_ebsdml.batching.large.maps import labelled
+from napari_ebsdml.batching.large.store import Band, LargeMap
+from napari_ebsdml.errors import InputError, MissingDataError, ModelError
+from napari_ebsdml.segmentation.settings import PredictSettings
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from napari_ebsdml.segmentation import SegmentationResult, Segmenter
+
+_NEAR, _FAR = 16, 40
+"""Rows that a channel looks at: of neighbourhoods of 3 pixels (4 sigma) and less, and of 9."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _How:
+    """What a band needs to know."""
+
+    model: Any
+    changes: dict[str, tuple[float, float]]
+    not_indexed: str
+    tile: int
+    device: str
+    extents: NDArray[np.int32] | None
+    grains: str
+    margin: int
+    rings: int
+    names: tuple[str, str]
+
+
+def predict(
+    model: Segmenter,
+    large: LargeMap,
+    *,
+    grain_vote: bool = PredictSettings.grain_vote,
+    grain_threshold: float = PredictSettings.grain_threshold,
+    not_indexed: str = PredictSettings.not_indexed,
+    standardise: str = PredictSettings.standardise,
+    turns: int = PredictSettings.turns,
+    tile: int = 384,
+    device: str = "auto",
+    progress: Progress = None,
+    warn: bool = True,
+    client: Client | None = None,
+) -> SegmentationResult:
+    """Segment a large map; see `napari_ebsdml.Segmenter.predict`.
+
+    Parameters
+    ----------
+    model
+        A network or a discriminant.
+    large
+    grain_vote, grain_threshold, not_indexed, standardise, tile, device, progress, warn
+        As `Segmenter.predict` takes them.
+    turns
+        1: turned maps are cut into other cells.
+    client
+        See `over_bands`.
+
+    Returns
+    -------
+    SegmentationResult
+        Its maps are mapped from files in the map's folder.
+
+    Raises
+    ------
+    InputError
+        When an argument is out of range, or the map is to be turned.
+    ModelError
+        When the map lacks a channel of the model, or the model is a forest.
+
+    Notes
+    -----
+    Where channels are measured on grains, a band is read with all of the grains that it touches,
+    and for their relations with all neighbours of those: memory grows with the grains.
+    """
+    from napari_ebsdml.segmentation.results.result import SegmentationResult, check_not_indexed
+    from napari_ebsdml.segmentation.segmenter import ModelWarning
+
+    check_not_indexed(not_indexed)
+    if turns != 1:
+        raise InputError("A map in bands is not turned: turns must be 1, or the bands larger.")
+    if standardise not in ("as_trained", "this_map"):
+        raise InputError(f"standardise must be 'as_trained' or 'this_map', not {standardise!r}.")
+    if not hasattr(model, "network"):
+        raise ModelError(
+            "A forest sees a map as a whole: ask for larger bands, or train a network."
+        )
+    if standardise == "this_map" and model.ranges is None:
+        raise ModelError(
+            "The model is of an earlier version and does not know what its training maps looked "
+            "like: train it anew to standardise to this map."
+        )
+    changes: dict[str, tuple[float, float]] = {}
+    if standardise == "this_map" and model.ranges is not None:
+        changes = model.ranges.matching(large.scan)
+    rings = _rings(model.channels)
+    grains, extents = "", None
+    if rings:
+        from napari_ebsdml.segmentation.inputs.channels import GRAIN_THRESHOLD
+
+        grains = labelled(large, GRAIN_THRESHOLD, 1, part_of(progress, 0.0, 0.1), client)
+        extents = _extents(large, grains)
+    classes = len(model.classes)
+    labels = large.new(np.uint8 if max(model.classes.values) < 256 else np.int32)
+    names = (labels, large.new(np.float32, (classes,)))
+    margin = _FAR if any(name.endswith("@far") for name in model.channels) else _NEAR
+    how = _How(model, changes, not_indexed, tile, device, extents, grains, margin, rings, names)
+    network = model.network
+    halo, align = (0, 1) if network is None else (network.halo, network.align)
+    bands = large.bands(halo, align)
+    share = 0.85 if grain_vote else 1.0
+    sampled = over_bands(_predict, large, bands, (how,), part_of(progress, 0.1, share), client)
+    notes = (*model.check(_head(large)), *_said(model, large, changes, sampled))
+    for note in notes if warn else ():
+        warnings.warn(f"{large.head.name}: {note}", ModelWarning, stacklevel=2)
+    if grain_vote:
+        voting = labelled(large, grain_threshold, 1, part_of(progress, share, 0.95), client)
+        means = _means(large, voting, names, classes, client)
+        over_bands(
+            _vote, large, large.bands(), (voting, names, means, model.classes),
+            part_of(progress, 0.95), client,
+        )  # fmt: skip
+    return SegmentationResult(
+        large.array(labels), large.array(names[1]), model.classes, notes,
+        tuple(model.record.get("fraction_errors", ())),
+    )  # fmt: skip
+
+
+def _rings(channels: Sequence[str]) -> int:
+    """0: no channel is measured on grains; 1: on grains; 2: on their neighbours as well."""
+    from napari_ebsdml.segmentation.inputs.channels import GRAIN_MEAN
+
+    base = [name.partition("@")[0] for name in channels]
+    if "Relations" in base:
+        return 2
+    own = {"GROD", "GOS", "GrainSize", "GrainWidth", "GrainAspect", "Quaternions"}
+    return int(bool(own & set(base)) or any(name.endswith(GRAIN_MEAN) for name in channels))
+
+
+def _head(large: LargeMap) -> Any:
+    """A map of one pixel of each phase, with the large one's step."""
+    ids = np.array([large.present() or [-1]], dtype=np.int32)
+    q = np.zeros((*ids.shape, 4))
+    q[..., 0] = ids >= 0
+    return dataclasses.replace(large.head, phase_id=ids, quaternions=q, prop={})
+
+
+def _said(model: Any, large: LargeMap, changes: Any, sampled: list[Any]) -> tuple[str, ...]:
+    from napari_ebsdml.segmentation.inputs.domain import matched
+
+    if model.ranges is None:
+        return ()
+    parts = [part for part in sampled if part is not None]
+    kam = np.concatenate(parts) if parts else None
+    found: tuple[str, ...] = model.ranges.said(matched(large.scan, changes), kam)
+    return found
+
+
+def _extents(large: LargeMap, grains: str) -> NDArray[np.int32]:
+    """First row, and that after the last one, of each grain (n + 1, 2)."""
+    found = []
+    most = 0
+    for band in large.bands():
+        labels = large.read(grains, band.write)
+        number, place = np.unique(labels, return_inverse=True)
+        row = np.repeat(np.arange(len(labels), dtype=np.int32), labels.shape[1])
+        low = np.full(len(number), len(labels), np.int32)
+        high = np.zeros(len(number), np.int32)
+        np.minimum.at(low, place.ravel(), row)
+        np.maximum.at(high, place.ravel(), row + 1)
+        found.append((number, low + band.write.start, high + band.write.start))
+        most = max(most, int(number[-1]))
+    table = np.zeros((most + 1, 2), np.int32)
+    table[:, 0] = large.shape[0]
+    for number, low, high in found:
+        np.minimum.at(table[:, 0], number, low)
+        np.maximum.at(table[:, 1], number, high)
+    return table
+
+
+def _whole(large: LargeMap, rows: slice, how: _How) -> slice:
+    """Rows with all of the grains that lie in them."""
+    last = large.shape[0]
+    low, high = max(0, rows.start - how.margin), min(last, rows.stop + how.margin)
+    for _ in range(how.rings):
+        assert how.extents is not None
+        inside = np.unique(large.read(how.grains, slice(low, high)))
+        inside = inside[inside > 0]
+        if inside.size:
+            low = min(low, int(how.extents[inside, 0].min()))
+            high = max(high, int(how.extents[inside, 1].max()))
+        # What lies beside a grain is part of its outline.
+        low, high = max(0, low - 1), min(last, high + 1)
+    return slice(low, high)
+
+
+def _predict(large: LargeMap, band: Band, how: _How) -> NDArray[np.float64] | None:
+    from napari_ebsdml.learning.device import pick_device
+    from napari_ebsdml.segmentation.inputs.domain import matched, sampled
+    from napari_ebsdml.segmentation.models.predict import predict_probability, stack_of
+    from napari_ebsdml.segmentation.results.result import labels_of
+
+    rows = _whole(large, band.read, how)
+    try:
+        stack = stack_of(how.model, matched(large.band(rows), how.changes), 1)
+    except MissingDataError as error:
+        raise ModelError(str(error)) from None
+    cut = slice(band.read.start - rows.start, band.read.stop - rows.start)
+    stack = dataclasses.replace(stack, values=stack.values[:, cut], grains=None, variants=None)
+    found = predict_probability(
+        how.model, stack, 1, how.tile, pick_device(how.device), None
+    )[band.keep]  # fmt: skip
+    if how.not_indexed == "leave_out":
+        found[large.read("phase_id", band.write) == -1] = np.nan
+    large.write(how.names[0], band.write.start, labels_of(found, how.model.classes))
+    large.write(how.names[1], band.write.start, found)
+    planes = [plane.name for plane in stack.planes]
+    if "KAM" not in planes:
+        return None
+    kam = stack.values[planes.index("KAM")][band.keep]
+    return sampled(kam, band.write.start * large.shape[1], large.shape[0] * large.shape[1])
+
+
+def _means(
+    large: LargeMap, grains: str, names: tuple[str, str], classes: int, client: Any
+) -> NDArray[np.float64]:
+    """Mean probability (grains + 1, classes) of each grain."""
+    parts = over_bands(_sums, large, large.bands(), (grains, names), None, client)
+    most = max((int(number[-1]) for number, _, _ in parts if number.size), default=0)
+    count, total = np.zeros(most + 1), np.zeros((most + 1, classes))
+    for number, pixels, sums in parts:
+        count[number] += pixels
+        total[number] += sums
+    return total / np.maximum(count, 1)[:, None]
+
+
+def _sums(
+    large: LargeMap, band: Band, grains: str, names: tuple[str, str]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    ids = large.read(grains, band.write)
+    use = (ids > 0) & (large.read(names[0], band.write) > 0)
+    number, place = np.unique(ids[use], return_inverse=True)
+    probability = large.read(names[1], band.write)[use]
+    sums = [np.bincount(place, plane, len(number)) for plane in probability.T]
+    return number, np.bincount(place, minlength=len(number)), np.stack(sums, axis=1)
+
+
+def _vote(
+    large: LargeMap, band: Band, grains: str, names: tuple[str, str], means: NDArray[Any],
+    classes: Any,
+) -> None:  # fmt: skip
+    from napari_ebsdml.segmentation.results.result import labels_of
+
+    ids = large.read(grains, band.write)
+    probability = large.read(names[1], band.write)
+    use = (ids > 0) & (large.read(names[0], band.write) > 0)
+    probability[use] = means[ids[use]]
+    large.write(names[1], band.write.start, probability)
+    large.write(names[0], band.write.start, labels_of(probability, classes))
