@@ -181,10 +181,30 @@ def test_cancel_leaves_a_valid_folder(maps: Path, tmp_path: Path) -> None:
 
 def test_every_step_has_defaults_that_its_settings_allow() -> None:
     for name in steps_offered():
-        if name != "segment":
+        if name not in ("segment", "grain-classes"):
             (step,) = bind(name)
             assert step.step.settings(step.step.defaults) == step.step.defaults
             assert len(step.key) == 64
+
+
+def test_classes_of_grains(maps: Path, tmp_path: Path) -> None:
+    scan = ebsdml.read(maps / "b.ctf")
+    labels = ebsdml.segment_grains(scan, 3.0, 2)
+    model = ebsdml.GrainClassifier.train([(scan, labels, {1: 1, 2: 2, 3: 1, 4: 2})])
+    model.save(tmp_path / "model.json")
+    with pytest.raises(ebsdml.InputError, match="needs a model"):
+        ebsdml.batch(maps, "grain-classes", tmp_path / "none")
+    for given in (model, str(tmp_path / "model.json")):
+        step = ("grain-classes", {"model": given, "min_pixels": 2})
+        done = ebsdml.batch(maps / "b.ctf", step, tmp_path / "out")
+        assert not done.failed, done.failed
+        with np.load(tmp_path / "out" / "b-grain-classes.npz") as found:
+            want = model.predict(scan, labels)
+            np.testing.assert_array_equal(found["class"], want.map)
+        assert done.rows[0]["fraction of class 1"] == pytest.approx(want.fractions["class 1"])
+    table = rows_of(tmp_path / "out" / "grain_classes.csv")
+    assert len(table) == labels.max()
+    assert imread(tmp_path / "out" / "b-grain-classes.tif").shape == scan.shape
 
 
 def test_what_a_function_takes_from_around_it_tells_it_from_another() -> None:

@@ -42,6 +42,7 @@ _MODULES = {
     "density": "density",
     "article-density": "article_density",
     "parents": "parents",
+    "grain-classes": "grain_classes",
     "segment": "segment",
     "spacegroups": "spacegroups",
     "crystals": "crystals",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import Annotated
 
@@ -48,6 +49,9 @@ def main() -> None:
     """Run the command line; the package's own errors become one line and exit code 1."""
     # What a format cannot hold is told as a Python warning, which prints lines of source otherwise.
     warnings.showwarning = lambda message, *_args, **_options: warn(str(message))
+    if os.environ.get("RANK", "0") != "0":
+        # Of the processes that torchrun starts, the first one speaks for all.
+        out.quiet = err.quiet = True
     try:
         app()
     except EbsdmlError as error:

@@ -11,6 +11,7 @@ import torch
 
 from napari_ebsdml._parallel import available_cores
 from napari_ebsdml.errors import InputError
+from napari_ebsdml.learning.together import local_rank, size
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -23,7 +24,9 @@ def pick_device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            # Each process of torchrun has a GPU of its own.
+            number = local_rank() % torch.cuda.device_count()
+            return torch.device("cuda", number) if size() > 1 else torch.device("cuda")
         if torch.backends.mps.is_available():
             return torch.device("mps")
         return torch.device("cpu")

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_ebsdml.errors import InputError, ModelError
+from napari_ebsdml.learning import together
 from napari_ebsdml.learning.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
@@ -195,7 +196,15 @@ def train(
         When the loss is no longer finite, or the checkpoint is damaged or of another training.
     InputError
         When the monitored metric is missing or an epoch has no batch.
+    EbsdmlError
+        When torchrun has started several processes that cannot reach each other.
+
+    Notes
+    -----
+    Under ``torchrun`` all processes train the same network: see `together`.
     """
+    if together.join():
+        together.same_start(network)
     state = _State(network, schedule)
     identity = {"recipe": recipe, "schedule": dataclasses.asdict(schedule)}
     if checkpoint is not None and resume and checkpoint.exists():
@@ -206,7 +215,7 @@ def train(
         while state.epoch < schedule.epochs and not state.is_stale:
             losses = yield from _epoch(state, batches(state.epoch), loss)
             is_best, metrics = state.judge(losses, validate)
-            if checkpoint is not None:
+            if checkpoint is not None and together.rank() == 0:
                 state.save(checkpoint, identity, metrics)
             last = state.event("epoch", losses, metrics, is_best)
             yield last
@@ -262,10 +271,13 @@ class _State:
         for group in self.optimizer.param_groups:
             group["lr"] = schedule.rate(self.step)
         device = next(network.parameters()).device
+        several = together.size() > 1
         with torch.autocast(device.type, torch.bfloat16, enabled=schedule.bfloat16):
-            losses = loss(network, batch)
+            losses = loss(network, together.share(batch) if several else batch)
         whole = torch.stack([value.float() for value in losses.values()]).sum()
-        value = whole.item()
+        if several:
+            losses = together.mean(losses)
+        value = sum(part.detach().float().item() for part in losses.values())
         if not math.isfinite(value):
             number = self.step - self.epoch * schedule.steps + 1
             raise ModelError(
@@ -274,6 +286,8 @@ class _State:
             )
         self.optimizer.zero_grad(set_to_none=True)
         whole.backward()  # type: ignore[no-untyped-call]
+        if several:
+            together.average_gradients(network)
         if schedule.clip:
             nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
         self.optimizer.step()
@@ -298,6 +312,8 @@ class _State:
         network.eval()
         with torch.no_grad():
             metrics = dict(validate(network)) if validate is not None else {}
+        # Rounding must not let one process stop and the others wait for it.
+        metrics = together.agreed(metrics)
         figures = {**losses, **metrics}
         if schedule.monitor not in figures:
             raise InputError(

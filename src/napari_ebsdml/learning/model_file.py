@@ -29,6 +29,7 @@ from napari_ebsdml.learning.model_card import (
     read_card,
     read_file,
 )
+from napari_ebsdml.learning.together import rank
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -62,6 +63,8 @@ def save_model(
         text = json.dumps(dataclasses.asdict(card), indent=2, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise ModelError(f"{card_path}: the model card is not plain JSON ({error}).") from error
+    if rank() > 0:  # of several processes that train together, the first one writes
+        return card
     try:
         write_atomic(weights_path, content)
         write_atomic(card_path, text.encode())

@@ -13,7 +13,11 @@ from napari.components import ViewerModel
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Scan
+from napari_ebsdml._napari.grain_classes.widget import GrainClassesWidget
 from napari_ebsdml._napari.maps.widget import MapsWidget
+from napari_ebsdml._napari.parent_grains.widget import ParentGrainsWidget
+from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
+from napari_ebsdml.batching.step import bind
 from tests.napari.docks import add_map, run
 
 
@@ -55,3 +59,22 @@ def test_a_dock_applied_to_a_folder(
 
     widget.apply_to_folder(maps, results, broken)
     assert "Train or load" in widget.tasks.status.text()
+
+
+def test_docks_with_models_apply_them(qtbot: Any, model: ViewerModel) -> None:
+    """What the buttons ask for are steps with settings that they know."""
+    sample = ebsdml.samples.dual_phase_steel((20, 24), 0.5, seed=1)
+    add_map(model, sample.scan)
+    parents, groups, grains = (
+        kind(model) for kind in (ParentGrainsWidget, SpaceGroupWidget, GrainClassesWidget)
+    )
+    for widget in (parents, groups, grains):
+        qtbot.addWidget(widget)
+        assert widget.folder_button.text().startswith("Apply to a folder")
+    steps: list[Any] = []
+    for widget in (parents, groups):
+        widget.apply_to_folder = lambda maps, results, step, *_: steps.append(step())
+        widget.folder_button._chosen(Path("maps"), Path("results"))
+    assert [step.name for step in bind(steps)] == ["parents", "spacegroups"]
+    grains.folder_button._chosen(Path("maps"), Path("results"))
+    assert "Click on grains" in grains.tasks.status.text()

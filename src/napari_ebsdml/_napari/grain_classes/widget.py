@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtWidgets import (
@@ -32,6 +32,7 @@ from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.tab_page import tab_page
 from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._palette import LABEL_COLORS
+from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.scan import Scan
 
@@ -104,6 +105,7 @@ class GrainClassesWidget(ScanWidget):
         self.told = QLabel()
         self.told.setWordWrap(True)
         self.form.addWidget(self.told)
+        self.offer_batch(self._step)
         self.form.addStretch(1)
 
         self.class_table, self.grain_table = DataTable(), DataTable()
@@ -175,6 +177,15 @@ class GrainClassesWidget(ScanWidget):
             str(self.method_box.currentData()), label="Classifying grains",
             on_result=self._classified,
         )  # fmt: skip
+
+    def _step(self) -> tuple[str, dict[str, Any]]:
+        """What the classifier of the clicks does with other maps."""
+        if self.classifier is None:
+            raise InputError("Click on grains of two classes first: they are what is learned from.")
+        return "grain-classes", {
+            "model": self.classifier, "threshold": self.threshold.value(),
+            "min_pixels": self.smallest.value(),
+        }  # fmt: skip
 
     def forget(self) -> None:
         """Forget all clicks."""

@@ -66,6 +66,8 @@ class ParentGrainsWidget(ScanWidget):
         self.settings_form.set_saved(remembered(SECTION))
         self.form.addWidget(self.settings_form.native)
         self.offer_script(lambda scan: parents_script(scan, self.settings, self.child))
+        # By its name: other files may number their phases otherwise.
+        self.offer_batch(lambda: ("parents", [self.settings, {"child_phase": self._child_name()}]))
         self.form.addStretch(1)
 
         self.told = QLabel()
@@ -90,6 +92,9 @@ class ParentGrainsWidget(ScanWidget):
         """The chosen child phase, None where it is to be found."""
         chosen = self.child_box.currentData()
         return None if chosen is None else int(chosen)
+
+    def _child_name(self) -> str | None:
+        return None if self.child is None else self.child_box.currentText()
 
     def compute(self) -> None:
         """Reconstruct the parents of the chosen scan."""

@@ -39,6 +39,7 @@ from napari_ebsdml._napari.space_groups.models import ModelEntry, store_of
 from napari_ebsdml._napari.space_groups.pixel_panel import PixelPanel
 from napari_ebsdml._napari.space_groups.script import classify_script
 from napari_ebsdml._napari.space_groups.train_panel import TrainPanel
+from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.answers.compare import answers_of, right_share
 from napari_ebsdml.scan import Scan
 
@@ -96,6 +97,7 @@ class SpaceGroupWidget(ScanWidget):
         self.hint.setWordWrap(True)
         self.form.addWidget(self.classify_form)
         self.offer_script(self._script)
+        self.offer_batch(self._step, uses_torch=True)
         self.form.addStretch(1)
         layout = self.layout()
         assert isinstance(layout, QVBoxLayout)
@@ -147,6 +149,13 @@ class SpaceGroupWidget(ScanWidget):
             label="Classifying patterns", uses_torch=True,
             on_result=lambda found: self._show(scan, found),
         )  # fmt: skip
+
+    def _step(self) -> tuple[str, list[Any]]:
+        """What the form does with other maps: the first model, each map with its own geometry."""
+        form = self.classify_form
+        if not form.entries:
+            raise InputError("Choose a model first.")
+        return "spacegroups", [form.answers.settings(), {"model": form.entries[0].source}]
 
     def refine(self) -> None:
         """Refine the detector's geometry on the chosen map."""

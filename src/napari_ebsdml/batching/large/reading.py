@@ -170,6 +170,7 @@ def _in_bands(
             large.fill(first, scan)
         except InputError:
             raise _OtherPartError from None
+        del scan  # before the next one is read
         if progress is not None:
             progress((first + rows) / plan.rows)
     assert large is not None

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from napari_ebsdml.learning.device import has_bfloat16
 from napari_ebsdml.learning.loop import Schedule, TrainingEvent, train
+from napari_ebsdml.learning.together import agreed
 from napari_ebsdml.learning.under_way import UnderWay
 from napari_ebsdml.segmentation.learning.event import SegmentationEvent
 from napari_ebsdml.segmentation.learning.run import Model, Plan, Run, prepare_run
@@ -144,7 +145,7 @@ def training_steps(
     try:
         for event in loop:
             seconds = time.monotonic() - started
-            late = bool(settings.seconds) and seconds > settings.seconds
+            late = bool(settings.seconds) and agreed(seconds > settings.seconds)
             picture = None
             if event.kind == "epoch":
                 last = event
