@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_ebsdml._atomic import replacing
 from napari_ebsdml._parallel import Progress
 from napari_ebsdml._paths import as_path
 from napari_ebsdml.batching.large.store import BAND_PIXELS, LargeMap
@@ -139,7 +140,7 @@ def _parts(path: Path, plan: _Plan, folder: Path, height: int) -> Iterator[tuple
         file.seek(len(plan.header))
         for first, end in zip(firsts, [*firsts[1:], plan.rows], strict=True):
             rows = end - first
-            with part.open("wb") as out:
+            with replacing(part) as own, own.open("wb") as out:
                 out.write(re.sub(plan.pattern, rb"\g<1>%d" % rows, plan.header, count=1))
                 out.writelines(islice(file, rows * plan.columns))
             yield first, part
