@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,7 +73,11 @@ class LargeMap:
 
     @classmethod
     def empty(
-        cls, folder: Path, shape: tuple[int, int], like: Scan, pixels: int = BAND_PIXELS
+        cls,
+        folder: str | os.PathLike[str],
+        shape: tuple[int, int],
+        like: Scan,
+        pixels: int = BAND_PIXELS,
     ) -> LargeMap:
         """A map of this shape, to be filled by `fill`, with what else `like` has.
 
@@ -91,7 +96,7 @@ class LargeMap:
             like.crop(slice(0, 1), slice(0, 1)),
             patterns=None, camera=None, step=like.step, is_measured=None,
         )  # fmt: skip
-        made = cls(folder, shape, head, pixels)
+        made = cls(Path(folder).absolute(), shape, head, pixels)
         made.make("quaternions", np.float64, (4,))
         made.make("phase_id", np.int32)
         for number, values in enumerate(like.prop.values()):
@@ -99,7 +104,7 @@ class LargeMap:
         return made
 
     @classmethod
-    def of(cls, scan: Scan, folder: Path, pixels: int = BAND_PIXELS) -> LargeMap:
+    def of(cls, scan: Scan, folder: str | os.PathLike[str], pixels: int = BAND_PIXELS) -> LargeMap:
         """A map in memory, written to a folder; without its patterns."""
         made = cls.empty(folder, scan.shape, scan, pixels)
         for band in made.bands():
