@@ -28,6 +28,11 @@ SETS = {
     "same and different": (_palette.SAME, _palette.DIFFERENT),
     "curves on dark": _palette.CURVES[0],
     "curves on light": _palette.CURVES[1],
+    "answers": (_palette.SAME, _palette.BETWEEN, _palette.DIFFERENT, _palette.NO_ANSWER),
+    "differs, on classes": (_palette.DIFFERS_ON_CLASSES, *_palette.CLASS_COLORS[:4]),
+    "space groups": (*_palette.SPACE_GROUP_COLORS.values(), _palette.UNKNOWN),
+    "measured and bound": (_palette.MEASURED, _palette.BOUND),
+    "boundaries on black": tuple(_palette.BOUNDARIES_ON_DARK.values()),
     "boundaries": tuple(_palette.BOUNDARY_COLORS.values()),
 }
 

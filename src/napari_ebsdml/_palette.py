@@ -21,6 +21,23 @@ RIGHT, WRONG = "#0072b2", "#e69f00"
 SAME, DIFFERENT = RIGHT, WRONG
 """Of two answers."""
 
+BETWEEN, NO_ANSWER = "#d5f3ff", "#505050"
+"""Of answers that overlap, and where one of the two does not know."""
+
+DIFFERS_ON_CLASSES = "#ffffff"
+"""Of pixels that differ, drawn over the first four class colours."""
+
+UNKNOWN = "#7d7f8a"
+"""Of what nothing is known of, among classes."""
+
+SPACE_GROUP_COLORS = {
+    221: "#eabf2a", 223: "#802a40", 225: "#2a4095", 227: "#bfbfff", 229: "#d41500", 230: "#806aff",
+}  # fmt: skip
+"""Of the space groups of the shipped models."""
+
+MEASURED, BOUND = RIGHT, WRONG
+"""Of a density that was measured, and of an upper bound."""
+
 CURVES = (
     ("#00d4ff", "#ffff2a", "#ea0000", "#d4ffea", "#006aea", "#159580"),
     ("#0000aa", "#bf6a00", "#806aff", "#801500", "#406a6a", "#2a0015"),
@@ -29,6 +46,9 @@ CURVES = (
 
 BOUNDARY_COLORS = {1: "#f0e442", 2: "#000000", 3: "#d55e00", 4: "#56b4e9"}
 """Of boundaries by their `BoundaryKind`: low angle, high angle, twin, phase."""
+
+BOUNDARIES_ON_DARK = {1: "#e69f00", 2: "#ffffff", 3: "#56b4e9", 4: "#aa5555"}
+"""The same on napari's black canvas."""
 
 NOTHING = "#d9d9d9"
 """Of pixels without an orientation or a value, in figures."""

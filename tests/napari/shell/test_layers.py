@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from napari_ebsdml._napari.shell.layers import (
     scans_in,
     scans_of,
 )
+from napari_ebsdml._napari.shell.lines import add_lines
 
 MakeScan = Callable[..., Scan]
 
@@ -172,3 +174,25 @@ def test_result_of_one_section_lies_at_its_height(make_scan: MakeScan) -> None:
     assert scan_of(layer, viewer) is scans[2]
     whole = add_result(viewer, scans, np.ones((4, 6, 8)), "KAM", "°")
     assert tuple(whole.translate) == (0.0, 0.0, 7.0)
+
+
+def test_lines_keep_their_width_on_the_screen(make_scan: MakeScan, qtbot: Any) -> None:
+    model, scan = ViewerModel(), make_scan()
+    _add(model, map_layers(scan)[:1])
+    model.scene.camera.zoom = 100.0
+    lines = np.array([[[0.25, 0.0], [0.25, 1.0]]])
+    layer = add_lines(
+        model, scan, lines, np.array([1]), "boundaries", [LabelClass(1, "high", "#ffffff")],
+        np.zeros(scan.shape, int), width=2.0,
+    )  # fmt: skip
+    # 2 pixels of the screen are 0.02 um, which are 0.08 pixels of 0.25 um.
+    assert layer.edge_width == pytest.approx(2 / 100 / 0.25)
+    model.scene.camera.zoom = 200.0
+    qtbot.waitUntil(lambda: layer.edge_width == pytest.approx(0.04), timeout=5000)
+    model.scene.camera.zoom = 0.1
+    qtbot.waitUntil(lambda: layer.edge_width == pytest.approx(2.0), timeout=5000)
+    # What the user sets stays.
+    layer.edge_width = 0.5
+    model.scene.camera.zoom = 50.0
+    qtbot.wait(200)
+    assert layer.edge_width == 0.5

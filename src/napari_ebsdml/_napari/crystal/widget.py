@@ -170,7 +170,7 @@ class CrystalWidget(ScanWidget):
         ends = np.array([[start, end]], float) * scan.step
         classes = [LabelClass(1, PROFILE, "white")]
         active = self.viewer.layers.selection.active
-        add_lines(self.viewer, scan, ends, np.array([1]), PROFILE, classes, on_line, width=1.0)
+        add_lines(self.viewer, scan, ends, np.array([1]), PROFILE, classes, on_line, width=3.0)
         self.viewer.layers.selection.active = active if active in self.viewer.layers else None
         self.line_text.setText(
             f"{found.distance[-1]:.4g} µm from row {start[0]}, column {start[1]} to row {end[0]}, "

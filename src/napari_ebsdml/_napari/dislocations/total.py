@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from napari_ebsdml._napari.gnd.layers import Shown, density_layer, known_text, log_limits
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.text import pretty
+from napari_ebsdml._palette import BOUND as BOUND_COLOR
+from napari_ebsdml._palette import MEASURED as MEASURED_COLOR
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.scan import Scan
 
@@ -25,8 +27,8 @@ TOLD = "where the map tells its density"
 NO_WINDOW, MEASURED, BOUND = range(3)
 TOLD_CLASSES = (
     LabelClass(NO_WINDOW, "no window: grain too small, or nothing known", "transparent"),
-    LabelClass(MEASURED, "measured", "#2e9e6b"),
-    LabelClass(BOUND, "upper bound only", "#c98a2b"),
+    LabelClass(MEASURED, "measured", MEASURED_COLOR),
+    LabelClass(BOUND, "upper bound only", BOUND_COLOR),
 )
 
 

@@ -14,6 +14,7 @@ from napari_ebsdml._napari.maps.grains import every_grain, grain_features, grain
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.layers import Level, add_result, contrast_limits
 from napari_ebsdml._napari.shell.lines import add_lines
+from napari_ebsdml._palette import BOUNDARIES_ON_DARK
 from napari_ebsdml.maps.settings import REGIONS, MapSettings
 from napari_ebsdml.scan import Scan
 
@@ -153,17 +154,18 @@ def _boundaries(scan: Scan, settings: MapSettings, found: ComputedMap) -> MapRes
     from napari_ebsdml.maps import BoundaryKind, laue_class
 
     low, high = settings.boundary_low, settings.boundary_high
+    colours = BOUNDARIES_ON_DARK
     classes = [
         LabelClass(BoundaryKind.NONE, "no boundary", "transparent"),
-        LabelClass(BoundaryKind.LOW_ANGLE, f"low angle, {low:g}–{high:g}°", "#e69f00"),
-        LabelClass(BoundaryKind.HIGH_ANGLE, f"high angle, ≥ {high:g}°", "#ffffff"),
+        LabelClass(BoundaryKind.LOW_ANGLE, f"low angle, {low:g}–{high:g}°", colours[1]),
+        LabelClass(BoundaryKind.HIGH_ANGLE, f"high angle, ≥ {high:g}°", colours[2]),
     ]
     present = np.unique(scan.phase_id[scan.is_indexed]).tolist()
     cubic = any(laue_class(scan.phases[n]) in ("m-3", "m-3m") for n in present)
     if settings.boundary_sigma3 and cubic:
-        classes.append(LabelClass(BoundaryKind.SIGMA3, "Σ3 (twin)", "#56b4e9"))
+        classes.append(LabelClass(BoundaryKind.SIGMA3, "Σ3 (twin)", colours[3]))
     if len(present) > 1:
-        classes.append(LabelClass(BoundaryKind.PHASE, "phase boundary", "#cc79a7"))
+        classes.append(LabelClass(BoundaryKind.PHASE, "phase boundary", colours[4]))
     lengths = [found.measured.length(BoundaryKind(c.label)) for c in classes[1:]]
     total = sum(lengths) or math.nan
     table = {

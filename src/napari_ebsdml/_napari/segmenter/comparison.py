@@ -12,6 +12,7 @@ from napari_ebsdml._napari.segmenter.truth import TruthChooser
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.layers import add_result, layers_of
 from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._palette import DIFFERS_ON_CLASSES
 from napari_ebsdml._parallel import available_cores
 from napari_ebsdml.scan import Scan
 
@@ -107,7 +108,8 @@ class ComparisonPanel(QWidget):
             if base is not None:
                 differs = (row.result.labels != base.labels).astype(np.int32)
                 classes = (
-                    LabelClass(0, "same", "transparent"), LabelClass(1, "differs", "#ff2d95")
+                    LabelClass(0, "same", "transparent"),
+                    LabelClass(1, "differs", DIFFERS_ON_CLASSES),
                 )  # fmt: skip
                 shown.append((f"{row.method} differs from {own}", differs, classes, False))
             for name, data, classes_, visible in shown:

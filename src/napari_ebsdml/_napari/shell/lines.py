@@ -17,14 +17,15 @@ from napari_ebsdml._napari.shell.layers import (
     put_in_place,
     same_quantity,
 )
+from napari_ebsdml._napari.shell.line_width import keep_width
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Layer
+    from napari.layers import Vectors
 
-_LINE_WIDTH = 0.3
-"""In pixels of the map."""
+_LINE_WIDTH = 1.5
+"""In pixels of the screen."""
 
 
 def add_lines(
@@ -37,7 +38,7 @@ def add_lines(
     pixels: NDArray[np.integer],
     settings: Mapping[str, Any] | None = None,
     width: float = _LINE_WIDTH,
-) -> Layer:
+) -> Vectors:
     """Show lines between pixels, coloured by class; those of the same quantity go.
 
     Parameters
@@ -53,7 +54,7 @@ def add_lines(
     pixels : (rows, columns)
         The same as labels of pixels, for files.
     width
-        In pixels of the map.
+        In pixels of the screen: it stays so when one zooms.
 
     Returns
     -------
@@ -79,10 +80,11 @@ def add_lines(
     if old is not None:
         arguments.update(opacity=old.opacity, visible=old.visible)
         viewer.layers.remove(old)
-    layer: Layer = viewer.add_vectors(
+    layer: Vectors = viewer.add_vectors(
         np.stack((ends[:, 0], ends[:, 1] - ends[:, 0]), axis=1), vector_style="line",
-        edge_color=colors[labels] if len(labels) else "white", edge_width=width,
+        edge_color=colors[labels] if len(labels) else "white",
         **{"opacity": 1.0, **arguments},
     )  # fmt: skip
+    keep_width(viewer, layer, width)
     put_in_place(viewer, scan, layer)
     return layer

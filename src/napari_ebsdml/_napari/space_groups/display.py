@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._palette import BETWEEN, NO_ANSWER, SPACE_GROUP_COLORS
 from napari_ebsdml._palette import DIFFERENT as DIFFERENT_COLOR
 from napari_ebsdml._palette import SAME as SAME_COLOR
+from napari_ebsdml._palette import UNKNOWN as UNKNOWN_COLOR
 from napari_ebsdml.patterns.answers.compare import (
     DIFFERENT,
     MAY_BE,
@@ -24,11 +26,6 @@ from napari_ebsdml.patterns.answers.compare import (
 )
 from napari_ebsdml.patterns.crystals.table import SYMBOLS
 
-UNKNOWN_COLOR = "#7d7f8a"
-# Okabe and Ito's colours: told apart by colour-blind eyes too.
-_COLORS = {
-    221: "#e69f00", 223: "#cc79a7", 225: "#0077bb", 227: "#009e73", 229: "#d55e00", 230: "#f0e442",
-}  # fmt: skip
 _SPARE = ("#56b4e9", "#aa4499", "#999933", "#882255", "#44aa99", "#ddcc77", "#6699cc", "#bbbbbb")
 
 # A mixture of orange and blue is grey.
@@ -40,9 +37,9 @@ _FIRST_SET = 301
 AGREEMENT_CLASSES = (
     LabelClass(0, "not compared", "transparent"),
     LabelClass(SAME, "same answer", SAME_COLOR),
-    LabelClass(MAY_BE, "overlapping answers", "#9ad0f0"),
+    LabelClass(MAY_BE, "overlapping answers", BETWEEN),
     LabelClass(DIFFERENT, "different answers", DIFFERENT_COLOR),
-    LabelClass(ONE_UNKNOWN, "unknown to one model", "#7d7f8a"),
+    LabelClass(ONE_UNKNOWN, "unknown to one model", NO_ANSWER),
 )
 
 UNKNOWN_CLASSES = (
@@ -71,7 +68,7 @@ def full_name(space_group: int) -> str:
 
 def color_of(space_group: int) -> str:
     """Colour of a space group, the same in every picture."""
-    return _COLORS.get(space_group) or _SPARE[space_group % len(_SPARE)]
+    return SPACE_GROUP_COLORS.get(space_group) or _SPARE[space_group % len(_SPARE)]
 
 
 def kind_name(kind: Kind) -> str:
