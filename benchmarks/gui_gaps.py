@@ -6,7 +6,10 @@ how long nothing could be clicked. "reading" ends when the reader has returned t
 figure of each is the processor time that the window's thread took in between two ticks, at most,
 which other work on the machine does not change.
 
-Run ``tools/with_display.sh python benchmarks/gui_gaps.py [--side 2000]``, with a display.
+With --docks a map is opened, and each dock computes on it, with its defaults; then strokes are
+painted with the segmenter open, one every 0.1 s. The rows tell the longest gap of each.
+
+Run ``tools/with_display.sh python benchmarks/gui_gaps.py [--side 2000] [--docks]``, with a display.
 """
 
 from __future__ import annotations
@@ -111,20 +114,84 @@ def measure(path: Path, in_worker: bool) -> str:
         viewer.close()
 
 
+DOCKS = ("EBSD maps", "Grains and poles", "Grain classes", "GND density", "Dislocation density",
+         "Parent grains")  # fmt: skip
+_PATIENCE_S = 900
+
+
+def docks(path: Path, names: tuple[str, ...]) -> None:
+    """Print a row for each dock that computes, and for painting."""
+    import napari
+    from qtpy.QtWidgets import QApplication
+
+    viewer = napari.Viewer(show=True)
+    heart = Heartbeat()
+
+    def live(seconds: float) -> None:
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            QApplication.processEvents()
+            time.sleep(0.002)
+
+    def row(name: str, start: Moment) -> None:
+        wall, cpu = heart.longest(start, now())
+        print(f"{name:24s} {now()[0] - start[0]:8.2f} {wall:8.2f} {cpu:8.2f}", flush=True)
+
+    print("                          whole, s; longest gap: wall, processor s")
+    start = now()
+    viewer.open(path, plugin="napari-ebsdml")
+    live(2)
+    row("opening", start)
+    for name in names:
+        start = now()
+        _, dock = viewer.window.add_plugin_dock_widget("napari-ebsdml", name)
+        live(1)
+        row(f"{name}: dock", start)
+        start = now()
+        dock.tasks.run_button.click()
+        while dock.tasks.running and now()[0] - start[0] < _PATIENCE_S:
+            live(0.05)
+        live(1)
+        row(f"{name}: computing", start)
+        viewer.window.remove_dock_widget(dock)
+        live(0.5)
+    start = now()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-ebsdml", "U-Net segmenter")
+    dock.strokes.paint(1)
+    live(2)
+    row("segmenter: dock", start)
+    rng, layer = np.random.default_rng(0), dock.strokes.layer
+    rows, columns = layer.data.shape
+    start = now()
+    for n in range(60):
+        at = int(rng.integers(rows)), int(rng.integers(columns))
+        layer.paint(at, 1 + n // 6 % 2)
+        live(0.1)
+    row("painting", start)
+    viewer.close()
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--side", type=int, default=2000)
-    side = parser.parse_args().side
+    parser.add_argument("--docks", action="store_true")
+    parser.add_argument("--only", nargs="*", default=DOCKS, help="docks that compute")
+    given = parser.parse_args()
+    side = given.side
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "map.ctf"
         write(path, make(side))
         print(f"{side} x {side} pixels, {path.stat().st_size / 1e6:.0f} MB")
         print("          open, s  reading: wall, processor s; adding: the same")
+        if given.docks:
+            docks(path, tuple(given.only))
+            return
         # The first opening loads libraries and compiles; it is not what is measured here.
         small = Path(folder) / "small.ctf"
         write(small, make(100))
         measure(small, True)
+        print("          open, s  reading: wall, processor s; adding: the same")
         for in_worker in (True, False):
             print(measure(path, in_worker), flush=True)
 

@@ -17,7 +17,6 @@ from napari_ebsdml._napari.shell.layers import (
     put_in_place,
     same_quantity,
 )
-from napari_ebsdml._napari.shell.line_width import keep_width
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
@@ -85,6 +84,9 @@ def add_lines(
         edge_color=colors[labels] if len(labels) else "white",
         **{"opacity": 1.0, **arguments},
     )  # fmt: skip
+    # Qt is loaded where there are viewers only.
+    from napari_ebsdml._napari.shell.line_width import keep_width
+
     keep_width(viewer, layer, width)
     put_in_place(viewer, scan, layer)
     return layer
