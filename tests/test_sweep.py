@@ -129,6 +129,13 @@ FUNCTIONS: dict[str, Callable[[Scan, Path], Any]] = {
         scan, (0, 0), (scan.shape[0] - 1, scan.shape[1] - 1)
     ),
     "poles": lambda scan, _: [maps.poles(scan, int(n), (1, 0, 0)) for n in scan.phases.ids],
+    "inverse_poles": lambda scan, _: [
+        maps.inverse_pole_density(maps.inverse_poles(scan, int(n))[0], scan.phases[int(n)])
+        for n in scan.phases.ids
+    ],
+    "pixels_along": lambda scan, _: [
+        maps.pixels_along(scan, int(n), (0.1, 0.05)) for n in scan.phases.ids
+    ],
     "connect_grains": lambda scan, _: maps.connect_grains([scan, scan]),
     "volume_of": lambda scan, _: maps.volume_of([scan, scan]),
     "figure": lambda scan, folder: ebsdml.figure(scan, "IPF-Z", folder / "a.png"),
@@ -165,6 +172,7 @@ NOT_OF_MAPS = {
     "fold_patterns": "of arrays", "refine_geometry": "of arrays", "two_phase_map": "makes one",
     "laue_group": "of patterns", "batch": "of files", "read_model": "of a file",
     "crystal_directions": "of a phase", "pole_density": "of arrays",
+    "inverse_pole_density": "inverse_poles",
     "phase_fractions": "of results", "write_report": "of results",
 }  # fmt: skip
 """Public functions that take no map, and what they take or where they are tried."""

@@ -9,6 +9,7 @@ from .compute import ComputedMap, compute_maps
 from .disorientation import disorientation_angle, disorientation_vector
 from .grain_properties import gos, grain_table, grod
 from .grains import segment_grains
+from .inverse_poles import inverse_pole_density, inverse_poles, pixels_along
 from .ipf import IPFKey, ipf_colors, ipf_key
 from .mean_orientation import grain_mean_orientation, homogenise
 from .misorientation import kam, misorientation_map
@@ -42,6 +43,8 @@ __all__ = [
     "grain_table",
     "grod",
     "homogenise",
+    "inverse_pole_density",
+    "inverse_poles",
     "ipf_colors",
     "ipf_key",
     "kam",
@@ -49,6 +52,7 @@ __all__ = [
     "laue_operators",
     "misorientation_map",
     "misorientation_profile",
+    "pixels_along",
     "pole_density",
     "poles",
     "segment_grains",

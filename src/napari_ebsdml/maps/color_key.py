@@ -75,7 +75,7 @@ class ColorKey:
         v = np.array(directions.T, dtype=np.float64)
         (outside,) = np.nonzero((self.normals @ v < -_TINY).any(axis=0))
         if len(outside):
-            v[:, outside] = self._turned_in(v[:, outside])
+            v[:, outside] = self.turned_in(v[:, outside])
         angle = np.arctan2(self.up @ v, self.right @ v) / (2 * np.pi)
         place = (angle - np.floor(angle)) * (len(self.hue) - 1)
         hue = np.interp(place, np.arange(len(self.hue)), self.hue)
@@ -95,7 +95,7 @@ class ColorKey:
         apart = np.abs(apart - np.floor(apart + 0.5)) * 6.0
         return np.asarray(1.0 - saturation[:, None] * (1.0 - np.clip(2.0 - apart, 0.0, 1.0)))
 
-    def _turned_in(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
+    def turned_in(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
         """Directions (3, n), or their opposites, turned into the sector."""
         if self.flip:
             v = np.where(v[2] < 0, -v, v)

@@ -174,7 +174,7 @@ def ipf_key(symmetry: CrystalSymmetry, size: int = 256) -> IPFKey:
 @lru_cache(maxsize=32)
 def _drawn(key: ColorKey, size: int) -> IPFKey:
     """The picture; a map of 300 phases asks for that of eleven classes again and again."""
-    outline = _outline(key)
+    outline = sector_points(key)
     low, high = outline.min(axis=0), outline.max(axis=0)
     pixel = float((high - low).max()) / size
     width, height = (int(n) for n in np.maximum(1, np.ceil((high - low) / pixel - 1e-6)))
@@ -200,7 +200,7 @@ def _drawn(key: ColorKey, size: int) -> IPFKey:
     return IPFKey(key.name, np.round(255 * rgba).astype(np.uint8), tuple(labels))
 
 
-def _outline(key: ColorKey) -> NDArray[np.float64]:
+def sector_points(key: ColorKey) -> NDArray[np.float64]:
     """Points all over the sector, stereographically projected; their extent is the sector's."""
     polar, azimuth = np.meshgrid(np.linspace(0, np.pi / 2, 181), np.linspace(0, 2 * np.pi, 721))
     vectors = np.stack(

@@ -119,3 +119,35 @@ def test_unit_cell_lies_as_the_crystal_does() -> None:
     c /= np.linalg.norm(c, axis=1, keepdims=True)
     # Map -> crystal turns by +30 degrees, so that the crystal lies turned by -30 in the map.
     np.testing.assert_allclose(np.abs(c @ (0, 0.5, np.sqrt(0.75))), 1, atol=1e-12)
+
+
+def test_figures_and_pixels_are_linked_both_ways(
+    viewer: Any, scan: Scan, dock: CrystalWidget, qtbot: Any
+) -> None:
+    from napari_ebsdml._napari.shell.layers import add_result
+
+    viewer.window._qt_window.show()
+    dock.tabs.setCurrentWidget(dock.inverse.parentWidget())
+    qtbot.waitUntil(dock.inverse.isVisible, timeout=5000)
+    dock.inverse.axis.setCurrentIndex(1)  # X: the right half is turned against it
+    dock.inverse.plot.clicked.emit(0.0, 0.0)  # <100>
+    found = layer(viewer, "direction along X").data
+    assert (found[:9, :6] == 1).all()
+    assert not found[:, 6:].any()
+    assert "50.0 %" in dock.inverse.text.text()
+    bright = scan.prop["BC"] + np.arange(12)
+    add_result(viewer, scan, bright, "BC2")
+    dock.tabs.setCurrentWidget(dock.histogram.parentWidget())
+    qtbot.waitUntil(dock.histogram.isVisible, timeout=5000)
+    assert dock.histogram.layer.currentText().startswith("BC2")
+    dock.histogram.plot.dragged.emit(8.5, 10.5)
+    marked = layer(viewer, "BC2 in a range").data
+    np.testing.assert_array_equal(np.flatnonzero(marked[0]), [2, 3])
+    # The other way: the grain that is clicked on appears in both figures.
+    compute(dock, qtbot)
+    _click(viewer, 2, 2)
+    labels = [text.get_text() for text in dock.histogram.plot.drawn.axes[0].get_legend().texts]
+    assert labels == ["map", "grain"]
+    dock.tabs.setCurrentWidget(dock.inverse.parentWidget())
+    qtbot.waitUntil(lambda: bool(dock.inverse.plot.drawn.axes), timeout=5000)
+    assert len(dock.inverse.plot.drawn.axes[0].collections) == 1

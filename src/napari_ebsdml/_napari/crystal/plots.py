@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._napari.shell.plot import Plot
 from napari_ebsdml._napari.shell.theme import shades
+from napari_ebsdml.maps.ipf import IPFKey
 from napari_ebsdml.maps.profile import MisorientationProfile
+
+_MARK = "#ff8c42"
 
 
 def show_pole_figure(
@@ -42,7 +45,7 @@ def show_pole_figure(
                 marked[:, 1],
                 s=34,
                 facecolors="none",
-                edgecolors="#ff8c42",
+                edgecolors=_MARK,
                 linewidths=1.6,
             )
         axes.text(1.04, 0, "X", color=ink, fontsize=9, va="center")
@@ -55,6 +58,89 @@ def show_pole_figure(
         bar = plot.drawn.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
         bar.set_label("multiples of random", color=ink, fontsize=8)
         bar.ax.tick_params(colors=ink, labelsize=8)
+
+    plot.show_with(paint)
+
+
+def show_inverse_pole_figure(
+    plot: Plot,
+    title: str,
+    density: NDArray[np.floating],
+    extent: tuple[float, float, float, float],
+    key: IPFKey,
+    marked: NDArray[np.floating] | None = None,
+) -> None:
+    """Density of crystal directions in the fundamental sector, with those of one grain marked.
+
+    Parameters
+    ----------
+    plot
+    title
+    density, extent
+        Of `maps.inverse_pole_density`.
+    key
+        Names of the corners.
+    marked : (n, 2), optional
+        Points of the projection.
+    """
+
+    def paint(axes: Any) -> None:
+        ink = plot.ink()
+        high = max(2.0, float(np.nanmax(density))) if np.isfinite(density).any() else 2.0
+        image = axes.imshow(
+            density, extent=extent, cmap="viridis", vmin=0, vmax=high, interpolation="bilinear"
+        )
+        if marked is not None and len(marked):
+            axes.scatter(
+                marked[:, 0], marked[:, 1], s=20, facecolors="none", edgecolors=_MARK, linewidths=1
+            )
+        rows, columns = key.rgba.shape[:2]
+        pixel = (extent[1] - extent[0]) / max(columns, 1)
+        top = extent[3]
+        for name, row, column in key.labels:
+            x, y = extent[0] + column * pixel, top - row * pixel
+            below = row > rows / 2
+            axes.annotate(
+                name, (x, y), (0, -4 if below else 4), textcoords="offset points", color=ink,
+                fontsize=8, ha="center", va="top" if below else "bottom", annotation_clip=False,
+            )  # fmt: skip
+        axes.set_aspect("equal")
+        axes.set_axis_off()
+        axes.margins(0.12)
+        axes.set_title(title, color=ink, fontsize=9, pad=14)
+        bar = plot.drawn.colorbar(image, ax=axes, shrink=0.8, pad=0.04)
+        bar.set_label("multiples of random", color=ink, fontsize=8)
+        bar.ax.tick_params(colors=ink, labelsize=8)
+
+    plot.show_with(paint)
+
+
+def show_histogram(
+    plot: Plot,
+    title: str,
+    edges: NDArray[np.floating],
+    every: NDArray[np.integer],
+    own: NDArray[np.integer] | None = None,
+    chosen: tuple[float, float] | None = None,
+) -> None:
+    """Values of the map, those of one grain, and a range that was chosen.
+
+    Both are scaled to the same height: a grain is a small part of the map.
+    """
+
+    def paint(axes: Any) -> None:
+        ink, (blue, orange) = plot.ink(), shades(plot)[:2]
+        axes.stairs(every / max(int(every.max()), 1), edges, fill=True, color=blue, alpha=0.6,
+                    label="map")  # fmt: skip
+        if own is not None and own.any():
+            axes.stairs(own / own.max(), edges, color=orange, linewidth=1.4, label="grain")
+            axes.legend(fontsize=7, frameon=False, labelcolor=ink)
+        if chosen is not None:
+            axes.axvspan(*chosen, color=_MARK, alpha=0.3)
+        axes.set_xlim(edges[0], edges[-1])
+        axes.set_ylim(0, 1.05)
+        axes.set_yticks([])
+        axes.set_xlabel(title, color=ink, fontsize=8)
 
     plot.show_with(paint)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -17,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.crystal.brush import HistogramPage, InversePage
 from napari_ebsdml._napari.crystal.grain import GrainMap, card, find_grains, neighbours, unit_cell
 from napari_ebsdml._napari.crystal.plots import show_cell, show_pole_figure, show_profile
 from napari_ebsdml._napari.shell.classes import LabelClass
@@ -57,7 +59,8 @@ class CrystalWidget(ScanWidget):
         "Looks into the crystals: a grain's figures, neighbours and unit cell, the pole figure of "
         "the map with the grain marked, misorientation along a line.",
         ("Find grains, then click on one in the map.",
-         "Pole figure: choose a plane; click into it to see which pixels have a pole there.",
+         "Poles and IPF: click into a figure to see which pixels have a pole or direction there; "
+         "Values: drag over a range of a layer's histogram. The chosen grain is marked in each.",
          "Profile: press New line and draw it with two clicks on the map."),
         "tutorials/deformation.md",
         (("10.1107/S0021889808030112", "Hielscher and Schaeben 2008, pole figures"),),
@@ -71,7 +74,11 @@ class CrystalWidget(ScanWidget):
 
         self.tabs = QTabWidget()
         self.tabs.addTab(tab_page(self._grain_page()), "Grain")
-        self.tabs.addTab(tab_page(self._pole_page()), "Pole figure")
+        self.tabs.addTab(tab_page(self._pole_page()), "Poles")
+        self.inverse = InversePage(self._mark)
+        self.tabs.addTab(tab_page(self.inverse), "IPF")
+        self.histogram = HistogramPage(self.viewer, self._mark)
+        self.tabs.addTab(tab_page(self.histogram), "Values")
         self.tabs.addTab(tab_page(self._profile_page()), "Profile")
         self.form.addWidget(self.tabs)
 
@@ -100,6 +107,10 @@ class CrystalWidget(ScanWidget):
                 if number in present and phase.point_group is not None:
                     self.phase.addItem(phase.name, number)
         self.phase.blockSignals(False)
+        offered = [(self.phase.itemText(n), self.phase.itemData(n))
+                   for n in range(self.phase.count())]  # fmt: skip
+        self.inverse.set_scan(scan, offered)
+        self.histogram.set_scan(scan)
         self._draw_poles()
 
     def tour_actions(self) -> dict[int, Callable[[], object]]:
@@ -150,6 +161,9 @@ class CrystalWidget(ScanWidget):
         ).contour = 1  # fmt: skip
         self.viewer.layers.selection.active = active
         self._draw_poles()
+        pixels = self.grains.labels == self.label
+        self.inverse.set_grain(pixels, number)
+        self.histogram.set_grain(pixels)
 
     def draw_profile(self, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Show the misorientation along a line."""
@@ -193,10 +207,20 @@ class CrystalWidget(ScanWidget):
         self.pole_text.setText(
             f"{share:.1f} % of the phase have a pole within {_NEAR_DEGREES:g}° of there."
         )
+        self._mark(marked.astype(bool), name)
+
+    def _mark(self, pixels: NDArray[np.bool_], name: str) -> None:
+        """Show pixels that were chosen in a figure; the selection of layers stays."""
+        scan = self.scan
+        if scan is None:
+            return
+        active = self.viewer.layers.selection.active
         self.add_result(
-            scan, marked, name, kind="labels", opacity=0.6,
+            scan, pixels.astype(np.int32), name, kind="labels", opacity=0.6,
             classes=[LabelClass(0, "elsewhere", "transparent"), LabelClass(1, name, "#ff8c42")],
         )  # fmt: skip
+        if active is not None and active in self.viewer.layers:
+            self.viewer.layers.selection.active = active
 
     def _found(self, event: Any) -> None:
         if isinstance(event, GrainMap):

@@ -13,6 +13,9 @@ from qtpy.QtWidgets import QSizePolicy
 
 from napari_ebsdml._napari.shell.theme import changes_theme
 
+_LEAST_DRAG = 4
+"""Pixels of the screen."""
+
 
 class Plot(FigureCanvasQTAgg):
     """A figure on the dock's own ground, drawn anew when the theme changes.
@@ -21,9 +24,12 @@ class Plot(FigureCanvasQTAgg):
     -------
     clicked : float, float
         Place of a click in the data of the axes.
+    dragged : float, float
+        Lower and upper end, along x, of a drag.
     """
 
     clicked = Signal(float, float)
+    dragged = Signal(float, float)
     # Qt may ask before the constructor is through.
     _paint: Callable[[Any], None] | None = None
 
@@ -34,7 +40,9 @@ class Plot(FigureCanvasQTAgg):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setStyleSheet("background: transparent;")
         self.drawn.patch.set_alpha(0.0)
+        self._from: tuple[float, float] | None = None
         self.mpl_connect("button_press_event", self._pressed)
+        self.mpl_connect("button_release_event", self._released)
 
     def show_with(self, paint: Callable[[Any], None] | None) -> None:
         """Draw on empty axes; None for nothing."""
@@ -67,4 +75,16 @@ class Plot(FigureCanvasQTAgg):
 
     def _pressed(self, event: Any) -> None:
         if event.button == 1 and event.xdata is not None:
+            self._from = (float(event.x), float(event.xdata))
             self.clicked.emit(float(event.xdata), float(event.ydata))
+
+    def _released(self, event: Any) -> None:
+        start, self._from = self._from, None
+        if start is None or not self.drawn.axes or abs(event.x - start[0]) < _LEAST_DRAG:
+            return
+        # Beside the axes the drag ends at their edge.
+        axes = self.drawn.axes[0]
+        low, high = sorted(axes.get_xlim())
+        at = float(axes.transData.inverted().transform((event.x, event.y))[0])
+        ends = sorted((start[1], min(max(at, low), high)))
+        self.dragged.emit(*ends)

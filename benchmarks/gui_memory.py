@@ -1,0 +1,102 @@
+"""What napari keeps of maps that were opened, computed on and closed again.
+
+    tools/with_display.sh python benchmarks/gui_memory.py [--maps 10] [--side 500] [--train]
+
+Each round opens a map, computes with two docks, paints and, with --train, trains a segmenter;
+then it closes the docks and clears the layers. Told after each: resident memory, and how many of
+the maps are still alive. With --train it is also the hunt for the crash in paintGL after
+`layers.clear()` that was seen in long sessions: faulthandler writes the stack if it comes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import gc
+import os
+import tempfile
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def resident() -> float:
+    """Resident memory of this process in MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def main() -> None:
+    faulthandler.enable()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--maps", type=int, default=10)
+    parser.add_argument("--side", type=int, default=500)
+    parser.add_argument("--train", action="store_true")
+    given = parser.parse_args()
+    import napari
+    from qtpy.QtWidgets import QApplication
+
+    from napari_ebsdml import write
+    from napari_ebsdml._napari.shell.layers import scans_in
+    from napari_ebsdml.samples import dual_phase_steel
+
+    viewer = napari.Viewer(show=True)
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def live(seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            QApplication.processEvents()
+            time.sleep(0.005)
+
+    def compute(name: str) -> None:
+        _, dock = viewer.window.add_plugin_dock_widget("napari-ebsdml", name)
+        live(0.3)
+        dock.tasks.run_button.click()
+        while dock.tasks.running:
+            live(0.05)
+        live(0.3)
+        viewer.window.remove_dock_widget(dock)
+
+    print("map   resident, MB   maps alive", flush=True)
+    print(f"none {resident():13.0f} {len(alive):12}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(given.maps):
+            path = Path(folder) / f"map{number}.ctf"
+            write(path, dual_phase_steel((given.side, given.side), seed=number).scan)
+            viewer.open(path, plugin="napari-ebsdml")
+            while not scans_in(viewer):
+                live(0.1)
+            live(1)
+            scan = scans_in(viewer)[0]
+            alive.add(scan)
+            for name in ("EBSD maps", "GND density"):
+                compute(name)
+            _, dock = viewer.window.add_plugin_dock_widget("napari-ebsdml", "U-Net segmenter")
+            dock.strokes.paint(1)
+            rng = np.random.default_rng(number)
+            for n in range(24):
+                at = tuple(int(v) for v in rng.integers(given.side, size=2))
+                dock.strokes.layer.paint(at, 1 + n % 2)
+            live(1)
+            if given.train:
+                dock.training.form.set_saved({"effort": "quick"})
+                live(0.3)
+                dock.tasks.run_button.click()
+                while dock.tasks.running:
+                    live(0.1)
+            viewer.window.remove_dock_widget(dock)
+            del dock, scan
+            viewer.layers.clear()
+            live(1)
+            gc.collect()
+            print(f"{number + 1:4} {resident():13.0f} {len(alive):12}", flush=True)
+    print("came to its end")
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
