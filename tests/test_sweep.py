@@ -167,7 +167,7 @@ NOT_OF_MAPS = {
     "denoise_orientations": "of an array", "orientation_noise": "of an array",
     "for_lattice": "of a phase", "for_phase": "of a phase", "from_families": "of a table",
     "disorientation_angle": "of arrays", "disorientation_vector": "of arrays",
-    "evaluate": "of labels", "with_property": "with_property",
+    "evaluate": "of labels", "explain": "of a model", "with_property": "with_property",
     "add_files": "of files", "add_to_library": "of files", "read_cif": "of a file",
     "fold_patterns": "of arrays", "refine_geometry": "of arrays", "two_phase_map": "makes one",
     "laue_group": "of patterns", "batch": "of files", "read_model": "of a file",

@@ -23,6 +23,7 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.settings import MapSettings
 from napari_ebsdml.patterns.settings import ClassifySettings, ImproveSettings
 from napari_ebsdml.segmentation.settings import PredictSettings, TrainingSettings
+from napari_ebsdml.segmentation.truth import TruthSettings
 
 COMMANDS = {
     "maps": (app, [MapSettings, BatchOptions]),
@@ -34,6 +35,7 @@ COMMANDS = {
     "train": (segment, [TrainingSettings]),
     "predict": (segment, [PredictSettings]),
     "evaluate": (segment, [PredictSettings]),
+    "truth": (segment, [TruthSettings]),
 }
 
 

@@ -318,3 +318,50 @@ def test_an_output_that_cannot_be_made(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ebsdml.WriteError, match="file"):
         ebsdml.batch(folder / "steel1.ctf", "maps", tmp_path / "file" / "out")
+
+
+def test_truth_and_explain(folder: Path, model: Path, tmp_path: Path, capsys: Any) -> None:
+    steel, known = folder / "steel1.ctf", np.load(folder / "truth1.npy")
+    out = tmp_path / "truth.npy"
+    assert run("segment", "truth", steel, "-o", out, "--below", "BS=150", "--not-indexed", "2") == 0
+    made = np.load(out)
+    assert made.shape == known.shape
+    assert (made == known).mean() > 0.8
+    assert "label 1:" in capsys.readouterr().out
+    image = tmp_path / "truth.tif"
+    assert run("segment", "truth", steel, "-o", image, "--model", model, "--no-vote") == 0
+    assert set(np.unique(imread(image))) <= {1, 2}
+    assert run("segment", "truth", steel, "-o", image) == 1
+    assert "--below" in one_line(capsys.readouterr().err)
+    table, picture = tmp_path / "why.csv", tmp_path / "why.png"
+    labels = folder / "truth1.npy"
+    assert run("segment", "explain", model, steel, "--truth", labels, "-o", table) == 0
+    assert {"BS", "KAM"} <= {row["hidden"] for row in rows_of(table)}
+    row, column = np.argwhere(ebsdml.read(steel).is_indexed)[900]
+    assert run("segment", "explain", model, steel, "--at", f"{row},{column}", "-o", picture) == 0
+    assert picture.stat().st_size > 5000
+    assert run("segment", "explain", model, steel, "--at", "here") == 1
+
+
+def test_classes_of_grains(folder: Path, tmp_path: Path, capsys: Any) -> None:
+    """Strokes name grains of one map, and the grains of two maps get classes."""
+    out, results = tmp_path / "steel.json", tmp_path / "results"
+    named = ("--class", "1=ferrite", "--class", "2=martensite")
+    assert (
+        run("grains", "train", folder / "steel1.ctf", folder / "truth1.npy", "-o", out, *named) == 0
+    )
+    assert "ferrite, martensite from" in one_line(capsys.readouterr().out)
+    maps = [folder / f"steel{seed}.ctf" for seed in (1, 2)]
+    assert run("grains", "predict", out, *maps, "-o", results) == 0
+    rows = rows_of(results / "summary.csv")
+    assert [row["map"] for row in rows] == ["steel1", "steel2"]
+    for row in rows:
+        parts = [float(row[f"fraction of {name}"]) for name in ("ferrite", "martensite")]
+        assert sum(parts) == pytest.approx(1, abs=1e-3)
+    assert {"id", "class", "GOS"} <= set(rows_of(results / "grain_classes.csv")[0])
+    for seed in (1, 2):
+        found = np.load(results / f"steel{seed}-grain-classes.npz")
+        known = np.load(folder / f"truth{seed}.npy")
+        inside = found["class"] > 0
+        assert (found["class"] == known)[inside].mean() > 0.75
+    assert run("grains", "predict", tmp_path / "none.json", *maps, "-o", results) == 1

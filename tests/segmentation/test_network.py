@@ -131,3 +131,29 @@ def test_a_network_starts_as_its_discriminants():
     assert "base.weight" not in learned
     with pytest.raises(InputError, match="does not start"):
         UNet(3, 2, UNetSettings.paper(3)).start_from(own[:1], 1.0)
+
+
+def test_an_ensemble_is_as_sure_as_its_members():
+    """Their mean probability is softer than each; its temperature makes up for that, not more."""
+    from napari_ebsdml.segmentation.inputs.crops import TrainingMap
+    from napari_ebsdml.segmentation.learning.look import ensemble_temperature
+    from napari_ebsdml.segmentation.models.predict import softmax
+
+    torch.manual_seed(0)
+    sizes = UNetSettings(depth=1, filters=4, most_filters=4, members=3, linear=False)
+    network = UNet(2, 3, sizes).eval()
+    for one in network.every():
+        torch.nn.init.normal_(list(one.parameters())[-2], std=2.0)
+    values = np.random.default_rng(0).normal(size=(2, 40, 50)).astype(np.float32)
+    maps = [TrainingMap(values, (), None)]
+    found = ensemble_temperature(network, maps, 1.5, CPU)
+    assert 0.6 < found < 1.5
+    with torch.inference_mode():
+        batch = torch.from_numpy(values)[None]
+        single = [softmax(network.one(m, batch)[0].numpy() / 1.5, axis=0) for m in range(3)]
+        mean = softmax(network(batch)[0].numpy() / found, axis=0)
+    assert mean.max(axis=0).mean() == pytest.approx(
+        np.mean([s.max(axis=0) for s in single]), abs=1e-3
+    )
+    alone = UNet(2, 3, UNetSettings(depth=1, filters=4, most_filters=4, linear=False))
+    assert ensemble_temperature(alone, maps, 1.5, CPU) == 1.5

@@ -10,8 +10,7 @@ import pytest
 import napari_ebsdml as ebsdml
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.maps.symmetry import laue_operators
-from napari_ebsdml.segmentation.inputs.channels import compute_channels
-from napari_ebsdml.segmentation.inputs.twins import (
+from napari_ebsdml.maps.twins import (
     HCP_TWIN_PLANES,
     USUAL_RATIO,
     are_twins,
@@ -19,6 +18,7 @@ from napari_ebsdml.segmentation.inputs.twins import (
     hcp_twin,
     twin_forms,
 )
+from napari_ebsdml.segmentation.inputs.channels import compute_channels
 
 TWINS = Path(__file__).parents[3] / "shared/data/maps/mg_twins.ctf"
 

@@ -9,6 +9,7 @@ from napari_ebsdml.cli import (
     dev,
     figure,
     files,
+    grains,
     improve,
     library,
     maps,
@@ -16,12 +17,14 @@ from napari_ebsdml.cli import (
     parents,
     report,
     segment,
+    segment_tools,
     spacegroups,
     volume,
 )
 from napari_ebsdml.cli._app import app, main
 
 __all__ = [
-    "app", "crystals", "density", "dev", "figure", "files", "improve", "library", "main", "maps",
-    "models", "parents", "report", "segment", "spacegroups", "volume",
+    "app", "crystals", "density", "dev", "figure", "files", "grains", "improve", "library",
+    "main", "maps", "models", "parents", "report", "segment", "segment_tools", "spacegroups",
+    "volume",
 ]  # fmt: skip

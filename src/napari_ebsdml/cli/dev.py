@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from napari_ebsdml.cli._app import app, say
-from napari_ebsdml.errors import MissingDataError
+from napari_ebsdml.errors import InputError, MissingDataError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_ebsdml.learning.loop import TrainingEvent
+    from napari_ebsdml.scan import Scan
 
 R = TypeVar("R")
 
@@ -198,6 +201,49 @@ def train_total_density(
             say(text)
 
     train(out, recipe, work, report, None if budget is None else 60 * budget)
+
+
+@dev.command()
+def train_ready(
+    out: Out,
+    family: Annotated[str, typer.Argument(help="martensite, recrystallised or twins.")],
+    maps: Annotated[int, typer.Option(help="Random maps to train on, seeds from 0.")] = 160,
+    held_out: Annotated[int, typer.Option(help="Others, seeds from 10000.")] = 40,
+    pixels: Annotated[int | None, typer.Option(help="Of each map.")] = None,
+    rounds: int | None = None,
+    leaves: int | None = None,
+    seed: int | None = None,
+) -> None:
+    """Train a segmentation model that needs no stroke on a stream of random synthetic maps."""
+    from napari_ebsdml.samples import FAMILIES, random_map
+    from napari_ebsdml.segmentation.ready import ReadyRecipe, train_ready
+
+    def stream(first: int, number: int) -> Iterator[tuple[Scan, NDArray[np.uint8]]]:
+        for n in range(first, first + number):
+            yield random_map(family, n)
+
+    def tell(done: int) -> None:
+        if done % 20 == 0:
+            say(f"{done} of {maps + held_out} maps")
+
+    if family not in FAMILIES:
+        raise InputError(f"family must be one of {', '.join(FAMILIES)}, not {family!r}.")
+    names = FAMILIES[family]
+    about = {
+        "title": f"{', '.join(names)}, without strokes", "licence": "GPL-3.0-or-later",
+        "authors": ["napari-ebsdml contributors"],
+        "use": "First segmentation of a map without strokes; adapt it with a few. Trained on "
+        "synthetic maps alone.",
+    }  # fmt: skip
+    model = train_ready(
+        stream(0, maps), stream(10_000, held_out), names,
+        _recipe(ReadyRecipe, pixels=pixels, rounds=rounds, leaves=leaves, seed=seed),
+        record={"family": family, "seeds": [0, maps], "held_out_seeds": [10_000, held_out],
+                "about": about},
+        on_map=tell,
+    )  # fmt: skip
+    model.save(out)
+    say(f"held out: {model.metrics}")
 
 
 def _recipe(kind: type[R], **given: Any) -> R:

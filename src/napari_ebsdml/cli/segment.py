@@ -31,7 +31,13 @@ Pairs = Annotated[
         "'phases' for the phases of the map itself.",
     ),
 ]
-Model = Annotated[Path, typer.Argument(help="Model file (.safetensors).")]
+Model = Annotated[
+    Path,
+    typer.Argument(
+        help="Model file (.safetensors), or martensite, recrystallised, twins: shipped models "
+        "that need no strokes."
+    ),
+]
 LeaveOut = Annotated[bool, typer.Option("--leave-out", help="Short for --not-indexed leave_out.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda ...")]
 

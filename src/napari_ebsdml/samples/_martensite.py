@@ -84,6 +84,14 @@ class Family(NamedTuple):
     """(k, 3) habit planes in the parent's axes: n / k variants lie on each."""
     taste: float = _TASTE
     """How even the variants of a packet are; 1: any mixture alike, less: one of them."""
+    coarse: float = 1.0
+    """Size of blocks and laths to those of martensite."""
+    turn: float = 1.0
+    """Spread of the laths of a block to that of martensite."""
+    fading: float = 1.0
+    """The same of their pattern quality."""
+    tempered: bool = True
+    """Whether some laths form first and temper."""
 
 
 LATH_MARTENSITE = Family(KS_VARIANTS, PACKET_PLANES)
@@ -146,7 +154,7 @@ def make_martensite(
             np.zeros(shape),
         )
     blocks = _Blocks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    laths, block_of_lath = _laths(rng, canvas, blocks)
+    laths, block_of_lath = _laths(rng, canvas, blocks, family.coarse)
     x, y = canvas.x, canvas.y
     for length, size in _BENDS:
         x = x + size * s**0.5 * smooth_field(rng, shape, canvas.step, length * s**0.5)
@@ -155,10 +163,11 @@ def make_martensite(
     block = np.where(lath >= 0, block_of_lath[lath], np.int32(-1)).astype(np.int32)
     # Laths of a block differ by up to a few degrees, in some blocks more than in others.
     spread = np.where(blocks.is_coarse, _COARSE_TURN, rng.gamma(*_LATH_TURN, len(blocks.delay)))
+    spread = family.turn * spread
     rotation = spread[block_of_lath][:, None] * rng.normal(size=(len(block_of_lath), 3))
     turn = np.where((lath >= 0)[..., None], rotation[lath], 0.0)
     # Each lath holds its own number of dislocations.
-    fade = np.where(blocks.is_coarse, _COARSE_FADING, _FADING)[block_of_lath]
+    fade = family.fading * np.where(blocks.is_coarse, _COARSE_FADING, _FADING)[block_of_lath]
     fading = np.where(lath >= 0, (fade * rng.normal(size=len(fade)))[lath], 0.0)
     return Martensite(
         block, blocks.orientation, blocks.variant, blocks.packet, blocks.is_coarse, turn, fading
@@ -175,8 +184,8 @@ def _blocks(
     family: Family,
 ) -> _Blocks:
     s = canvas.scale
-    thickness = _BLOCK_THICKNESS[0] * s ** _BLOCK_THICKNESS[1]
-    width = _BLOCK_WIDTH[0] * s ** _BLOCK_WIDTH[1]
+    thickness = family.coarse * _BLOCK_THICKNESS[0] * s ** _BLOCK_THICKNESS[1]
+    width = family.coarse * _BLOCK_WIDTH[0] * s ** _BLOCK_WIDTH[1]
     x, y = canvas.x.ravel()[pixels], canvas.y.ravel()[pixels]
     low = np.array([x.min() - width, y.min() - width, -width])
     high = np.array([x.max() + width, y.max() + width, width])
@@ -204,7 +213,7 @@ def _blocks(
     normal = np.einsum("nji,nj->ni", to_matrix(strained[packet]), family.planes[plane[packet]])
     normal = np.einsum("nij,nj->ni", to_matrix(scatter(rng, n, _HABIT_SCATTER)), normal)
 
-    is_coarse = rng.random(n) < _COARSE_SHARE
+    is_coarse = rng.random(n) < (_COARSE_SHARE if family.tempered else 0.0)
     # Coarse: a lens of about 1.4 um x 5 um; else growth rates.
     unit = np.where(is_coarse, _COARSE_THICKNESS, 1.0) * rng.lognormal(0.0, _THICKNESS_SPREAD, n)
     return _Blocks(
@@ -248,10 +257,12 @@ def _follow_plate(
     return blocks
 
 
-def _laths(rng: np.random.Generator, canvas: Canvas, blocks: _Blocks) -> tuple[Nuclei, Ints]:
+def _laths(
+    rng: np.random.Generator, canvas: Canvas, blocks: _Blocks, coarse: float
+) -> tuple[Nuclei, Ints]:
     """Laths: the discs that blocks are made of, and the block of each."""
     s = canvas.scale
-    thickness, width = _LATH_THICKNESS, _LATH_WIDTH[0] * s ** _LATH_WIDTH[1]
+    thickness, width = coarse * _LATH_THICKNESS, coarse * _LATH_WIDTH[0] * s ** _LATH_WIDTH[1]
     places, domains = [], []
     ends = np.append(np.flatnonzero(np.diff(blocks.domain)) + 1, len(blocks.domain))
     for begin, end in zip(np.append(0, ends[:-1]), ends, strict=True):
@@ -277,16 +288,16 @@ def _laths(rng: np.random.Generator, canvas: Canvas, blocks: _Blocks) -> tuple[N
     delay = rng.uniform(0.0, _DELAY, n)
     # A coarse lath is one lath, complete before the others start: they meet a convex lens, of
     # the half-axes `thickness` and `width` of its block.
-    coarse = np.flatnonzero(blocks.is_coarse)
+    lenses = np.flatnonzero(blocks.is_coarse)
     thin = np.flatnonzero(~blocks.is_coarse[owner])
     nuclei = Nuclei(
-        np.concatenate([position[thin], blocks.position[coarse]]),
+        np.concatenate([position[thin], blocks.position[lenses]]),
         ellipsoids(
-            np.concatenate([normal[thin], blocks.normal[coarse]]),
-            np.concatenate([size[thin], blocks.thickness[coarse] / _HEAD_START]),
-            np.concatenate([extent[thin], blocks.width[coarse] / _HEAD_START]),
+            np.concatenate([normal[thin], blocks.normal[lenses]]),
+            np.concatenate([size[thin], blocks.thickness[lenses] / _HEAD_START]),
+            np.concatenate([extent[thin], blocks.width[lenses] / _HEAD_START]),
         ),
-        np.concatenate([delay[thin], np.full(len(coarse), -_HEAD_START)]),
-        np.concatenate([domain[thin], blocks.domain[coarse]]),
+        np.concatenate([delay[thin], np.full(len(lenses), -_HEAD_START)]),
+        np.concatenate([domain[thin], blocks.domain[lenses]]),
     )
-    return nuclei, np.concatenate([owner[thin], coarse]).astype(np.int32)
+    return nuclei, np.concatenate([owner[thin], lenses]).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Synthetic dual-phase steel: ferrite and martensite in one EBSD map, with the truth beside it."""
+"""Synthetic dual-phase steel: ferrite, martensite and bainite in one EBSD map, with the truth."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._orix import prepare_orix
 from napari_ebsdml._quaternions import to_matrix
+from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import NOT_INDEXED, Scan, Source
 
 from ._austenite import make_austenite, make_canvas
+from ._bainite import BAINITE_FAMILY, bainite_region, joined
 from ._checks import checked_seed, checked_shape, in_range
 from ._ferrite import SMALL_GRAIN, WIDMANSTAETTEN, make_ferrite
 from ._martensite import make_martensite
@@ -20,7 +22,7 @@ from ._measure import Crystals, measure
 if TYPE_CHECKING:
     from orix.crystal_map import PhaseList
 
-FERRITE, MARTENSITE = 1, 2
+FERRITE, MARTENSITE, BAINITE = 1, 2, 3
 """Values of `DualPhaseSample.truth`."""
 
 VARIANTS: dict[str, float] = {"T1": 0.43, "T2": 0.58, "T3": 0.66}
@@ -41,6 +43,8 @@ _BAD_FERRITE, _BAD_FERRITE_LOSS = 0.06, (0.05, 0.16)
 _MARTENSITE_QUALITY, _PACKET_SPREAD = (0.60, 0.036), 0.022
 _LATE_BLOCKS, _LATE_LOSS = 0.15, (0.03, 0.15)
 _COARSE_QUALITY, _COARSE_STRAIN = (0.80, 0.04), 0.30
+# Bainite: how much better than martensite, and its strain.
+_BAINITE_GAIN, _BAINITE_STRAIN = 0.13, 0.45
 # Shape of the gamma distributions of the strain, mean 1: the larger, the more alike crystals are.
 _FERRITE_STRAIN, _MARTENSITE_STRAIN = 6.0, 8.0
 # Contrast by channelling: of sum(beam^4), whose mean over all directions is 0.6.
@@ -56,17 +60,17 @@ class DualPhaseSample(NamedTuple):
     scan: Scan
     """What the instrument sees: one bcc phase, BC, BS, MAD, Bands, Error."""
     truth: NDArray[np.uint8]
-    """1 ferrite, 2 martensite."""
+    """1 ferrite, 2 martensite, 3 bainite."""
     prior_austenite: NDArray[np.int32]
     """Austenite grain or annealing twin that each pixel belonged to, from 1."""
     ferrite_grain: NDArray[np.int32]
     """Ferrite grain from 1, 0 in martensite."""
     packet: NDArray[np.int32]
-    """Martensite packet from 1, 0 in ferrite."""
+    """Packet of martensite or bainite from 1, 0 in ferrite."""
     block: NDArray[np.int32]
-    """Martensite block from 1, 0 in ferrite."""
+    """Block of martensite or bainite from 1, 0 in ferrite."""
     variant: NDArray[np.uint8]
-    """Kurdjumov-Sachs variant 1..24 of martensite (Morito's numbers), 0 in ferrite."""
+    """Kurdjumov-Sachs variant 1..24 (Morito's numbers), 0 in ferrite."""
     morphology: NDArray[np.uint8]
     """A key of `MORPHOLOGIES`."""
 
@@ -77,6 +81,7 @@ MORPHOLOGIES: dict[int, str] = {
     3: "small ferrite grain in martensite",
     4: "lath martensite",
     5: "coarse auto-tempered martensite",
+    6: "bainite",
 }
 """Meaning of `DualPhaseSample.morphology`."""
 
@@ -89,6 +94,7 @@ def dual_phase_steel(
     *,
     austenite_grain_size: float | None = None,
     widmanstaetten_share: float | None = None,
+    bainite_fraction: float = 0.0,
 ) -> DualPhaseSample:
     """Make an EBSD map of a dual-phase steel, with its ground truth.
 
@@ -116,6 +122,10 @@ def dual_phase_steel(
         Part of the ferrite that is Widmanstaetten plates, 0 to 1, at most: plates grow only where
         they find a place. Default: 1 % at a martensite fraction of 0.43 and below, 14 % at 0.66
         and above.
+    bainite_fraction
+        Area fraction of bainite, in place of ferrite: sheaves that grow in the austenite before
+        the rest becomes martensite, in packets of few variants, with coarser blocks, patterns and
+        lattice strain between those of ferrite and martensite.
 
     Returns
     -------
@@ -140,6 +150,9 @@ def dual_phase_steel(
     """
     rows, columns = checked_shape(shape)
     fraction = in_range("martensite_fraction", martensite_fraction, 0.0, 1.0)
+    bainite = in_range("bainite_fraction", bainite_fraction, 0.0, 1.0)
+    if fraction + bainite > 1 + 1e-9:
+        raise InputError("martensite_fraction and bainite_fraction are more than 1 together.")
     step = in_range("step", step, 0.001, 1e3)
     seed = checked_seed(seed)
     if austenite_grain_size is None:
@@ -154,21 +167,33 @@ def dual_phase_steel(
         share = in_range("widmanstaetten_share", widmanstaetten_share, 0.0, 1.0)
 
     # One stream of random numbers for each stage: a change in one leaves the others alone.
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)]
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(8)]
     canvas = make_canvas(streams[0], (rows, columns), step, size)
     austenite = make_austenite(streams[1], canvas)
-    ferrite = make_ferrite(streams[2], canvas, austenite, 1.0 - fraction, share)
+    ferrite = make_ferrite(streams[2], canvas, austenite, max(1.0 - fraction - bainite, 0.0), share)
     where = ferrite.grain < 0
     is_plate = ferrite.kind == WIDMANSTAETTEN
+    in_bainite = np.zeros(where.shape, dtype=bool)
+    if bainite > 0:
+        wanted = min(round(bainite * where.size), int(where.sum()))
+        in_bainite = bainite_region(streams[6], canvas, austenite, where, wanted)
     martensite = make_martensite(
-        streams[3], canvas, austenite, where, ferrite.plates, ferrite.orientation[is_plate]
-    )
+        streams[3], canvas, austenite, where & ~in_bainite, ferrite.plates,
+        ferrite.orientation[is_plate],
+    )  # fmt: skip
+    blocks = len(martensite.variant)
+    if bainite > 0:
+        sheaves = make_martensite(
+            streams[7], canvas, austenite, in_bainite, [], np.zeros((0, 4)), BAINITE_FAMILY
+        )
+        martensite = joined(martensite, sheaves)
+    is_bainite = np.arange(len(martensite.variant)) >= blocks
 
     grains = len(ferrite.kind)
     label = np.where(where, grains + martensite.block, ferrite.grain).astype(np.int32)
     orientation = np.concatenate([ferrite.orientation, martensite.orientation])
     quality, strain = _crystal_state(
-        streams[4], orientation, ferrite.kind, martensite.is_coarse, martensite.packet
+        streams[4], orientation, ferrite.kind, martensite.is_coarse, martensite.packet, is_bainite
     )
     crystals = Crystals(label, orientation, quality, strain)
     measured = measure(streams[5], canvas, crystals, where, martensite.lath, martensite.fading)
@@ -181,6 +206,7 @@ def dual_phase_steel(
     morphology = np.zeros(where.shape, dtype=np.uint8)
     morphology[~where] = ferrite.kind[ferrite.grain[~where]]
     morphology[where] = 4 + of_block(martensite.is_coarse.astype(np.int32))[where]
+    morphology[in_bainite] = 6
     scan = Scan(
         quaternions=measured.quaternions,
         phase_id=np.where(measured.is_indexed, 1, NOT_INDEXED).astype(np.int32),
@@ -189,7 +215,8 @@ def dual_phase_steel(
         prop=measured.prop,
         source=Source(
             format="synthetic",
-            scan_name=f"dual-phase steel {100 * fraction:.0f} % martensite, seed {seed}",
+            scan_name=f"dual-phase steel {100 * fraction:.0f} % martensite, seed {seed}"
+            + (f", {100 * bainite:.0f} % bainite" if bainite else ""),
             header={
                 "martensite_fraction": fraction,
                 "seed": seed,
@@ -200,7 +227,7 @@ def dual_phase_steel(
     )
     return DualPhaseSample(
         scan=scan,
-        truth=np.where(where, MARTENSITE, FERRITE).astype(np.uint8),
+        truth=np.select([in_bainite, where], [BAINITE, MARTENSITE], FERRITE).astype(np.uint8),
         prior_austenite=_consecutive(austenite.domain, None),
         ferrite_grain=_consecutive(ferrite.grain, ~where),
         packet=_consecutive(of_block(martensite.packet), where),
@@ -216,8 +243,9 @@ def _crystal_state(
     kind: NDArray[np.int32],
     is_coarse: NDArray[np.bool_],
     packet: NDArray[np.int32],
+    is_bainite: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Pattern quality and lattice strain of each ferrite grain and martensite block."""
+    """Pattern quality and lattice strain of each ferrite grain and block."""
     n, m = len(kind), len(is_coarse)
     quality, strain = np.empty(n + m), np.empty(n + m)
     quality[:n] = rng.normal(*_FERRITE_QUALITY, n)
@@ -235,6 +263,9 @@ def _crystal_state(
     strain[n:] = rng.gamma(_MARTENSITE_STRAIN, 1 / _MARTENSITE_STRAIN, m)
     quality[n:] = np.where(is_coarse, rng.normal(*_COARSE_QUALITY, m), quality[n:])
     strain[n:] = np.where(is_coarse, _COARSE_STRAIN, strain[n:])
+    if is_bainite.any():
+        quality[n:][is_bainite] += _BAINITE_GAIN
+        strain[n:][is_bainite] *= _BAINITE_STRAIN
     # Channelling: pattern contrast depends on the direction of the beam in the crystal.
     beam = to_matrix(orientation)[:, :, 2]
     quality += _CHANNELLING * ((beam**4).sum(axis=1) - 0.6)

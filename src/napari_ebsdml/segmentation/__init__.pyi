@@ -1,3 +1,4 @@
+from .explanation import Explanation, explain
 from .inputs.channels import (
     COMPUTED_CHANNELS,
     ORIENTATION_CHANNELS,
@@ -24,6 +25,7 @@ __all__ = [
     "ORIENTATION_CHANNELS",
     "Classes",
     "Evaluation",
+    "Explanation",
     "ForestSegmenter",
     "GrainThresholdSegmenter",
     "LiveMap",
@@ -40,6 +42,7 @@ __all__ = [
     "compute_channels",
     "default_channels",
     "evaluate",
+    "explain",
     "phase_fractions",
     "read_model",
     "with_property",

@@ -17,13 +17,16 @@ from napari_ebsdml.learning.device import pick_device, threads
 from napari_ebsdml.learning.model_card import ModelCard
 from napari_ebsdml.learning.under_way import run
 from napari_ebsdml.scan import Scan
+from napari_ebsdml.segmentation.explanation import Explanation, explain
 from napari_ebsdml.segmentation.inputs.channels import laue_classes
 from napari_ebsdml.segmentation.learning.event import SegmentationEvent
 from napari_ebsdml.segmentation.learning.run import Plan
 from napari_ebsdml.segmentation.learning.training import Training
+from napari_ebsdml.segmentation.models.boosted import BoostedTrees
 from napari_ebsdml.segmentation.models.model import TrainedModel
 from napari_ebsdml.segmentation.models.model_files import load_segmenter, save_segmenter
 from napari_ebsdml.segmentation.models.predict import TILE, predict_probability, stack_of
+from napari_ebsdml.segmentation.models.ready_names import ready_path
 from napari_ebsdml.segmentation.results.result import (
     SegmentationResult,
     check_not_indexed,
@@ -53,7 +56,8 @@ class Segmenter(TrainedModel):
     network
         U-Net; None where the linear discriminant answers.
     linear
-        Linear discriminant of the input planes; None in models of earlier versions.
+        What answers without a network: linear discriminant of the input planes, or the boosted
+        trees of a ready model; None in models of earlier versions.
     channels
         Names of the input channels.
     normaliser
@@ -191,7 +195,8 @@ class Segmenter(TrainedModel):
     ) -> Self:
         """Go on with more strokes, on these or other maps; takes seconds.
 
-        Channels, normalisation and classes stay as they are.
+        Channels, normalisation and classes stay as they are. A ready model is corrected by the
+        strokes, as far as they can tell; no network is trained then.
 
         Parameters
         ----------
@@ -228,6 +233,9 @@ class Segmenter(TrainedModel):
         if "network" in changes:
             raise InputError("The network of a trained model cannot be changed.")
         start = TrainingSettings()
+        if isinstance(self.linear, BoostedTrees):
+            # Strokes correct what thousands of grains have taught; they do not train a network.
+            start, changes = TrainingSettings(epochs=0, held_out=0.34), {**changes, "epochs": 0}
         if self.network is not None:
             start = TrainingSettings(
                 network=self.network.settings, epochs=4, steps=8, learning_rate=1e-3,
@@ -347,6 +355,21 @@ class Segmenter(TrainedModel):
             tuple(self.record.get("fraction_errors", ())),
         )
 
+    def explain(
+        self,
+        scan: Scan,
+        where: tuple[int, int] | ArrayLike | None = None,
+        truth: ArrayLike | None = None,
+        *,
+        device: str = "auto",
+        progress: Progress = None,
+    ) -> Explanation:
+        """Where it looks: what becomes of the answer when something is hidden from it.
+
+        Parameters, result and errors are those of `napari_ebsdml.segmentation.explain`.
+        """
+        return explain(self, scan, where, truth, device=device, progress=progress)
+
     def save(self, path: str | os.PathLike[str]) -> ModelCard:
         """Write ``NAME.safetensors`` and the model card ``NAME.json``.
 
@@ -356,6 +379,24 @@ class Segmenter(TrainedModel):
             When the files cannot be written.
         """
         return save_segmenter(self, path)
+
+    @classmethod
+    def ready(cls, name: str) -> Self:
+        """A model that needs no stroke; `train_more` adapts it to a map with a few.
+
+        Parameters
+        ----------
+        name
+            ``"martensite"`` (ferrite, martensite, bainite), ``"recrystallised"``
+            (recrystallised, recovered, deformed) or ``"twins"`` (matrix, twin). They were trained
+            on synthetic maps of random physics; the card tells how well they do on others.
+
+        Raises
+        ------
+        InputError
+            When there is no such model.
+        """
+        return cls.load(ready_path(name))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

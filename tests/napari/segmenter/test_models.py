@@ -18,6 +18,7 @@ from napari_ebsdml._napari.segmenter.model_files import file_of
 from napari_ebsdml._napari.segmenter.model_panel import Failed, ModelPanel
 from napari_ebsdml._napari.segmenter.state import SegmentClass
 from napari_ebsdml._napari.shell.layers import add_result, info_of
+from napari_ebsdml.segmentation.models.ready_names import READY_TITLES
 from tests.napari.docks import run
 from tests.napari.segmenter.panels import make_state, model, steel
 
@@ -154,3 +155,14 @@ def test_apply_to_one_and_cancel(panel: Any, qtbot: Any) -> None:
 
     finish(panel, qtbot, start, "cancelled")
     assert panel.all_button.isEnabled()
+
+
+def test_a_ready_model(panel: Any, qtbot: Any) -> None:
+    """The menu offers the shipped models, whose classes and channels become the dock's."""
+    actions = panel.ready_button.menu().actions()
+    assert [a.text() for a in actions] == list(READY_TITLES.values())
+    finish(panel, qtbot, actions[0].trigger)
+    state = panel.state
+    assert [c.name for c in state.classes][:3] == ["ferrite", "martensite", "bainite"]
+    assert "boosted trees" in panel.card.text()
+    assert "Quality" in state.channels

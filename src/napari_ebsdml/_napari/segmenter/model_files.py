@@ -53,6 +53,8 @@ def save(model: Segmenter, path: str | Path) -> Path:
 
 def card_in_words(model: Segmenter) -> str:
     """The model card for people, as rich text."""
+    from napari_ebsdml.segmentation.models.boosted import BoostedTrees
+
     rows: list[tuple[str, str]] = []
     classes = " &nbsp;".join(
         f'<span style="color:{escape(color)}">■</span> {escape(name)} ({value})'
@@ -75,6 +77,8 @@ def card_in_words(model: Segmenter) -> str:
         rows.append(("trained on", f"{names}{more}: {labelled} labelled pixels"))
     if model.metrics:
         text = f"{100 * model.metrics['accuracy']:.1f} % of {model.metrics['pixels']} pixels"
+        if model.metrics.get("maps"):
+            text += f" in {model.metrics['maps']} synthetic maps"
         if model.metrics.get("blocks"):
             text += f" in {model.metrics['blocks']} grains and blocks"
         rows.append(("held-out accuracy", text))
@@ -86,7 +90,8 @@ def card_in_words(model: Segmenter) -> str:
     else:
         rows.append(("held-out accuracy", "not measured: too few separate strokes"))
     if model.network is None:
-        rows.append(("answers", "linear discriminant"))
+        trees = isinstance(model.linear, BoostedTrees)
+        rows.append(("answers", "boosted trees" if trees else "linear discriminant"))
     else:
         weights = sum(p.numel() for p in model.network.parameters())
         sizes = model.network.settings

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_ebsdml._napari.segmenter import model_files
 from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
@@ -19,6 +27,7 @@ from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._parallel import nth_of
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.scan import Scan
+from napari_ebsdml.segmentation.models.ready_names import READY_TITLES, ready_path
 from napari_ebsdml.segmentation.settings import PredictSettings
 
 if TYPE_CHECKING:
@@ -26,7 +35,9 @@ if TYPE_CHECKING:
     from napari_ebsdml.segmentation import Segmenter
 
 _FILTER = "Segmentation model (*.safetensors)"
-_NO_MODEL = "No model yet: train one, or load one (a .safetensors file with its .json card)."
+_NO_MODEL = (
+    "No model yet: train one, take a ready one, or load one (a .safetensors file with its card)."
+)
 _TABLE_HEIGHT = 150
 
 
@@ -54,6 +65,13 @@ class ModelPanel(QWidget):
         self.setAcceptDrops(True)
         self.load_button = QPushButton("Load …")
         self.load_button.setToolTip("Load a model from a file; or drop the file here")
+        self.ready_button = QPushButton("Ready …")
+        self.ready_button.setToolTip("Models that come with the package and need no stroke")
+        menu = QMenu(self.ready_button)
+        for name, title in READY_TITLES.items():
+            action = menu.addAction(title)
+            action.triggered.connect(lambda *_, name=name: self.load(ready_path(name)))
+        self.ready_button.setMenu(menu)
         self.save_button = QPushButton("Save …")
         self.save_button.setToolTip("Save the model and its card: NAME.safetensors and NAME.json")
         self.card = QLabel(_NO_MODEL)
@@ -72,7 +90,8 @@ class ModelPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for pair in ((self.load_button, self.save_button), (self.one_button, self.all_button)):
+        files = (self.ready_button, self.load_button, self.save_button)
+        for pair in (files, (self.one_button, self.all_button)):
             row = QHBoxLayout()
             for button in pair:
                 row.addWidget(button)
@@ -175,6 +194,7 @@ class ModelPanel(QWidget):
         self.card.setText(_NO_MODEL if model is None else model_files.card_in_words(model))
         free = not state.busy
         self.load_button.setEnabled(free)
+        self.ready_button.setEnabled(free)
         self.save_button.setEnabled(free and model is not None)
         number = len(state.widget.chooser.scans)
         self.one_button.setEnabled(free and model is not None and number > 0)

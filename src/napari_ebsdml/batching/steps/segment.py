@@ -16,6 +16,7 @@ from napari_ebsdml.batching.step import Outcome, Step, Work
 from napari_ebsdml.batching.writing import write_image
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.model_card import model_paths
+from napari_ebsdml.segmentation.models.ready_names import ready_path
 from napari_ebsdml.segmentation.settings import PredictSettings
 
 TABLE = "fractions.csv"
@@ -93,7 +94,7 @@ def load(settings: Mapping[str, Any]) -> Any:
 
 def files(settings: Mapping[str, Any]) -> list[Path]:
     """Its files."""
-    return list(model_paths(settings["model"]))
+    return list(model_paths(ready_path(settings["model"])))
 
 
 STEP = Step(

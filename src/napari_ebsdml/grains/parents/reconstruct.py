@@ -24,6 +24,7 @@ from napari_ebsdml.grains.parents.clusters import (
 from napari_ebsdml.grains.parents.cuts import TWINS
 from napari_ebsdml.grains.parents.energy import Energy
 from napari_ebsdml.grains.parents.fit import Fitted, chosen_pairs, on_symmetric, refine
+from napari_ebsdml.grains.parents.near_variants import smoothed
 from napari_ebsdml.grains.parents.pixels import blocks, fill_gaps, mended, variants_of
 from napari_ebsdml.grains.parents.result import ParentGrains
 from napari_ebsdml.grains.parents.settings import ParentSettings
@@ -359,6 +360,9 @@ def _on_pixels(
     local = np.where(of_grain[children.wide] == parent_id, children.wide, 0), about
     variant, misfit = variants_of(
         relationship, children.scan.quaternions, parent_id, orientations, local, of_parent
+    )
+    variant = smoothed(
+        relationship, children.scan.quaternions, parent_id, orientations, local, variant
     )
     if children.scan.quaternions is not scan.quaternions:
         # Smoothed orientations tell the variant; the misfit is that of what was measured.

@@ -22,7 +22,20 @@ from napari_ebsdml.maps.symmetry import PhaseTable, laue_class, phase_table
 from napari_ebsdml.segmentation.inputs.augment import turn_variants
 from napari_ebsdml.segmentation.inputs.local import LOCAL_NAMES, local_misorientation
 from napari_ebsdml.segmentation.inputs.planes import ChannelStack, Plane
-from napari_ebsdml.segmentation.inputs.relations import RELATION_NAMES, boundary_relations
+from napari_ebsdml.segmentation.inputs.relations import (
+    RELATION_NAMES,
+    Pairs,
+    boundary_kinds,
+    boundary_relations,
+)
+from napari_ebsdml.segmentation.inputs.relative import (
+    PARTNER_NAMES,
+    QUALITY_NAMES,
+    SIZE_NAMES,
+    relative_quality,
+    relative_sizes,
+    twin_partners,
+)
 
 if TYPE_CHECKING:
     from napari_ebsdml._parallel import Progress
@@ -58,7 +71,11 @@ class _Maps:
 
     @functools.cached_property
     def relations(self) -> NDArray[np.float32]:
-        return boundary_relations(self.scan, self.grains)
+        return boundary_relations(self.scan, self.grains, self.pairs)
+
+    @functools.cached_property
+    def pairs(self) -> Pairs:
+        return boundary_kinds(self.scan, self.grains)
 
     @functools.cached_property
     def kam(self) -> NDArray[np.float64]:
@@ -117,6 +134,18 @@ def _quaternions(m: _Maps) -> Any:
     return np.moveaxis(m.homogenised[0], -1, 0)
 
 
+def _quality(m: _Maps) -> Any:
+    return relative_quality(m.scan)
+
+
+def _relative_size(m: _Maps) -> Any:
+    return relative_sizes(m.table, int(m.grains.max()) + 1, m.scan.step)[:, m.grains]
+
+
+def _partner(m: _Maps) -> Any:
+    return twin_partners(m.table, m.pairs)[:, m.grains]
+
+
 def _indexed(m: _Maps) -> Any:
     return m.scan.is_indexed
 
@@ -151,11 +180,19 @@ _COMPUTED: dict[str, tuple[_Maker, tuple[Plane, ...]]] = {
         (Plane(RELATION_NAMES[1], "1", _D),),
     ),
     "GrainAspect": (_aspect, (Plane("grain aspect ratio", "log10", _D),)),
+    "RelativeSize": (_relative_size, tuple(Plane(n, "log10", _D) for n in SIZE_NAMES)),
+    "TwinPartner": (_partner, tuple(Plane(n, "log10", _D) for n in PARTNER_NAMES)),
+    "Quality": (
+        _quality,
+        (*(Plane(n, "1", _D) for n in QUALITY_NAMES[:2]), Plane(QUALITY_NAMES[2], "1", "flag")),
+    ),
     "Indexed": (_indexed, (Plane("indexed", "1", "flag"),)),
 }  # fmt: skip
 
+_WITHOUT_ORIENTATIONS = ("Indexed", "Quality")
+
 COMPUTED_CHANNELS = tuple(_COMPUTED)
-"""Channels that are computed from orientations; any other name is a property of the scan."""
+"""Channels that are computed, most from orientations; other names are properties of the scan."""
 
 ORIENTATION_CHANNELS = (
     "KAM", "KAM@grain", "Local", "GROD", "GOS", "GrainSize", "GrainWidth", "Relations",
@@ -303,20 +340,23 @@ def compute_channels(
     shared = _Maps(scan)
     arrays: list[NDArray[np.float32]] = []
     planes: list[Plane] = []
+    groups = []
     for number, name in enumerate(names):
-        computed = name.partition("@")[0] in _COMPUTED
-        if computed and name != "Indexed" and not scan.quaternions.any():
+        base = name.partition("@")[0]
+        computed = base in _COMPUTED
+        if computed and base not in _WITHOUT_ORIENTATIONS and not scan.quaternions.any():
             raise MissingDataError(f"Channel {name!r} needs orientations; {scan.name} has none.")
         values, described = _channel(shared, name)
         arrays.append(values)
         planes.extend(described)
+        groups.append((name, len(described)))
         if progress is not None:
             progress((number + 1) / len(names))
     variants = None
     if turns and "Quaternions" in names:
         variants = turn_variants(shared.homogenised[1], shared.homogenised[2], shared.phases)
     grains = shared.grains if "grains" in vars(shared) else None
-    return ChannelStack(np.concatenate(arrays), tuple(planes), grains, variants)
+    return ChannelStack(np.concatenate(arrays), tuple(planes), grains, variants, tuple(groups))
 
 
 def laue_classes(scan: Scan) -> tuple[str, ...]:

@@ -42,9 +42,12 @@ class ChannelStack:
     variants : (8, grains + 1, 4) float32 or None
         Symmetry operation that brings each grain back to the fundamental zone after each of
         the eight turns of the map (see `augment`); None without quaternions.
+    groups
+        Channels in the order of their planes, and how many planes each has.
     """
 
     values: NDArray[np.float32]
     planes: tuple[Plane, ...]
     grains: NDArray[np.int32] | None = None
     variants: NDArray[np.float32] | None = None
+    groups: tuple[tuple[str, int], ...] = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -22,7 +22,7 @@ from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.maps.disorientation import half_angle
 from napari_ebsdml.maps.mean_orientation import variants_and_means
 from napari_ebsdml.maps.symmetry import laue_operators, phase_table
-from napari_ebsdml.segmentation.inputs.twins import are_twins, hexagonal_ratios
+from napari_ebsdml.maps.twins import are_twins, hexagonal_ratios
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -43,7 +43,50 @@ _SMALLEST = 3
 _WIDEST = 10.0
 
 
-def boundary_relations(scan: Scan, grains: NDArray[np.int32]) -> NDArray[np.float32]:
+class Pairs(NamedTuple):
+    """Pairs of grains that touch."""
+
+    first: NDArray[np.int64]
+    """(n,) the smaller label."""
+    second: NDArray[np.int64]
+    length: NDArray[np.float64]
+    """(n,) in pairs of pixels."""
+    kinds: NDArray[np.float64]
+    """(n, 4) 1 where the boundary is of one of the first four of `RELATION_NAMES`."""
+    labels: int
+    """One more than the largest label."""
+
+
+def boundary_kinds(scan: Scan, grains: NDArray[np.int32]) -> Pairs:
+    """Neighbouring grains, and of what kind their boundary is; see `boundary_relations`."""
+    table = phase_table(scan)
+    _, means, phase = variants_and_means(scan, grains, table)
+    few = np.bincount(grains.ravel(), minlength=len(means)) < _SMALLEST
+    first, second, length = neighbours(np.where(few[grains], 0, grains))
+    kinds = np.zeros((len(first), 4))
+    reference, which = _references()
+
+    def work(start: int, end: int) -> None:
+        _classify(
+            means, phase, first, second, start, end, *table.symmetry, reference, which,
+            math.cos(math.radians(TOLERANCE) / 2), kinds,
+        )  # fmt: skip
+
+    over_rows(work, (len(first), 4))
+    for identity, ratio in hexagonal_ratios(scan).items():
+        row = int(np.searchsorted(table.ids, identity))
+        if row == len(table.ids) or table.ids[row] != identity:
+            continue
+        both_are = (phase[first] == row) & (phase[second] == row) & (kinds[:, 0] == 0)
+        here = np.flatnonzero(both_are)
+        twins = are_twins(means[first[here]], means[second[here]], ratio, TOLERANCE)
+        kinds[here[twins], 1] = 1
+    return Pairs(first, second, length, kinds, len(means))
+
+
+def boundary_relations(
+    scan: Scan, grains: NDArray[np.int32], pairs: Pairs | None = None
+) -> NDArray[np.float32]:
     """Kinds of boundary of each grain, from the mean orientations on both sides.
 
     Parameters
@@ -53,6 +96,8 @@ def boundary_relations(scan: Scan, grains: NDArray[np.int32]) -> NDArray[np.floa
     grains : (rows, columns) int32
         Grains, 0 for none. Seams up to 8 pixels wide of pixels that are in no grain, or in one
         below 3 pixels, are bridged: few such grains are real.
+    pairs
+        What `boundary_kinds` gives for them, where it is known.
 
     Returns
     -------
@@ -74,29 +119,9 @@ def boundary_relations(scan: Scan, grains: NDArray[np.int32]) -> NDArray[np.floa
     -----
     Variants: S. Morito et al., Acta Mater. 51 (2003) 1789, doi:10.1016/S1359-6454(02)00577-3.
     """
-    table = phase_table(scan)
-    _, means, phase = variants_and_means(scan, grains, table)
-    few = np.bincount(grains.ravel(), minlength=len(means)) < _SMALLEST
-    first, second, length = neighbours(np.where(few[grains], 0, grains))
-    kinds = np.zeros((len(first), 4))
-    reference, which = _references()
-
-    def work(start: int, end: int) -> None:
-        _classify(
-            means, phase, first, second, start, end, *table.symmetry, reference, which,
-            math.cos(math.radians(TOLERANCE) / 2), kinds,
-        )  # fmt: skip
-
-    over_rows(work, (len(first), 4))
-    for identity, ratio in hexagonal_ratios(scan).items():
-        row = int(np.searchsorted(table.ids, identity))
-        if row == len(table.ids) or table.ids[row] != identity:
-            continue
-        both_are = (phase[first] == row) & (phase[second] == row) & (kinds[:, 0] == 0)
-        pairs = np.flatnonzero(both_are)
-        twins = are_twins(means[first[pairs]], means[second[pairs]], ratio, TOLERANCE)
-        kinds[pairs[twins], 1] = 1
-    number = len(means)
+    pairs = boundary_kinds(scan, grains) if pairs is None else pairs
+    first, second, length = pairs.first, pairs.second, pairs.length
+    number = pairs.labels
     out = np.zeros((len(RELATION_NAMES), number), dtype=np.float32)
 
     def both(weights: NDArray[Any]) -> NDArray[np.float64]:
@@ -105,7 +130,7 @@ def boundary_relations(scan: Scan, grains: NDArray[np.int32]) -> NDArray[np.floa
 
     total = np.maximum(both(length), 1)
     for kind in range(4):
-        out[kind] = both(length * kinds[:, kind]) / total
+        out[kind] = both(length * pairs.kinds[:, kind]) / total
     out[4] = np.log10(1 + both(np.ones(len(first))))
     return out
 

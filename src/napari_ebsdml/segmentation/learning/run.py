@@ -28,12 +28,19 @@ from napari_ebsdml.segmentation.labels.folds import Folds
 from napari_ebsdml.segmentation.labels.prepare import Pairs, Prepared, is_dense, prepare
 from napari_ebsdml.segmentation.learning.event import SegmentationEvent
 from napari_ebsdml.segmentation.learning.held_out import HeldOut
-from napari_ebsdml.segmentation.learning.look import LINEAR_ALONE, Look, verdict
+from napari_ebsdml.segmentation.learning.look import (
+    LINEAR_ALONE,
+    Look,
+    adapted_to,
+    ensemble_temperature,
+    verdict,
+)
+from napari_ebsdml.segmentation.models.boosted import BoostedTrees
 from napari_ebsdml.segmentation.models.linear import Discriminant, labelled
 from napari_ebsdml.segmentation.models.model import TrainedModel
 from napari_ebsdml.segmentation.models.network import UNet
 from napari_ebsdml.segmentation.models.predict import predict_logits, softmax
-from napari_ebsdml.segmentation.results.judging import Judged, is_better
+from napari_ebsdml.segmentation.results.judging import USUAL, Judged, is_better
 from napari_ebsdml.segmentation.results.result import SegmentationResult, result_of
 from napari_ebsdml.segmentation.settings import (
     TrainingSettings,
@@ -109,7 +116,7 @@ class Run:
     maps
         Standardised planes with the labels that train: of each scan, then of coarser copies.
     linear
-        Discriminant of all painted pixels.
+        Discriminant of all painted pixels, or a ready model that they have corrected.
     linear_judged
         What discriminants of the other folds say of each fold's painted pixels.
     held_out
@@ -130,7 +137,7 @@ class Run:
     plan: Plan
     prepared: Prepared
     maps: Sequence[TrainingMap]
-    linear: Discriminant
+    linear: Discriminant | BoostedTrees
     linear_judged: Judged
     held_out: HeldOut | None
     network: UNet | None
@@ -177,6 +184,9 @@ class Run:
         """
         plan, dense = self.plan, self.prepared.dense
         judged, kept, better, sentence = self.linear_judged, False, False, LINEAR_ALONE
+        usual = USUAL
+        if isinstance(self.linear, BoostedTrees) and plan.start is not None:
+            sentence, usual = adapted_to(self.prepared.regions), plan.start.temperature
         if self.network is not None:
             self.network.eval()
             network_judged = Judged.empty(len(plan.classes))
@@ -189,9 +199,11 @@ class Run:
             kept = asked or better
             sentence = verdict(network_judged, linear_judged, kept, asked, dense)
             judged = network_judged if kept else judged
-        temperature = judged.temperature(dense)
+        temperature = judged.temperature(dense, usual)
         if kept and not judged.is_telling and plan.start is not None:
             temperature = plan.start.temperature
+        if kept and self.network is not None:
+            temperature = ensemble_temperature(self.network, self.maps, temperature, plan.device)
         metrics = judged.figures(dense)
         curve = [
             {"epoch": e.epoch, "seconds": round(e.seconds, 2), **e.losses, **e.metrics}
@@ -229,8 +241,9 @@ def prepare_run(plan: Plan) -> Run:
     pixels = sum(labels.size for _, labels in plan.pairs)
     start = before.network if before is not None else None
     sizes = settings.network if start is None else start.settings
+    ready = before is not None and isinstance(before.linear, BoostedTrees)
     members = (
-        0 if not settings.epochs
+        0 if not settings.epochs or ready
         else members_for(pixels, is_dense(plan.pairs)) if sizes is None
         else sizes.members
     )  # fmt: skip
@@ -287,22 +300,30 @@ def prepare_run(plan: Plan) -> Run:
 
 def _discriminants(
     plan: Plan, maps: Sequence[TrainingMap], folds: Folds
-) -> tuple[Discriminant, list[Discriminant], Judged]:
-    """Discriminant of all painted pixels, those without each fold, what they say of their fold."""
+) -> tuple[Any, list[Any], Judged]:
+    """Discriminant of all painted pixels, those without each fold, what they say of their fold.
+
+    Of a ready model its corrections, in place of discriminants.
+    """
     classes, balance = len(plan.classes), plan.settings.balance
     images = [m.values for m in maps[: len(plan.pairs)]]
     values, target, unit = labelled(images, folds.painted, folds.unit)
     before = plan.start.linear if plan.start is not None else None
     # Strokes that lack a class would make a model forget it.
     same = before is not None and len(np.unique(target)) < classes
-    linear = (
-        before if same and before is not None
-        else Discriminant.fit(values, target, classes, unit, balance)
-    )  # fmt: skip
+
+    def fitted(x: Any, y: Any, units: Any) -> Any:
+        if isinstance(before, BoostedTrees):
+            return before.adapted(x, y, units)
+        return before if same else Discriminant.fit(x, y, classes, units, balance)
+
+    linear = fitted(values, target, unit)
     every, parts = [], []
     for fold in range(folds.number):
         rest = labelled(images, folds.without(fold, painted=True), folds.unit)
-        one = linear if same else Discriminant.fit(rest[0], rest[1], classes, rest[2], balance)
+        if not len(rest[1]):
+            continue
+        one = fitted(*rest)
         every.append(one)
         held = labelled(images, folds.held_out(fold), folds.unit)
         number = np.full(len(held[1]), fold, np.int8)

@@ -9,6 +9,7 @@ from typing import Any
 from napari_ebsdml.segmentation.inputs.domain import Ranges
 from napari_ebsdml.segmentation.inputs.normalise import Normaliser
 from napari_ebsdml.segmentation.labels.data import Classes
+from napari_ebsdml.segmentation.models.boosted import BoostedTrees
 from napari_ebsdml.segmentation.models.linear import Discriminant
 from napari_ebsdml.segmentation.models.network import UNet
 
@@ -26,5 +27,5 @@ class TrainedModel:
     phases: tuple[str, ...]
     record: Mapping[str, Any]
     metrics: Mapping[str, Any]
-    linear: Discriminant | None = None
+    linear: Discriminant | BoostedTrees | None = None
     ranges: Ranges | None = None

@@ -1,4 +1,4 @@
-"""Model files of segmentations: one card format for discriminants, U-Nets and forests."""
+"""Model files of segmentations: one card format for discriminants, trees, U-Nets and forests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from napari_ebsdml.segmentation.inputs.channels import channel_names
 from napari_ebsdml.segmentation.inputs.domain import Ranges
 from napari_ebsdml.segmentation.inputs.normalise import Normaliser
 from napari_ebsdml.segmentation.labels.data import Classes
+from napari_ebsdml.segmentation.models.boosted import BoostedTrees
 from napari_ebsdml.segmentation.models.forest import Trees
 from napari_ebsdml.segmentation.models.linear import Discriminant
 from napari_ebsdml.segmentation.models.model import TrainedModel
@@ -26,7 +28,12 @@ if TYPE_CHECKING:
     from napari_ebsdml.segmentation.models.baselines import ForestSegmenter
 
 KIND = "segmentation"
-_LINEAR, _FOREST = "linear.", "forest."
+_LINEAR, _FOREST, _BOOSTED = "linear.", "forest.", "boosted."
+_BOOSTED_TABLES = {
+    "feature": torch.int32, "threshold": torch.float32, "left": torch.int32, "right": torch.int32,
+    "value": torch.float32, "roots": torch.int32, "outputs": torch.int32,
+    "weight": torch.float32, "bias": torch.float32,
+}  # fmt: skip
 _TABLES = ("feature", "threshold", "left", "right", "chance", "roots")
 _MOST_SCALE = 1000.0
 
@@ -35,7 +42,12 @@ def save_segmenter(model: TrainedModel, path: str | os.PathLike[str]) -> ModelCa
     """Write a discriminant, with the U-Net where there is one."""
     network, linear = model.network, model.linear
     weights: dict[str, Tensor] = {}
-    if linear is not None:
+    if isinstance(linear, BoostedTrees):
+        weights = {
+            _BOOSTED + name: torch.from_numpy(np.ascontiguousarray(getattr(linear, name)))
+            for name in _BOOSTED_TABLES
+        }
+    elif linear is not None:
         weights = {
             _LINEAR + "weight": torch.from_numpy(linear.weight),
             _LINEAR + "bias": torch.from_numpy(linear.bias),
@@ -44,8 +56,11 @@ def save_segmenter(model: TrainedModel, path: str | os.PathLike[str]) -> ModelCa
         weights |= network.state_dict()
     card = ModelCard(
         kind=KIND,
-        network="UNet" if network is not None else "Linear",
-        settings=network.settings.as_dict() if network is not None else {},
+        network=_kind_of(model),
+        settings=(
+            network.settings.as_dict() if network is not None
+            else {"scale": linear.scale} if isinstance(linear, BoostedTrees) else {}
+        ),
         inputs=model.normaliser.as_inputs(),
         classes=model.classes.names,
         step=model.step,
@@ -57,8 +72,15 @@ def save_segmenter(model: TrainedModel, path: str | os.PathLike[str]) -> ModelCa
             "phases": list(model.phases),
             **({} if model.ranges is None else {"ranges": model.ranges.as_card()}),
         },
+        about=dict(model.record.get("about", {})),
     )  # fmt: skip
     return save_model(path, weights, card)
+
+
+def _kind_of(model: TrainedModel) -> str:
+    if model.network is not None:
+        return "UNet"
+    return "Boosted" if isinstance(model.linear, BoostedTrees) else "Linear"
 
 
 def load_segmenter(path: str | os.PathLike[str]) -> TrainedModel:
@@ -71,7 +93,11 @@ def load_segmenter(path: str | os.PathLike[str]) -> TrainedModel:
     extra = Entries(path, card.extra)
     normaliser, classes, channels = _inputs(card, path)
     temperature, phases = extra.positive("temperature"), extra.names("phases")
-    linear = _linear_of(weights, len(normaliser.planes), len(classes), path)
+    linear: Discriminant | BoostedTrees | None
+    if card.network == "Boosted":
+        linear = _boosted_of(weights, card, len(normaliser.planes), len(classes), path)
+    else:
+        linear = _linear_of(weights, len(normaliser.planes), len(classes), path)
     network = None
     if card.network == "UNet":
         try:
@@ -80,7 +106,7 @@ def load_segmenter(path: str | os.PathLike[str]) -> TrainedModel:
             raise ModelError(f"{path}: the model card is wrong: {error}") from None
         network = build(lambda: UNet(len(normaliser.planes), len(classes), settings), weights, path)
         network.eval()
-    elif card.network != "Linear" or linear is None or weights:
+    elif card.network not in ("Linear", "Boosted") or linear is None or weights:
         raise ModelError(f"{path}: {card.network!r} is no network that this package knows.")
     return TrainedModel(
         network=network, linear=linear, channels=channels, normaliser=normaliser,
@@ -171,3 +197,25 @@ def _linear_of(
     ):  # fmt: skip
         raise ModelError(f"{path}: the weights of the linear discriminant do not fit its inputs.")
     return Discriminant(weight.float().numpy(), bias.float().numpy())
+
+
+def _boosted_of(
+    weights: dict[str, Tensor], card: ModelCard, planes: int, classes: int,
+    path: str | os.PathLike[str],
+) -> BoostedTrees:  # fmt: skip
+    """Take boosted trees out of loaded weights."""
+    tables: dict[str, Any] = {}
+    for name, kind in _BOOSTED_TABLES.items():
+        table = weights.pop(_BOOSTED + name, None)
+        if table is None or table.dtype != kind or table.ndim != (2 if name == "weight" else 1):
+            raise ModelError(f"{path}: the table {name!r} of the boosted trees is no such table.")
+        tables[name] = table.numpy()
+    scale = Entries(path, card.settings).positive("scale")
+    trees = BoostedTrees(**tables, scale=scale)
+    if trees.weight.shape != (classes, planes) or trees.bias.shape != (classes,):
+        raise ModelError(f"{path}: the boosted trees do not fit their inputs.")
+    try:
+        trees.check()
+    except InputError as error:
+        raise ModelError(f"{path}: {error}.") from None
+    return trees

@@ -66,16 +66,17 @@ class Judged:
         """Whether there are grains enough, of two classes at least, to tell anything."""
         return self.units >= FEW_UNITS and len(np.unique(self.target)) > 1
 
-    def temperature(self, dense: bool) -> float:
+    def temperature(self, dense: bool, usual: float = USUAL) -> float:
         """Temperature by which logits are to be divided; 1 where too little is held out.
 
         Grains count alike. What strokes ask for in the mean counts as some sixteen grains, and the
-        answer is never below 1 but for dense labels.
+        answer is never below 1 but for dense labels. `usual` is the temperature taken as usual,
+        for a model that was calibrated before.
         """
         if not self.is_telling:
-            return USUAL if len(self.target) else 1.0
-        found = _fit(self, np.ones(self.units, dtype=bool))
-        return found if dense else max(found, 1.0)
+            return usual if len(self.target) or usual != USUAL else 1.0
+        found = _fit(self, np.ones(self.units, dtype=bool), usual)
+        return found if dense else max(found, min(usual, 1.0))
 
     def figures(self, dense: bool) -> dict[str, Any]:
         """Figures for the model card; empty where too little is held out.
@@ -147,7 +148,7 @@ def _means(values: NDArray[np.floating], unit: NDArray[np.integer]) -> NDArray[n
     return np.bincount(number, values) / np.bincount(number)
 
 
-def _fit(judged: Judged, use: NDArray[np.bool_]) -> float:
+def _fit(judged: Judged, use: NDArray[np.bool_], centre: float = USUAL) -> float:
     """Most likely temperature, every chosen unit counting alike."""
     number = np.unique(judged.unit, return_inverse=True)[1]
     here = use[number]
@@ -157,7 +158,7 @@ def _fit(judged: Judged, use: NDArray[np.bool_]) -> float:
 
     def loss(log_t: float) -> float:
         chance = log_softmax(logits / np.exp(log_t), axis=1)[rows, target]
-        usual = 0.5 * ((log_t - np.log(USUAL)) / _FIRMNESS) ** 2
+        usual = 0.5 * ((log_t - np.log(centre)) / _FIRMNESS) ** 2
         return -float((weight * chance).sum()) + usual
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")

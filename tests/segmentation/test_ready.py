@@ -1,0 +1,136 @@
+"""Models that need no stroke: trees as tables, training on a stream, adaptation, shipped ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+import napari_ebsdml as ebsdml
+from napari_ebsdml.errors import InputError, ModelError
+from napari_ebsdml.learning import hub
+from napari_ebsdml.samples import FAMILIES, random_map
+from napari_ebsdml.segmentation import Segmenter, read_model
+from napari_ebsdml.segmentation.models.boosted import BoostedTrees
+from napari_ebsdml.segmentation.models.ready_names import READY
+from napari_ebsdml.segmentation.ready import ReadyRecipe, train_ready
+
+CHANNELS = ("Quality", "KAM@grain", "GOS", "RelativeSize", "TwinPartner")
+
+
+@pytest.fixture(scope="module")
+def small() -> Segmenter:
+    """Trained on five small maps."""
+    maps = [random_map("recrystallised", n, (60, 80)) for n in range(7)]
+    recipe = ReadyRecipe(pixels=800, rounds=8, leaves=8)
+    return train_ready(maps[:5], maps[5:], FAMILIES["recrystallised"], recipe, CHANNELS)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_tables_say_what_scikit_learn_says(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 4)).astype(np.float32)
+    y = np.digitize(x[:, 0] + 0.5 * x[:, 1] ** 2, [0.3, 1.2][: classes - 1])
+    trees = BoostedTrees.fit(x, y, classes, rounds=12, leaves=6)
+    trees.check()
+    same = HistGradientBoostingClassifier(
+        max_iter=12, max_leaf_nodes=6, min_samples_leaf=31, l2_regularization=1.0,
+        learning_rate=0.1, early_stopping=False, random_state=0,
+    ).fit(x, y)  # fmt: skip
+    chance = np.exp(trees.at(x) - trees.at(x).max(axis=1, keepdims=True))
+    chance /= chance.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(chance, same.predict_proba(x), atol=1e-4)
+    image = x.T.reshape(4, 20, 30)
+    np.testing.assert_allclose(
+        trees.logits(image), trees.at(x).T.reshape(classes, 20, 30), atol=1e-5
+    )
+    with pytest.raises(InputError, match="every class"):
+        BoostedTrees.fit(x, np.zeros(600, int), 2)
+    with pytest.raises(InputError, match="no trees"):
+        dataclasses.replace(trees, left=trees.left * 0).check()
+
+
+def test_strokes_correct_and_do_not_replace() -> None:
+    """Where the map is shifted against the training, a few grains bring the model back."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(4000, 3)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int)
+    trees = BoostedTrees.fit(x, y, 2, rounds=30, leaves=8)
+    moved = x + np.array([1.0, 0, 0], np.float32)
+    few = rng.permutation(4000)[:12]
+    adapted = trees.adapted(moved[few], y[few], np.arange(12))
+    right = [(t.at(moved).argmax(axis=1) == y).mean() for t in (trees, adapted)]
+    assert right[0] < 0.75
+    assert right[1] > right[0] + 0.04
+    # Strokes that agree change little, and repeating a grain's pixels tells nothing new.
+    same = trees.adapted(x[few], y[few], np.arange(12))
+    assert (same.at(x).argmax(axis=1) == y).mean() > 0.95
+    twice = trees.adapted(
+        np.repeat(moved[few], 3, axis=0), np.repeat(y[few], 3), np.repeat(np.arange(12), 3)
+    )
+    np.testing.assert_allclose(twice.bias, adapted.bias, atol=0.02)
+    with pytest.raises(InputError, match="no labelled pixel"):
+        trees.adapted(x[:0], y[:0], y[:0])
+
+
+def test_training_saving_and_adapting(small: Segmenter, tmp_path) -> None:
+    scan, truth = random_map("recrystallised", 40, (60, 80))
+    before = small.predict(scan, warn=False)
+    assert (before.labels == truth).mean() > 0.5
+    assert small.metrics["maps"] == 2
+    assert 0 <= small.metrics["calibration_error"] < 0.5
+    small.save(tmp_path / "small")
+    again = Segmenter.load(tmp_path / "small")
+    np.testing.assert_array_equal(again.predict(scan, warn=False).probability, before.probability)
+    assert read_model(tmp_path / "small.safetensors").classes == small.classes
+    labels = np.zeros(truth.shape, np.uint8)
+    for c in np.unique(truth):
+        for i, j in np.random.default_rng(0).permutation(np.argwhere(truth == c))[:5]:
+            labels[i, j] = c
+    adapted = small.train_more([(scan, labels)])
+    assert adapted.network is None
+    assert "corrected by strokes" in adapted.answer
+    right = [(m.predict(scan, warn=False).labels == truth).mean() for m in (small, adapted)]
+    assert right[1] > right[0] - 0.03
+    adapted.save(tmp_path / "adapted")
+    kept = Segmenter.load(tmp_path / "adapted").predict(scan, warn=False)
+    np.testing.assert_allclose(kept.probability, adapted.predict(scan, warn=False).probability)
+    card = json.loads((tmp_path / "small.json").read_text())
+    card["settings"]["scale"] = 0
+    (tmp_path / "small.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError):
+        Segmenter.load(tmp_path / "small")
+
+
+def test_wrong_streams() -> None:
+    scan, truth = random_map("twins", 1, (30, 40))
+    with pytest.raises(InputError, match="maps to train on"):
+        train_ready([], [(scan, truth)], ("matrix", "twin"))
+    with pytest.raises(InputError, match="values 1 to 2"):
+        train_ready([(scan, truth * 0 + 1)], [(scan, truth)], ("matrix", "twin"), None, ("GOS",))
+
+
+@pytest.mark.parametrize("family", READY)
+def test_shipped_models_need_no_stroke(family: str) -> None:
+    """Better than their rival of one threshold on maps that nothing has seen; see the benchmark."""
+    model = Segmenter.ready(family)
+    assert model.classes.names == FAMILIES[family]
+    assert READY[family] in hub.shipped()
+    assert model.metrics["accuracy"] > 0.75
+    right = []
+    for seed in (50_001, 50_003):
+        scan, truth = random_map(family, seed, (90, 110))
+        right.append((model.predict(scan, warn=False).labels == truth).mean())
+    assert np.mean(right) > 0.7
+
+
+def test_a_map_without_quality_and_an_odd_name() -> None:
+    scan = ebsdml.samples.dual_phase_steel((50, 60), 0.5, seed=2).scan
+    bare = dataclasses.replace(scan, prop={})
+    labels = Segmenter.ready("martensite").predict(bare, warn=False).labels
+    assert set(np.unique(labels)) <= {1, 2, 3}
+    with pytest.raises(InputError, match="martensite"):
+        Segmenter.ready("glass")
