@@ -173,6 +173,7 @@ NOT_OF_MAPS = {
     "laue_group": "of patterns", "batch": "of files", "read_model": "of a file",
     "crystal_directions": "of a phase", "pole_density": "of arrays",
     "inverse_pole_density": "inverse_poles",
+    "tail_density": "of results",
     "phase_fractions": "of results", "write_report": "of results",
 }  # fmt: skip
 """Public functions that take no map, and what they take or where they are tried."""

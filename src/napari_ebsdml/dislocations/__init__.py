@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "article.density": ["ArticleDensity", "article_density"],
         "gnd.denoise": ["Denoise", "denoise_orientations"],
         "total.average": ["AverageDensity"],
+        "total.tail": ["TailDensity", "tail_density"],
         "total.density": ["TotalDensity", "total_dislocation_density"],
         "gnd.density": ["GndDensity", "fit_slip_systems", "gnd_density", "nye_tensor"],
         "gnd.noise": ["orientation_noise"],
