@@ -3,7 +3,7 @@
 python benchmarks/improve_orientations.py known|faults|strain|time [--seeds 3]
 python benchmarks/improve_orientations.py steel|nickel FOLDER     (patterns/ of real data)
 
-Patterns of `known`, `faults` and `strain` are kikuchipy's (nickel master pattern, 20 kV), three
+Patterns of `known` and `faults` are kikuchipy's (nickel master pattern, 20 kV), three
 pixels on a side averaged into one: another program than the one that reads them.
 """
 
@@ -30,7 +30,7 @@ from napari_ebsdml.patterns.frame.geometry import from_kikuchipy, to_kikuchipy
 PC, TILT = (0.42, 0.25, 0.6), 5.0
 
 
-def clean(true: Rotation, side: int, strain: float = 0.0) -> NDArray[np.float64]:
+def clean(true: Rotation, side: int) -> NDArray[np.float64]:
     """Patterns of a rotation each, mean 0 and standard deviation 1."""
     import kikuchipy as kp
 
@@ -42,7 +42,6 @@ def clean(true: Rotation, side: int, strain: float = 0.0) -> NDArray[np.float64]
         for at in range(0, len(true), 200)
     ]
     images = np.concatenate([p.reshape(-1, side, 3, side, 3).mean((2, 4)) for p in parts])
-    del strain
     images = images - images.mean((1, 2), keepdims=True)
     return images / images.std((1, 2), keepdims=True)
 
@@ -203,6 +202,31 @@ def compare(scan: ebsdml.Scan) -> None:
         print(f"| {name} | {noise:.3f} | {gnd.average().sentence} |")
 
 
+def strain() -> None:
+    """Rotation that a fit without strain takes 0.1 % of strain for, by the shifts on the screen.
+
+    All places of the screen weigh the same.
+    """
+    across = (np.linspace(0, 1, 60) - PC[0]) / PC[2]
+    down = -(np.linspace(0, 1, 60) - PC[1]) / PC[2]
+    x, y = np.meshgrid(across, down)
+    rays = np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3)
+
+    def shift(change: NDArray) -> NDArray:
+        moved = rays @ np.asarray(change, dtype=float).T
+        return (moved[:, :2] - rays[:, :2] * moved[:, 2:]).ravel()
+
+    turns = np.stack([shift(np.cross(np.eye(3), axis)) for axis in np.eye(3)], axis=1)
+    strains = {
+        "xx": np.diag([1, -0.5, -0.5]), "yy": np.diag([-0.5, 1, -0.5]),
+        "xy": [[0, 1, 0], [1, 0, 0], [0, 0, 0]], "xz": [[0, 0, 1], [0, 0, 0], [1, 0, 0]],
+        "yz": [[0, 0, 0], [0, 0, 1], [0, 1, 0]],
+    }  # fmt: skip
+    for name, one in strains.items():
+        found = np.linalg.lstsq(turns, shift(1e-3 * np.asarray(one)), rcond=None)[0]
+        print(f"{name}: {np.degrees(np.linalg.norm(found)):.3f} deg")
+
+
 def time() -> None:
     rng = np.random.default_rng(0)
     _, true = crystals(rng, (20, 40), 0.2, 5.0)
@@ -223,7 +247,7 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if given.what in ("steel", "nickel"):
         {"steel": steel, "nickel": nickel}[given.what](given.folder)
-    elif given.what == "time":
-        time()
+    elif given.what in ("time", "strain"):
+        {"time": time, "strain": strain}[given.what]()
     else:
         {"known": known, "faults": faults}[given.what](given.seeds)

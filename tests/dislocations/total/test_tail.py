@@ -85,5 +85,6 @@ def test_where_it_cannot_tell_it_says_so():
     assert "a pattern sees 50 nm" in tail.sentence
     rho, _ = answer(np.zeros((5, 5, 3)))
     assert "no window" in tail_density(rho).sentence
+    assert rho.averages("grain")["grain"] == []
     with pytest.raises(InputError, match="probe"):
         tail_density(rho, 0)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from orix.crystal_map import Phase
+from orix.crystal_map import Phase, PhaseList
 from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import InputError, Scan, Source
@@ -29,10 +29,11 @@ from napari_ebsdml._napari.dislocations.layers import (
     in_short,
     validity,
 )
+from napari_ebsdml._napari.dislocations.script import density_script
+from napari_ebsdml._napari.dislocations.total import increments
 from napari_ebsdml._napari.dislocations.widget import DislocationWidget, compute_density
 from napari_ebsdml._napari.gnd.widget import GndWidget
 from napari_ebsdml._napari.shell.layers import result_of
-from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml.dislocations.article.density import (
     ArticleDensity,
     article_density,
@@ -48,9 +49,11 @@ from napari_ebsdml.dislocations.averages import (
 from napari_ebsdml.dislocations.gnd.density import gnd_density
 from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings
 from napari_ebsdml.dislocations.taylor import taylor_stress
+from napari_ebsdml.dislocations.total.average import AverageDensity
 from napari_ebsdml.learning.model_file import save_model
 from napari_ebsdml.samples import deformed
 from tests.napari.docks import add_map, compute, layer, open_dock
+from tests.patterns.relative.test_improve import nickel, sample
 
 
 def bent(curvature: float = 0.5, name: str = "bent") -> Scan:
@@ -159,22 +162,77 @@ def test_the_card_says_what_a_map_tells(viewer: Any, qtbot: Any) -> None:
     result = widget.total_result
     assert result is not None
     average = result.total.average()
-    text = widget.headline.text()
-    assert pretty(average.sentence) in text
-    assert "Total density" in text
-    assert pretty(result.gnd.average().sentence) in text
-    assert "not told" in text or average.measurable
+    text = widget.answer.headline.text()
+    assert "<b>Total" in text
+    assert "<b>GND" in text
+    assert "at a step of 0.5 µm" in text
+    # Noise far above what the map shows was told.
+    assert "Total: not told" in text
+    assert widget.answer.headline.toolTip() == average.sentence
+    assert average.sentence.split(":")[0] in widget.answer.next.text()
+    assert widget.answer.improve.isHidden()
     assert result.total.orientation_noise == {0: 0.5}
     np.testing.assert_array_equal(
         np.isfinite(layer(viewer, "total dislocation density [").data), result.total.measurable
     )
     labels = layer(viewer, "where the map tells").data
     assert set(np.unique(labels)) <= {0, 1, 2}
-    rows = dict(widget.total_tables["phase"].rows())
+    rows = dict(widget.answer.tables["phase"].rows())
     assert rows["limit [1/m²]"] == pytest.approx(result.total.limit)
     viewer.layers.remove(layer(viewer, "total dislocation density ["))
     assert widget.total_result is None
-    assert widget.total_tabs.isHidden()
+    assert widget.answer.tabs.isHidden()
+
+
+def test_orientations_are_improved_on_a_click(viewer: Any, qtbot: Any) -> None:
+    scan, *_ = sample()
+    add_map(viewer, dataclasses.replace(scan, phases=nickel(), source=Source(path=Path("ni.h5"))))
+    widget = open_dock(viewer, "Dislocation density", DislocationWidget)
+    assert not widget.answer.improve.isHidden()
+    compute(widget, qtbot)
+    assert widget.total_result is not None
+    assert widget.total_result.better is None
+    assert "improve the orientations" in widget.answer.next.text()
+    widget.answer.improve.click()
+    qtbot.waitUntil(lambda: not widget.tasks.running, timeout=60_000)
+    result = widget.total_result
+    assert result.better is not None
+    assert result.total.orientation_noise[0] == pytest.approx(
+        result.better.orientation_noise[0], rel=1e-3
+    )
+    assert "° after" in widget.answer.next.text()
+    assert layer(viewer, "total dislocation density [").metadata["ebsdml"]["settings"]["improved"]
+    assert "improve_orientations" in density_script(
+        scan, widget.total_form.settings(), widget.taylor_form.settings()
+    )
+
+
+def told(density: float, low: float, high: float, measurable: bool = True) -> AverageDensity:
+    return AverageDensity(density, (low, high), measurable, 1e12, "", 0.5, 3, 999)
+
+
+def test_increments_between_maps() -> None:
+    phases = PhaseList({0: Phase("nickel", space_group=225)})
+
+    def result(average: AverageDensity, name: str) -> Any:
+        scan = SimpleNamespace(phases=phases, name=name, phase_id=np.zeros((2, 2), int))
+        total = SimpleNamespace(limits={0: 1e12}, average=lambda mask: average)
+        return SimpleNamespace(total=total, gnd=SimpleNamespace(scan=scan), scan=scan)
+
+    before = result(told(1e14, 0.5e14, 2e14), "a")
+    table, text = increments(before, result(told(4e14, 2e14, 8e14), "b"), {0: "nickel"})
+    assert text == "From a to b."
+    assert table["after / before"] == [pytest.approx(4)]
+    # Two factors of two, as independent errors of the logarithms.
+    assert table["high"][0] / 4 == pytest.approx(2 ** np.sqrt(2))
+    assert 4 / table["low"][0] == pytest.approx(2 ** np.sqrt(2))
+    rise = taylor_stress(4e14, "nickel") - taylor_stress(1e14, "nickel")
+    assert table["stress rise [MPa]"] == [pytest.approx(rise)]
+    assert table["stress low [MPa]"][0] < rise < table["stress high [MPa]"][0]
+    nothing = told(np.nan, 0, 3e15, measurable=False)
+    table, text = increments(before, result(nothing, "b"), {0: "nickel"})
+    assert np.isnan(table["after / before"][0])
+    assert "only a bound" in text
 
 
 def test_uses_a_gnd_density_that_is_there(

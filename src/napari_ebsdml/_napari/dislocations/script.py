@@ -17,12 +17,21 @@ def density_script(scan: Scan, settings: TotalSettings, taylor: TaylorSettings) 
     """Compute the total density from orientations, tell its averages and save it."""
     chosen = without_defaults(settings, settings.arguments())
     averages = {"friction": taylor.friction} if taylor.friction else {}
+    better = []
+    if settings.improve:
+        threshold = without_defaults(settings, {"grain_threshold": settings.grain_threshold})
+        better = [
+            f"better = {call('ebsdml.improve_orientations', 'scan', **threshold)}",
+            "print(better.sentence)",
+            "scan = better.scan if better.worthwhile else scan",
+        ]
     table = call("rho.averages", '"phase"', repr(dict(taylor.materials or {})), **averages)
     return script(
         "Total dislocation density",
         ["import numpy as np"],
         [
             f"scan = {reading(scan)}",
+            *better,
             f"rho = {call('ebsdml.total_dislocation_density', 'scan', **chosen)}",
             "print(rho.average().sentence)",
             f"table = {table}",

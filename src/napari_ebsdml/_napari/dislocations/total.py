@@ -13,31 +13,49 @@ from napari_ebsdml._napari.gnd.layers import Shown, density_layer, known_text, l
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml._palette import BOUND as BOUND_COLOR
-from napari_ebsdml._palette import MEASURED as MEASURED_COLOR
 from napari_ebsdml._parallel import Progress, part_of
-from napari_ebsdml.scan import Scan
+from napari_ebsdml.scan import ORIENTATION_NOISE, Scan
 
 if TYPE_CHECKING:
     from napari_ebsdml.dislocations.gnd.density import GndDensity
     from napari_ebsdml.dislocations.settings import TotalSettings
+    from napari_ebsdml.dislocations.total.average import AverageDensity
     from napari_ebsdml.dislocations.total.density import TotalDensity
+    from napari_ebsdml.dislocations.total.tail import TailDensity
+    from napari_ebsdml.patterns.improve import ImprovedOrientations
 
 TOTAL = "total dislocation density"
 TOLD = "where the map tells its density"
 NO_WINDOW, MEASURED, BOUND = range(3)
 TOLD_CLASSES = (
     LabelClass(NO_WINDOW, "no window: grain too small, or nothing known", "transparent"),
-    LabelClass(MEASURED, "measured", MEASURED_COLOR),
+    LabelClass(MEASURED, "measured", "transparent"),
     LabelClass(BOUND, "upper bound only", BOUND_COLOR),
 )
+_IMPROVING = 0.7
 
 
 @dataclass(frozen=True, eq=False)
 class TotalResult:
-    """Total density of a scan, and the GND density to show beside it."""
+    """Total density of a scan, and what to show beside it.
+
+    Attributes
+    ----------
+    total, gnd
+        Of the scan, or of the one with better orientations.
+    tail
+        Second opinion.
+    scan
+        Whose layers show them.
+    better
+        How the orientations were improved, if they were.
+    """
 
     total: TotalDensity
     gnd: GndDensity
+    tail: TailDensity
+    scan: Scan
+    better: ImprovedOrientations | None = None
 
 
 def compute_total(scan: Scan, settings: TotalSettings, progress: Progress) -> TotalResult:
@@ -45,17 +63,36 @@ def compute_total(scan: Scan, settings: TotalSettings, progress: Progress) -> To
     from napari_ebsdml.dislocations.gnd.density import gnd_density
     from napari_ebsdml.dislocations.total.density import total_dislocation_density
     from napari_ebsdml.dislocations.total.model import TotalDensityModel
+    from napari_ebsdml.dislocations.total.tail import tail_density
 
     # First, because a model that cannot be loaded should not cost a computation.
     model = TotalDensityModel.load("default")
+    used, better = scan, None
+    if settings.improve and can_improve(scan):
+        from napari_ebsdml.patterns.improve import improve_orientations
+
+        better = improve_orientations(
+            scan, grain_threshold=settings.grain_threshold,
+            progress=part_of(progress, 0, _IMPROVING),
+        )  # fmt: skip
+        used = better.scan if better.worthwhile else scan
+        progress = part_of(progress, _IMPROVING)
     total = total_dislocation_density(
-        scan, model=model, progress=part_of(progress, 0, 0.5), **settings.arguments()
+        used, model=model, progress=part_of(progress, 0, 0.5), **settings.arguments()
     )
     gnd = gnd_density(
-        scan, grains=total.grains, orientation_noise=settings.orientation_noise or None,
+        used, grains=total.grains, orientation_noise=settings.orientation_noise or None,
         keep_per_system=False, progress=part_of(progress, 0.5),
     )  # fmt: skip
-    return TotalResult(total, gnd)
+    return TotalResult(total, gnd, tail_density(total), scan, better)
+
+
+def can_improve(scan: Scan | None) -> bool:
+    """Whether a map has patterns and a pattern centre to improve its orientations by."""
+    return (
+        scan is not None and scan.patterns is not None and scan.camera is not None
+        and scan.camera.tells_centre and ORIENTATION_NOISE not in scan.prop
+    )  # fmt: skip
 
 
 def told(total: TotalDensity) -> NDArray[np.int32]:
@@ -74,28 +111,156 @@ def total_layers(total: TotalDensity) -> list[Shown]:
 
 
 def card(result: TotalResult, materials: Mapping[int, Any] | None = None) -> str:
-    """What the map says, as rich text: GND, total density or bound, limit, what to do next."""
+    """What the map says, as rich text: GND, total density or bound, limit, stress."""
     average = result.total.average()
-    lines = []
-    if average.measurable:
-        low, high = average.interval
-        lines.append(
-            f"<b>Total density {known_text(average.density)}</b>, 90 %: {known_text(low)} to "
-            f"{known_text(high)}"
-        )
-    elif np.isfinite(average.interval[1]):
-        low, high = average.interval
-        from_low = f"{known_text(low)} &lt; " if low > 0 else ""
-        lines.append(f"<b>Total density not told</b>: {from_low}ρ &lt; {known_text(high)} (95 %)")
-    else:
-        lines.append("<b>Total density not told</b>")
+    lines = [_gnd(result), _total(average)]
+    if result.tail.measurable:
+        text = f"{known_text(result.tail.density)} ({between(result.tail.interval)})"
+        lines.append(f"Second opinion, untrained: {text}. {result.tail.agreement(average)}")
     for number, material in (materials or {}).items():
         part = result.total.average(result.gnd.scan.phase_id == number)
         if part.measurable:
             stress, (low, high) = part.taylor_stress(material)
             lines.append(f"Taylor stress, {material}: {stress:.0f} MPa ({low:.0f} to {high:.0f})")
     if np.isfinite(average.limit):
-        lines.append(f"This map can tell from {known_text(average.limit)}")
-    lines.append(pretty(result.gnd.average().sentence))
-    lines.append(f"<span style='color: gray'>{pretty(average.sentence)}</span>")
+        noise = max(result.total.orientation_noise.values(), default=float("nan"))
+        lines.append(
+            f"This map can tell a total from {known_text(average.limit)} on (orientation noise "
+            f"{noise:.2g}°)."
+        )
     return "<br>".join(lines)
+
+
+def between(interval: tuple[float, float]) -> str:
+    """Ends of an interval with one power of ten, such as "1.4 to 13 × 10<sup>13</sup>"."""
+    low, high = interval
+    if not low > 0:
+        return f"up to {known_text(high)}"
+    power = int(np.floor(np.log10(low)))
+    return f"{low / 10.0**power:.2g} to {high / 10.0**power:.2g} × 10<sup>{power}</sup>"
+
+
+def _gnd(result: TotalResult) -> str:
+    average = result.gnd.average()
+    where = f"at a step of {average.step:.3g} µm"
+    if not np.isfinite(average.density):
+        return f"<b>GND {known_text(average.raw_mean)}</b> {where}, noise included"
+    if average.is_bound and not average.interval[1] > 0:
+        return f"<b>GND: all that the map shows</b> {where} is explained by the noise"
+    if average.is_bound:
+        return f"<b>GND below {known_text(average.interval[1])}</b> {where}: noise explains it"
+    value = known_text(average.density)
+    return f"<b>GND {value}</b> ({between(average.interval)}) {where}, without the noise"
+
+
+def _total(average: AverageDensity) -> str:
+    low, high = average.interval
+    if average.measurable:
+        return f"<b>Total {known_text(average.density)}</b> ({between(average.interval)}, 90 %)"
+    if np.isfinite(high):
+        least = f", above {known_text(low)}" if low > 0 else ""
+        return f"<b>Total below {known_text(high)}</b> (95 %){least}; this map does not tell more"
+    return "<b>Total: not told</b>"
+
+
+_BETTER = (("refined patterns", 0.03), ("HR-EBSD", 0.006))
+"""What has how much noise, degrees about each axis."""
+
+
+def next_step(result: TotalResult) -> str:
+    """What to do next, as rich text."""
+    average, scan = result.total.average(), result.scan
+    parts = []
+    if result.better is not None:
+        parts.append(result.better.sentence)
+    if average.measurable:
+        parts.append("<b>Next:</b> compare with another map, page Increase.")
+    elif can_improve(scan) and result.better is None:
+        parts.append(
+            "<b>Next:</b> improve the orientations: the patterns of this map know them better."
+        )
+    elif not np.isfinite(average.interval[1]) or not np.isfinite(average.limit):
+        parts.append(average.sentence)
+    else:
+        if scan.patterns is not None and result.better is None:
+            parts.append(
+                "<b>Next:</b> this map has patterns, but its file tells no pattern centre: "
+                "<i>ebsdml improve --pattern-centre x,y,z</i> gives a map with better orientations."
+            )
+        noise = max(result.total.orientation_noise.values())
+        better = [
+            f"{name} ({sigma:g}°) from {known_text(average.limit * (sigma / noise) ** 2)}"
+            for name, sigma in _BETTER if sigma < 0.7 * noise
+        ]  # fmt: skip
+        if better:
+            parts.append(
+                f"<b>To tell more:</b> {', '.join(better)} on. Another step does not help."
+            )
+    parts += result.total.notes
+    return pretty(" ".join(parts))
+
+
+def window_densities(total: TotalDensity) -> dict[str, NDArray[np.float64]]:
+    """Densities of pixels by what is known of them: measured, and upper bounds."""
+    high = np.asarray(total.interval[..., 1], dtype=np.float64)
+    return {
+        name: values
+        for name, values in (
+            ("upper bound", high[~total.measurable & np.isfinite(high)]),
+            ("measured", np.asarray(total.density, dtype=np.float64)[total.measurable]),
+        )
+        if values.size
+    }
+
+
+def increments(
+    before: TotalResult, after: TotalResult, materials: Mapping[int, Any]
+) -> tuple[dict[str, list[Any]], str]:
+    """Rise of density and flow stress between two maps, a row a phase, and what to say of it.
+
+    Parameters
+    ----------
+    before, after
+    materials
+        Phase id of `after` -> metal.
+    """
+    from napari_ebsdml.dislocations.total.average import stress_rise
+
+    names = {one.scan.phases[n].name: n for one in (before,) for n in before.total.limits}
+    titles = (
+        "phase", "before [1/m²]", "after [1/m²]", "after / before", "low", "high",
+        "stress rise [MPa]", "stress low [MPa]", "stress high [MPa]",
+    )  # fmt: skip
+    table: dict[str, list[Any]] = {title: [] for title in titles}
+    untold = []
+    for number in after.total.limits:
+        name = after.scan.phases[number].name
+        if name not in names:
+            continue
+        first = before.total.average(before.gnd.scan.phase_id == names[name])
+        second = after.total.average(after.gnd.scan.phase_id == number)
+        ratio = low = high = float("nan")
+        stress: tuple[float, ...] = (ratio, ratio, ratio)
+        if first.measurable and second.measurable:
+            ratio = second.density / first.density
+            # Independent errors of the logarithms, Donner and Zou, doi:10.1177/0962280210385861.
+            away = [np.log(np.array(one.interval) / one.density) for one in (first, second)]
+            low = ratio * np.exp(-np.hypot(away[1][0], away[0][1]))
+            high = ratio * np.exp(np.hypot(away[1][1], away[0][0]))
+            if number in materials:
+                rise, ends = stress_rise(first, second, materials[number])
+                stress = (rise, *ends)
+        else:
+            untold.append(name)
+        values = (name, first.density, second.density, ratio, low, high, *stress)
+        for title, value in zip(titles, values, strict=True):
+            table[title].append(value)
+    if not table["phase"]:
+        return {}, "The two maps have no phase in common, by name."
+    text = f"From {before.scan.name} to {after.scan.name}."
+    if untold:
+        text += (
+            f" No increase of {', '.join(untold)}: one of the maps does not tell its density, "
+            "only a bound."
+        )
+    return table, text

@@ -10,10 +10,11 @@ from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_ebsdml._napari.dislocations import layers as layers
 from napari_ebsdml._napari.dislocations import total as total_density
+from napari_ebsdml._napari.dislocations.answer import Answer
 from napari_ebsdml._napari.dislocations.form import ModelForm, TaylorForm
 from napari_ebsdml._napari.dislocations.layers import DensityResult
 from napari_ebsdml._napari.dislocations.script import article_script, density_script
-from napari_ebsdml._napari.dislocations.total import TotalResult, card, compute_total
+from napari_ebsdml._napari.dislocations.total import TotalResult, compute_total
 from napari_ebsdml._napari.gnd.form import GndForm
 from napari_ebsdml._napari.gnd.layers import (
     compute_gnd,
@@ -31,7 +32,7 @@ from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.section import Section
 from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml._napari.shell.tab_page import tab_page
-from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._napari.shell.table import DataTable, upright
 from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml._parallel import part_of
 from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings, TotalSettings
@@ -49,10 +50,6 @@ SECTION = "dislocations"
 TOTAL_SECTION = "total_density"
 """Where napari keeps the settings of the density from orientations."""
 
-_NOTHING = (
-    "How the lattice's rotation scatters from pixel to pixel tells how many dislocations there "
-    "are, where orientations are known well enough. The answer comes with its limit."
-)
 _GND_SHARE = 0.3
 
 
@@ -88,10 +85,8 @@ class DislocationWidget(ScanWidget):
     Attributes
     ----------
     total_form : SettingsForm
-    headline : QLabel
-        GND, total density or its bound, the limit, and what to do next.
-    total_tables : dict of str to DataTable
-        "phase" and "grain".
+    answer : Answer
+        GND, total density or its bound, the limit, what to do next; tables, plot, increase.
     total_result : TotalResult or None
     article : Section
     source : QComboBox
@@ -153,16 +148,10 @@ class DislocationWidget(ScanWidget):
         )  # fmt: skip
         self.form.addStretch(1)
 
-        self.headline = QLabel(_NOTHING)
-        self.headline.setWordWrap(True)
-        self.headline.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.total_tables = {"phase": DataTable(), "grain": DataTable()}
-        self.total_tabs = QTabWidget()
-        self.total_tabs.addTab(tab_page(self.total_tables["phase"]), "Phases")
-        self.total_tabs.addTab(tab_page(self.total_tables["grain"]), "Grains")
-        self.total_tabs.setVisible(False)
-        self.below.addWidget(self.headline)
-        self.below.addWidget(self.total_tabs, 1)
+        self.answer = Answer()
+        self.answer.improve_clicked.connect(self._improve)
+        self.answer.compared.connect(self._fill_rise)
+        self.below.addWidget(self.answer, 1)
         self.total_result: TotalResult | None = None
 
         self.message = QLabel()
@@ -217,11 +206,13 @@ class DislocationWidget(ScanWidget):
         """Show the phases of a scan, and its result where there is one."""
         self.gnd_form.show_scan(scan)
         self.taylor_form.show_scan(scan)
+        self.answer.improve.setVisible(total_density.can_improve(scan))
         self._layers_changed()
 
     def closing(self) -> None:
         """Let go of the layer."""
         self.histogram.clear()
+        self.answer.histogram.clear()
         for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
             event.disconnect(self._layers_changed)
 
@@ -230,8 +221,13 @@ class DislocationWidget(ScanWidget):
         """Whether values out of the model's range are shown."""
         return bool(self.model_form.extrapolate.value)
 
+    def _improve(self) -> None:
+        self.total_form.improve.value = True
+        self.compute()
+
     def _show_total(self, result: TotalResult, options: dict[str, Any]) -> None:
-        scan = result.gnd.scan
+        scan = result.scan
+        options["improved"] = bool(result.better is not None and result.better.worthwhile)
         newest = None
         for shown in total_density.total_layers(result.total):
             newest = show_layer(self, scan, shown, dict(options), result, model="default")
@@ -276,6 +272,10 @@ class DislocationWidget(ScanWidget):
             self.source.blockSignals(False)
             self._source_chosen()
         self._offer_others()
+        self.answer.offer([
+            other for other in self.chooser.scans
+            if other is not scan and newest_result(self.viewer, other) is not None
+        ])  # fmt: skip
         own = newest_result(self.viewer, scan) if scan is not None else None
         if own is not self.total_result:
             self.total_result = own
@@ -310,18 +310,24 @@ class DislocationWidget(ScanWidget):
         self._fill_tables()
 
     def _fill_total(self) -> None:
-        result = self.total_result
-        self.total_tabs.setVisible(result is not None)
-        if result is None:
-            self.headline.setText(_NOTHING)
-            return
-        materials = self.taylor_form.materials
-        self.headline.setText(card(result, materials))
-        friction = self.taylor_form.friction
-        self.total_tables["phase"].set_columns(
-            upright(result.total.averages("phase", materials, friction))
-        )
-        self.total_tables["grain"].set_columns(result.total.averages("grain", materials, friction))
+        result, form = self.total_result, self.taylor_form
+        self.answer.show_result(result, form.materials, form.friction)
+        if result is not None:
+            self.answer.histogram.follow(self._layer_of_total())
+        self._fill_rise()
+
+    def _layer_of_total(self) -> Layer | None:
+        scan = self.scan
+        shown = [] if scan is None else layers_of(self.viewer, scan)
+        named = [
+            one for one in shown if (info_of(one) or {}).get("quantity") == total_density.TOTAL
+        ]
+        return named[-1] if named else None
+
+    def _fill_rise(self) -> None:
+        other = self.answer.before.currentData()
+        before = newest_result(self.viewer, other) if other is not None else None
+        self.answer.show_rise(before, self.total_result, self.taylor_form.materials)
 
     def _fill_tables(self) -> None:
         self._fill_total()
@@ -405,15 +411,6 @@ class DislocationWidget(ScanWidget):
         self.meaning.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.meaning.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         return tab_page(self.meaning)
-
-
-def upright(table: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """A table with one column a phase in place of one row: a dock is narrow, its titles long."""
-    titles = [title for title in table if title != "phase"]
-    columns: dict[str, list[Any]] = {"": titles}
-    for n, name in enumerate(table["phase"]):
-        columns[name if name not in columns else f"{name} ({n})"] = [table[t][n] for t in titles]
-    return columns
 
 
 def newest_result(viewer: ViewerModel, scan: Scan) -> TotalResult | None:

@@ -173,3 +173,12 @@ def shown(value: Any) -> str:
     if isinstance(value, float | np.floating):
         return "" if np.isnan(value) else f"{value:.4g}"
     return str(value)
+
+
+def upright(table: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """A table with one column a phase in place of one row: a dock is narrow, its titles long."""
+    titles = [title for title in table if title != "phase"]
+    columns: dict[str, list[Any]] = {"": titles}
+    for n, name in enumerate(table["phase"]):
+        columns[name if name not in columns else f"{name} ({n})"] = [table[t][n] for t in titles]
+    return columns

@@ -159,10 +159,10 @@ class TotalDensity:
         elif by == "grain":
             order = np.argsort(w.grain, kind="stable")
             labels, starts = np.unique(w.grain[order], return_index=True)
+            parts = np.split(order, starts[1:]) if len(order) else []
             groups = [
                 (self.scan.phases[int(w.phase[rows[0]])].name, int(label), rows)
-                for label, rows in zip(labels, np.split(order, starts[1:]), strict=True)
-                if len(rows)
+                for label, rows in zip(labels, parts, strict=True)
             ]
         else:
             raise InputError(f"by must be 'map', 'phase' or 'grain', not {by!r}.")

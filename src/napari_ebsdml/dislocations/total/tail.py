@@ -87,7 +87,7 @@ def tail_density(total: TotalDensity, probe: float = PROBE) -> TailDensity:
 
     Close to a line the lattice is turned by b / (2 pi r), so that rotations larger than x are found
     at a part of all places that falls with 1 / x^2, in proportion to the density of lines and
-    whatever their arrangement. For maps with noise of 0.01 degrees or less and fewer lines
+    whatever their arrangement. For maps with noise of 0.006 degrees or less and fewer lines
     than about one in twenty probed areas.
 
     Parameters
