@@ -195,11 +195,16 @@ def compare(scan: ebsdml.Scan) -> None:
     better = ebsdml.improve_orientations(scan, geometry)
     print(better.sentence)
     labels = better.grains
-    print("| orientations | structure function, deg | GND, 1/m2 |\n|---|---|---|")
+    print("| orientations | noise, deg | GND, 1/m2 | total, 1/m2 |\n|---|---|---|---|")
     for name, one in (("indexed", scan), ("template", template), ("improved", better.scan)):
         gnd = ebsdml.gnd_density(one, grains=np.where(one.is_indexed, labels, 0))
         noise = next(iter(gnd.orientation_noise.values()))
-        print(f"| {name} | {noise:.3f} | {gnd.average().sentence} |")
+        rho = ebsdml.total_dislocation_density(one, grains=np.where(one.is_indexed, labels, 0))
+        low, high = rho.average().interval
+        print(
+            f"| {name} | {noise:.3f} | {gnd.average().sentence} | {low:.2g} to {high:.2g}, "
+            f"{'measurable' if rho.average().measurable else 'not told'} |"
+        )
 
 
 def strain() -> None:

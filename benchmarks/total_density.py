@@ -39,7 +39,11 @@ def maps(files: list[str], strides: list[int]) -> None:
     print("| map | step, um | noise, deg | windows | low | high | measurable | limit |")
     print("|---|---|---|---|---|---|---|---|")
     for path in files:
-        scan = ebsdml.read(path)
+        try:
+            scan = ebsdml.read(path)
+        except ebsdml.EbsdmlError as error:
+            print(f"| {path} | | | | {error} | | | |")
+            continue
         noise = None
         for stride in strides:
             part = every(scan, stride) if stride > 1 else scan

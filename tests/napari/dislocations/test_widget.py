@@ -186,7 +186,8 @@ def test_the_card_says_what_a_map_tells(viewer: Any, qtbot: Any) -> None:
 
 def test_orientations_are_improved_on_a_click(viewer: Any, qtbot: Any) -> None:
     scan, *_ = sample()
-    add_map(viewer, dataclasses.replace(scan, phases=nickel(), source=Source(path=Path("ni.h5"))))
+    scan = dataclasses.replace(scan, phases=nickel(), source=Source(path=Path("ni.h5")))
+    add_map(viewer, scan)
     widget = open_dock(viewer, "Dislocation density", DislocationWidget)
     assert not widget.answer.improve.isHidden()
     compute(widget, qtbot)
