@@ -184,9 +184,11 @@ def test_the_card_says_what_a_map_tells(viewer: Any, qtbot: Any) -> None:
     assert widget.answer.tabs.isHidden()
 
 
-def test_orientations_are_improved_on_a_click(viewer: Any, qtbot: Any) -> None:
+def test_orientations_are_improved_on_a_click(viewer: Any, qtbot: Any, tmp_path: Path) -> None:
     scan, *_ = sample()
-    scan = dataclasses.replace(scan, phases=nickel(), source=Source(path=Path("ni.h5")))
+    file = tmp_path / "ni.h5"
+    file.touch()
+    scan = dataclasses.replace(scan, phases=nickel(), source=Source(path=file))
     add_map(viewer, scan)
     widget = open_dock(viewer, "Dislocation density", DislocationWidget)
     assert not widget.answer.improve.isHidden()
