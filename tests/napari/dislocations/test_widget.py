@@ -204,6 +204,7 @@ def test_orientations_are_improved_on_a_click(viewer: Any, qtbot: Any, tmp_path:
         result.better.orientation_noise[0], rel=1e-3
     )
     assert "° after" in widget.answer.next.text()
+    assert widget.answer.improve.isHidden()
     assert layer(viewer, "total dislocation density [").metadata["ebsdml"]["settings"]["improved"]
     assert "improve_orientations" in density_script(
         scan, widget.total_form.settings(), widget.taylor_form.settings()

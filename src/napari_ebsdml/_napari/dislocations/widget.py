@@ -206,8 +206,8 @@ class DislocationWidget(ScanWidget):
         """Show the phases of a scan, and its result where there is one."""
         self.gnd_form.show_scan(scan)
         self.taylor_form.show_scan(scan)
-        self.answer.improve.setVisible(total_density.can_improve(scan))
         self._layers_changed()
+        self._offer_to_improve()
 
     def closing(self) -> None:
         """Let go of the layer."""
@@ -220,6 +220,10 @@ class DislocationWidget(ScanWidget):
     def _all(self) -> bool:
         """Whether values out of the model's range are shown."""
         return bool(self.model_form.extrapolate.value)
+
+    def _offer_to_improve(self) -> None:
+        done = self.total_result is not None and self.total_result.better is not None
+        self.answer.improve.setVisible(total_density.can_improve(self.scan) and not done)
 
     def _improve(self) -> None:
         self.total_form.improve.value = True
@@ -311,6 +315,7 @@ class DislocationWidget(ScanWidget):
 
     def _fill_total(self) -> None:
         result, form = self.total_result, self.taylor_form
+        self._offer_to_improve()
         self.answer.show_result(result, form.materials, form.friction)
         if result is not None:
             self.answer.histogram.follow(self._layer_of_total())
