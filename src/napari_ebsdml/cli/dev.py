@@ -171,7 +171,7 @@ def train_total_density(
     structures: Annotated[
         list[str] | None, typer.Option(help="VOXELS:NUMBER, for each size of the box.")
     ] = None,
-    windows: Annotated[int | None, typer.Option(help="Of each structure.")] = None,
+    maps: Annotated[int | None, typer.Option(help="Of each structure.")] = None,
     visits: Annotated[int | None, typer.Option(help="Windows shown to each network.")] = None,
     networks: Annotated[int | None, typer.Option(help="In the ensemble.")] = None,
     seed: int | None = None,
@@ -189,7 +189,7 @@ def train_total_density(
     if structures:
         sizes = tuple((int(a), int(b)) for a, b in (text.split(":") for text in structures))
     recipe = _recipe(
-        Recipe, structures=sizes, windows=windows, visits=visits, networks=networks, seed=seed
+        Recipe, structures=sizes, maps=maps, visits=visits, networks=networks, seed=seed
     )
     said = ""
 

@@ -19,6 +19,7 @@ from napari_ebsdml.dislocations.structures.lines import Lines, closed, straight
 from napari_ebsdml.dislocations.structures.network_file import read_network
 from napari_ebsdml.dislocations.structures.sections import oblique_map, section
 from napari_ebsdml.dislocations.structures.store import read_stored, simulate
+from napari_ebsdml.dislocations.structures.surface import surface_rotation
 from napari_ebsdml.errors import FileFormatError, InputError
 
 SIZE = 48
@@ -74,6 +75,34 @@ def test_tilt_and_twist_walls_turn_the_lattice_by_b_over_their_spacing() -> None
     turn = elastic_field(walls).rotation[..., 2]
     jump = turn[SIZE // 2].mean() - turn[0].mean()
     assert abs(jump) == pytest.approx(1 / spacing, rel=1e-3)
+
+
+def test_a_screw_that_ends_at_a_surface_turns_the_lattice_as_eshelby_and_stroh_say() -> None:
+    # Bulk: b / (4 pi r) outwards. Where it ends at a free surface: twice that, and b / (4 pi r)
+    # about the normal (u_theta = b / 2 pi there; Phil. Mag. 42, 1951, 1401).
+    place = np.array([[1, 1, 0], [3, 1, 0], [1, 3, 0], [3, 3, 0]]) * 16.0
+    sign = np.array([1, -1, -1, 1])[:, None]
+    screws = straight(place, np.array([[0, 0, 1]]) * sign, np.array([[0, 0, 1.0]] * 4), 64)
+    field = elastic_field(screws, strain=True)
+    for distance in (2, 3):
+        inside = section(field, 2, 5).rotation[16, 16 + distance] * 4 * np.pi * distance
+        free = surface_rotation(field, 2, 5)[16, 16 + distance] * 4 * np.pi * distance
+        assert inside[0] == pytest.approx(1, abs=0.05)
+        assert free[0] == pytest.approx(2, abs=0.1)
+        assert free[1] == pytest.approx(0, abs=1e-3)
+        assert abs(free[2]) == pytest.approx(1, abs=0.15)  # images, which fall off slowly
+    with pytest.raises(InputError, match="strain"):
+        surface_rotation(elastic_field(screws), 2, 5)
+
+
+def test_edges_along_the_normal_keep_most_of_their_rotation_at_a_surface() -> None:
+    # Plane strain has traction nu (s_xx + s_yy) on the surface only: rotations change by less
+    # than those of screws, and without Poisson's ratio not at all.
+    edges = quadrupole([1, 0, 0])
+    field = elastic_field(edges, isotropic_stiffness(0.0), strain=True)
+    inside = section(field, 2, 5).rotation
+    free = surface_rotation(field, 2, 5, poisson=0.0)
+    np.testing.assert_allclose(free, inside, atol=0.01 * np.abs(inside).max())
 
 
 def test_anisotropy_of_one_is_isotropy_and_others_differ() -> None:

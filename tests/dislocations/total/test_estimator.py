@@ -6,21 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import chi, norm
 
 from napari_ebsdml.dislocations.structures.measurement import (
     Errors,
     add_errors,
-    random_window,
+    random_map,
 )
 from napari_ebsdml.dislocations.structures.store import read_stored
-from napari_ebsdml.dislocations.total.average import Windows, pooled
-from napari_ebsdml.dislocations.total.examples import make_examples, measured_noise
+from napari_ebsdml.dislocations.total.average import pooled
+from napari_ebsdml.dislocations.total.examples import Examples, make_examples, measured_noise
+from napari_ebsdml.dislocations.total.left_out import LeftOut, calibrate
 from napari_ebsdml.dislocations.total.model import TotalDensityModel
 from napari_ebsdml.dislocations.total.posterior import Posterior
 from napari_ebsdml.dislocations.total.segments import FEWEST_PIXELS, cut_grains
-from napari_ebsdml.dislocations.total.statistics import LAGS, NAMES, SUMS, features, window_sums
-from napari_ebsdml.dislocations.total.train import NOISE_COLUMN, Recipe, train
+from napari_ebsdml.dislocations.total.statistics import LEVELS, NAMES, NOISE_COLUMN, features
+from napari_ebsdml.dislocations.total.sums import LAGS, SUMS, window_sums
+from napari_ebsdml.dislocations.total.train import Recipe, train
+from napari_ebsdml.dislocations.total.windows import Windows
 from napari_ebsdml.errors import ModelError
 
 
@@ -31,8 +34,8 @@ def row(
     segments = np.zeros(rotation.shape[:2], dtype=np.int64)
     if mask is not None:
         segments[~mask] = -1
-    window_sums(rotation, segments, 0, len(rotation), sums)
-    values = features(sums, np.array([noise]), np.array([False]))[0]
+    window_sums(rotation, segments, np.zeros(1, dtype=np.int64), 0, len(rotation), sums)
+    values = features(sums, np.array([noise]), np.array([False]), np.array([False]))[0]
     assert np.isfinite(values).all()
     return dict(zip(NAMES, values, strict=True))
 
@@ -47,6 +50,24 @@ def test_white_noise_has_the_structure_function_that_it_must_have() -> None:
     assert abs(found["D(1) / noise"]) < 0.3
     assert found["log noise"] == 0
     assert NAMES[NOISE_COLUMN] == "log noise"
+    # Lengths of differences of three normal numbers: chi with three degrees, sqrt(2) as wide.
+    middle = np.log10(np.sqrt(2) * chi.ppf(0.5, 3))
+    assert found["log median of first 1"] == pytest.approx(middle, abs=0.02)
+    for level in LEVELS:
+        if level != 0.5:
+            expected = np.log10(np.sqrt(2) * chi.ppf(level, 3)) - middle
+            assert found[f"{100 * level:g} % of first 1"] == pytest.approx(expected, abs=0.03)
+    assert abs(found["lengths go together(5)"]) < 0.05
+    assert found["third axis(1)"] == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_a_wall_turns_about_one_axis_and_its_lengths_go_together() -> None:
+    turn = np.zeros((40, 40, 3))
+    turn[..., 1] = 5.0 * (np.arange(40) > 20) * np.ones((40, 1))
+    found = row(turn + 1e-3 * np.random.default_rng(0).standard_normal(turn.shape), 1e-3)
+    assert found["second axis(1)"] < 1e-4
+    assert found["rows(1)"] == pytest.approx(0.5, abs=1e-3)
+    assert found["peakedness(1)"] > 1
 
 
 def test_a_bent_crystal_has_the_slope_that_it_has() -> None:
@@ -82,13 +103,13 @@ def test_errors_have_their_size(structures: list[Path]) -> None:
         noisy = add_errors(np.zeros((80, 80, 3)), errors, random)
         assert noisy.std() == pytest.approx(2.0, rel=0.03)
     stored = next(read_stored(structures[0]))
-    window = random_window(stored, random, Errors(5.0), (24, 24), ragged=False, stride=1)
-    assert measured_noise(window) == pytest.approx(5.0, rel=0.15)
-    clear = random_window(
-        stored, random, Errors(), (24, 24), ragged=False, stride=1, scale_up=False
-    )
-    assert clear.lines > 0
-    assert 0 <= clear.polarised <= 1
+    whole = random_map(stored, random, Errors(5.0), stride=1, scale_up=False)
+    # As the product measures it: of a map, not of one window.
+    assert measured_noise(whole) == pytest.approx(5.0, rel=0.1)
+    window = whole.window(random, (24, 24), ragged=False)
+    assert window.rotation.shape == (24, 24, 3)
+    assert window.lines > 0
+    assert 0 <= window.polarised <= 1
 
 
 def test_quantiles_of_a_mixture() -> None:
@@ -128,6 +149,29 @@ def test_windows_pool_until_what_their_errors_share() -> None:
     assert centre == pytest.approx(np.log10(5.5e14), abs=0.15)
 
 
+def test_classes_together_are_held_as_often_as_they_should() -> None:
+    random = np.random.default_rng(5)
+
+    def left(bias: float, n: int = 400) -> LeftOut:
+        true = random.uniform(0.1, 0.4, n).astype(np.float32)
+        inputs = np.zeros((n, len(NAMES)), dtype=np.float32)
+        inputs[:, NOISE_COLUMN] = -1.5
+        zeros = np.zeros(n, dtype=np.float32)
+        examples = Examples(
+            inputs, true, zeros, zeros + 0.03, zeros > 1, np.zeros((n, 10), dtype=bool),
+            np.arange(n),
+        )  # fmt: skip
+        centre = true + bias + 0.1 * random.standard_normal(n)
+        ones = np.ones((n, 1))
+        return LeftOut(examples, Posterior(ones, centre[:, None].astype(np.float64), 0.05 * ones))
+
+    classes = {name: left(bias) for name, bias in (("a", 0.0), ("b", 0.0), ("c", 0.3))}
+    calibration = calibrate(classes)
+    for one in classes.values():
+        _, low, high = calibration.interval(one.posterior, np.full(400, 10**-1.5))
+        assert np.mean((low <= one.examples.lines) & (one.examples.lines <= high)) > 0.86
+
+
 def test_grains_are_cut_evenly() -> None:
     grains = np.ones((70, 100), dtype=np.int64)
     grains[:, 90:] = 2
@@ -144,14 +188,14 @@ def test_grains_are_cut_evenly() -> None:
 
 
 def test_training_learns_writes_and_goes_on(structures: list[Path], tmp_path: Path) -> None:
-    recipe = Recipe(((32, 25),), windows=12, visits=30_000, networks=1, width=24, seed=2)
+    recipe = Recipe(((32, 25),), 0, maps=4, visits=30_000, networks=1, width=24, seed=2)
     work = tmp_path / "work"
     (work / "structures").mkdir(parents=True)
     for path in structures:
         (work / "structures" / path.name).write_bytes(path.read_bytes())
     output = tmp_path / "own.safetensors"
     model = train(output, recipe, work)
-    examples = make_examples(structures, 12, 2)
+    examples = make_examples(structures, 4, 2)
     posterior, polarised = model.predict(examples.inputs)
     clear = examples.strength > 2
     error = (posterior.quantile(0.5) - examples.lines)[clear]

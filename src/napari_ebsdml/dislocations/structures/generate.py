@@ -29,6 +29,7 @@ from napari_ebsdml.dislocations.structures.straight_lines import (
     polarised_slip,
     taylor_lattice,
 )
+from napari_ebsdml.dislocations.structures.varied import varied
 from napari_ebsdml.errors import InputError
 
 Maker = Callable[[np.random.Generator, Slip, float, int], Lines]
@@ -44,12 +45,19 @@ KINDS: Mapping[str, Maker] = MappingProxyType(
         "boundaries": low_angle_boundaries,
         "polarised": polarised_slip,
         "tangles": tangles,
+        "varied": varied,
     }
 )
 """Classes of structures by name."""
 
-DENSITIES = (2e-3, 3.0)
+BETWEEN = "varied"
+"""The class that spans what lies between the others; it is no class to leave out."""
+
+DENSITIES = (2e-3, 4.0)
 """Smallest and largest density of a structure, in lines per voxel area."""
+
+PROBES = (0.5, 0.9)
+"""Smallest and largest standard deviation, in voxels, of what a point averages over."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +74,8 @@ class Structure:
         ``"fcc"``, ``"bcc"`` or ``"hcp"``.
     anisotropy
         Zener's ratio 2 c44 / (c11 - c12) of the elastic constants; 1: isotropic.
+    poisson
+        Poisson's ratio of the isotropic body, or of one much like it.
     """
 
     lines: Lines
@@ -73,6 +83,7 @@ class Structure:
     kinds: tuple[str, ...]
     lattice: str
     anisotropy: float
+    poisson: float = 0.3
 
 
 def random_structure(
@@ -81,6 +92,7 @@ def random_structure(
     kinds: Sequence[str] | None = None,
     density: float | None = None,
     lattice: str | None = None,
+    strain: bool = False,
 ) -> Structure:
     """One structure of a crystal at a random orientation, and its field.
 
@@ -90,13 +102,15 @@ def random_structure(
     size
         Voxels along each edge of the box.
     kinds
-        One name from `KINDS`, or several for a mixture of them; None: a random choice, every
-        third a mixture of two or three.
+        One name from `KINDS`, or several for a mixture of them; None: a random choice, three
+        in ten a mixture of two or three, and every fourth with lines of `BETWEEN` only.
     density
         In lines per voxel area, met within some tens of per cent; None: anything within
         `DENSITIES`, all decades alike.
     lattice
         None: any.
+    strain
+        Whether the field has strain, which a free surface needs.
 
     Raises
     ------
@@ -105,8 +119,11 @@ def random_structure(
     """
     names = list(KINDS)
     if kinds is None:
-        number = 1 if random.random() < 2 / 3 else int(random.integers(2, 4))
+        kind = random.random()
+        number = 1 if kind < 0.7 else int(random.integers(2, 4))
         kinds = [str(name) for name in random.choice(names, size=number, replace=False)]
+        if kind < 0.25:
+            kinds = [BETWEEN]
     unknown = [name for name in kinds if name not in KINDS]
     if unknown or not kinds:
         raise InputError(f"Structures are {', '.join(names)}, not {', '.join(unknown) or 'none'}.")
@@ -128,12 +145,16 @@ def random_structure(
         ]
     )
     anisotropy = 1.0
-    stiffness = isotropic_stiffness(float(random.uniform(0.25, 0.36)))
+    poisson = float(random.uniform(0.25, 0.36))
+    stiffness = isotropic_stiffness(poisson)
     if lattice != "hcp" and random.random() < 2 / 3:
         anisotropy = float(np.exp(random.uniform(0, np.log(3.5))))
         c12 = float(random.uniform(1.2, 1.8))
         stiffness = cubic_stiffness(c12 + 2 / anisotropy, c12, 1.0, turn)
-    return Structure(lines, elastic_field(lines, stiffness), tuple(kinds), lattice, anisotropy)
+    # How much a point of a map averages over is not known of a measured one.
+    probe = float(np.exp(random.uniform(*np.log(PROBES))))
+    field = elastic_field(lines, stiffness, strain, probe)
+    return Structure(lines, field, tuple(kinds), lattice, anisotropy, poisson)
 
 
 def stream_structures(

@@ -18,7 +18,8 @@ Lines of smaller ones cancel before the next line comes: no map shows them.
 """
 
 
-def _smallest(density: float, size: int) -> float:
+def smallest_radius(density: float, size: int) -> float:
+    """Radius in voxels of the smallest loop of a structure of this density."""
     return min(max(SMALLEST, SPACING / np.sqrt(density)), size / 4)
 
 
@@ -53,7 +54,7 @@ def _ellipses(
 
 def glide_loops(random: np.random.Generator, slip: Slip, density: float, size: int) -> Lines:
     """Glide loops of three sizes anywhere in the box."""
-    radii = np.exp(random.uniform(np.log(_smallest(density, size)), np.log(size / 2), 3))
+    radii = np.exp(random.uniform(np.log(smallest_radius(density, size)), np.log(size / 2), 3))
     parts = []
     for radius, share in zip(radii, random.dirichlet(np.ones(3)), strict=True):
         number = _number(share * density * size**3, 2 * np.pi * radius, random)
@@ -117,7 +118,7 @@ def dipolar_walls(random: np.random.Generator, slip: Slip, density: float, size:
     spacing = size / len(seeds) ** (1 / 3)
     width = spacing * random.uniform(0.05, 0.25)
     inside = random.uniform(0, 0.15)
-    smallest = _smallest(density * spacing / (3 * width), size)
+    smallest = smallest_radius(density * spacing / (3 * width), size)
     radius = float(np.exp(random.uniform(np.log(smallest), np.log(max(smallest, 0.35 * spacing)))))
     tree = cKDTree(seeds, boxsize=size)
     wanted = _number(density * size**3, 2 * np.pi * radius, random)

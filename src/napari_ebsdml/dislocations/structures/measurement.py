@@ -1,4 +1,4 @@
-"""Maps as they are measured: windows of sections with noise, gaps and ragged outlines.
+"""Maps as they are measured: sections with noise and gaps, and windows of ragged outlines.
 
 Everything is in units of the map: lengths in steps s, rotations in b / s (what one line turns
 across a pixel), densities in lines per pixel, rho s^2.
@@ -16,7 +16,9 @@ from napari_ebsdml.dislocations.structures.store import Stored
 
 NOISE_RANGE = (3e-3, 30.0)
 """Orientation noise about each axis in b / s."""
-MOST_LINES = 3e4
+MOST_STRIDE = 6
+"""Longest step in voxels: what a point averages over is 0.08 to 0.9 steps wide."""
+MOST_LINES = 1e4
 """Lines per pixel beyond which no window is made."""
 MANY_LINES = 10.0
 """Lines per pixel from which a field is scaled up as the sum of many independent ones would be."""
@@ -67,6 +69,8 @@ class Window:
         over the density.
     errors
         What was added.
+    surface
+        Whether the section is a free surface.
     """
 
     rotation: NDArray[np.float64]
@@ -74,13 +78,72 @@ class Window:
     lines: float
     polarised: float
     errors: Errors
+    surface: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedMap:
+    """A measured map of a section, that windows are cut from.
+
+    Attributes
+    ----------
+    rotation : (rows, columns, 3) float64
+        In b / s, with errors.
+    indexed : (rows, columns) bool
+    density : (rows * stride, columns * stride) array
+        Lines per pixel.
+    nye : (3, 3, rows, columns) array
+        Nye's tensor of each pixel's surroundings over the lines of one pixel.
+    errors, surface
+        As in `Window`.
+    """
+
+    rotation: NDArray[np.float64]
+    indexed: NDArray[np.bool_]
+    density: NDArray[np.float64]
+    nye: NDArray[np.float64]
+    errors: Errors
+    surface: bool
+
+    def window(
+        self, random: np.random.Generator, shape: tuple[int, int] | None = None, ragged: bool = True
+    ) -> Window:
+        """One window anywhere in the map.
+
+        Parameters
+        ----------
+        random
+        shape
+            Rows and columns, as many as there are; None: 12 or more each.
+        ragged
+            Whether it may hold a part of a grain only.
+        """
+        whole = self.indexed.shape
+        if shape is None:
+            low = np.log(min(12, *whole))
+            side = np.exp(random.uniform(low, np.log(np.array(whole) + 0.99))).astype(int)
+            shape = (int(side[0]), int(side[1]))
+        rows, columns = (min(a, b) for a, b in zip(shape, whole, strict=True))
+        r, c = (
+            int(random.integers(0, b - a + 1)) for a, b in zip((rows, columns), whole, strict=True)
+        )
+        part = (slice(r, r + rows), slice(c, c + columns))
+        inside = self.indexed[part]
+        if ragged:
+            inside = inside & random_outline(random, (rows, columns))
+        if inside.sum() < FEWEST_PIXELS:
+            inside = np.ones((rows, columns), dtype=bool)
+        lines = float(self.density[part][inside].mean())
+        mean = self.nye[:, :, part[0], part[1]].mean(axis=(2, 3))
+        polarised = min(float(np.linalg.norm(mean)) / max(lines, 1e-9), 1.0)
+        return Window(self.rotation[part], inside, lines, polarised, self.errors, self.surface)
 
 
 def random_errors(random: np.random.Generator, sigma: float | None = None) -> Errors:
-    """Errors of any kind; half of them white noise and nothing else."""
+    """Errors of any kind; six in ten are white noise and nothing else."""
     if sigma is None:
         sigma = float(np.exp(random.uniform(*np.log(NOISE_RANGE))))
-    if random.random() < 0.5:
+    if random.random() < 0.6:
         return Errors(sigma)
     chance = random.random(4) < (0.4, 0.2, 0.3, 0.5)
     size = random.random(4) * (0.5, 0.3, 0.15, 0.15)
@@ -110,10 +173,8 @@ def add_errors(
     return out
 
 
-def random_mask(
-    random: np.random.Generator, shape: tuple[int, int], missing: float = 0.0
-) -> NDArray[np.bool_]:
-    """A grain's outline in a window, half of the time all of it, less pixels not indexed."""
+def random_outline(random: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """A grain's outline in a window, half of the time all of it."""
     inside = np.ones(shape, dtype=bool)
     if random.random() < 0.5:
         y, x = np.mgrid[: shape[0], : shape[1]]
@@ -121,20 +182,19 @@ def random_mask(
             angle = random.uniform(0, 2 * np.pi)
             far = random.uniform(0.15, 0.55) * min(shape)
             inside &= (x - shape[1] / 2) * np.cos(angle) + (y - shape[0] / 2) * np.sin(angle) < far
-    inside &= random.random(shape) >= missing
     return inside
 
 
-def random_window(
+def random_map(
     stored: Stored,
     random: np.random.Generator,
     errors: Errors | None = None,
-    shape: tuple[int, int] | None = None,
-    ragged: bool = True,
     stride: int | None = None,
+    surface: bool | None = None,
     scale_up: bool = True,
-) -> Window:
-    """One window of a structure, at a random step, with errors.
+    smallest: int = 16,
+) -> SimulatedMap:
+    """A map of a structure at a random step, with errors.
 
     Parameters
     ----------
@@ -142,66 +202,58 @@ def random_window(
     random
     errors
         None: `random_errors`.
-    shape
-        Rows and columns; None: 12 or more each, as many as there are.
-    ragged
-        Whether the window may hold a part of a grain only.
     stride
-        Step in voxels; None: any that leaves 16 pixels.
+        Step in voxels; None: any that leaves `smallest` pixels.
+    surface
+        Whether it is of a free surface; None: either.
     scale_up
         Whether densities beyond those of the sections are made: of many independent structures
         the fields add up as their square root does.
+    smallest
+        Fewest pixels along each side.
     """
-    axis = stored.sections[int(random.integers(len(stored.sections)))]
+    if surface is None:
+        surface = bool(random.random() < 0.5)
+    axis = stored.sections[int(surface)]
     size = axis[0].density.shape[0]
     lattice = "taylor" in stored.kinds
     if stride is None:
-        smallest = 16 if shape is None else max(shape)
-        longest = min(6, max(1, size // smallest))
+        longest = min(MOST_STRIDE, max(1, size // smallest))
         if lattice:
             finest = np.sqrt(FINEST_LATTICE / max(float(axis[0].density.mean()), 1e-9))
             longest = int(np.clip(finest, 1, longest))
+        # In single voxels points overlap more than those of a real map do.
         stride = int(random.integers(1, longest + 1))
-    most = size // stride
-    if shape is None:
-        side = np.exp(random.uniform(np.log(12), np.log(most + 0.99), 2)).astype(int)
-        shape = (int(side[0]), int(side[1]))
-    rows, columns = (min(side, most) for side in shape)
-    rotation = np.zeros((rows, columns, 3))
-    density = np.zeros((rows * stride, columns * stride))
+        if stride == 1 and random.random() < 0.5:
+            stride = int(random.integers(1, longest + 1))
+    n = size // stride
+    rotation = np.zeros((n, n, 3))
+    density = np.zeros((n, n))
     side = size // BLOCK
     nye = np.zeros((3, 3, side, side))
-    y, x = (stride * np.arange(n) for n in (rows, columns))
+    place = stride * np.arange(n)
     parts = 1 if lattice else int(random.integers(1, len(axis) + 1))
     for which in random.permutation(len(axis))[:parts]:
         part = axis[which]
         r, c = (int(v) * BLOCK for v in random.integers(0, side, 2))
-        at_y, at_x = (y + r) % size, (x + c) % size
-        rotation += part.rotation[np.ix_(at_y, at_x)]
-        rotation += x[None, :, None] * part.slope[:, 0] + y[:, None, None] * part.slope[:, 1]
-        density += part.density[
-            np.ix_((r + np.arange(rows * stride)) % size, (c + np.arange(columns * stride)) % size)
-        ]
+        rotation += part.rotation[np.ix_((place + r) % size, (place + c) % size)]
+        rotation += place[None, :, None] * part.slope[:, 0]
+        rotation += place[:, None, None] * part.slope[:, 1]
+        shifted = np.roll(part.density, (-r, -c), axis=(0, 1))[: n * stride, : n * stride]
+        density += shifted.reshape(n, stride, n, stride).mean(axis=(1, 3))
         nye += np.roll(part.nye, (-r // BLOCK, -c // BLOCK), axis=(2, 3))
     rotation *= stride
-    if errors is None:
-        errors = random_errors(random)
-    inside = (
-        random_mask(random, (rows, columns), errors.missing)
-        if ragged
-        else random.random((rows, columns)) >= errors.missing
-    )
-    if inside.sum() < FEWEST_PIXELS:
-        inside = np.ones((rows, columns), dtype=bool)
-    true = np.repeat(np.repeat(inside, stride, axis=0), stride, axis=1)
-    mean = float(density[true].mean())
-    blocks = nye[..., : -(-rows * stride // BLOCK), : -(-columns * stride // BLOCK)]
-    polarised = float(np.linalg.norm(blocks.mean(axis=(2, 3)))) / max(mean, 1e-9)
-    lines = mean * stride**2
+    density *= stride**2
+    block = np.minimum(place // BLOCK, side - 1)
+    nye = stride**2 * nye[:, :, block][..., block]
+    lines = float(density.mean())
     if scale_up and not lattice and MOST_LINES > lines > MANY_LINES and random.random() < 0.5:
         times = float(np.exp(random.uniform(0, np.log(MOST_LINES / lines))))
         rotation *= np.sqrt(times)
-        lines *= times
-        polarised /= np.sqrt(times)
+        density *= times
+        nye *= np.sqrt(times)
+    if errors is None:
+        errors = random_errors(random)
+    indexed = random.random((n, n)) >= errors.missing
     noisy = add_errors(rotation, errors, random)
-    return Window(noisy, inside, lines, min(polarised, 1.0), errors)
+    return SimulatedMap(noisy, indexed, density, nye, errors, surface)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from napari_ebsdml._atomic import replacing
 from napari_ebsdml.dislocations.structures.generate import KINDS, Structure, random_structure
 from napari_ebsdml.dislocations.structures.sections import Section, section
 from napari_ebsdml.dislocations.structures.slip import LATTICES
+from napari_ebsdml.dislocations.structures.surface import surface_rotation
 from napari_ebsdml.errors import InputError
 
 PER_FILE = 25
@@ -28,7 +29,8 @@ class Stored:
     Attributes
     ----------
     sections
-        For each of two axes, `SECTIONS` sections far from each other.
+        For each of two axes, `SECTIONS` sections far from each other. Those along the second axis
+        are free surfaces, those along the first lie inside the body.
     kinds, lattice
         As in `Structure`.
     """
@@ -42,14 +44,16 @@ def sections_of(structure: Structure, random: np.random.Generator) -> Stored:
     """Sections of a structure, evenly spaced from a random start, along two random axes."""
     size = structure.lines.size
     start = int(random.integers(size))
-    sections = tuple(
-        tuple(
-            section(structure.field, int(axis), start + size * number // SECTIONS)
-            for number in range(SECTIONS)
-        )
-        for axis in random.choice(3, 2, replace=False)
-    )
-    return Stored(sections, structure.kinds, structure.lattice)
+    places = [start + size * number // SECTIONS for number in range(SECTIONS)]
+    field = structure.field
+    inner, outer = (int(axis) for axis in random.choice(3, 2, replace=False))
+    free = []
+    for at in places:
+        part = section(field, outer, at)
+        turn = surface_rotation(field, outer, at, structure.poisson)
+        free.append(replace(part, rotation=turn))
+    inside = tuple(section(field, inner, at) for at in places)
+    return Stored((inside, tuple(free)), structure.kinds, structure.lattice)
 
 
 def simulate(
@@ -58,6 +62,7 @@ def simulate(
     size: int = 64,
     seed: int = 0,
     on_file: Callable[[int, int], object] | None = None,
+    kinds: Sequence[str] | None = None,
 ) -> list[Path]:
     """Simulate structures into a folder; files that are there already are kept.
 
@@ -73,6 +78,8 @@ def simulate(
     on_file
         Called with the files done and their number; an exception from it stops the work, which
         a later call takes up again.
+    kinds
+        As `random_structure` takes them.
 
     Returns
     -------
@@ -88,7 +95,8 @@ def simulate(
             stored = []
             for k in range(PER_FILE):
                 random = np.random.default_rng([seed, size, index * PER_FILE + k])
-                stored.append(sections_of(random_structure(random, size), random))
+                one = random_structure(random, size, kinds, strain=True)
+                stored.append(sections_of(one, random))
             _write(path, stored)
         if on_file is not None:
             on_file(index + 1, total)

@@ -2,69 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_ebsdml.dislocations.taylor import TaylorMaterial, taylor_stress
+from napari_ebsdml.dislocations.total.model import Calibration
+from napari_ebsdml.dislocations.total.windows import WIDEST, Windows
 
-MEASURABLE = 20.0
-"""rho (b / sigma)^2 from which a map tells its density."""
-WIDEST = 30.0
-"""Ratio of the ends of an interval beyond which a density is no answer."""
 SIDE = 1.6448536269514722
 """Standard deviations from the median to the end of a 90 % interval."""
-PRIOR = (0.3, 1.7)
-"""Mean and standard deviation of log10 N of the windows that the estimator learns from."""
-
-
-@dataclass(frozen=True, eq=False)
-class Windows:
-    """What each window of a map tells; arrays of one entry a window.
-
-    Attributes
-    ----------
-    phase, grain
-        Ids.
-    pixels
-        In the window.
-    median, low, high
-        log10 of the density in 1/m^2: median and ends of the 90 % interval.
-    polarised : (n, 5)
-        Quantiles (5, 25, 50, 75, 95 %) of the part of lines that do not cancel over the window.
-    limit
-        Density in 1/m^2 from which the window can tell.
-    known
-        Whether the window looks like those that the estimator learned from.
-    per_line
-        log10 of one line per pixel in 1/m^2.
-    """
-
-    phase: NDArray[np.int64]
-    grain: NDArray[np.int64]
-    pixels: NDArray[np.int64]
-    median: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    polarised: NDArray[np.float64]
-    limit: NDArray[np.float64]
-    known: NDArray[np.bool_]
-    per_line: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.phase)
-
-    def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Windows:
-        """Some of the windows."""
-        return Windows(*(getattr(self, f.name)[rows] for f in fields(self)))
-
-    @property
-    def measurable(self) -> NDArray[np.bool_]:
-        """Where a window tells its density within the factor `WIDEST`."""
-        clear = self.median > np.log10(self.limit)
-        narrow = self.high - self.low < np.log10(WIDEST)
-        return np.asarray(clear & narrow & self.known)
+MANY = 10.0
+"""Lines in a pixel from which what cancels within it rules the error."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +108,9 @@ def stress_rise(
     return float(rise), (float(low), float(high))
 
 
-def pooled(windows: Windows, shared: float) -> tuple[float, float, float]:
+def pooled(
+    windows: Windows, shared: float, known: tuple[float, float] = (0.3, 1.7)
+) -> tuple[float, float, float]:
     """Centre and ends of the 90 % interval of log10 of the mean density of several windows.
 
     Parameters
@@ -169,6 +120,8 @@ def pooled(windows: Windows, shared: float) -> tuple[float, float, float]:
     shared
         Part of the error's variance that windows of one map have in common. The product of the
         windows' likelihoods is tempered so that this part stays however many there are.
+    known
+        Mean and standard deviation of log10 N of the windows that the estimator learned from.
 
     Notes
     -----
@@ -182,7 +135,7 @@ def pooled(windows: Windows, shared: float) -> tuple[float, float, float]:
     if len(windows) == 1:
         return float(windows.median[0]), float(windows.low[0]), float(windows.high[0])
     variance = ((down + up) / 2) ** 2
-    prior = windows.per_line + PRIOR[0], PRIOR[1] ** 2
+    prior = windows.per_line + known[0], known[1] ** 2
     precision = np.maximum(1 / variance - 1 / prior[1], 1e-4)
     centre = (windows.median / variance - prior[0] / prior[1]) / precision
     # A window that hardly tells anything has a likelihood far off: keep it within the scale.
@@ -209,15 +162,15 @@ def pooled(windows: Windows, shared: float) -> tuple[float, float, float]:
 
 
 def average(
-    windows: Windows, shared: float, noise: float, step: float, note: str = ""
+    windows: Windows, calibration: Calibration, noise: float, step: float, note: str = ""
 ) -> AverageDensity:
     """Density of some windows with its interval, its limit and a sentence.
 
     Parameters
     ----------
     windows
-    shared
-        See `pooled`.
+    calibration
+        Of the model.
     noise
         Orientation noise in degrees about each axis.
     step
@@ -234,7 +187,7 @@ def average(
         return AverageDensity(nan, (0.0, nan), False, nan, _joined(text, note), nan, 0, 0)
     limit = float(np.average(windows.limit, weights=windows.pixels))
     usable = windows.select(windows.known) if windows.known.any() else windows
-    centre, low, high = pooled(usable, shared)
+    centre, low, high = pooled(usable, calibration.shared, calibration.known)
     seen = float(windows.pixels[windows.known].sum() / windows.pixels.sum())
     measurable = bool(seen >= 0.5 and centre > np.log10(limit) and high - low < np.log10(WIDEST))
     ends = (10.0**low, 10.0**high)
@@ -255,9 +208,20 @@ def average(
             ends = (0.0, ends[1])
         text = (
             f"This map does not tell its total dislocation density: it lies below "
-            f"{ends[1]:.1g} 1/m^2 (95 %), and orientation noise of {noise:.2g} deg hides what is "
-            f"below {limit:.1g} 1/m^2. {_help(noise, limit)}"
+            f"{ends[1]:.1g} 1/m^2 (95 %)"
         )
+        lines = centre - float(np.average(usable.per_line, weights=usable.pixels))
+        if centre > np.log10(limit) and lines > np.log10(MANY):
+            finer = step * np.sqrt(MANY / 10.0**lines)
+            text += (
+                f". With some {10.0**lines:.0e} lines in a pixel most of them cancel within it: a "
+                f"step of {finer:.1g} um would tell more."
+            )
+        else:
+            text += (
+                f", and orientation noise of {noise:.2g} deg hides what is below "
+                f"{limit:.1g} 1/m^2. {_help(noise, limit)}"
+            )
     share = nan
     if measurable:
         share = float(np.average(usable.polarised[:, 2], weights=usable.pixels))

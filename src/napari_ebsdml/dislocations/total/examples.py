@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,18 +10,32 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
-from napari_ebsdml.dislocations.gnd.structure_function import CHI_MEDIAN
-from napari_ebsdml.dislocations.structures.generate import KINDS
-from napari_ebsdml.dislocations.structures.measurement import Window, random_window
+from napari_ebsdml._atomic import replacing
+from napari_ebsdml.dislocations.gnd.noise import orientation_noise
+from napari_ebsdml.dislocations.structures.generate import BETWEEN, KINDS
+from napari_ebsdml.dislocations.structures.measurement import (
+    NOISE_RANGE,
+    SimulatedMap,
+    Window,
+    random_map,
+)
 from napari_ebsdml.dislocations.structures.store import read_stored
-from napari_ebsdml.dislocations.total.statistics import SUMS, features, window_sums
+from napari_ebsdml.dislocations.total.statistics import NAMES, features
+from napari_ebsdml.dislocations.total.sums import SUMS, window_sums
 from napari_ebsdml.errors import InputError
 
+TOLD = 0.6
+"""Part of the maps whose noise is told."""
 TOLD_ERROR = 0.1
 """Relative error of a noise that is told."""
-MEASURED_ERROR = 0.25
-"""Relative error of a noise that is measured where dislocations do not disturb."""
+PER_MAP = 3
+"""Windows of each map."""
+_UNIT = 0.02
+"""Largest rotation in radians when the noise is measured: small, so that rotations just add."""
+CLASSES = tuple(name for name in KINDS if name != BETWEEN)
+"""Classes that are left out of training one by one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +83,26 @@ class Examples:
         """Windows of structures of one class and no other."""
         return np.asarray(self.kinds[:, list(KINDS).index(kind)] & (self.kinds.sum(axis=1) == 1))
 
+    @property
+    def free_surface(self) -> NDArray[np.bool_]:
+        """Windows of free surfaces."""
+        return np.asarray(self.inputs[:, NAMES.index("free surface")] > 0.5)
+
     def without(self, kind: str) -> NDArray[np.bool_]:
         """Windows of structures that have no line of a class."""
         return np.asarray(~self.kinds[:, list(KINDS).index(kind)])
+
+    def write(self, path: Path) -> None:
+        """Keep as an .npz file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as part, part.open("wb") as file:
+            np.savez(file, **{f.name: getattr(self, f.name) for f in fields(self)})
+
+    @classmethod
+    def read(cls, path: Path) -> Examples:
+        """Examples that `write` kept."""
+        with np.load(path, allow_pickle=False) as file:
+            return cls(*(file[f.name] for f in fields(cls)))
 
     @classmethod
     def join(cls, parts: Sequence[Examples]) -> Examples:
@@ -80,42 +112,70 @@ class Examples:
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
 
-def measured_noise(window: Window) -> float:
-    """Noise of a window in b / s, as `dislocations.gnd.noise` measures that of a map."""
-    inside = np.where(window.inside[..., None], window.rotation, np.nan)
-    lengths = [np.linalg.norm(np.diff(inside, 2, axis=axis), axis=-1).ravel() for axis in (0, 1)]
-    known = np.concatenate(lengths)
-    known = known[np.isfinite(known)]
-    return float(np.median(known) / CHI_MEDIAN / np.sqrt(6)) if known.size else float("nan")
+@dataclass(frozen=True, eq=False)
+class MeasuredWindow:
+    """A window, and the noise in b / s that is known of it: told, or measured on its map."""
+
+    window: Window
+    noise: float
+    measured: bool
 
 
-def noise_input(window: Window, random: np.random.Generator) -> tuple[float, bool]:
+def measured_noise(simulated: SimulatedMap) -> float:
+    """Noise of a map in b / s as the product measures it; NaN where it cannot."""
+    unit = _UNIT / max(float(np.abs(simulated.rotation).max()), 1e-9)
+    turn = Rotation.from_rotvec(unit * simulated.rotation.reshape(-1, 3))
+    quaternions = turn.as_quat(scalar_first=True).reshape(*simulated.indexed.shape, 4)
+    sigma = orientation_noise(quaternions, simulated.indexed.astype(np.int64), "1")
+    return float(np.radians(sigma) / unit)
+
+
+def noise_input(simulated: SimulatedMap, random: np.random.Generator) -> tuple[float, bool]:
     """Noise as a user would give it, and whether it was measured on the same map."""
-    if random.random() < 0.5:
-        return window.errors.sigma * float(np.exp(TOLD_ERROR * random.standard_normal())), False
-    if random.random() < 0.5:
-        value = measured_noise(window)
-        if value > 0:
-            return value, True
-    return window.errors.sigma * float(np.exp(MEASURED_ERROR * random.standard_normal())), True
+    sigma = simulated.errors.sigma
+    if random.random() < TOLD:
+        return sigma * float(np.exp(TOLD_ERROR * random.standard_normal())), False
+    value = measured_noise(simulated)
+    if np.isfinite(value) and value > 0:
+        return float(np.clip(value, *NOISE_RANGE)), True
+    return sigma, False
+
+
+def windows_of_maps(
+    maps: Sequence[SimulatedMap], random: np.random.Generator, number: int, **settings: Any
+) -> list[MeasuredWindow]:
+    """Some windows of each map; those that less than one line crosses are left out.
+
+    `settings` are those of `SimulatedMap.window`.
+    """
+    found = []
+    for one in maps:
+        noise, measured = noise_input(one, random)
+        for _ in range(number):
+            window = one.window(random, **settings)
+            if window.lines * window.inside.sum() >= 1:
+                found.append(MeasuredWindow(window, noise, measured))
+    return found
 
 
 def examples_of_windows(
-    windows: Sequence[Window], random: np.random.Generator, kinds: NDArray[Any], number: int
+    windows: Sequence[MeasuredWindow], kinds: NDArray[Any], number: int
 ) -> Examples:
-    """Examples of the windows of one structure."""
+    """Examples of the windows of one structure, the `number`-th, with lines of some `KINDS`."""
     sums = np.zeros((len(windows), SUMS))
-    noise, measured = np.zeros(len(windows)), np.zeros(len(windows), dtype=bool)
-    for n, window in enumerate(windows):
-        segments = np.where(window.inside, 0, -1)
-        window_sums(window.rotation, segments, 0, len(segments), sums[n : n + 1])
-        noise[n], measured[n] = noise_input(window, random)
-    lines = np.array([window.lines for window in windows])
-    whole = [w.errors for w in windows]
+    zero = np.zeros(1, dtype=np.int64)
+    for n, one in enumerate(windows):
+        segments = np.where(one.window.inside, 0, -1)
+        window_sums(one.window.rotation, segments, zero, 0, len(segments), sums[n : n + 1])
+    told = np.array([one.noise for one in windows])
+    measured = np.array([one.measured for one in windows])
+    surface = np.array([one.window.surface for one in windows])
+    lines = np.array([one.window.lines for one in windows])
+    whole = [one.window.errors for one in windows]
     return Examples(
-        features(sums, noise, measured).astype(np.float32),
+        features(sums, told, measured, surface).astype(np.float32),
         np.log10(np.maximum(lines, 1e-6)).astype(np.float32),
-        np.array([w.polarised for w in windows], dtype=np.float32),
+        np.array([one.window.polarised for one in windows], dtype=np.float32),
         np.array([e.sigma for e in whole], dtype=np.float32),
         np.array([not (e.correlation or e.drift or e.cleaned or e.missing) for e in whole]),
         np.repeat(np.asarray(kinds, dtype=bool)[None], len(windows), axis=0),
@@ -128,7 +188,7 @@ def make_examples(
     per_structure: int,
     seed: int = 0,
     progress: Callable[[float], object] | None = None,
-    **settings: Any,
+    folder: Path | None = None,
 ) -> Examples:
     """Windows of all structures in some files.
 
@@ -137,24 +197,32 @@ def make_examples(
     files
         From `structures.store.simulate`.
     per_structure
-        Windows of each; those that less than one line crosses are left out.
+        Maps of each; each gives `PER_MAP` windows.
     seed
     progress
         Called with the part that is done, 0..1.
-    **settings
-        For `structures.measurement.random_window`.
+    folder
+        Where the examples of each file are kept, and looked for; None: nowhere.
     """
     parts = []
     names = list(KINDS)
     for index, path in enumerate(files):
-        random = np.random.default_rng([seed, index])
-        for place, stored in enumerate(read_stored(path)):
-            windows = [random_window(stored, random, **settings) for _ in range(per_structure)]
-            windows = [w for w in windows if w.lines * w.inside.sum() >= 1]
-            if windows:
+        kept = None if folder is None else folder / f"{path.stem}-{per_structure}-{seed}.npz"
+        if kept is not None and kept.exists():
+            parts.append(Examples.read(kept))
+        else:
+            found = []
+            for place, stored in enumerate(read_stored(path)):
+                random = np.random.default_rng([seed, zlib.crc32(path.stem.encode()), place])
                 kinds = np.array([name in stored.kinds for name in names])
-                number = index * 1000 + place
-                parts.append(examples_of_windows(windows, random, kinds, number))
+                maps = [random_map(stored, random) for _ in range(per_structure)]
+                number = zlib.crc32(path.stem.encode()) * 100 + place
+                windows = windows_of_maps(maps, random, PER_MAP)
+                if windows:
+                    found.append(examples_of_windows(windows, kinds, number))
+            parts.append(Examples.join(found))
+            if kept is not None:
+                parts[-1].write(kept)
         if progress is not None:
             progress((index + 1) / len(files))
     return Examples.join(parts)

@@ -46,6 +46,8 @@ class Calibration:
         between, constant beyond.
     shared
         Part of the error's variance that windows of one map have in common.
+    known
+        Mean and standard deviation of log10 N of the windows that were learned from.
     """
 
     strength: NDArray[np.float64]
@@ -53,6 +55,7 @@ class Calibration:
     down: NDArray[np.float64]
     up: NDArray[np.float64]
     shared: float = 0.0
+    known: tuple[float, float] = (0.3, 1.7)
 
     @classmethod
     def none(cls) -> Calibration:
@@ -179,6 +182,7 @@ class TotalDensityModel:
                 "down": c.down.tolist(),
                 "up": c.up.tolist(),
                 "shared": c.shared,
+                "known": list(c.known),
             },
         }
         widths = [int(layer[0].shape[0]) for layer in self.networks[0]]
@@ -230,7 +234,10 @@ class TotalDensityModel:
                 np.array(found[name], dtype=np.float64)
                 for name in ("strength", "lines", "down", "up")
             )
-            calibration = Calibration(strength, lines, down, up, float(found["shared"]))
+            calibration = Calibration(
+                strength, lines, down, up, float(found["shared"]),
+                (float(found["known"][0]), float(found["known"][1])),
+            )  # fmt: skip
             name = model if isinstance(model, str) and model in SHIPPED else path.stem
             return cls(
                 networks, arrays["mean"], arrays["scale"], arrays["low"], arrays["high"],

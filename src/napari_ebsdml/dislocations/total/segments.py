@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, over_rows, part_of
 from napari_ebsdml.dislocations.gnd.curvature import rotation_vector
-from napari_ebsdml.dislocations.total.statistics import SUMS, window_sums
+from napari_ebsdml.dislocations.total.sums import SUMS, window_sums
 from napari_ebsdml.maps.symmetry import safe_cosine
 
 FEWEST_PIXELS = 60
@@ -76,7 +76,7 @@ def measure(
     unit: float,
     progress: Progress = None,
 ) -> NDArray[np.float64]:
-    """Sums of `statistics.window_sums` for every piece of a map.
+    """Sums of `sums.window_sums` for every piece of a map.
 
     Parameters
     ----------
@@ -108,10 +108,15 @@ def measure(
     lock = Lock()
 
     def add(first: int, end: int) -> None:
-        part = np.zeros((number, SUMS))
-        window_sums(rotation, segments, first, end, part)
+        # Pieces of a few rows only: all of them would be much memory for a map of small grains.
+        used = np.unique(segments[first:end])
+        used = used[used >= 0]
+        place = np.full(number, -1, dtype=np.int64)
+        place[used] = np.arange(len(used))
+        part = np.zeros((len(used), SUMS))
+        window_sums(rotation, segments, place, first, end, part)
         with lock:
-            np.add(total, part, out=total)
+            total[used] += part
 
     over_rows(add, segments.shape, part_of(progress, 0.5, 1.0))
     return total

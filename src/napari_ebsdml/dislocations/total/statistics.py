@@ -1,6 +1,7 @@
-"""Structure functions of orientations: what a window of a map tells of its dislocations.
+"""Numbers that tell a window's dislocations: structure functions, lengths, and directions.
 
-Rotations are in b / s, so that the numbers depend on neither material nor step.
+Means of squares grow with the lines and with how far they go together; the distribution of lengths
+has a tail that single lines make, whatever their arrangement (Groma, doi:10.1103/PhysRevB.57.7535).
 """
 
 from __future__ import annotations
@@ -8,18 +9,30 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-LAGS = np.array([1, 2, 3, 4, 6, 8, 12])
-"""Distances in pixels of first differences."""
-SECOND = np.array([1, 2, 4])
-"""Distances in pixels of second differences."""
-SUMS = 5 * len(LAGS) + 3 * len(SECOND) + 4 + 16 + 1
-_FIRST_END = 5 * len(LAGS)
-_SECOND_END = _FIRST_END + 3 * len(SECOND)
+from napari_ebsdml.dislocations.total.sums import (
+    APART,
+    BENDS,
+    CLASSES,
+    CORNER,
+    FIRST,
+    LAGS,
+    LENGTHS,
+    NEAR,
+    PLANE,
+    SAME,
+    SECOND,
+    SHARES,
+    SHORTEST,
+    SPREADS,
+)
+
 _FEWEST = 12
 _TINY = 1e-12
+LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.97)
+"""Quantiles of lengths."""
+_SPREAD_NAMES = (*(f"first {lag}" for lag in (1, 2, 4, 8)), *(f"second {lag}" for lag in (1, 2, 4)))
 
 NAMES: tuple[str, ...] = (
     *(f"log D({lag})" for lag in LAGS),
@@ -32,120 +45,46 @@ NAMES: tuple[str, ...] = (
     *(f"log (second({lag}) - noise)" for lag in SECOND),
     *(f"second({lag}) / noise" for lag in SECOND),
     *(f"second peakedness({lag})" for lag in SECOND),
+    *(
+        f"{100 * level:g} % of {name}" if level != 0.5 else f"log median of {name}"
+        for name in _SPREAD_NAMES
+        for level in LEVELS
+    ),
     "log GND",
     "twist product",
     "tilt product",
+    *(f"{what}({lag})" for lag in (1, 4) for what in ("second axis", "third axis", "rows")),
+    *(f"lengths go together({lag})" for lag in APART),
     "log slope",
     "slope / noise",
     "log residual",
     "log noise",
     "noise measured",
+    "free surface",
     "log pixels",
     "log longest lag",
     "identical neighbours",
 )
 """Names of the columns of `features`."""
-
-
-@njit(cache=True, nogil=True)
-def window_sums(rotation, segments, first, end, sums):  # type: ignore[no-untyped-def]
-    """Add up what `features` needs, for every segment of some rows of a map.
-
-    rotation : (rows, columns, 3); segments : (rows, columns) int, -1 for none; sums :
-    (segments, SUMS), added to. Differences are taken within a segment only, and where two
-    orientations are identical (clean-up: one measurement, not two) they do not count.
-    """
-    rows, columns = segments.shape
-    d = np.empty(3)
-    e = np.empty(3)
-    for r in range(first, end):
-        for c in range(columns):
-            s = segments[r, c]
-            if s < 0:
-                continue
-            out = sums[s]
-            for vertical in range(2):
-                for n in range(LAGS.shape[0]):
-                    lag = LAGS[n]
-                    j, i = (r + lag, c) if vertical else (r, c + lag)
-                    if j >= rows or i >= columns or segments[j, i] != s:
-                        continue
-                    for k in range(3):
-                        d[k] = rotation[j, i, k] - rotation[r, c, k]
-                    along, across, normal = d[0] * d[0], d[1] * d[1], d[2] * d[2]
-                    if vertical:
-                        along, across = across, along
-                    square = along + across + normal
-                    if square == 0.0:
-                        if lag == 1:
-                            out[SUMS - 1] += 1
-                        continue
-                    out[5 * n] += 1
-                    out[5 * n + 1] += along
-                    out[5 * n + 2] += across
-                    out[5 * n + 3] += normal
-                    out[5 * n + 4] += np.sqrt(square)
-                for n in range(SECOND.shape[0]):
-                    lag = SECOND[n]
-                    dr, dc = (lag, 0) if vertical else (0, lag)
-                    if r < dr or c < dc or r + dr >= rows or c + dc >= columns:
-                        continue
-                    if segments[r + dr, c + dc] != s or segments[r - dr, c - dc] != s:
-                        continue
-                    square = 0.0
-                    left = right = 0.0
-                    for k in range(3):
-                        a = rotation[r + dr, c + dc, k] - rotation[r, c, k]
-                        b = rotation[r - dr, c - dc, k] - rotation[r, c, k]
-                        square += (a + b) ** 2
-                        left += abs(b)
-                        right += abs(a)
-                    if left == 0.0 or right == 0.0:
-                        continue
-                    at = 5 * LAGS.shape[0] + 3 * n
-                    out[at] += 1
-                    out[at + 1] += square
-                    out[at + 2] += np.sqrt(square)
-            at = 5 * LAGS.shape[0] + 3 * SECOND.shape[0]
-            inner = r + 1 < rows and c + 1 < columns
-            if inner and segments[r + 1, c] == s and segments[r, c + 1] == s:
-                square = 0.0
-                for k in range(3):
-                    d[k] = rotation[r, c + 1, k] - rotation[r, c, k]
-                    e[k] = rotation[r + 1, c, k] - rotation[r, c, k]
-                    square += d[k] * d[k] + e[k] * e[k]
-                out[at] += 1
-                out[at + 1] += d[0] * e[1]
-                out[at + 2] += d[1] * e[0]
-                out[at + 3] += np.sqrt(square)
-            at += 4
-            out[at] += 1
-            out[at + 1] += c
-            out[at + 2] += r
-            out[at + 3] += c * c
-            out[at + 4] += c * r
-            out[at + 5] += r * r
-            for k in range(3):
-                v = rotation[r, c, k]
-                out[at + 6 + k] += v
-                out[at + 9 + k] += c * v
-                out[at + 12 + k] += r * v
-                out[at + 15] += v * v
+NOISE_COLUMN = NAMES.index("log noise")
+"""Column that holds log10 of the noise in b / s."""
 
 
 def features(
-    sums: NDArray[Any], noise: NDArray[Any], measured: NDArray[Any]
+    sums: NDArray[Any], noise: NDArray[Any], measured: NDArray[Any], surface: NDArray[Any]
 ) -> NDArray[np.float64]:
-    """Numbers that the network reads, one row a segment.
+    """Numbers that the estimator reads, one row a segment.
 
     Parameters
     ----------
     sums : (n, SUMS) array
-        From `window_sums`.
+        From `sums.window_sums`.
     noise : (n,) array
         Orientation noise about each axis in b / s.
     measured : (n,) array
         1 where the noise was measured on the same map, 0 where it is known.
+    surface : (n,) array
+        1 where the map is of a free surface, 0 where it is of a plane inside a body.
 
     Returns
     -------
@@ -161,7 +100,7 @@ def features(
     peak: list[NDArray[np.float64]] = []
     count: list[NDArray[np.float64]] = []
     for n in range(len(LAGS)):
-        block = sums[:, 5 * n : 5 * n + 5]
+        block = sums[:, FIRST + 5 * n : FIRST + 5 * n + 5]
         few = block[:, 0] < _FEWEST
         safe = np.maximum(block[:, 0], 1)
         total = block[:, 1:4].sum(axis=1) / safe
@@ -182,7 +121,7 @@ def features(
     second: list[NDArray[np.float64]] = []
     bend: list[NDArray[np.float64]] = []
     for n in range(len(SECOND)):
-        block = sums[:, _FIRST_END + 3 * n : _FIRST_END + 3 * n + 3]
+        block = sums[:, BENDS + 3 * n : BENDS + 3 * n + 3]
         few = block[:, 0] < _FEWEST
         safe = np.maximum(block[:, 0], 1)
         value = block[:, 1] / safe
@@ -193,28 +132,94 @@ def features(
     columns += [np.log10(np.maximum(d - 3 * floor, 0.03 * floor)) for d in second]
     columns += [_excess(d, 3 * floor) for d in second]
     columns += bend
-    block = sums[:, _SECOND_END : _SECOND_END + 4]
+    columns += _quantiles(sums)
+    block = sums[:, CORNER : CORNER + 4]
     safe = np.maximum(block[:, 0], 1)
     columns.append(np.log10(block[:, 3] / safe + _TINY))
     columns += [block[:, k] / safe / np.maximum(square[0], _TINY) for k in (1, 2)]
-    slope, slope_noise, residual = _plane(sums[:, _SECOND_END + 4 :], noise)
+    columns += _axes(sums) + _together(sums)
+    slope, slope_noise, residual = _plane(sums[:, PLANE : PLANE + 16], noise)
     columns += [np.log10(slope + _TINY), _excess(slope, slope_noise), np.log10(residual + _TINY)]
-    pixels = np.maximum(sums[:, _SECOND_END + 4], 1)
+    pixels = np.maximum(sums[:, PLANE], 1)
     longest = np.ones(len(sums))
     for lag, number in zip(LAGS, count, strict=True):
         longest = np.where(number >= _FEWEST, lag, longest)
     columns += [
         np.log10(noise),
         np.broadcast_to(np.asarray(measured, dtype=np.float64), noise.shape),
+        np.broadcast_to(np.asarray(surface, dtype=np.float64), noise.shape),
         np.log10(pixels),
         np.log10(longest),
-        sums[:, SUMS - 1] / np.maximum(sums[:, SUMS - 1] + count[0], 1),
+        sums[:, SAME] / np.maximum(sums[:, SAME] + count[0], 1),
     ]
     return np.stack(columns, axis=1)
 
 
 def _excess(value: NDArray[Any], noise: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.arcsinh(5 * (value / np.maximum(noise, _TINY) - 1)))
+
+
+def _quantiles(sums: NDArray[Any]) -> list[NDArray[np.float64]]:
+    """log10 of the median length of each kind of difference, the other quantiles next to it."""
+    columns: list[NDArray[np.float64]] = []
+    edges = (SHORTEST + np.arange(CLASSES + 1) / 2) * np.log10(2)
+    middle = LEVELS.index(0.5)
+    before: list[NDArray[np.float64]] | None = None
+    for n in range(SPREADS):
+        if n == 4:
+            before = None  # second differences do not stand in for first ones
+        numbers = sums[:, LENGTHS + n * CLASSES : LENGTHS + (n + 1) * CLASSES]
+        below = np.concatenate((np.zeros((len(sums), 1)), np.cumsum(numbers, axis=1)), axis=1)
+        total = below[:, -1]
+        found = []
+        for level in LEVELS:
+            wanted = level * total
+            upper = np.clip((below < wanted[:, None]).sum(axis=1), 1, CLASSES)
+            rows = np.arange(len(sums))
+            start, stop = below[rows, upper - 1], below[rows, upper]
+            part = (wanted - start) / np.maximum(stop - start, _TINY)
+            found.append(edges[upper - 1] + np.clip(part, 0, 1) * (edges[1] - edges[0]))
+        own = [q if k == middle else q - found[middle] for k, q in enumerate(found)]
+        if before is not None:
+            few = total < _FEWEST
+            own = [np.where(few, old, new) for old, new in zip(before, own, strict=True)]
+        before = own
+        columns += own
+    return columns
+
+
+def _axes(sums: NDArray[Any]) -> list[NDArray[np.float64]]:
+    """How unlike the axes are that the lattice turns about, and rows and columns."""
+    columns: list[NDArray[np.float64]] = []
+    before: list[NDArray[np.float64]] | None = None
+    for n, lag in enumerate((1, 4)):
+        both = sums[:, SHARES + 12 * n : SHARES + 12 * n + 12].reshape(-1, 2, 6)
+        xx, yy, zz, yz, xz, xy = both.sum(axis=1).T
+        tensor = np.stack((xx, xy, xz, xy, yy, yz, xz, yz, zz), axis=-1).reshape(-1, 3, 3)
+        values = np.maximum(np.linalg.eigvalsh(tensor), 0)
+        total = np.maximum(values.sum(axis=1), _TINY)
+        rows = both[:, 1, :3].sum(axis=1) / np.maximum(both[:, :, :3].sum(axis=(1, 2)), _TINY)
+        own = [values[:, 1] / total, values[:, 0] / total, np.abs(rows - 0.5)]
+        few = sums[:, FIRST + 5 * int(np.flatnonzero(lag == LAGS)[0])] < _FEWEST
+        if before is not None:
+            own = [np.where(few, old, new) for old, new in zip(before, own, strict=True)]
+        before = own
+        columns += own
+    return columns
+
+
+def _together(sums: NDArray[Any]) -> list[NDArray[np.float64]]:
+    """Correlation of the lengths of differences some pixels apart: walls and bands raise it."""
+    columns: list[NDArray[np.float64]] = []
+    for n in range(len(APART)):
+        count, product, length, square = sums[:, NEAR + 4 * n : NEAR + 4 * n + 4].T
+        safe = np.maximum(count, 1)
+        mean = length / safe
+        spread = np.maximum(square / safe - mean**2, _TINY + 1e-6 * mean**2)
+        value = np.clip((product / safe - mean**2) / spread, -1, 1)
+        few = count < _FEWEST
+        columns.append(np.where(few, columns[-1] if columns else 0.0, value))
+    return columns
 
 
 def _plane(

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_ebsdml._atomic import write_atomic
-from napari_ebsdml.dislocations.structures.generate import KINDS
+from napari_ebsdml.dislocations.structures.generate import BETWEEN, KINDS
 from napari_ebsdml.dislocations.structures.store import simulate
-from napari_ebsdml.dislocations.total.examples import Examples, make_examples
+from napari_ebsdml.dislocations.total.examples import CLASSES, Examples, make_examples
+from napari_ebsdml.dislocations.total.left_out import LeftOut, calibrate, scores
 from napari_ebsdml.dislocations.total.model import (
     CLIP,
     COMPONENTS,
@@ -27,19 +28,9 @@ from napari_ebsdml.dislocations.total.model import (
     Calibration,
     TotalDensityModel,
 )
-from napari_ebsdml.dislocations.total.posterior import Posterior
-from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.checkpoint import load_checkpoint, save_checkpoint
 from napari_ebsdml.learning.device import threads
 
-STRENGTH_EDGES = np.array([-0.5, 0.5, 1.3, 2.0, 3.0])
-"""Ends of the bins of strength, log10 rho (b / sigma)^2, that are calibrated apart."""
-LINES_EDGES = np.array([-1.0, 0.0, 0.5, 1.0, 1.5, 2.0])
-"""Ends of the bins of log10 of the lines per pixel that are calibrated apart."""
-FEWEST = 100
-"""Windows that a bin needs to have factors of its own."""
-MEASURABLE = 1.3
-"""log10 of rho (b / sigma)^2 from which a map tells its density."""
 Report = Callable[[str, float], object] | None
 """Called with what is being done and the part of it that is done; may raise to stop."""
 
@@ -52,8 +43,10 @@ class Recipe:
     ----------
     structures
         Number of structures of each box size, {voxels: number}.
-    windows
-        Windows of each structure.
+    between
+        Further structures of `generate.BETWEEN` alone, in the last of the sizes.
+    maps
+        Maps of each structure, of which each gives `examples.PER_MAP` windows.
     visits
         Windows shown to each network.
     networks
@@ -68,11 +61,12 @@ class Recipe:
     seed
     """
 
-    structures: tuple[tuple[int, int], ...] = ((64, 3000), (96, 600))
-    windows: int = 60
-    visits: int = 1_500_000
+    structures: tuple[tuple[int, int], ...] = ((96, 1600),)
+    between: int = 400
+    maps: int = 12
+    visits: int = 2_500_000
     networks: int = 4
-    width: int = 64
+    width: int = 96
     blur: float = 0.1
     dropout: float = 0.1
     seed: int = 1
@@ -190,19 +184,45 @@ def as_model(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class LeftOut:
-    """Answers for windows of classes that the answering network was not trained on."""
+@dataclass(frozen=True)
+class Kept:
+    """Networks of a training that is not finished, in files of one folder.
 
-    examples: Examples
-    posterior: Posterior
+    Attributes
+    ----------
+    folder
+    tag
+        Of the files: what else they depend on.
+    width
+        Of the networks.
+    """
+
+    folder: Path
+    tag: str
+    width: int
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"network-{name}-{self.tag}.ckpt"
+
+    def get(self, name: str) -> WindowNetwork | None:
+        """A network that was put before, or None."""
+        if not self._path(name).exists():
+            return None
+        state = load_checkpoint(self._path(name))[0]["model"]
+        network = WindowNetwork(state["mean"].numpy(), state["scale"].numpy(), self.width)
+        network.load_state_dict(state)
+        return network.eval()
+
+    def put(self, name: str, network: WindowNetwork) -> None:
+        """Keep a network."""
+        save_checkpoint(self._path(name), {"model": network.state_dict()}, {"name": name})
 
 
 def leave_out(
     examples: Examples,
     recipe: Recipe,
     report: Report = None,
-    keep: Callable[[str, WindowNetwork | None], WindowNetwork | None] | None = None,
+    kept: Kept | None = None,
 ) -> dict[str, LeftOut]:
     """For every class: train without it, in mixtures neither, and answer for it.
 
@@ -210,92 +230,24 @@ def leave_out(
     ----------
     examples, recipe
     report
-    keep
-        Called with the class and None to ask for a network from before, and with the class
-        and a new network to keep it.
+    kept
+        Where networks are looked for, and put.
     """
     found = {}
-    for number, kind in enumerate(KINDS):
+    for number, kind in enumerate(CLASSES):
         test = examples.of(kind)
         if not test.any():
             continue
         train = examples.select(examples.without(kind))
-        network = keep(kind, None) if keep is not None else None
+        network = kept.get(kind) if kept is not None else None
         if network is None:
             seed = recipe.seed + 1000 + number
             network = train_network(train, recipe, seed, report, f"without {kind}")
-            if keep is not None:
-                keep(kind, network)
+            if kept is not None:
+                kept.put(kind, network)
         posterior, _ = as_model([network], train).predict(examples.inputs[test])
         found[kind] = LeftOut(examples.select(test), posterior)
     return found
-
-
-def calibrate(left_out: dict[str, LeftOut], level: float = 0.9) -> Calibration:
-    """Factors that make the interval hold `level` of the windows of classes left out.
-
-    Split conformal on the two sides apart; every class counts the same. (Romano et al.,
-    "Conformalized quantile regression", arXiv:1905.03222.)
-    """
-    pieces = []
-    for one in left_out.values():
-        low, median, high = (one.posterior.quantile(a) for a in (0.05, 0.5, 0.95))
-        true = one.examples.lines.astype(np.float64)
-        noise = one.examples.inputs[:, NOISE_COLUMN].astype(np.float64)
-        below = (median - true) / np.maximum(median - low, 1e-6)
-        above = (true - median) / np.maximum(high - median, 1e-6)
-        weight = np.full(len(true), 1 / len(true))
-        pieces.append(np.stack((median - 2 * noise, median, below, above, weight)))
-    if not pieces:
-        raise InputError("No class was left out, so nothing can be calibrated.")
-    strength, lines, below, above, weight = np.concatenate(pieces, axis=1)
-    row, column = np.digitize(strength, STRENGTH_EDGES), np.digitize(lines, LINES_EDGES)
-    side = 1 - (1 - level) / 2
-    down, up = (np.ones((len(STRENGTH_EDGES) + 1, len(LINES_EDGES) + 1)) for _ in range(2))
-    for i in range(down.shape[0]):
-        for j in range(down.shape[1]):
-            inside = (row == i) & (column == j)
-            if inside.sum() < FEWEST:  # all that is as strong, then
-                inside = row == i
-            if inside.sum() < FEWEST:
-                inside[:] = True
-            for table, values in ((down, below), (up, above)):
-                table[i, j] = max(0.3, _weighted_quantile(values[inside], weight[inside], side))
-    return Calibration(_middles(STRENGTH_EDGES), _middles(LINES_EDGES), down, up, _shared(left_out))
-
-
-def _middles(edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Middles of bins; the open ones at both ends count as one decade wide."""
-    return np.concatenate(([edges[0] - 0.5], (edges[1:] + edges[:-1]) / 2, [edges[-1] + 0.5]))
-
-
-NOISE_COLUMN = -5
-"""Column of the inputs that holds log10 of the noise."""
-
-
-def _weighted_quantile(values: NDArray[Any], weight: NDArray[Any], level: float) -> float:
-    order = np.argsort(values)
-    total = np.cumsum(weight[order]) / weight.sum()
-    return float(values[order[min(int(np.searchsorted(total, level)), len(values) - 1)]])
-
-
-def _shared(left_out: dict[str, LeftOut]) -> float:
-    """Part of the error's variance that windows of one structure share, where maps tell."""
-    within, between = [], []
-    for one in left_out.values():
-        clear = one.examples.strength > MEASURABLE
-        error = (one.posterior.quantile(0.5) - one.examples.lines)[clear]
-        structure = one.examples.structure[clear]
-        for number in np.unique(structure):
-            values = error[structure == number]
-            if len(values) >= 4:
-                # Mean of the products of different windows' errors, and of their squares.
-                n = len(values)
-                between.append((values.sum() ** 2 - np.square(values).sum()) / (n * (n - 1)))
-                within.append(float(np.square(values).mean()))
-    if not within:
-        return 1.0
-    return float(np.clip(np.mean(between) / np.mean(within), 0.05, 1.0))
 
 
 def train(
@@ -330,33 +282,28 @@ def train(
     def told(what: str) -> Callable[[float], object] | None:
         return None if report is None else lambda done: report(what, done)
 
-    examples = make_examples(files, recipe.windows, recipe.seed, told("measuring windows"))
-
-    def keep(name: str, network: WindowNetwork | None) -> WindowNetwork | None:
-        path = folder / f"network-{name}-{len(examples)}-{recipe.visits}.ckpt"
-        if network is not None:
-            save_checkpoint(path, {"model": network.state_dict()}, {"name": name})
-            return network
-        if not path.exists():
-            return None
-        state = load_checkpoint(path)[0]["model"]
-        network = WindowNetwork(state["mean"].numpy(), state["scale"].numpy(), recipe.width)
-        network.load_state_dict(state)
-        return network.eval()
-
+    examples = make_examples(
+        files, recipe.maps, recipe.seed, told("measuring windows"), folder / "examples"
+    )
+    kept = Kept(folder, f"{len(examples)}-{recipe.visits}", recipe.width)
     with threads(None):
-        left_out = leave_out(examples, recipe, report, keep)
-        calibration = calibrate(left_out)
+        left_out = leave_out(examples, recipe, report, kept)
         networks = []
         for number in range(recipe.networks):
-            network = keep(f"all-{number}", None)
+            network = kept.get(f"all-{number}")
             if network is None:
                 label = f"network {number + 1} of {recipe.networks}"
                 network = train_network(examples, recipe, recipe.seed + number, report, label)
-                keep(f"all-{number}", network)
+                kept.put(f"all-{number}", network)
             networks.append(network)
-    model = as_model(networks, examples, calibration)
-    metrics = {kind: scores(one, calibration) for kind, one in left_out.items()}
+    # Every other structure calibrates, the rest tells how well: then all of them calibrate.
+    halves = [
+        {kind: one.select(one.examples.structure % 2 == odd) for kind, one in left_out.items()}
+        for odd in (0, 1)
+    ]
+    tried = calibrate({k: one for k, one in halves[0].items() if len(one.examples)})
+    metrics = {k: scores(one, tried) for k, one in halves[1].items() if len(one.examples)}
+    model = as_model(networks, examples, calibrate(left_out))
     model.save(
         output,
         {
@@ -372,32 +319,13 @@ def train(
     return model
 
 
-def scores(one: LeftOut, calibration: Calibration) -> dict[str, Any]:
-    """RMS error in decades, share within a factor 2 and coverage, by strength."""
-    noise = 10.0 ** one.examples.inputs[:, NOISE_COLUMN].astype(np.float64)
-    median, low, high = calibration.interval(one.posterior, noise)
-    true = one.examples.lines.astype(np.float64)
-    out: dict[str, Any] = {}
-    for name, first, end in (("20 to 100", MEASURABLE, 2.0), ("above 100", 2.0, np.inf)):
-        rows = (one.examples.strength >= first) & (one.examples.strength < end)
-        if rows.sum() < 10:
-            continue
-        error = (median - true)[rows]
-        out[name] = {
-            "windows": int(rows.sum()),
-            "rms": round(float(np.sqrt(np.mean(error**2))), 3),
-            "bias": round(float(error.mean()), 3),
-            "within factor 2": round(float(np.mean(np.abs(error) < np.log10(2))), 3),
-            "coverage": round(float(((low <= true) & (true <= high))[rows].mean()), 3),
-            "width": round(float(10 ** np.median((high - low)[rows])), 2),
-        }
-    return out
-
-
 def _structures(folder: Path, recipe: Recipe, report: Report, budget: float | None) -> list[Path]:
     files: list[Path] = []
-    for place, (size, number) in enumerate(recipe.structures):
-        end = monotonic() + (budget or np.inf) / len(recipe.structures)
+    sets: list[tuple[int, int, tuple[str, ...] | None]] = [(*s, None) for s in recipe.structures]
+    if recipe.between:
+        sets.append((recipe.structures[-1][0], recipe.between, (BETWEEN,)))
+    for place, (size, number, kinds) in enumerate(sets):
+        end = monotonic() + (budget or np.inf) / len(sets)
 
         def on_file(done: int, total: int, size: int = size, end: float = end) -> None:
             if report is not None:
@@ -407,7 +335,7 @@ def _structures(folder: Path, recipe: Recipe, report: Report, budget: float | No
 
         seed = recipe.seed + place
         with suppress(_OutOfTime):
-            simulate(folder, number, size, seed, on_file)
+            simulate(folder, number, size, seed, on_file, kinds)
         files += sorted(folder.glob(f"structures-{size}-{seed}-????.npz"))
     return files
 

@@ -1,0 +1,187 @@
+"""Total density of structures that no training structure is made like, through the public call.
+
+python benchmarks/total_density_foreign.py simulate WORK [--structures 12] [--seed 500]
+python benchmarks/total_density_foreign.py scans WORK [--model FILE]
+python benchmarks/total_density_foreign.py surface [--structures 10]
+
+Loops of three sizes, cell walls and a Voronoi network of links (`independent_structures.py`; the
+last stands in for networks of other codes, which could not be had), fcc. `simulate` keeps sections;
+`scans` makes maps of 32 x 32 pixels of them and asks `ebsdml.total_dislocation_density`. True is
+the density of the map and two voxels above and below it, as for the windows of the training.
+`surface` tells what a free surface does to the mean squared differences of rotations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import napari_ebsdml as ebsdml
+from independent_structures import KINDS, field_of
+from napari_ebsdml.dislocations.structures.generate import KINDS as CLASSES
+from napari_ebsdml.dislocations.structures.sections import section
+from napari_ebsdml.dislocations.structures.simulated_scan import simulated_scan
+from napari_ebsdml.dislocations.structures.slip import random_slip
+from napari_ebsdml.dislocations.structures.surface import surface_rotation
+
+BURGERS = 3.524e-10 / np.sqrt(2)
+SIZE, SIDE, STEP = 96, 32, 0.2
+DENSITIES = {"loops, three sizes": (0.02, 6.0), "cell walls": (0.02, 6.0),
+             "Voronoi network": (0.004, 0.3)}  # fmt: skip
+CONDITIONS = ("sigma-hat 0.02 to 0.2", "sigma-hat 0.2 to 1", "0.2 um, 0.02 deg")
+
+
+def simulate(work: Path, number: int, seed: int) -> None:
+    """Keep three sections of each structure, inside the body and as free surfaces."""
+    work.mkdir(parents=True, exist_ok=True)
+    for kind, make in KINDS.items():
+        for index in range(number):
+            path = work / f"{_stem(kind)}-{seed}-{index:03d}.npz"
+            if path.exists():
+                continue
+            random = np.random.default_rng([seed, zlib.crc32(kind.encode()), index])
+            low, high = DENSITIES[kind]
+            lines = make(random, float(np.exp(random.uniform(np.log(low), np.log(high)))), SIZE)
+            field = field_of(lines, strain=True)
+            cuts = [section(field, a, 7 + 20 * a) for a in range(3)]
+            free = [surface_rotation(field, a, 7 + 20 * a) for a in range(3)]
+            np.savez(path, inside=[c.rotation for c in cuts], free=free,
+                     layer=[c.density for c in cuts])  # fmt: skip
+            print(path.stem, f"{lines.density:.3g}", flush=True)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was said of one map, densities in 1/m^2."""
+
+    kind: str
+    condition: str
+    lines: float
+    value: float
+    low: float
+    high: float
+    true: float
+    gnd: float
+    measurable: bool
+
+
+def answers(
+    work: Path, model: str, free: bool = False, surface: bool | None = None
+) -> list[Answer]:
+    """One map of each section under each of the conditions."""
+    found = []
+    for path in sorted(work.glob("*.npz")):
+        kind = next(k for k in KINDS if path.stem.startswith(_stem(k)))
+        with np.load(path) as file:
+            planes, layers = file["free" if free else "inside"], file["layer"]
+        for number, (plane, layer) in enumerate(zip(planes, layers, strict=True)):
+            random = np.random.default_rng([zlib.crc32(path.stem.encode()), number])
+            for condition in CONDITIONS:
+                stride = int(random.integers(1, 4))
+                r, c = random.integers(0, SIZE, 2)
+                place, long = stride * np.arange(SIDE), np.arange(SIDE * stride)
+                turn = plane[np.ix_((r + place) % SIZE, (c + place) % SIZE)] * float(stride)
+                lines = float(layer[np.ix_((r + long) % SIZE, (c + long) % SIZE)].mean())
+                true = lines * stride**2 / (STEP * 1e-6) ** 2
+                if condition == CONDITIONS[2]:
+                    sigma = 0.02
+                    if not 1e13 <= true <= 1e15:
+                        continue
+                else:
+                    low, high = (0.02, 0.2) if condition == CONDITIONS[0] else (0.2, 1.0)
+                    hat = float(np.exp(random.uniform(np.log(low), np.log(high))))
+                    sigma = float(np.degrees(hat * BURGERS / (STEP * 1e-6)))
+                unit = BURGERS / (STEP * 1e-6)
+                scan = simulated_scan(
+                    turn * unit, STEP, "fcc", sigma, int(random.integers(1 << 30))
+                )
+                rho = ebsdml.total_dislocation_density(scan, sigma, model, surface=surface)
+                w, whole = rho.windows, rho.average()
+                value = 10 ** float(np.average(w.median, weights=w.pixels))
+                gnd = float(np.nanmean(ebsdml.gnd_density(scan).total))
+                found.append(
+                    Answer(kind, condition, lines * stride**2, value, *whole.interval, true, gnd,
+                           whole.measurable)
+                )  # fmt: skip
+    return found
+
+
+def _stem(kind: str) -> str:
+    return kind.replace(" ", "-").replace(",", "")
+
+
+def told(found: list[Answer], title: str) -> None:
+    """Print a table."""
+    print(f"| {title} | n | RMS, decades | bias | within factor 2, % | 90 % holds, % | width | "
+          "measurable, % | RMS of those | GND x constant fitted to the row |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    groups: dict[str, list[Answer]] = {}
+    for one in found:
+        groups.setdefault(f"{one.kind}, {one.condition}", []).append(one)
+        if one.condition != CONDITIONS[2]:
+            span = "N < 1" if one.lines < 1 else "N 1 to 10" if one.lines < 10 else "N > 10"
+            groups.setdefault(f"all, {one.condition}, {span}", []).append(one)
+    for name in sorted(groups):
+        part = groups[name]
+        true = np.array([one.true for one in part])
+        error = np.log10(np.array([one.value for one in part]) / true)
+        base = np.log10(np.array([one.gnd for one in part]) / true)
+        low, high = np.array([(one.low, one.high) for one in part]).T
+        sure = np.array([one.measurable for one in part])
+        inside = (low <= true) & (true <= high)
+        rms = np.sqrt(np.mean(error[sure] ** 2)) if sure.any() else np.nan
+        close = np.mean(np.abs(error) < np.log10(2))
+        ratio = np.median(high / np.maximum(low, 1e9))
+        width = f"x{ratio:.1f}" if ratio < 1e3 else "a bound"
+        print(
+            f"| {name} | {len(part)} | {np.sqrt(np.mean(error**2)):.2f} | {error.mean():+.2f} | "
+            f"{100 * close:.0f} | {100 * inside.mean():.0f} | "
+            f"{width} | {100 * sure.mean():.0f} | "
+            f"{rms:.2f} | {base.std():.2f} |"
+        )
+
+
+def surface_effect(number: int) -> None:
+    """log10 of mean squared rotation differences at a free surface, over those inside a body."""
+
+    def square(turn: np.ndarray, lag: int) -> float:
+        return sum(
+            float(np.square(np.roll(turn, lag, axis) - turn).sum(axis=-1).mean()) for axis in (0, 1)
+        )
+
+    lags = (1, 3, 8)
+    print("| class | n | " + " | ".join(f"{lag} pixels" for lag in lags) + " | spread |")
+    print("|---" * (len(lags) + 3) + "|")
+    for kind, make in CLASSES.items():
+        found = []
+        for index in range(number):
+            random = np.random.default_rng([7, index])
+            field = field_of(make(random, random_slip("fcc", random), 0.3, 64), strain=True)
+            for axis in range(3):
+                inside = section(field, axis, 9).rotation
+                free = surface_rotation(field, axis, 9)
+                found.append([np.log10(square(free, n) / square(inside, n)) for n in lags])
+        mean = " | ".join(f"{value:+.2f}" for value in np.mean(found, axis=0))
+        print(f"| {kind} | {len(found)} | {mean} | {np.std(found, axis=0)[0]:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=("simulate", "scans", "surface"))
+    parser.add_argument("work", type=Path, nargs="?", default=Path("total-density-foreign"))
+    parser.add_argument("--structures", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=500)
+    parser.add_argument("--model", default="default")
+    given = parser.parse_args()
+    if given.command == "simulate":
+        simulate(given.work, given.structures, given.seed)
+    elif given.command == "surface":
+        surface_effect(given.structures)
+    else:
+        told(answers(given.work, given.model), "inside a body")
+        told(answers(given.work, given.model, free=True, surface=True), "free surface, told")
+        told(answers(given.work, given.model, free=True, surface=False), "free surface, not told")
