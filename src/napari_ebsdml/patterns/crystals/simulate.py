@@ -59,7 +59,7 @@ def simulate_directions(
         import de_ebsd
     except ImportError:
         raise MissingDataError(
-            "Simulating master patterns needs de-ebsd: pip install 'napari-ebsdml[simulate]'."
+            "Simulating master patterns needs de-ebsd: pip install de-ebsd."
         ) from None
     import torch
     from de_ebsd.crystal.lattice import AtomSite

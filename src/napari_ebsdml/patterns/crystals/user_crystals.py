@@ -54,7 +54,7 @@ def read_cif(path: str | Path, name: str | None = None) -> Structure:
         from de_ebsd import Crystal
     except ImportError:
         raise MissingDataError(
-            "Reading a CIF to simulate from needs de-ebsd: pip install 'napari-ebsdml[simulate]'."
+            "Reading a CIF to simulate from needs de-ebsd: pip install de-ebsd."
         ) from None
     try:
         crystal = Crystal.from_cif(str(path))
