@@ -142,9 +142,13 @@ def test_checks_before_a_commit_are_those_of_make_lint():
 
 
 def test_links_of_the_papers_lead_somewhere():
+    own = re.compile(r"https://(?:github|raw\.githubusercontent)\.com/(?:napari-ebsdml/){2}"
+                     r"(?:(?:blob|tree)/)?main/(.+)")  # fmt: skip
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
-            if not link.startswith(("http:", "https:", "mailto:")):
+            if absolute := own.fullmatch(link):
+                assert (ROOT / absolute[1]).exists(), f"{page.name}: {link}"
+            elif not link.startswith(("http:", "https:", "mailto:")):
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
