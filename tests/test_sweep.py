@@ -174,6 +174,7 @@ NOT_OF_MAPS = {
     "crystal_directions": "of a phase", "pole_density": "of arrays",
     "inverse_pole_density": "inverse_poles",
     "tail_density": "of results",
+    "save_session": "of a viewer", "open_session": "of a file",
     "phase_fractions": "of results", "write_report": "of results",
 }  # fmt: skip
 """Public functions that take no map, and what they take or where they are tried."""

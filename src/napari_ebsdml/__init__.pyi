@@ -55,6 +55,7 @@ from .patterns import (
 )
 from .scan import Scan, Source
 from .segmentation import Segmenter
+from .widgets import open_session, save_session
 
 __all__ = [
     "ArticleDensity",
@@ -100,12 +101,14 @@ __all__ = [
     "kam",
     "laue_group",
     "misorientation_map",
+    "open_session",
     "parent_grains",
     "predict_planes",
     "read",
     "read_all",
     "report",
     "samples",
+    "save_session",
     "segment_grains",
     "stress_increment",
     "taylor_factor",

@@ -125,6 +125,14 @@ def sweep(folder: Path, start: str) -> None:
                     other.unlink()
 
 
+def is_left_behind(name: str) -> bool:
+    """Whether a name that begins with `writer()` is of a process of this machine that ended."""
+    host, process, *_ = [*name.split("-"), ""]
+    return (
+        host == writer().partition("-")[0] and process.isdecimal() and not _is_alive(int(process))
+    )
+
+
 def sweep_folder(folder: Path) -> None:
     """Remove what killed processes left of folders of bands in a folder."""
     host = writer().partition("-")[0]

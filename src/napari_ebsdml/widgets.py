@@ -16,7 +16,60 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["gnd_density", "maps", "segmenter", "space_groups", "total_dislocation_density"]
+__all__ = [
+    "gnd_density", "maps", "open_session", "save_session", "segmenter", "space_groups",
+    "total_dislocation_density",
+]  # fmt: skip
+
+
+def save_session(viewer: Any, path: Any) -> Any:
+    """Write all layers of a viewer, their maps, results and docks, whole or not at all.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer or napari.components.ViewerModel
+    path : path-like
+        Gets the ending .ebsdml.zarr where it has another. A session of that name is replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        Of the session.
+
+    Raises
+    ------
+    InputError
+        When there is no layer.
+    WriteError
+        When it cannot be written, or something else has that name.
+    """
+    from napari_ebsdml._napari.files import session
+
+    return session.save_session(viewer, path)
+
+
+def open_session(path: Any, viewer: Any = None) -> Any:
+    """Bring back what `save_session` wrote: layers, view, and docks where there is a window.
+
+    Parameters
+    ----------
+    path : path-like
+    viewer : napari.Viewer, optional
+        To add to. Default: a new `napari.components.ViewerModel`, without a window.
+
+    Returns
+    -------
+    napari.Viewer or napari.components.ViewerModel
+
+    Raises
+    ------
+    FileFormatError
+        When there is no session, one of a later version, or a damaged one; the viewer is then
+        as it was.
+    """
+    from napari_ebsdml._napari.files import session
+
+    return session.open_session(path, viewer)
 
 
 def maps(viewer: Any = None) -> Any:

@@ -38,7 +38,7 @@ def write_scan(group: Any, scan: Scan) -> None:
     hexagonal = scan.source.hexagonal
     told: dict[str, Any] = {
         "version": VERSION, "step": list(scan.step), "prop": names, "units": dict(scan.units),
-        "phases": {str(n): _phase_entry(phase) for n, phase in scan.phases if n >= 0},
+        "phases": {str(n): phase_entry(phase) for n, phase in scan.phases if n >= 0},
         "source": {
             "path": str(scan.source.path) if scan.source.path is not None else None,
             "format": scan.source.format, "scan_name": scan.source.scan_name,
@@ -152,7 +152,8 @@ def _put(group: Any, name: str, values: Any) -> None:
     group.create_array(name, data=np.ascontiguousarray(values))
 
 
-def _phase_entry(phase: Phase) -> dict[str, Any]:
+def phase_entry(phase: Phase) -> dict[str, Any]:
+    """What is kept of a phase, as JSON holds it."""
     return {
         "name": str(phase.name), "color": str(phase.color),
         "space_group": phase.space_group.number if phase.space_group is not None else None,
@@ -165,25 +166,31 @@ def _phase_entry(phase: Phase) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _phases(entries: Mapping[str, Any]) -> PhaseList:
+def phase_of_entry(told: Mapping[str, Any]) -> Phase:
+    """The phase that `phase_entry` described."""
     from napari_ebsdml._orix import prepare_orix
 
     prepare_orix()
     from diffpy.structure import Atom, Lattice, Structure
-    from orix.crystal_map import Phase, PhaseList
+    from orix.crystal_map import Phase
 
-    found = {}
-    for number, told in entries.items():
-        atoms = [Atom(element, xyz, occupancy=share) for element, *xyz, share in told["atoms"]]
-        structure = Structure(title=told["name"], lattice=Lattice(*told["lattice"]), atoms=atoms)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            phase = Phase(
-                told["name"], told["space_group"], structure=structure, color=told["color"]
-            )
-            if told["space_group"] is None and told["point_group"] is not None:
-                phase.point_group = told["point_group"]
-        found[int(number)] = phase
+    atoms = [Atom(element, xyz, occupancy=share) for element, *xyz, share in told["atoms"]]
+    structure = Structure(title=told["name"], lattice=Lattice(*told["lattice"]), atoms=atoms)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        phase = Phase(told["name"], told["space_group"], structure=structure, color=told["color"])
+        if told["space_group"] is None and told["point_group"] is not None:
+            phase.point_group = told["point_group"]
+    return phase
+
+
+def _phases(entries: Mapping[str, Any]) -> PhaseList:
+    from napari_ebsdml._orix import prepare_orix
+
+    prepare_orix()
+    from orix.crystal_map import PhaseList
+
+    found = {int(number): phase_of_entry(told) for number, told in entries.items()}
     return PhaseList(found) if found else PhaseList()
 
 

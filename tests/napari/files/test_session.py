@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,17 @@ from napari.components import ViewerModel
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Scan
+from napari_ebsdml._atomic import writer
 from napari_ebsdml._napari.files.reader import get_reader
-from napari_ebsdml._napari.files.session import ENDING, is_session, open_session, save_session
+from napari_ebsdml._napari.files.recovery import Recovery, keep, left_behind, recover
+from napari_ebsdml._napari.files.session import (
+    ENDING,
+    _forms,
+    is_session,
+    open_session,
+    save_session,
+)
+from napari_ebsdml._napari.files.session_values import Reader
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.layers import Level, add_result, info_of, scan_of
 from napari_ebsdml._napari.shell.lines import add_lines
@@ -148,8 +159,6 @@ def test_docks_come_back_with_their_settings(
 
     add_map(viewer, make_scan())
     dock = open_dock(viewer, "EBSD maps", MapsWidget)
-    from napari_ebsdml._napari.files.session import _forms
-
     name, form = next(iter(_forms(dock).items()))
     form["kam_order"].value = 3
     path = save_session(viewer, tmp_path / "docks")
@@ -210,3 +219,106 @@ def test_a_session_of_the_first_version_opens(tmp_path: Path) -> None:
     assert scan is not None
     kam = next(layer for layer in back.layers if layer.name.startswith("KAM"))
     np.testing.assert_allclose(kam.data, ebsdml.kam(scan), atol=1e-6)
+
+
+def test_whole_results_come_back(
+    model: ViewerModel, make_scan: Callable[..., Scan], tmp_path: Path
+) -> None:
+    sample = ebsdml.samples.dual_phase_steel((16, 20), 0.4, seed=1)
+    scan = sample.scan
+    add_map(model, scan)
+    gnd = ebsdml.gnd_density(scan)
+    add_result(model, scan, gnd.total, "GND", "1/m²", result=gnd)
+    classes = ebsdml.GrainClassifier.train(
+        [(scan, ebsdml.segment_grains(scan), {1: 1, 2: 2, 3: 1, 4: 2})]
+    ).predict(scan)
+    add_result(model, scan, classes.map, "class", kind="labels", result=classes)
+    add_result(model, scan, gnd.total, "other", result=object())
+    path = ebsdml.save_session(model, tmp_path / "results")
+    back = ebsdml.open_session(path)
+    found = {info_of(layer)["quantity"]: info_of(layer)["result"] for layer in back.layers}
+    same = found["GND"]
+    assert isinstance(same, ebsdml.GndDensity)
+    np.testing.assert_array_equal(same.per_system, gnd.per_system)
+    assert same.systems.labels == gnd.systems.labels
+    assert same.system_columns == gnd.system_columns
+    assert same.scan is scan_of(back.layers[0])
+    assert same.average().interval == pytest.approx(gnd.average().interval)
+    assert found["class"].fractions == classes.fractions
+    assert found["other"] is None
+    # A class of another package, and one that is no more, are not made.
+    for name in ("os:system", "napari_ebsdml.gone:Nothing", "napari_ebsdml.scan:np.array"):
+        told = {"!": "object", "class": name, "fields": []}
+        assert Reader(None, []).result(told) is None
+
+
+def wait(kept: Recovery) -> None:
+    kept.save()
+    kept.wait()
+
+
+def test_a_crash_loses_seconds(
+    viewer: Any, make_scan: Callable[..., Scan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_ebsdml._napari.maps.widget import MapsWidget
+
+    scan = make_scan()
+    add_map(viewer, scan)
+    kept = Recovery(viewer, tmp_path, every=10**9)
+    wait(kept)
+    dock = open_dock(viewer, "EBSD maps", MapsWidget)
+    form = next(iter(_forms(dock).values()))
+    form["kam_order"].value = 4
+    strokes = add_result(viewer, scan, np.zeros(scan.shape, int), "strokes", kind="labels",
+                         classes=(LabelClass(1, "ferrite", "#0072b2"),))  # fmt: skip
+    wait(kept)
+    strokes.paint((0, 1), 1)
+    viewer.layers[0].visible = False
+    wait(kept)
+    # Nothing new, nothing written.
+    before = (kept.path / "zarr.json").stat().st_mtime_ns
+    wait(kept)
+    assert (kept.path / "zarr.json").stat().st_mtime_ns == before
+    assert len(list((kept.path / "data").iterdir())) - 1 == len(viewer.layers)
+    # Of a process that lives it is nobody else's.
+    assert left_behind(tmp_path) == []
+    monkeypatch.setattr("napari_ebsdml._atomic._is_alive", lambda process: False)
+    assert left_behind(tmp_path) == [kept.path]
+    back = ebsdml.open_session(kept.path)
+    same_scan(scan, scan_of(back.layers[0]))
+    assert [layer.name for layer in back.layers] == [layer.name for layer in viewer.layers]
+    painted = next(layer for layer in back.layers if "strokes" in layer.name)
+    np.testing.assert_array_equal(painted.data, strokes.data)
+    assert painted.data.any()
+    assert not back.layers[0].visible
+    told = json.loads((kept.path / "zarr.json").read_text("utf-8"))
+    (docked,) = told["attributes"]["ebsdml_session"]["docks"]
+    assert docked["name"] == "EBSD maps"
+    assert ["kam_order", 4] in docked["forms"]["items"][0][1]["items"]
+    kept.close()
+    assert not kept.path.exists()
+
+
+def test_a_window_is_offered_what_was_left(
+    viewer: Any, make_scan: Callable[..., Scan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EBSDML_DATA_DIR", str(tmp_path))
+    model = ViewerModel()
+    add_map(model, make_scan())
+    assert keep(model) is None  # no window
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    host = writer().partition("-")[0]
+    left = save_session(model, tmp_path / "recovery" / f"{host}-{ended.pid}-0123abcd")
+    said: list[str] = []
+    monkeypatch.setattr("napari.utils.notifications.show_info", said.append)
+    kept = keep(viewer)
+    assert "was not closed" in said[0]
+    recover(viewer)
+    assert len(viewer.layers) == len(model.layers)
+    assert not left.exists()
+    assert kept is keep(viewer)
+    assert (kept.path / "zarr.json").exists()
+    recover(viewer)
+    assert "Nothing is left" in said[-1]
+    kept.close()

@@ -144,7 +144,7 @@ def test_a_segmentation_as_tint_in_full_colours_or_as_outlines(
         drawn = np.asarray(shown.colormap.map(np.array([1])))[0]
         assert shown.opacity == 1.0
         red, green, blue = (round(255 * part) for part in drawn[:3])
-        assert f"#{red:02x}{green:02x}{blue:02x}" == widget.state.colours[1]
+        assert f"#{red:02x}{green:02x}{blue:02x}" == widget.state.colors[1]
 
 
 @pytest.mark.parametrize("name", ["paint", "train"])

@@ -88,6 +88,9 @@ def arrived(viewer: ViewerModel, scans: Sequence[Scan]) -> None:
     viewer.canvas.overlays.scale_bar.visible = True
     show_map(viewer, *there)
     _show_key(viewer)
+    from napari_ebsdml._napari.files.recovery import keep
+
+    keep(viewer)
 
 
 def _show_key(viewer: ViewerModel) -> None:

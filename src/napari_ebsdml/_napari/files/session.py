@@ -1,14 +1,13 @@
 """Sessions: all that a viewer shows of maps, in one folder that brings it back.
 
-A session is a zarr group NAME.ebsdml.zarr: scans, layers with what made them, strokes, settings
-of the docks, camera. Whole results, of which a layer shows a part, are not in it: they are
-computed again from the docks.
+A session is a zarr group NAME.ebsdml.zarr: scans, layers with what made them and the whole results
+that they show a part of, strokes, settings of the docks, camera.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 ENDING = ".ebsdml.zarr"
 VERSION = 1
 _PLUGIN = "napari-ebsdml"
+_OWN = "napari_ebsdml."
 _LAYERS = ("image", "labels", "points", "shapes", "vectors")
 # Of other layers, or napari's own of this moment.
 _NOT_KEPT = frozenset({
@@ -58,7 +58,6 @@ def save_session(viewer: ViewerModel, path: str | os.PathLike[str]) -> Path:
     """
     import zarr
 
-    from napari_ebsdml import __version__
     from napari_ebsdml.io.scan_zarr import write_scan
 
     viewer = getattr(viewer, "__wrapped__", viewer)
@@ -79,18 +78,26 @@ def save_session(viewer: ViewerModel, path: str | os.PathLike[str]) -> Path:
             left: list[str] = []
             for number, layer in enumerate(viewer.layers):
                 group = root.create_group(f"layers/{number}")
-                entry = _layer(layer, Writer(group, scans))
+                state = layer.as_layer_data_tuple()[1]
+                entry = layer_entry(layer._type_string, state, Writer(group, scans))
                 if entry is None:
                     left.append(layer.name)
-                else:
-                    entries.append(entry)
+                    continue
+                data = layer_array(layer)
+                entry["data"] = Writer(root.create_group(f"data/{number}"), scans).value(data)
+                entry["data_in"] = f"data/{number}"
+                result = (layer.metadata.get(KEY) or {}).get("result")
+                if result is not None:
+                    group = root.create_group(f"results/{number}")
+                    entry["result"] = Writer(group, scans).result(result)
+                    entry["result_in"] = f"results/{number}"
+                entries.append(entry)
             place = root.create_group("viewer")
             docks = list(_docks(viewer, Writer(place, scans)))
             root.attrs.update(
                 {
                     "ebsdml_session": {
-                        "version": VERSION, "napari_ebsdml": __version__, "scans": len(scans),
-                        "layers": entries, "viewer": _view(viewer), "docks": docks,
+                        **told_of(viewer), "scans": len(scans), "layers": entries, "docks": docks,
                         "left_out": left,
                     }
                 }
@@ -128,10 +135,16 @@ def open_session(path: str | os.PathLike[str], viewer: ViewerModel | None = None
         made = []
         for number, entry in enumerate(told["layers"]):
             values = Reader(root[f"layers/{entry.get('number', number)}"], scans)
-            made.append(Layer.create(values.value(entry["data"]), values.value(entry["state"]),
-                                     entry["type"]))  # fmt: skip
-        docks = [(dock["name"], Reader(root["viewer"], scans).value(dock["forms"]),
-                  dock["scan"]) for dock in told["docks"]]  # fmt: skip
+            data = Reader(root[entry["data_in"]], scans) if "data_in" in entry else values
+            state = values.value(entry["state"])
+            if KEY in state.get("metadata", {}):
+                state["metadata"][KEY].setdefault("result", None)
+            if entry.get("result") is not None:
+                results = Reader(root[entry["result_in"]], scans)
+                state["metadata"][KEY]["result"] = results.result(entry["result"])
+            made.append(Layer.create(data.value(entry["data"]), state, entry["type"]))
+        docks = list(told["docks"])
+        forms = Reader(root[told.get("docks_in", "viewer")], scans)
     except EbsdmlError:
         raise
     except Exception as error:  # a damaged file raises anything
@@ -140,10 +153,22 @@ def open_session(path: str | os.PathLike[str], viewer: ViewerModel | None = None
         viewer.add_layer(layer)
         protect(layer)
     _look(viewer, told["viewer"])
-    for name, forms, scan in docks:
-        _open_dock(viewer, name, forms, scans[scan] if scan is not None else None)
+    for dock in docks:
+        _open_dock(viewer, dock, forms, scans)
     _bring_models(viewer, Path(path))
     return viewer
+
+
+def told_of(viewer: ViewerModel) -> dict[str, Any]:
+    """Versions, and how the viewer looks at its layers."""
+    from napari_ebsdml import __version__
+
+    return {"version": VERSION, "napari_ebsdml": __version__, "viewer": _view(viewer)}
+
+
+def docks_of(viewer: Any, values: Writer) -> list[dict[str, Any]]:
+    """Docks that are open, with their settings."""
+    return list(_docks(viewer, values))
 
 
 def is_session(path: Path) -> bool:
@@ -187,13 +212,20 @@ def _scans(root: Any, told: dict[str, Any]) -> list[Any]:
     return [read_scan(root[f"scans/{number}"], read) for number in range(told["scans"])]
 
 
-def _layer(layer: Any, values: Writer) -> dict[str, Any] | None:
-    """What is kept of a layer; None for a kind that is not."""
-    data, state, kind = layer.as_layer_data_tuple()
+def layer_array(layer: Any) -> Any:
+    """Data of a layer, without smaller copies of it."""
+    data = layer.data
+    if layer._type_string == "image" and getattr(layer, "multiscale", False):
+        data = data[0]
+    if layer._type_string == "shapes":
+        return [np.asarray(one) for one in data]
+    return np.asarray(data)
+
+
+def layer_entry(kind: str, state: Mapping[str, Any], values: Writer) -> dict[str, Any] | None:
+    """What is kept of a layer besides its data and result; None for a kind that is not."""
     if kind not in _LAYERS:
         return None
-    if kind == "image" and getattr(layer, "multiscale", False):
-        data = data[0]
     kept = {}
     for name, value in state.items():
         if name in _NOT_KEPT:
@@ -204,10 +236,8 @@ def _layer(layer: Any, values: Writer) -> dict[str, Any] | None:
         told = values.value(_as_plain(name, value))
         if told is not None:
             kept[name] = told
-    data = [np.asarray(one) for one in data] if kind == "shapes" else np.asarray(data)
     return {
         "type": kind, "number": int(values.group.path.rpartition("/")[2]),
-        "data": values.value(data),
         "state": {"!": "dict", "items": [[name, value] for name, value in kept.items()]},
     }  # fmt: skip
 
@@ -257,40 +287,85 @@ def _scan_widgets(viewer: Any) -> Iterator[tuple[str, Any]]:
             yield name.removesuffix(f" ({_PLUGIN})"), inner
 
 
-def _forms(widget: Any) -> dict[str, Any]:
+_DEPTH = 2
+
+
+def _forms(widget: Any, depth: int = _DEPTH) -> dict[str, Any]:
+    """Forms of a dock, and of the panels in it, by where they are: "form", "panel.form"."""
+    from qtpy.QtWidgets import QWidget
+
     from napari_ebsdml._napari.shell.form import SettingsForm
 
-    return {name: one for name, one in vars(widget).items() if isinstance(one, SettingsForm)}
+    found: dict[str, Any] = {}
+    for name, one in vars(widget).items():
+        if isinstance(one, SettingsForm):
+            found[name] = one
+        elif depth > 1 and isinstance(one, QWidget) and type(one).__module__.startswith(_OWN):
+            found |= {f"{name}.{inner}": form for inner, form in _forms(one, depth - 1).items()}
+    return found
+
+
+def _boxes(widget: Any) -> dict[str, Any]:
+    """Fields of a dock that are in no form."""
+    from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox
+
+    kinds = (QAbstractSpinBox, QCheckBox, QComboBox)
+    return {name: one for name, one in vars(widget).items() if isinstance(one, kinds)}
+
+
+def _value_of(box: Any) -> Any:
+    for read in ("isChecked", "currentText", "value"):
+        if hasattr(box, read):
+            return getattr(box, read)()
+    return None
+
+
+def _set_value(box: Any, value: Any) -> None:
+    if hasattr(box, "isChecked") and isinstance(value, bool):
+        box.setChecked(value)
+    elif hasattr(box, "currentText") and isinstance(value, str):
+        box.setCurrentText(value)
+    elif hasattr(box, "setValue") and isinstance(value, int | float):
+        box.setValue(value)
 
 
 def _docks(viewer: Any, values: Writer) -> Iterator[dict[str, Any]]:
     for name, widget in _scan_widgets(viewer):
         told = {form: one.values() for form, one in _forms(widget).items()}
         place = next((n for n, scan in enumerate(values.scans) if scan is widget.scan), None)
-        yield {"name": name, "forms": values.value(told), "scan": place}
+        boxes = {box: _value_of(one) for box, one in _boxes(widget).items()}
+        yield {
+            "name": name, "forms": values.value(told), "boxes": values.value(boxes), "scan": place,
+        }  # fmt: skip
 
 
-def _open_dock(viewer: Any, name: str, forms: dict[str, Any], scan: Any) -> None:
+def _open_dock(viewer: Any, told: dict[str, Any], values: Reader, scans: list[Any]) -> None:
     """Open a dock with the settings that it had; one that is no more is left out."""
     window = getattr(viewer, "window", None)
     if window is None:
         return
+    name, number = told["name"], told["scan"]
     widget = next((one for there, one in _scan_widgets(viewer) if there == name), None)
     if widget is None:
         try:
             _, widget = window.add_plugin_dock_widget(_PLUGIN, name)
         except (KeyError, ValueError):
             return
-    if scan is not None and scan in widget.chooser.scans:
-        widget.chooser.scan = scan
-    for form, kept in forms.items():
-        there = _forms(widget).get(form)
+    if number is not None and scans[number] in widget.chooser.scans:
+        widget.chooser.scan = scans[number]
+    forms = _forms(widget)
+    for form, kept in values.value(told["forms"]).items():
+        there = forms.get(form)
         for setting, value in kept.items():
             if there is not None and setting in there.values():
                 try:
                     there[setting].value = value
                 except ValueError:
                     continue  # a choice that is no more
+    boxes = _boxes(widget)
+    for box, value in values.value(told.get("boxes", {"!": "dict", "items": []})).items():
+        if box in boxes:
+            _set_value(boxes[box], value)
 
 
 def _segmenters(viewer: Any) -> list[Any]:

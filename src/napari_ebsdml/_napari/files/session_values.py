@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import importlib
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 _KINDS = "!"
 """Key of a dict that stands for something that JSON does not have."""
+
+
+_PACKAGE = "napari_ebsdml."
+
+
+class NotKeptError(Exception):
+    """A value that no session can hold is part of an object that needs it."""
 
 
 class Writer:
@@ -82,6 +92,59 @@ class Writer:
             return self.value(dataclasses.asdict(value))
         return str(value) if type(value).__module__.startswith("pint") else None
 
+    def result(self, value: Any) -> Any:
+        """A whole result of the package, to be brought back as it is; None where that cannot be.
+
+        Results are dataclasses of numbers, texts, arrays, maps and each other.
+        """
+        made = self.number
+        try:
+            return self._whole(value)
+        except (NotKeptError, RecursionError, StopIteration):
+            # Arrays that were written until then are nobody's: the next ones take their place.
+            for number in range(made, self.number):
+                del self.group[str(number)]
+            self.number = made
+            return None
+
+    def _whole(self, value: Any) -> Any:
+        """As `value`, but an error for what cannot be kept."""
+        from napari_ebsdml.scan import Scan
+
+        cls = type(value)
+        if dataclasses.is_dataclass(cls) and not isinstance(value, Scan):
+            if not cls.__module__.startswith(_PACKAGE):
+                raise NotKeptError
+            # What a class makes by itself, such as locks, it makes again.
+            names = [one.name for one in dataclasses.fields(cls) if one.init]
+            fields = {name: self._whole(getattr(value, name)) for name in names}
+            return {_KINDS: "object", "class": f"{cls.__module__}:{cls.__qualname__}",
+                    "fields": list(fields.items())}  # fmt: skip
+        if isinstance(value, os.PathLike):
+            return {_KINDS: "path", "text": os.fspath(value)}
+        if isinstance(value, slice):
+            return {_KINDS: "slice", "ends": [value.start, value.stop, value.step]}
+        if isinstance(value, np.ndarray) and value.dtype.kind not in "biuf":
+            return {_KINDS: "list", "items": [self._whole(one) for one in value.tolist()]}
+        if isinstance(value, Mapping):
+            return {_KINDS: "dict", "items": [[self._whole(k), self._whole(v)]
+                                              for k, v in value.items()]}  # fmt: skip
+        if isinstance(value, list):
+            return {_KINDS: "list", "items": [self._whole(one) for one in value]}
+        if isinstance(value, tuple | set | frozenset):
+            return {_KINDS: "tuple", "items": [self._whole(one) for one in value]}
+        if isinstance(value, enum.Enum):
+            return {_KINDS: "enum", "class": f"{cls.__module__}:{cls.__qualname__}",
+                    "value": self._whole(value.value)}  # fmt: skip
+        if cls.__module__.startswith("orix.crystal_map") and hasattr(value, "structure"):
+            from napari_ebsdml.io.scan_zarr import phase_entry
+
+            return {_KINDS: "phase", "entry": phase_entry(value)}
+        told = self.value(value)
+        if told is None and value is not None:
+            raise NotKeptError
+        return told
+
 
 class Reader:
     """The other way; see `Writer`."""
@@ -109,6 +172,58 @@ class Reader:
 
     def _tuple(self, told: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(self.value(one) for one in told["items"])
+
+    def _list(self, told: dict[str, Any]) -> list[Any]:
+        return [self.value(one) for one in told["items"]]
+
+    def _slice(self, told: dict[str, Any]) -> slice:
+        return slice(*told["ends"])
+
+    def _path(self, told: dict[str, Any]) -> Path:
+        return Path(told["text"])
+
+    def _phase(self, told: dict[str, Any]) -> Any:
+        from napari_ebsdml.io.scan_zarr import phase_of_entry
+
+        return phase_of_entry(told["entry"])
+
+    def _enum(self, told: dict[str, Any]) -> Any:
+        return self._class(told["class"])(self.value(told["value"]))
+
+    def _object(self, told: dict[str, Any]) -> Any:
+        cls = self._class(told["class"])
+        fields = {name: self.value(value) for name, value in told["fields"]}
+        known = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+        if {one.name for one in known if one.init} != set(fields):
+            raise LookupError(told["class"])
+        if not all(one.init for one in known):
+            return cls(**fields)
+        # As it was, without the checks and the work of making one.
+        made = object.__new__(cls)
+        for name, value in fields.items():
+            object.__setattr__(made, name, value)
+        return made
+
+    @staticmethod
+    def _class(name: str) -> Any:
+        """A class of this package, and of nothing else."""
+        module, _, path = name.partition(":")
+        if not module.startswith(_PACKAGE) or "." in path:
+            raise LookupError(name)
+        try:
+            found = getattr(importlib.import_module(module), path)
+        except (ImportError, AttributeError):
+            raise LookupError(name) from None
+        if not isinstance(found, type) or found.__module__ != module:
+            raise LookupError(name)
+        return found
+
+    def result(self, told: Any) -> Any:
+        """What `Writer.result` wrote; None where this version has no such result any more."""
+        try:
+            return self.value(told)
+        except LookupError:
+            return None
 
     def _table(self, told: dict[str, Any]) -> Any:
         # napari makes a table of it.

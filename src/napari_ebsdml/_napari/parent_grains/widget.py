@@ -17,17 +17,16 @@ from napari_ebsdml._napari.parent_grains.script import parents_script
 from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.form import SettingsForm
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.layers import show_alone
+from napari_ebsdml._napari.shell.layers import layers_of, result_of, show_alone
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml.grains.parents.result import ParentGrains
 from napari_ebsdml.grains.parents.settings import ParentSettings
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-    from napari_ebsdml.grains import ParentGrains
 
 SECTION = "parent_grains"
 """Where napari keeps the settings of this widget."""
@@ -125,7 +124,8 @@ class ParentGrainsWidget(ScanWidget):
             return
         picture = None
         for data, options in layers_of_parents(found):
-            layer = self.add_result(scan, data, options.pop("quantity"), **options)
+            shown = found if options.get("kind") == "rgb" else None
+            layer = self.add_result(scan, data, options.pop("quantity"), result=shown, **options)
             if options.get("kind") == "rgb":
                 picture = layer
             if options.get("level") is not None:
@@ -136,7 +136,10 @@ class ParentGrainsWidget(ScanWidget):
 
     def _show_table(self) -> None:
         """Show what was found in the chosen scan."""
-        found = self._found.get(self.scan) if self.scan is not None else None
+        found = None
+        if self.scan is not None:
+            results = [result_of(one, ParentGrains) for one in layers_of(self.viewer, self.scan)]
+            found = self._found.get(self.scan, next(filter(None, results), None))
         self.told.setText("" if found is None else found.sentence)
         self.told.setVisible(found is not None)
         self.table.setVisible(found is not None and found.count > 0)
