@@ -137,6 +137,7 @@ FUNCTIONS: dict[str, Callable[[Scan, Path], Any]] = {
         maps.pixels_along(scan, int(n), (0.1, 0.05)) for n in scan.phases.ids
     ],
     "connect_grains": lambda scan, _: maps.connect_grains([scan, scan]),
+    "kam_of_volume": lambda scan, _: maps.kam_of_volume([scan, scan]),
     "volume_of": lambda scan, _: maps.volume_of([scan, scan]),
     "figure": lambda scan, folder: ebsdml.figure(scan, "IPF-Z", folder / "a.png"),
     "report": lambda scan, folder: ebsdml.report(
@@ -175,7 +176,7 @@ NOT_OF_MAPS = {
     "inverse_pole_density": "inverse_poles",
     "tail_density": "of results",
     "save_session": "of a viewer", "open_session": "of a file",
-    "phase_fractions": "of results", "write_report": "of results",
+    "phase_fractions": "of results", "vote_in_volume": "of results", "write_report": "of results",
 }  # fmt: skip
 """Public functions that take no map, and what they take or where they are tried."""
 

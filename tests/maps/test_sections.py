@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import napari_ebsdml as ebsdml
-from napari_ebsdml.maps import connect_grains, volume_of
+from napari_ebsdml.maps import connect_grains, kam_of_volume, volume_of
 from napari_ebsdml.maps.export import export_volume
+from napari_ebsdml.maps.section_turns import turned
 
 
 def block(seed: int = 0) -> np.ndarray:
@@ -132,3 +133,110 @@ def test_iron_sections(shared: Path) -> None:
     assert found.grains.shape == (20, 40, 35)
     assert 0 < found.grains.max() < 0.7 * loose
     assert np.nanmedian(found.agreement) > 0.5
+    # Nothing is turned that was not, and what is turned comes back.
+    assert (found.turns == 0).all()
+    off = [turned(scan, 3.0) if n >= 10 else scan for n, scan in enumerate(scans)]
+    again = volume_of(off)
+    assert np.abs(again.turns[10:] + 3.0).max() < 0.2
+    assert (again.turns[:10] == 0).all()
+
+
+def test_turned_sections_are_turned_back() -> None:
+    truth = np.repeat(block(5)[:1], 4, axis=0)
+    scans = sections_of(truth)
+    away = (0.0, 4.0, -2.5, 4.0)
+    off = [turned(scan, angle) for scan, angle in zip(scans, away, strict=True)]
+    # Pixels that leave the map come back as not indexed; orientations turn about the normal.
+    assert 0 < (~off[1].is_indexed).sum() < 0.1 * off[1].phase_id.size
+    inner = (slice(18, 22), slice(20, 24))
+    back = turned(off[1], -4.0)
+    np.testing.assert_allclose(
+        np.abs((back.quaternions[inner] * scans[1].quaternions[inner]).sum(-1)), 1, atol=1e-4
+    )
+    found = volume_of(off, most_shift=4)
+    np.testing.assert_allclose(found.turns - found.turns[0], -np.array(away), atol=0.15)
+    assert np.nanmin(found.agreement) > 0.9
+    assert (np.abs(found.shifts - found.shifts[0]) <= 1).all()
+    still = volume_of(off, most_shift=4, most_turn=0)
+    assert (still.turns == 0).all()
+    assert np.nanmean(still.agreement) < np.nanmean(found.agreement) - 0.05
+    with pytest.raises(ebsdml.InputError, match="most_turn"):
+        volume_of(off, most_turn=100)
+
+
+def test_kam_in_three_dimensions() -> None:
+    scans = sections_of(block(2))
+    # Of a single section it is that of the map.
+    np.testing.assert_allclose(kam_of_volume(scans[:1])[0], ebsdml.kam(scans[0]), atol=1e-9)
+    found = kam_of_volume(scans)
+    n, i, j = 2, 11, 30
+    own = scans[n].quaternions[i, j]
+    beside = [
+        scans[m].quaternions[k, c]
+        for m in (1, 2, 3) for k in (10, 11, 12) for c in (29, 30, 31) if (m, k, c) != (n, i, j)
+    ]  # fmt: skip
+    angles = ebsdml.maps.disorientation_angle(own, np.array(beside), "m-3m")
+    near = [angle for angle in angles if angle <= 3]
+    assert found[n, i, j] == pytest.approx(np.mean(near))
+    # A twist from section to section is in no map of a section.
+    like = ebsdml.samples.bent_crystal((8, 8), 0.0, step=0.5).scan
+    flat = dataclasses.replace(like, quaternions=np.broadcast_to([1.0, 0, 0, 0], (8, 8, 4)),
+                               is_measured=None)  # fmt: skip
+    twisted = [turned(flat, angle) for angle in (0.0, 1.0, 2.0)]
+    middle = kam_of_volume(twisted)[1, 4, 4]
+    assert middle == pytest.approx(18 / 26, abs=1e-6)
+    assert ebsdml.kam(twisted[1])[4, 4] == pytest.approx(0, abs=1e-6)
+
+
+def test_dream3d(tmp_path: Path) -> None:
+    from orix.quaternion import Rotation
+
+    found = volume_of(sections_of(block()), spacing=0.3)
+    path = export_volume(tmp_path / "v.dream3d", found, {"a": 1}, {"class": found.grains % 3})
+    with h5py.File(path) as file:
+        assert file.attrs["FileVersion"] == "7.0"
+        box = file["DataContainers/ImageDataContainer"]
+        geometry = box["_SIMPL_GEOMETRY"]
+        assert geometry["DIMENSIONS"][...].tolist() == [44, 40, 6]
+        np.testing.assert_allclose(geometry["SPACING"], (0.5, 0.5, 0.3), rtol=1e-6)
+        cells = box["CellData"]
+        assert cells.attrs["AttributeMatrixType"] == 3
+        for one in cells.values():
+            assert one.attrs["TupleDimensions"].tolist() == [44, 40, 6]
+            assert one.shape == (6, 40, 44, int(one.attrs["ComponentDimensions"][0]))
+        np.testing.assert_array_equal(cells["FeatureIds"][..., 0], found.grains)
+        np.testing.assert_array_equal(cells["class"][..., 0], found.grains % 3)
+        assert cells["FeatureIds"].attrs["ObjectType"] == "DataArray<int32_t>"
+        # Angles and quaternions say the same, as orix has it.
+        q = Rotation.from_euler(cells["EulerAngles"][2, 5].astype(float)).data
+        own = np.roll(cells["Quats"][2, 5], 1, axis=-1)
+        np.testing.assert_allclose(np.abs((q * own).sum(-1)), 1, atol=1e-5)
+        phases = box["CellEnsembleData"]
+        assert phases["CrystalStructures"][:, 0].tolist() == [999, 1]
+        assert phases["MaterialName"].asstr()[1] == found.sections[0].phases.names[-1]
+        assert phases["LatticeConstants"].shape == (2, 6)
+
+
+def test_classes_by_a_vote_of_the_volume() -> None:
+    from napari_ebsdml.segmentation import SegmentationResult, vote_in_volume
+    from napari_ebsdml.segmentation.labels.data import Classes
+
+    truth = block()
+    rng = np.random.default_rng(0)
+    right = (truth % 2).astype(float)
+    second = np.clip(0.2 + 0.6 * right + rng.normal(scale=0.5, size=truth.shape), 0.01, 0.99)
+    classes = Classes.of((1, 2), {1: "a", 2: "b"})
+    results = [
+        SegmentationResult(
+            np.where(p > 0.5, 2, 1).astype(np.uint8), np.stack((1 - p, p), -1).astype(np.float32),
+            classes,
+        )
+        for p in second
+    ]  # fmt: skip
+    found = vote_in_volume(results, truth)
+    labels = np.stack([one.labels for one in found])
+    np.testing.assert_array_equal(labels, np.where(right > 0, 2, 1))
+    before = np.stack([one.labels for one in results])
+    assert (before != labels).mean() > 0.1
+    with pytest.raises(ebsdml.InputError, match="one section a result"):
+        vote_in_volume(results[:2], truth)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_ebsdml.errors import InputError
+from napari_ebsdml.io.provenance import file_hash
 
 BETWEEN = "__"
 """Between the name of a file and that of a scan in it, in names of results."""
@@ -20,10 +21,6 @@ RUN, OWN_FOLDERS = "run.json", ("records", "thumbnails")
 """What tells a folder of results, and what lies in it besides them."""
 
 _IMAGES = "images"
-_WHOLE = 1 << 30
-"""Bytes up to which all of a file is hashed; of a larger one the size, and pieces of it."""
-_PIECE = 1 << 22
-_PIECES = 16
 
 
 @dataclass(frozen=True)
@@ -202,17 +199,4 @@ def input_hash(path: Path) -> str:
     for part, size in _parts(path):
         digest.update(f"{part.name}:{size}:".encode())
         digest.update(file_hash(part).encode())
-    return digest.hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file as `input_hash` takes it."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        if size <= _WHOLE:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-        digest = hashlib.sha256(str(size).encode())
-        for number in range(_PIECES):
-            file.seek((size - _PIECE) * number // (_PIECES - 1))
-            digest.update(file.read(_PIECE))
     return digest.hexdigest()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,10 @@ from napari_ebsdml.batching.records import (
     record_path,
     write_record,
 )
-from napari_ebsdml.batching.step import BoundStep, Outcome, Work, plain
+from napari_ebsdml.batching.step import BoundStep, Outcome, Work
 from napari_ebsdml.batching.writing import write_arrays, write_table
 from napari_ebsdml.errors import Cancelled, EbsdmlError
+from napari_ebsdml.io.provenance import plain
 
 if TYPE_CHECKING:
     from napari_ebsdml.batching.large.store import LargeMap
@@ -228,7 +230,7 @@ def _write(plan: Plan, step: BoundStep, name: str, outcome: Outcome, digest: str
         made.append(path)
     for ending, write in outcome.files.items():
         path = plan.output / f"{name}{ending}"
-        write(path)
+        _call(write, path, _made_with(step, digest))
         made.append(path)
     tables: dict[str, Any] = {}
     for table, rows in outcome.tables.items():
@@ -257,15 +259,30 @@ def _write(plan: Plan, step: BoundStep, name: str, outcome: Outcome, digest: str
     }  # fmt: skip
 
 
+def _made_with(step: BoundStep, digest: str) -> dict[str, Any]:
+    """What made the files of a step."""
+    return {
+        "step": step.name, "settings": plain(step.settings), "model_sha256": step.model,
+        "input_sha256": digest, "napari_ebsdml": __version__,
+    }  # fmt: skip
+
+
 def _provenance(step: BoundStep, digest: str) -> Any:
     """What made an array file, as one string in it."""
     import numpy as np
 
-    told = {
-        "step": step.name, "settings": plain(step.settings), "model_sha256": step.model,
-        "input_sha256": digest, "napari_ebsdml": __version__,
-    }  # fmt: skip
-    return np.array(json.dumps(told, sort_keys=True))
+    return np.array(json.dumps(_made_with(step, digest), sort_keys=True))
+
+
+def _call(write: Callable[..., None], path: Path, made_with: Mapping[str, Any]) -> None:
+    """Write a file of a step, with what made it where the writer can tell it."""
+    takes = inspect.signature(write).parameters
+    if "made_with" in takes:
+        write(path, made_with=made_with)
+    elif "told" in takes:
+        write(path, told=json.dumps(made_with, sort_keys=True))
+    else:
+        write(path)
 
 
 def _png(colors: Any) -> bytes:

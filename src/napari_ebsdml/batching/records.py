@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_ebsdml import _atomic
-from napari_ebsdml.batching.files import file_hash
+from napari_ebsdml.io.provenance import file_hash
 
 FOLDER = "records"
 VERSION = 1

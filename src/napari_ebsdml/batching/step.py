@@ -26,6 +26,7 @@ from napari_ebsdml import __version__
 from napari_ebsdml._parallel import Report
 from napari_ebsdml.batching.writing import Row
 from napari_ebsdml.errors import InputError
+from napari_ebsdml.io.provenance import file_hash, plain
 from napari_ebsdml.options import settings_of
 
 if TYPE_CHECKING:
@@ -340,8 +341,6 @@ def _source(step: Step) -> str:
 
 
 def _model_hash(step: Step, settings: Mapping[str, Any]) -> str:
-    from napari_ebsdml.batching.files import file_hash
-
     if step.load is None:
         return ""
     model = settings.get("model")
@@ -351,18 +350,3 @@ def _model_hash(step: Step, settings: Mapping[str, Any]) -> str:
         return hashlib.sha256(pickle.dumps(model)).hexdigest()
     paths = step.model_files(settings) if step.model_files is not None else []
     return hashlib.sha256("".join(file_hash(p) for p in paths if p.is_file()).encode()).hexdigest()
-
-
-def plain(value: Any) -> Any:
-    """A setting as JSON holds it."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(one) for one in value]
-    if isinstance(value, bool | int | float | str) or value is None:
-        return value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return plain(dataclasses.asdict(value))
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return str(value) if isinstance(value, os.PathLike) else type(value).__name__

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from napari_ebsdml import __version__
 from napari_ebsdml._atomic import write_atomic
 from napari_ebsdml.batching.files import RUN, MapFile
 from napari_ebsdml.batching.one_file import read_rows
-from napari_ebsdml.batching.step import BoundStep, plain
+from napari_ebsdml.batching.step import BoundStep
 from napari_ebsdml.batching.writing import write_table
+from napari_ebsdml.io.provenance import plain, versions
 
 SUMMARY = "summary.csv"
 _SHARE = 0.05
 """Part of the time that writing tables may take while a batch runs."""
-_VERSIONS = ("numpy", "scipy", "numba", "orix", "kikuchipy", "torch", "dask", "distributed")
 
 
 class Tables:
@@ -143,7 +140,7 @@ def write_run(
         "models": {step.name: {"model": plain(step.settings.get("model")), "sha256": step.model}
                    for step in steps if step.model},
         "reference_frame": plain(frame),
-        "versions": _versions(),
+        "versions": versions(),
         "inputs": [
             {"path": str(one.path), "name": one.name, "bytes": one.size,
              "sha256": hashes.get(str(one.path), "")}
@@ -151,13 +148,3 @@ def write_run(
         ],
     }  # fmt: skip
     write_atomic(path, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def _versions() -> dict[str, str]:
-    found = {"napari-ebsdml": __version__, "python": platform.python_version()}
-    for name in _VERSIONS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

@@ -83,8 +83,12 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def write_image(path: Path, labels: Any, step: tuple[float, float] | None = None) -> None:
+def write_image(
+    path: Path, labels: Any, step: tuple[float, float] | None = None, told: str = ""
+) -> None:
     """Write labels as an image whose grey levels are the labels; with the step (dy, dx) in um.
+
+    `told` becomes the image's description, such as what it was made with.
 
     Raises
     ------
@@ -101,4 +105,6 @@ def write_image(path: Path, labels: Any, step: tuple[float, float] | None = None
         if step is not None:
             # Pixels in a centimetre, x first, which programs for images read as the scale.
             size = {"resolution": (1e4 / step[1], 1e4 / step[0]), "resolutionunit": "CENTIMETER"}
+        if told:
+            size["description"] = told
         tifffile.imwrite(part, labels.astype(kind), photometric="minisblack", **size)

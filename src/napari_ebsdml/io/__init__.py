@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["frames"],
     submod_attrs={
         "_read": ["from_xmap", "read", "read_all", "scan_names", "write"],
+        "provenance": ["provenance_of"],
         "_registry": ["format_of", "formats", "sniff"],
     },
 )

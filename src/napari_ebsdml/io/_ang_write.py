@@ -24,6 +24,7 @@ from napari_ebsdml.io._text_write import (
     write_text,
 )
 from napari_ebsdml.io.frames import FRAMES
+from napari_ebsdml.io.provenance import KEY, text_of
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase
@@ -96,6 +97,8 @@ def _header(scan: Scan, phases: list[tuple[int, Phase]], extra: list[FurtherProp
     for key in ("x-star", "y-star", "z-star", "WorkingDistance"):
         value = own.get(key)
         lines.append(f"{key:<21} {value if isinstance(value, int | float) else 0.0:.6f}")
+    if text := text_of(scan):
+        lines += ["", f"{KEY}: {text}"]
     lines.append("")
     # OIM lists phases from the last to the first.
     for number, phase in reversed(phases):

@@ -23,6 +23,7 @@ from napari_ebsdml.io._text_write import (
     write_text,
 )
 from napari_ebsdml.io.frames import FRAMES
+from napari_ebsdml.io.provenance import KEY, text_of
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase
@@ -105,7 +106,8 @@ def _header(
     lines = [
         "Channel Text File",
         f"Prj\t{one_line(own.get('Prj', path.name))}",
-        f"Author\t{one_line(own.get('Author', ''))}",
+        # No program minds what stands there, as it may further lines of a header.
+        f"Author\t{' | '.join(filter(None, (one_line(own.get('Author', '')), _made(scan))))}",
         "JobMode\tGrid",
         f"XCells\t{columns}",
         f"YCells\t{rows}",
@@ -128,6 +130,11 @@ def _header(
     titles = [with_unit(further.title, further.unit) for further in extra]
     lines.append("\t".join([*TITLES, *titles]))
     return "".join(line + "\r\n" for line in lines)
+
+
+def _made(scan: Scan) -> str:
+    text = text_of(scan)
+    return f"{KEY}: {text}" if text else ""
 
 
 def _plain(value: Any) -> str:

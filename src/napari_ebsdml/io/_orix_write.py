@@ -18,6 +18,7 @@ from napari_ebsdml._atomic import replacing
 from napari_ebsdml.errors import WriteError
 from napari_ebsdml.io._orient import euler_from_quaternions
 from napari_ebsdml.io._orix_map import RESERVED
+from napari_ebsdml.io.provenance import KEY, text_of
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase
@@ -46,6 +47,8 @@ def write_orix(path: Path, scan: Scan) -> None:
             own.attrs["reference_frame"] = "Euler angles refer to the map: x right, y down, z in"
             own.attrs["source"] = scan.source.path.name if scan.source.path else ""
             own.attrs["warnings"] = "\n".join(scan.source.warnings)[:30_000]
+            if text := text_of(scan):
+                own.attrs[KEY] = text
             if scan.is_measured is not None:
                 own.create_dataset("is_measured", data=scan.is_measured.ravel())
     except OSError as error:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from napari_ebsdml.io._phase_labels import with_phase_labels
 from napari_ebsdml.io._raw import Format, RawMap
 from napari_ebsdml.io._registry import format_of, formats, writer_of
 from napari_ebsdml.io.frames import ReferenceFrame
+from napari_ebsdml.io.provenance import record_of, with_provenance
 from napari_ebsdml.scan import Scan, Source, checked_scan
 
 if TYPE_CHECKING:
@@ -215,6 +216,7 @@ def write(
     scan: Scan,
     phase_labels: NDArray[np.integer] | None = None,
     phase_names: Mapping[int, str] | None = None,
+    made_with: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a map as .ang (EDAX), .ctf (Oxford) or .h5 (orix); an existing file is replaced.
 
@@ -230,6 +232,9 @@ def write(
         A segmentation to write in place of the phases, 0 where a pixel has no class.
     phase_names
         Class -> name, for `phase_labels`.
+    made_with
+        What its results were computed with, such as settings. Every file tells it, with versions
+        and the hash of the map's own file; see `provenance_of`.
 
     Raises
     ------
@@ -245,7 +250,7 @@ def write(
 
         if phase_labels is not None:
             scan = with_phase_labels(scan, phase_labels, phase_names)
-        write_ome_zarr(path, scan)
+        write_ome_zarr(path, scan, made_with=record_of(scan, made_with))
         return
     fmt = writer_of(path)
     if fmt is None or fmt.write is None:
@@ -253,6 +258,7 @@ def write(
         raise WriteError(f"{path}: cannot write this format; choose one of {known}, .ome.zarr.")
     if phase_labels is not None:
         scan = with_phase_labels(scan, phase_labels, phase_names)
+    scan = with_provenance(scan, made_with)
     try:
         fmt.write(path, scan)
     except OSError as error:

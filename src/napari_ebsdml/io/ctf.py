@@ -28,6 +28,7 @@ from napari_ebsdml.io._text import (
 )
 from napari_ebsdml.io._text_map import named_columns, note_missing_rows, refuse_angles
 from napari_ebsdml.io._text_write import without_unit
+from napari_ebsdml.io.provenance import KEY
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -198,6 +199,9 @@ def _parse_header(
             header[key] = value
         elif values and key not in ("", "Phase", "Channel"):
             header.setdefault(key, values[0])
+    author, mark, text = str(header.get("Author", "")).partition(f"{KEY}: {{")
+    if mark:
+        header["Author"], header[KEY] = author.removesuffix(" | "), "{" + text
     return header, phases, warnings
 
 

@@ -21,6 +21,7 @@ from napari_ebsdml.io._orix_write import OWN_GROUP, write_orix
 from napari_ebsdml.io._phase_text import element_symbol
 from napari_ebsdml.io._raw import Format, RawMap, RawPhase
 from napari_ebsdml.io._row_length import quaternion_channels, repaired
+from napari_ebsdml.io.provenance import KEY
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap
@@ -52,6 +53,10 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     with open_h5(path) as root:
         raw = raw_from_group(root.group("crystal_map"))
         raw.header = {**root.header(depth=0), **raw.header}
+        own = root.find(OWN_GROUP)
+        text = own.attrs.get(KEY) if own is not None else None
+        if isinstance(text, str):
+            raw.header[KEY] = text
         measured = root.find(f"{OWN_GROUP}/is_measured")
         if isinstance(measured, h5py.Dataset) and raw.phase is not None:
             raw.measured = root.array(f"{OWN_GROUP}/is_measured", len(raw.phase)).astype(np.bool_)

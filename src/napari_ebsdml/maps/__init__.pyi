@@ -15,7 +15,7 @@ from .mean_orientation import grain_mean_orientation, homogenise
 from .misorientation import kam, misorientation_map
 from .poles import crystal_directions, pole_density, poles
 from .profile import MisorientationProfile, misorientation_profile
-from .sections import Volume, connect_grains, volume_of
+from .sections import Volume, connect_grains, kam_of_volume, volume_of
 from .settings import GRAIN_THRESHOLD, MapSettings
 from .symmetry import LAUE_CLASSES, laue_class, laue_operators
 from .virtual import virtual_backscatter, virtual_backscatter_grid
@@ -48,6 +48,7 @@ __all__ = [
     "ipf_colors",
     "ipf_key",
     "kam",
+    "kam_of_volume",
     "laue_class",
     "laue_operators",
     "misorientation_map",

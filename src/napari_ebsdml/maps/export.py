@@ -8,24 +8,42 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_ebsdml.errors import WriteError
+from napari_ebsdml.io.dream3d import ENDING as DREAM3D
+from napari_ebsdml.io.dream3d import write_dream3d
 from napari_ebsdml.io.ome_zarr import ENDING as OME_ZARR
 from napari_ebsdml.io.ome_zarr import write_ome_zarr
 from napari_ebsdml.io.xdmf import ENDING as XDMF
 from napari_ebsdml.io.xdmf import write_xdmf
 from napari_ebsdml.maps.ipf import ipf_colors
-from napari_ebsdml.maps.misorientation import kam
-from napari_ebsdml.maps.sections import Volume
+from napari_ebsdml.maps.sections import Volume, kam_of_volume
+
+VOLUMES = (XDMF, OME_ZARR, DREAM3D)
+"""Endings of files of volumes."""
 
 
 def export_volume(
-    path: str | os.PathLike[str], volume: Volume, made_with: Mapping[str, Any] | None = None
+    path: str | os.PathLike[str],
+    volume: Volume,
+    made_with: Mapping[str, Any] | None = None,
+    more: Mapping[str, NDArray[Any]] | None = None,
 ) -> Path:
-    """Write a volume as NAME.xdmf (with NAME.h5) or NAME.ome.zarr.
+    """Write a volume as NAME.xdmf (with NAME.h5), NAME.ome.zarr or NAME.dream3d.
 
-    It holds grains, phases, KAM of the sections in degrees, and the properties that all sections
-    have; an .xdmf IPF colours of the sections' normal and quaternions as well.
+    It holds grains, phases, KAM with the neighbours in all three directions in degrees, and the
+    properties that all sections have; .xdmf IPF colours of the sections' normal and quaternions as
+    well, .dream3d Euler angles and quaternions.
+
+    Parameters
+    ----------
+    path
+    volume
+    made_with
+        Settings, to be kept with it.
+    more
+        Name -> (sections, rows, columns) labels, such as classes.
 
     Raises
     ------
@@ -38,15 +56,29 @@ def export_volume(
     values: dict[str, Any] = {
         name: np.stack([s.prop[name] for s in sections]).astype(np.float32) for name in shared
     }
-    angles = [np.where(s.is_indexed, kam(s), np.nan) for s in sections]
-    values["KAM (deg)"] = np.stack(angles).astype(np.float32)
-    told = {"settings": dict(made_with or {}), "shifts": volume.shifts.tolist()}
+    indexed = np.stack([s.is_indexed for s in sections])
+    values["KAM (deg)"] = np.where(indexed, kam_of_volume(sections), np.nan).astype(np.float32)
+    labels = dict(more or {})
+    told = {
+        "settings": dict(made_with or {}), "shifts": volume.shifts.tolist(),
+        "turns": [round(float(turn), 4) for turn in volume.turns],
+    }  # fmt: skip
     if target.name.endswith(OME_ZARR):
         return write_ome_zarr(
-            target, sections, values, {"grains": volume.grains}, None, volume.step[0], told
+            target,
+            sections,
+            values,
+            {"grains": volume.grains, **labels},
+            None,
+            volume.step[0],
+            told,
+        )
+    if target.suffix == DREAM3D:
+        return write_dream3d(
+            target, sections, volume.grains, volume.step, {**values, **labels}, told
         )
     if target.suffix != XDMF:
-        raise WriteError(f"{target}: a volume is written as {XDMF} or {OME_ZARR}.")
+        raise WriteError(f"{target}: a volume is written as {', '.join(VOLUMES)}.")
     colors = [np.nan_to_num(ipf_colors(s))[..., :3] for s in sections]
     picture = np.stack(colors)
     if picture.dtype != np.uint8:
@@ -55,7 +87,7 @@ def export_volume(
     return write_xdmf(
         target,
         {
-            "grains": volume.grains, "phase": np.stack([s.phase_id for s in sections]),
+            "grains": volume.grains, **labels, "phase": np.stack([s.phase_id for s in sections]),
             "IPF-Z": picture, **values,
             **{f"quaternion {letter}": turns[..., n] for n, letter in enumerate("wxyz")},
         },

@@ -14,6 +14,7 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps._checks import check_angle
 from napari_ebsdml.maps.disorientation import disorientation_angle
 from napari_ebsdml.maps.grains import segment_grains
+from napari_ebsdml.maps.section_turns import turn_between, turned
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.scan import NOT_INDEXED, Scan
 
@@ -23,6 +24,11 @@ _MOST_PIXELS = 20_000
 """Pixels that an alignment looks at."""
 _LEAST_OVERLAP = 0.25
 _ALIGNING = 0.6
+_TURNS = 4
+"""Times that a turn is measured again, once the section lies better."""
+_LEAST_TURN = 0.05
+_GAIN = 0.005
+"""Degrees, and part of the pixels, below which a turn is noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +41,9 @@ class Volume:
         Of one shape, moved to their places: not indexed where a section does not reach.
     shifts : (sections, 2) int
         By how many rows and columns each was moved.
+    turns : (sections,) float
+        By how many degrees each was turned before, about the middle of the map, from x (right)
+        towards y (down).
     agreement : (sections,) float
         Part of the pixels that show the orientation of the section before, 0..1; NaN for the
         first.
@@ -46,6 +55,7 @@ class Volume:
 
     sections: tuple[Scan, ...]
     shifts: NDArray[np.int64]
+    turns: NDArray[np.float64]
     agreement: NDArray[np.float64]
     grains: NDArray[np.int32]
     step: tuple[float, float, float]
@@ -58,6 +68,7 @@ def volume_of(
     most_shift: int = 20,
     threshold: float = GRAIN_THRESHOLD,
     progress: Progress = None,
+    most_turn: float = 10.0,
 ) -> Volume:
     """Lay sections on each other, and connect their grains.
 
@@ -68,8 +79,9 @@ def volume_of(
     spacing
         Distance of two sections in um. Default: the step of the rows.
     align
-        Whether to move each section, by whole pixels, to where most pixels show the orientation
-        of the section before (within 5 degrees). Sections are not turned.
+        Whether to turn and move each section, by whole pixels, to where most pixels show the
+        orientation of the section before (within 5 degrees). The turn is that by which the grains
+        of the two differ; it is kept where more pixels agree after it.
     most_shift
         Rows and columns by which a section may lie off the one before.
     threshold
@@ -77,6 +89,8 @@ def volume_of(
         disorientation is less.
     progress
         Called with the fraction done; may raise to cancel.
+    most_turn
+        Degrees by which a section may be turned against the one before; 0: sections are not turned.
 
     Raises
     ------
@@ -89,23 +103,67 @@ def volume_of(
     dz = sections[0].step[0] if spacing is None else float(spacing)
     if not (np.isfinite(dz) and dz > 0):
         raise InputError(f"The distance of the sections must be positive, not {dz} um.")
+    if not 0 <= most_turn <= 90:
+        raise InputError(f"most_turn must be 0 to 90 degrees, not {most_turn}.")
     shifts = np.zeros((len(sections), 2), np.int64)
+    turns = np.zeros(len(sections))
     agreement = np.full(len(sections), np.nan)
     report = part_of(progress, 0.0, _ALIGNING)
+    before = sections[0]
     for number in range(1, len(sections)):
-        own = (0, 0)
+        # Compared with the section before as it lies turned, so that turns do not add up.
+        fit = _Fit(sections[number], 0.0, (0, 0))
         if align:
-            own = _best_shift(sections[number - 1], sections[number], most_shift)
-        shifts[number] = shifts[number - 1] + own
-        agreement[number] = _agreement(sections[number - 1], sections[number], own, 1)
+            fit = _fitted(before, sections[number], turns[number - 1], most_shift, most_turn)
+        turns[number], before = fit.turn, fit.scan
+        shifts[number] = shifts[number - 1] + fit.shift
+        laid = turned(sections[number - 1], turns[number - 1])
+        agreement[number] = _agreement(laid, fit.scan, fit.shift, 1)
         if report is not None:
             report(number / (len(sections) - 1))
     shifts -= np.round(np.median(shifts, axis=0)).astype(np.int64)
     moved = tuple(
-        _moved(scan, (int(dy), int(dx))) for scan, (dy, dx) in zip(sections, shifts, strict=True)
+        _moved(turned(scan, turn), (int(dy), int(dx)))
+        for scan, turn, (dy, dx) in zip(sections, turns, shifts, strict=True)
     )
     grains = connect_grains(moved, threshold, part_of(progress, _ALIGNING))
-    return Volume(moved, shifts, agreement, grains, (dz, *sections[0].step))
+    return Volume(moved, shifts, turns, agreement, grains, (dz, *sections[0].step))
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """A section as it is turned, by how much, and where it then lies."""
+
+    scan: Scan
+    turn: float
+    shift: tuple[int, int]
+
+
+def _fitted(before: Scan, section: Scan, start: float, most_shift: int, most_turn: float) -> _Fit:
+    """Turn and shift of a section at which most pixels agree with the one before."""
+    scan = turned(section, start)
+    best = _Fit(scan, start, _best_shift(before, scan, most_shift))
+    part = _agreement(before, best.scan, best.shift, 1)
+    if start:
+        # The section before may lie turned alone.
+        scan = section
+        other = _Fit(scan, 0.0, _best_shift(before, scan, most_shift))
+        found = _agreement(before, scan, other.shift, 1)
+        if found >= part:
+            best, part = other, found
+    for _ in range(_TURNS if most_turn else 0):
+        here, there = _overlap(before.shape, best.shift)
+        more = turn_between(before, best.scan, here, there, most_turn)
+        if more is None or abs(more) < _LEAST_TURN:
+            break
+        turn = best.turn + more
+        scan = turned(section, turn)
+        shift = _best_shift(before, scan, most_shift)
+        found = _agreement(before, scan, shift, 1)
+        if found < part + _GAIN:
+            break
+        best, part = _Fit(scan, turn, shift), found
+    return best
 
 
 def _check(sections: Sequence[Scan]) -> None:
@@ -259,3 +317,52 @@ def connect_grains(
     for new, old in enumerate(order):
         table[old] = new + 1
     return np.where(found >= 0, table[found], 0).astype(np.int32)
+
+
+def kam_of_volume(
+    sections: Sequence[Scan], threshold: float = 3.0, progress: Progress = None
+) -> NDArray[np.float64]:
+    """Kernel average misorientation in three dimensions.
+
+    The mean disorientation of a voxel to its 26 neighbours, as `kam` has it for 8.
+
+    Parameters
+    ----------
+    sections
+        In their places.
+    threshold
+        Degrees; neighbours that differ by more are left out, as those of other phases.
+    progress
+        Called with the fraction done; may raise to cancel.
+
+    Returns
+    -------
+    (sections, rows, columns) float64
+        Degrees; 0 where not indexed and where no neighbour is left.
+
+    Raises
+    ------
+    InputError
+        When the threshold is out of range.
+    """
+    limit = check_angle("threshold", threshold) * (1 + 1e-9)
+    shape = (len(sections), *sections[0].shape)
+    total, number = np.zeros(shape), np.zeros(shape, np.int32)
+    beside = [(0, 1), (1, -1), (1, 0), (1, 1)]
+    above = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    for n, scan in enumerate(sections):
+        pairs = [(n, scan, shift) for shift in beside]
+        if n + 1 < len(sections):
+            pairs += [(n + 1, sections[n + 1], shift) for shift in above]
+        for m, other, (dy, dx) in pairs:
+            # The other voxel lies at the place of this one and the shift.
+            here, there = _overlap(scan.shape, (-dy, -dx))
+            angles = _angles(scan, other, here, there)
+            near = angles <= limit
+            angles = np.where(near, angles, 0.0)
+            for k, at in ((n, here), (m, there)):
+                total[k][at] += angles
+                number[k][at] += near
+        if progress is not None:
+            progress((n + 1) / len(sections))
+    return np.where(number > 0, total / np.maximum(number, 1), 0.0)

@@ -16,7 +16,7 @@ from .reading import read_model
 from .results.evaluation import Evaluation, evaluate
 from .results.interval import PhaseFraction, phase_fractions
 from .results.report import write_report
-from .results.result import SegmentationResult
+from .results.result import SegmentationResult, vote_in_volume
 from .segmenter import ModelWarning, Segmenter
 from .settings import PredictSettings, TrainingSettings, UNetSettings
 
@@ -45,6 +45,7 @@ __all__ = [
     "explain",
     "phase_fractions",
     "read_model",
+    "vote_in_volume",
     "with_property",
     "write_report",
 ]

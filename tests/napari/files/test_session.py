@@ -309,6 +309,7 @@ def test_a_window_is_offered_what_was_left(
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     host = writer().partition("-")[0]
+    (tmp_path / "recovery").mkdir()
     left = save_session(model, tmp_path / "recovery" / f"{host}-{ended.pid}-0123abcd")
     said: list[str] = []
     monkeypatch.setattr("napari.utils.notifications.show_info", said.append)

@@ -15,6 +15,9 @@ from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml._palette import BOUND as BOUND_COLOR
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.scan import ORIENTATION_NOISE, Scan
+from napari_ebsdml.learning.digest import model_digest
+from napari_ebsdml.learning.shipped import shipped_path
+from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
     from napari_ebsdml.dislocations.gnd.density import GndDensity
@@ -56,6 +59,13 @@ class TotalResult:
     tail: TailDensity
     scan: Scan
     better: ImprovedOrientations | None = None
+
+
+def model_hash() -> str:
+    """Hash of the model that is used."""
+    from napari_ebsdml.dislocations.total.model import SHIPPED
+
+    return model_digest(shipped_path("default", SHIPPED))
 
 
 def compute_total(scan: Scan, settings: TotalSettings, progress: Progress) -> TotalResult:

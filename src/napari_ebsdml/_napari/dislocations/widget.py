@@ -233,6 +233,7 @@ class DislocationWidget(ScanWidget):
         scan = result.scan
         options["improved"] = bool(result.better is not None and result.better.worthwhile)
         newest = None
+        options = {**options, "model_sha256": total_density.model_hash()}
         for shown in total_density.total_layers(result.total):
             newest = show_layer(self, scan, shown, dict(options), result, model="default")
         self.add_result(

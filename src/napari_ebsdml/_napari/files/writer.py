@@ -58,19 +58,30 @@ def write_layers(path: str, layers: Sequence[LayerTuple]) -> list[str]:
             f"{path}: several layers could be written as phases ({names}); select one of them."
         )
     written, lost = _with_results(scan, layers)
+    made = {"results": [_made(attributes) for _, attributes, _ in layers]}
     if labels:
         data, attributes = labels[0]
         classes = {k: name for k, name in attributes["metadata"][KEY]["classes"].items() if k}
         phases = np.asarray(data).reshape(scan.shape)
-        write(path, written, phase_labels=phases, phase_names=classes)
+        write(path, written, phase_labels=phases, phase_names=classes, made_with=made)
     else:
-        write(path, written)
+        write(path, written, made_with=made)
     if lost:
         show_warning(
             f"{Path(path).name}: a map holds one number for each pixel, so "
             f"{', '.join(lost)} {'was' if len(lost) == 1 else 'were'} not written."
         )
     return [path]
+
+
+def _made(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What a layer shows, and what it was computed with."""
+    info = _info(attributes) or {}
+    told = {"layer": str(attributes.get("name") or ""), "quantity": info.get("quantity")}
+    for key in ("unit", "settings", "model"):
+        if info.get(key):
+            told[key] = info[key]
+    return told
 
 
 def _with_results(scan: Scan, layers: Sequence[LayerTuple]) -> tuple[Scan, list[str]]:

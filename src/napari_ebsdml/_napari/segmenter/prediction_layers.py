@@ -17,6 +17,7 @@ from napari_ebsdml._napari.shell.layers import (
     level_of,
     scans_of,
 )
+from napari_ebsdml.learning.digest import model_digest
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from napari_ebsdml.segmentation import SegmentationResult
 
 SEGMENTATION = "segmentation"
+LINEAR = "linear discriminant"
 UNCERTAINTY = "uncertainty"
 OPACITY = {Display.TINT: 0.6, Display.FILLED: 1.0, Display.OUTLINES: 1.0}
 _OUTLINE = 1
@@ -66,6 +68,8 @@ def show_prediction(
     classes = [LabelClass(0, "none", "transparent")]
     classes += [LabelClass(v, names[v], colors[v]) for v in result.classes.values]
     settings = asdict(state.options)
+    if state.segmenter is not None and model != LINEAR:
+        settings["model_sha256"] = model_digest(state.segmenter)
     labels = add_result(
         viewer, scan, result.labels, SEGMENTATION, kind="segmentation", classes=classes,
         settings=settings, model=model, replace=True,

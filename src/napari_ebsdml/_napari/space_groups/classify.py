@@ -25,7 +25,10 @@ from napari_ebsdml._napari.space_groups.found_orientations import found_colors, 
 from napari_ebsdml._napari.space_groups.models import ModelEntry
 from napari_ebsdml._parallel import Progress, nth_of
 from napari_ebsdml.errors import MissingDataError
+from napari_ebsdml.learning.digest import model_digest
+from napari_ebsdml.learning.shipped import shipped_path
 from napari_ebsdml.patterns.answers.compare import Answers, answers_of
+from napari_ebsdml.patterns.kinds import SHIPPED
 from napari_ebsdml.patterns.settings import ClassifySettings
 from napari_ebsdml.scan import Scan
 
@@ -142,7 +145,10 @@ def _classified(
     labels, classes = label_image(answers)
     if result.geometry is not None:
         frame = result.geometry
-    settings = {"model": entry.name, "by": chosen.by, "ambiguous": chosen.ambiguous}
+    source = entry.source
+    source = shipped_path(source, SHIPPED) if isinstance(source, str) else source
+    settings = {"model": entry.name, "by": chosen.by, "ambiguous": chosen.ambiguous,
+                "model_sha256": model_digest(source)}  # fmt: skip
     if chosen.by == "grain":
         settings["threshold"] = chosen.threshold
     if entry.needs_orientations:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -122,3 +123,48 @@ def check_not_indexed(not_indexed: str) -> None:
     """Check the argument that says what becomes of pixels that are not indexed."""
     if not_indexed not in ("classify", "leave_out"):
         raise InputError(f"not_indexed must be 'classify' or 'leave_out', not {not_indexed!r}.")
+
+
+def vote_in_volume(
+    results: Sequence[SegmentationResult], grains: NDArray[np.integer]
+) -> list[SegmentationResult]:
+    """One class per grain of a volume: that of the highest mean probability over all sections.
+
+    Parameters
+    ----------
+    results
+        Of the sections, in their places, by one model.
+    grains : (sections, rows, columns) int
+        As from `maps.connect_grains`; voxels of grain 0 keep their class.
+
+    Raises
+    ------
+    InputError
+        When shapes or classes do not fit.
+    """
+    ids = np.asarray(grains)
+    if not results or ids.shape != (len(results), *results[0].labels.shape):
+        raise InputError(f"The grains have shape {ids.shape}; one section a result is needed.")
+    classes = results[0].classes
+    if any(one.classes.values != classes.values or one.labels.shape != ids.shape[1:]
+           for one in results):  # fmt: skip
+        raise InputError("The segmentations have different classes or shapes.")
+    length = int(ids.max(initial=0)) + 1
+    count, total = np.zeros(length), np.zeros((length, len(classes)))
+    used = [(labels > 0) & (one.labels > 0) for labels, one in zip(ids, results, strict=True)]
+    for labels, one, use in zip(ids, results, used, strict=True):
+        count += np.bincount(labels[use], minlength=length)
+        for i in range(len(classes)):
+            plane = one.probability[..., i]
+            total[:, i] += np.bincount(labels[use], plane[use], length)
+    mean = total / np.maximum(count, 1)[:, None]
+    found = []
+    for labels, one, use in zip(ids, results, used, strict=True):
+        probability = np.array(one.probability)
+        probability[use] = mean[labels[use]]
+        found.append(
+            dataclasses.replace(
+                one, labels=labels_of(probability, classes), probability=probability
+            )
+        )
+    return found
