@@ -156,6 +156,16 @@ def test_commands(
     assert "licence: GPL-3.0-or-later" in run("show", "total-density")[1]
     assert json.loads(run("show", "steel-a", "--json")[1])["kind"] == "dislocation-density"
     assert run("check", "steel-a", "total-density")[0] == 0
+    # What a model is for people is written into its card, and nothing else changes.
+    code, text = run("describe", str(weights), "--licence", "CC-BY-4.0", "--author", "A. Author",
+                     "--doi", "10.5281/zenodo.1234", "--reference", "10.1038/x")  # fmt: skip
+    assert code == 0, text
+    text = " ".join(run("show", str(weights))[1].split())
+    assert "licence: CC-BY-4.0 authors: A. Author DOI: 10.5281/zenodo.1234" in text
+    assert "references: 10.1038/x" in text
+    assert run("check", str(weights))[0] == 0
+    assert run("describe", str(weights), "--doi", "none")[0] == 1
+    assert run("describe", str(weights))[0] == 1
     weights.write_bytes(weights.read_bytes()[:-10])
     code, text = run("check", "total-density", "steel-a")
     assert code == 1

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from napari_ebsdml.cli._app import app, complain, out, say
-from napari_ebsdml.errors import EbsdmlError
+from napari_ebsdml.errors import EbsdmlError, InputError
 
 models = typer.Typer(help="Models: list, show, fetch, check.", no_args_is_help=True)
 app.add_typer(models, name="models")
@@ -58,6 +59,7 @@ def show(
         ("title", about.get("title", "")), ("job", card.kind), ("use", about.get("use", "")),
         ("licence", about.get("licence", "not told")),
         ("authors", ", ".join(map(str, about.get("authors", [])))), ("DOI", about.get("doi", "")),
+        ("references", ", ".join(map(str, about.get("references", [])))),
         ("network", card.network), ("inputs", ", ".join(card.inputs)),
         ("classes", ", ".join(card.classes)),
         ("step", "" if card.step is None else f"{card.step[0]:g} to {card.step[1]:g} um"),
@@ -66,6 +68,32 @@ def show(
     ):  # fmt: skip
         if value:
             say(f"{name}: {value}")
+
+
+@models.command()
+def describe(
+    model: Annotated[Path, typer.Argument(help="Model file of yours.")],
+    title: Annotated[str | None, typer.Option(help="What it is, in a line.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Such as CC-BY-4.0.")] = None,
+    author: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
+    doi: Annotated[str | None, typer.Option(help="Of the model, as Zenodo gives it.")] = None,
+    use: Annotated[str | None, typer.Option(help="What it is meant for, and what not.")] = None,
+    reference: Annotated[
+        list[str] | None, typer.Option(help="DOI of an article about it. Repeatable.")
+    ] = None,
+) -> None:
+    """Write licence, authors, DOI and use into the card of a model, before others get it."""
+    from napari_ebsdml.learning.model_card import describe as write
+
+    given = {
+        "title": title, "licence": licence, "authors": author, "doi": doi, "use": use,
+        "references": reference,
+    }  # fmt: skip
+    about = {name: value for name, value in given.items() if value is not None}
+    if not about:
+        raise InputError("Say what to write: --title, --licence, --author, --doi, --use.")
+    card = write(model, about)
+    say(f"{model}: {', '.join(card.about)}")
 
 
 @models.command()

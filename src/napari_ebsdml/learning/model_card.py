@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
+from napari_ebsdml._atomic import write_atomic
 from napari_ebsdml._paths import as_path
-from napari_ebsdml.errors import ModelError
+from napari_ebsdml.errors import InputError, ModelError
 
 CARD_VERSION = 1
 
@@ -44,7 +46,8 @@ class ModelCard:
     extra
         Whatever a job needs besides: class colours, temperatures, thresholds.
     about
-        For people: title, licence, authors (list), doi, use. May be missing in files.
+        For people: title, licence, authors (list), doi, use, references (list of DOIs). May be
+        missing in files; see `describe`.
     package_version, card_version, weights_sha256
         Filled in on saving.
     """
@@ -156,6 +159,51 @@ def read_card(path: str | os.PathLike[str], kind: str | None = None) -> ModelCar
     if not isinstance(about, dict) or not isinstance(about.get("authors", []), list):
         raise ModelError(f"{card_path}: 'about' is no table with a list of authors.")
     return ModelCard(**values, about=about)
+
+
+_ABOUT = ("title", "licence", "authors", "doi", "use", "references")
+_DOI = re.compile(r"10\.\d{4,9}/\S+")
+
+
+def describe(path: str | os.PathLike[str], about: Mapping[str, Any]) -> ModelCard:
+    """Write into a card what the model is for people; nothing else of it changes.
+
+    Parameters
+    ----------
+    path
+        Model file.
+    about
+        Any of title, licence, authors (list), doi, use, references (list of DOIs); "" or an
+        empty list takes an entry away.
+
+    Returns
+    -------
+    ModelCard
+
+    Raises
+    ------
+    InputError
+        When there is another entry, or a DOI is none.
+    ModelError
+        When the card cannot be read or written.
+    """
+    for name, value in about.items():
+        wanted = list if name in ("authors", "references") else str
+        if name not in _ABOUT or not isinstance(value, wanted):
+            raise InputError(f"A card has {', '.join(_ABOUT)}; not {name!r} as {value!r}.")
+    for doi in (*filter(None, [about.get("doi", "")]), *about.get("references", [])):
+        if not _DOI.fullmatch(str(doi)):
+            raise InputError(f"{doi!r} is no DOI, such as 10.5281/zenodo.1234.")
+    card = read_card(path)
+    card_path = model_paths(path)[1]
+    content = json.loads(read_file(card_path))
+    told = {**card.about, **about}
+    content["about"] = {name: value for name, value in told.items() if value}
+    try:
+        write_atomic(card_path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+    except OSError as error:
+        raise ModelError(f"{card_path}: {error.strerror or error}.") from None
+    return read_card(path)
 
 
 def _refuse_constant(name: str) -> float:
