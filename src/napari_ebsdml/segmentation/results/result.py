@@ -137,6 +137,11 @@ def vote_in_volume(
     grains : (sections, rows, columns) int
         As from `maps.connect_grains`; voxels of grain 0 keep their class.
 
+    Returns
+    -------
+    list of SegmentationResult
+        One for each section, with the probabilities of its grains.
+
     Raises
     ------
     InputError
