@@ -95,6 +95,8 @@ def jobs(side: int, folder: Path) -> list[Job]:
     classifier = ebsdml.SpaceGroupClassifier.load("default")
     shown = many.reshape(-1, *many.shape[2:])
     thousand = len(shown) / 1000
+    detector = patterns.detector.deepcopy()
+    detector.pc = detector.pc.reshape(-1, 3).mean(axis=0)
     return [
         Job("read .ctf", "Mpx", lambda: ebsdml.read(folder / "map.ctf"), pixels,
             "pandas, the table alone",
@@ -115,7 +117,7 @@ def jobs(side: int, folder: Path) -> list[Job]:
         Job("U-Net, BC and KAM", "Mpx", lambda: model.predict(small, warn=False), few,
             "random forest (Weka's features)", lambda: forest.predict(small, warn=False), few),
         Job("space group of patterns", "1000",
-            lambda: classifier.predict(shown, turns.reshape(-1, 4), patterns.detector), thousand,
+            lambda: classifier.predict(shown, turns.reshape(-1, 4), detector), thousand,
             "kikuchipy, static and dynamic background", background(shown), thousand),
     ]  # fmt: skip
 

@@ -151,7 +151,7 @@ def _fitted(before: Scan, section: Scan, start: float, most_shift: int, most_tur
         found = _agreement(before, scan, other.shift, 1)
         if found >= part:
             best, part = other, found
-    for _ in range(_TURNS if most_turn else 0):
+    for number in range(_TURNS if most_turn else 0):
         here, there = _overlap(before.shape, best.shift)
         more = turn_between(before, best.scan, here, there, most_turn)
         if more is None or abs(more) < _LEAST_TURN:
@@ -160,7 +160,8 @@ def _fitted(before: Scan, section: Scan, start: float, most_shift: int, most_tur
         scan = turned(section, turn)
         shift = _best_shift(before, scan, most_shift)
         found = _agreement(before, scan, shift, 1)
-        if found < part + _GAIN:
+        # What follows the first turn only makes it finer.
+        if found < part + (-_GAIN if number else _GAIN):
             break
         best, part = _Fit(scan, turn, shift), found
     return best
