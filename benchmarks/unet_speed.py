@@ -4,8 +4,8 @@
 
 The default network (depth 3, four members would be four times this) with chance weights on chance
 planes (seed 0), one image of `size` squared in one piece; best of the repeats in processor and wall
-seconds, after one run to warm up. "off" is the largest difference of a logit from eager float32, "labels" the part of the pixels in %
-that get another class.
+seconds, after one run to warm up. "off" is the largest difference of a logit from eager float32,
+"labels" the part of the pixels in % that get another class.
 Ways that are not installed are named so.
 """
 
