@@ -14,10 +14,9 @@ from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml._palette import BOUND as BOUND_COLOR
 from napari_ebsdml._parallel import Progress, part_of
-from napari_ebsdml.scan import ORIENTATION_NOISE, Scan
 from napari_ebsdml.learning.digest import model_digest
 from napari_ebsdml.learning.shipped import shipped_path
-from napari_ebsdml.scan import Scan
+from napari_ebsdml.scan import ORIENTATION_NOISE, Scan
 
 if TYPE_CHECKING:
     from napari_ebsdml.dislocations.gnd.density import GndDensity
