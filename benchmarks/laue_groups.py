@@ -37,7 +37,7 @@ CONDITIONS = 2
 Job = tuple[str, str, str, Callable[[], NDArray | None]]
 
 
-def jobs(masters: Path, number: int) -> Iterator[Job]:
+def jobs(work: Path, masters: Path, number: int) -> Iterator[Job]:
     """Kind, name, Laue group and a maker of the master pattern of each crystal, and noise."""
     for name, group, master in dynamical(masters):
         yield "dyn", name, group, lambda master=master: master
@@ -46,13 +46,22 @@ def jobs(masters: Path, number: int) -> Iterator[Job]:
             yield "noise", f"{kind} {k}", "none", lambda: None
     for k in range(number):
         for group in GROUPS:
-            yield "kin", f"{group} {k}", group, lambda group=group, k=k: crystal(group, k).master()
+            yield "kin", f"{group} {k}", group, lambda group=group, k=k: kept(work, group, k)
+
+
+def kept(work: Path, group: str, number: int) -> NDArray:
+    """Master pattern of an invented crystal, kept in WORK."""
+    path = work / "masters" / f"{group.replace('/', '_')}-{number}.npy"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, crystal(group, number).master())
+    return np.load(path)
 
 
 def collect(work: Path, masters: Path, number: int, seed: int = 1) -> None:
     """Place all groups in ten patterns of each crystal in each of two cameras."""
     for condition in range(CONDITIONS):
-        for at, (kind, name, group, make) in enumerate(jobs(masters, number)):
+        for at, (kind, name, group, make) in enumerate(jobs(work, masters, number)):
             path = work / f"{kind}-{name.replace('/', '_')}-{condition}.pkl"
             if path.exists():
                 continue
@@ -83,7 +92,7 @@ def placements(images: NDArray, bounds: NDArray) -> list[dict]:
     """Frame, correlations and parts of each group in each pattern, as plain arrays."""
     flat, valid = flat_images(images)
     return [
-        {name: (p.frame, p.correlation, p.part) for name, p in place(view).items()}
+        {name: (p.frame, p.correlation, p.part, p.ceiling) for name, p in place(view).items()}
         | {"straightness": straightness([image], valid)}
         for image, view in zip(flat, views_of(flat, valid, bounds), strict=True)
     ]

@@ -34,6 +34,11 @@ def test_what_is_in_this_map(model: ViewerModel, qtbot: Any) -> None:
     assert {"2", "3", "4"} <= {text.get_text() for text in dock.plot.drawn.axes[0].texts}
     dock.add_button.click()
     assert scans_in(model)[-1] is dock.found.scan
+    assert any("225" in str(cell) for row in dock.table.rows() for cell in row)
+    assert dock.name_button.isEnabled()
+    dock.name_space_groups()  # The map is there already; this model has no window.
+    assert sum(one is dock.found.scan for one in scans_in(model)) == 1
+    assert dock.folder_button.isVisible()
     # Without patterns it says what to do.
     rest = scan.crop(slice(0, 3))
     bare = type(scan)(

@@ -9,7 +9,8 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.simulated.kinematic import wavelength
 from napari_ebsdml.patterns.symmetry.bands import bands_of
-from napari_ebsdml.patterns.symmetry.lattice import allowed, families, find_lattice
+from napari_ebsdml.patterns.symmetry.lattice import find_lattice
+from napari_ebsdml.patterns.symmetry.lattice_fit import allowed, families
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
 from tests.patterns.symmetry.crystals import CENTRE, NICKEL, TIN, TITANIUM, patterns
@@ -46,6 +47,11 @@ def test_bravais_lattice_and_ratio(crystal, group, bravais):
     assert lattice.diffpy().a == pytest.approx(lattice.a)
     assert lattice.bravais in lattice.sentence
     assert turn.T @ turn == pytest.approx(np.eye(3))
+    if crystal is NICKEL:
+        ranked = rank_space_groups(sphere_of(crystal, group), lattice, turn)
+        assert ranked[0].numbers[0] == 225
+        # Without 200 or 111 the bands are not explained.
+        assert ranked[-1].gain < -0.1
 
 
 def test_low_symmetry_and_empty_spheres_have_none():

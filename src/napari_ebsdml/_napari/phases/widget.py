@@ -16,7 +16,7 @@ from napari_ebsdml._napari.phases.stereogram import show_sphere
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.layers import show_alone, show_map
+from napari_ebsdml._napari.shell.layers import scans_in, show_alone, show_map
 from napari_ebsdml._napari.shell.plot import Plot
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.table import DataTable
@@ -33,7 +33,7 @@ FOUND = "phases found"
 _NO_PATTERNS = "This map has no patterns. Open the file that holds them beside the map."
 _START = (
     "Tells the Laue group and the lattice of every phase from the patterns, without being told "
-    "any. Names of space groups: dock Space groups."
+    "any. What the file calls its phases is checked, not believed."
 )
 
 
@@ -54,7 +54,8 @@ class PhasesWidget(ScanWidget):
         ("Open a map with patterns. Find phases: some minutes for 10,000 patterns.",
          "Read the sentence: what is supported, what is not excluded.",
          "The stereogram shows the pattern of a phase with the axes found: bands follow them.",
-         "Add as a map: phases and orientations found, to be saved like any other."),
+         "Add as a map: phases and orientations found, to be saved like any other.",
+         "Cubic phases: Name the space groups opens the dock that does, with the map found."),
         "how-to/crystals.md",
         sample="nickel_patterns",
     )  # fmt: skip
@@ -71,8 +72,17 @@ class PhasesWidget(ScanWidget):
         self.add_button = QPushButton("Add as a map")
         self.add_button.setToolTip("The map with the phases and orientations found, beside this")
         self.add_button.clicked.connect(self.add_map)
-        for widget in (self.text, self.table, self.choice, self.plot, self.add_button):
+        self.name_button = QPushButton("Name the space groups …")
+        self.name_button.setToolTip(
+            "Add the map found, and open the dock that tells six cubic space groups apart on it"
+        )
+        self.name_button.clicked.connect(self.name_space_groups)
+        self._results = (
+            self.table, self.choice, self.plot, self.add_button, self.name_button,
+        )  # fmt: skip
+        for widget in (self.text, *self._results):
             self.form.addWidget(widget)
+        self.offer_batch(lambda: "crystals")
         self.form.addStretch(1)
         self._found: WeakKeyDictionary[Scan, FoundPhases] = WeakKeyDictionary()
         self.tasks.run_clicked.connect(self.compute)
@@ -114,6 +124,17 @@ class PhasesWidget(ScanWidget):
             getattr(self.viewer, f"add_{kind}")(data, **options)
         show_map(self.viewer, scan)
 
+    def name_space_groups(self) -> None:
+        """Add the map found, and open the dock "Space groups" on it."""
+        if self.found is None:
+            return
+        if all(one is not self.found.scan for one in scans_in(self.viewer)):
+            self.add_map()
+        window = getattr(self.viewer, "window", None)
+        if window is not None:
+            _, dock = window.add_plugin_dock_widget("napari-ebsdml", "Space groups", tabify=True)
+            dock.chooser.scan = self.found.scan
+
     def _show(self, scan: Scan, found: FoundPhases) -> None:
         self._found[scan] = found
         if found.clusters:
@@ -151,8 +172,9 @@ class PhasesWidget(ScanWidget):
         self.choice.clear()
         self.choice.addItems([one.name for one in clusters])
         self.choice.blockSignals(False)
-        for widget in (self.table, self.choice, self.plot, self.add_button):
+        for widget in self._results:
             widget.setVisible(bool(clusters))
+        self.name_button.setEnabled(any(one.laue.system == "cubic" for one in clusters))
         self.table.set_columns(columns_of(clusters) if clusters else {})
         self._draw()
 
@@ -177,6 +199,10 @@ def columns_of(clusters: Any) -> dict[str, list[Any]]:
         "lattice": of_lattice("bravais"),
         "a [Å]": of_lattice("a"),
         "c [Å]": of_lattice("c"),
+        "space groups": [
+            ", ".join(str(n) for n in one.space_groups[0].numbers) if one.space_groups else ""
+            for one in clusters
+        ],
         "share [%]": [100 * one.share for one in clusters],
     }
 

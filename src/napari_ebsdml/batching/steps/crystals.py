@@ -62,6 +62,9 @@ def _row(phase: FoundPhase) -> Row:
         "a (A)": "" if lattice is None else round(lattice.a, 3),
         "b (A)": "" if lattice is None else round(lattice.b, 3),
         "c (A)": "" if lattice is None else round(lattice.c, 3),
+        "space groups": "" if not phase.space_groups else " ".join(
+            str(n) for n in phase.space_groups[0].numbers
+        ),
         "in file": ", ".join(phase.in_file),
     }  # fmt: skip
 

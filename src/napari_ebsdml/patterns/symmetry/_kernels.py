@@ -36,42 +36,75 @@ def set_turn(x: float, y: float, z: float, angle: float, out: Array) -> None:
     out[2, 2] = c + k * z * z
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def overlap_nearest(
-    rays: Array, values: Array, image: Array, bounds: Array, m: Array, still: float, step: int,
-    sums: Array,
-) -> int:  # fmt: skip
-    """Sums over the rays that a rotation carries from screen to screen: ab, aa, bb; their number.
+# Without error_model="numpy" each division asks for zero, and nothing of the loop is vectorised.
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def carry(
+    x_rays: Array, y_rays: Array, z_rays: Array, shape: tuple[int, int], bounds: Array, m: Array,
+    still: float, margin: float, out_row: Array, out_column: Array,
+) -> None:  # fmt: skip
+    """Pixel coordinates (from the first pixel's outer corner) to which a rotation carries rays.
 
-    Rays that move by less than an angle of cosine `still` do not count.
+    The row is -1 where a ray leaves the screen less `margin` pixels, or moves by less than an
+    angle of cosine `still`.
     """
-    rows, columns = image.shape
-    kx = np.float32(columns / (bounds[1] - bounds[0]))
-    ky = np.float32(rows / (bounds[3] - bounds[2]))
-    x0, y1 = np.float32(bounds[0]), np.float32(bounds[3])
+    kx = np.float32(shape[1] / (bounds[1] - bounds[0]))
+    ky = np.float32(shape[0] / (bounds[3] - bounds[2]))
+    cx, cy = np.float32(-bounds[0]) * kx, np.float32(bounds[3]) * ky
     a, b, c = np.float32(m[0, 0]), np.float32(m[0, 1]), np.float32(m[0, 2])
     d, e, f = np.float32(m[1, 0]), np.float32(m[1, 1]), np.float32(m[1, 2])
     g, h, k = np.float32(m[2, 0]), np.float32(m[2, 1]), np.float32(m[2, 2])
     limit = np.float32(still)
+    first = np.float32(margin)
+    last_column, last_row = np.float32(shape[1]) - first, np.float32(shape[0]) - first
+    for i in range(len(x_rays)):
+        u, v, w = x_rays[i], y_rays[i], z_rays[i]
+        x = a * u + b * v + c * w
+        y = d * u + e * v + f * w
+        z = g * u + h * v + k * w
+        over = np.float32(1) / z
+        column = x * over * kx + cx
+        row = cy - y * over * ky
+        inside = (
+            (column > first) & (row > first) & (column < last_column) & (row < last_row)
+            & (abs(x * u + y * v + z * w) <= limit)
+        )  # fmt: skip
+        out_column[i] = column if inside else np.float32(0)
+        out_row[i] = row if inside else np.float32(-1)
+
+
+@njit(cache=True, nogil=True)
+def scan_axes(
+    axes: Array, angles: Array, rays: Array, values: Array, image: Array, bounds: Array,
+    still: float, least: float, correlation: Array, part: Array,
+) -> None:  # fmt: skip
+    """Correlation (axes, angles) and the part of the rays that tells it, 0 below `least`."""
+    m = np.empty((3, 3))
+    n = len(rays)
+    x, y, z = rays[:, 0].copy(), rays[:, 1].copy(), rays[:, 2].copy()
+    rows, columns = np.empty(n, np.float32), np.empty(n, np.float32)
+    for i in range(len(axes)):
+        for k in range(len(angles)):
+            correlation[i, k] = 0.0
+            part[i, k] = 0.0
+            set_turn(axes[i, 0], axes[i, 1], axes[i, 2], angles[k], m)
+            carry(x, y, z, image.shape, bounds, m, still, 0.0, rows, columns)
+            number, value = _nearest(rows, columns, values, image)
+            if number >= least * n:
+                correlation[i, k] = value
+                part[i, k] = number / n
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _nearest(rows: Array, columns: Array, values: Array, image: Array) -> tuple[int, float]:
+    """Number of rays on the screen, and their correlation with the pixels that they hit."""
     ab = np.float32(0)
     aa = np.float32(0)
     bb = np.float32(0)
     number = 0
-    for i in range(0, len(rays), step):
-        u, v, w = rays[i, 0], rays[i, 1], rays[i, 2]
-        z = g * u + h * v + k * w
-        if abs(z) < np.float32(0.05):
+    for i in range(len(rows)):
+        if rows[i] < 0:
             continue
-        x = a * u + b * v + c * w
-        y = d * u + e * v + f * w
-        over = np.float32(1) / z
-        column = (x * over - x0) * kx
-        row = (y1 - y * over) * ky
-        if column < 0 or row < 0 or column >= columns or row >= rows:
-            continue
-        if abs(x * u + y * v + z * w) > limit:
-            continue
-        other = image[int(row), int(column)]
+        other = image[int(rows[i]), int(columns[i])]
         if other > _LIMIT:
             continue
         own = values[i]
@@ -79,45 +112,21 @@ def overlap_nearest(
         aa += own * own
         bb += other * other
         number += 1
-    sums[0] = ab
-    sums[1] = aa
-    sums[2] = bb
-    return number
+    return number, float(ab / math.sqrt(aa * bb + 1e-12))
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def overlap_linear(
-    rays: Array, values: Array, image: Array, bounds: Array, m: Array, still: float, step: int,
-    sums: Array,
-) -> int:  # fmt: skip
-    """As `overlap_nearest`, with bilinear values."""
-    rows, columns = image.shape
-    kx = np.float32(columns / (bounds[1] - bounds[0]))
-    ky = np.float32(rows / (bounds[3] - bounds[2]))
-    x0, y1 = np.float32(bounds[0]), np.float32(bounds[3])
-    a, b, c = np.float32(m[0, 0]), np.float32(m[0, 1]), np.float32(m[0, 2])
-    d, e, f = np.float32(m[1, 0]), np.float32(m[1, 1]), np.float32(m[1, 2])
-    g, h, k = np.float32(m[2, 0]), np.float32(m[2, 1]), np.float32(m[2, 2])
-    limit = np.float32(still)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _linear(rows: Array, columns: Array, values: Array, image: Array) -> tuple[int, float]:
+    """As `_nearest`, with bilinear values."""
     half = np.float32(0.5)
     ab = np.float32(0)
     aa = np.float32(0)
     bb = np.float32(0)
     number = 0
-    for i in range(0, len(rays), step):
-        u, v, w = rays[i, 0], rays[i, 1], rays[i, 2]
-        z = g * u + h * v + k * w
-        if abs(z) < np.float32(0.05):
+    for i in range(len(rows)):
+        if rows[i] < 0:
             continue
-        x = a * u + b * v + c * w
-        y = d * u + e * v + f * w
-        over = np.float32(1) / z
-        column = (x * over - x0) * kx - half
-        row = (y1 - y * over) * ky - half
-        if column < 0 or row < 0 or column > columns - 1.001 or row > rows - 1.001:
-            continue
-        if abs(x * u + y * v + z * w) > limit:
-            continue
+        row, column = rows[i] - half, columns[i] - half
         r, q = int(row), int(column)
         fr, fc = row - r, column - q
         p00, p01 = image[r, q], image[r, q + 1]
@@ -131,37 +140,10 @@ def overlap_linear(
         aa += own * own
         bb += other * other
         number += 1
-    sums[0] = ab
-    sums[1] = aa
-    sums[2] = bb
-    return number
+    return number, float(ab / math.sqrt(aa * bb + 1e-12))
 
 
-@njit(cache=True, nogil=True)
-def scan_axes(
-    axes: Array, angles: Array, rays: Array, values: Array, image: Array, bounds: Array,
-    still: float, least: float, correlation: Array, part: Array,
-) -> None:  # fmt: skip
-    """Correlation (axes, angles) and the part of the rays that tells it, 0 below `least`."""
-    m = np.empty((3, 3))
-    sums = np.empty(3)
-    n = len(rays)
-    for i in range(len(axes)):
-        for k in range(len(angles)):
-            correlation[i, k] = 0.0
-            part[i, k] = 0.0
-            set_turn(axes[i, 0], axes[i, 1], axes[i, 2], angles[k], m)
-            probe = overlap_nearest(rays, values, image, bounds, m, still, 16, sums)
-            if probe * 16 < 0.6 * least * n:
-                continue
-            number = overlap_nearest(rays, values, image, bounds, m, still, 1, sums)
-            if number < least * n:
-                continue
-            correlation[i, k] = sums[0] / math.sqrt(sums[1] * sums[2] + 1e-12)
-            part[i, k] = number / n
-
-
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def face_index(x: float, y: float, z: float, side: int) -> int:
     """Place of a direction (or its opposite) on the three faces of the half cube."""
     ax, ay, az = abs(x), abs(y), abs(z)
@@ -179,16 +161,17 @@ def face_index(x: float, y: float, z: float, side: int) -> int:
     return (face * side + i) * side + j
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def search_frames(
     principals: Array, op_axes: Array, op_turns: Array, period: float, step: float,
-    table_s: Array, table_n: Array, side: int, score: Array, angle: Array,
+    table_s: Array, table_n: Array, side: int, least: float, score: Array, angle: Array,
 ) -> None:  # fmt: skip
     """For each direction of the main axis the best turn about it: score and angle.
 
     `table_s` and `table_n` hold, for each direction of the half cube and each turn, weight times
     correlation, and weight. The score of a frame is S |S| / 2N over its operations: the logarithm
-    of the likelihood of one common correlation S / N against none.
+    of the likelihood of one common correlation S / N against none. A main axis that is tested and
+    correlates by less than `least` is none.
     """
     n_ops = len(op_turns)
     steps = max(1, math.ceil(period / step))
@@ -200,10 +183,15 @@ def search_frames(
         angle[i] = 0.0
         here = face_index(p[0], p[1], p[2], side)
         refuted = False
+        main_s = 0.0
+        main_n = 0.0
         for k in range(n_ops):
             if op_axes[k, 2] > 0.999:
-                # A main axis that is tested and does not correlate at all is none.
-                refuted = refuted or table_s[here, op_turns[k]] < 0.0
+                s = table_s[here, op_turns[k]]
+                n = table_n[here, op_turns[k]]
+                refuted = refuted or s < least * n
+                main_s += s
+                main_n += n
         if refuted:
             continue
         if abs(p[2]) < 0.8:
@@ -220,9 +208,11 @@ def search_frames(
         for t in range(steps):
             phi = t * period / steps
             c, s = math.cos(phi), math.sin(phi)
-            total_s = 0.0
-            total_n = 0.0
+            total_s = main_s
+            total_n = main_n
             for k in range(n_ops):
+                if op_axes[k, 2] > 0.999:
+                    continue
                 u = op_axes[k, 0] * c - op_axes[k, 1] * s
                 v = op_axes[k, 0] * s + op_axes[k, 1] * c
                 w = op_axes[k, 2]
@@ -245,14 +235,16 @@ def search_frames(
 
 @njit(cache=True, nogil=True)
 def measure(
-    frame: Array, op_axes: Array, op_turns: Array, angles: Array, weights: Array, rays: Array,
-    values: Array, image: Array, bounds: Array, still: float, least: float, step: int,
-    correlation: Array, part: Array,
+    frame: Array, op_axes: Array, op_turns: Array, angles: Array, weights: Array,
+    rays: tuple[Array, Array, Array], values: Array, image: Array, bounds: Array, still: float,
+    least: float, room: tuple[Array, Array], correlation: Array, part: Array,
 ) -> float:  # fmt: skip
-    """Correlation and part of the rays for each operation of a group in a frame; the score."""
+    """Correlation and part of the rays for each operation of a group in a frame; the score.
+
+    `rays` are their x, y and z; `room` two float32 arrays as long.
+    """
     m = np.empty((3, 3))
-    sums = np.empty(3)
-    n = len(rays) // step
+    n = len(values)
     total_s = 0.0
     total_n = 0.0
     for k in range(len(op_turns)):
@@ -263,9 +255,10 @@ def measure(
         set_turn(x, y, z, angles[op_turns[k]], m)
         correlation[k] = 0.0
         part[k] = 0.0
-        number = overlap_linear(rays, values, image, bounds, m, still, step, sums)
+        carry(rays[0], rays[1], rays[2], image.shape, bounds, m, still, 0.51, room[0], room[1])
+        number, value = _linear(room[0], room[1], values, image)
         if number >= least * n:
-            correlation[k] = sums[0] / math.sqrt(sums[1] * sums[2] + 1e-12)
+            correlation[k] = value
             part[k] = number / n
             total_s += weights[op_turns[k]] * part[k] * correlation[k]
             total_n += weights[op_turns[k]] * part[k]
@@ -280,26 +273,21 @@ def refine(
     values: Array, image: Array, bounds: Array, still: float, least: float, step: int,
     first: float, last: float, correlation: Array, part: Array,
 ) -> float:  # fmt: skip
-    """Turn a frame, in place, by shrinking steps in radians to where its score is highest."""
-    best = measure(
-        frame,
-        op_axes,
-        op_turns,
-        angles,
-        weights,
-        rays,
-        values,
-        image,
-        bounds,
-        still,
-        least,
-        step,
-        correlation,
-        part,
-    )
+    """Turn a frame, in place, by shrinking steps in radians to where its score is highest.
+
+    Every `step`-th ray takes part.
+    """
+    some = values[::step].copy()
+    xyz = rays[::step, 0].copy(), rays[::step, 1].copy(), rays[::step, 2].copy()
+    room = np.empty(len(some), np.float32), np.empty(len(some), np.float32)
+    own, own_part = np.empty(len(op_turns)), np.empty(len(op_turns))
     trial = np.empty((3, 3))
     m = np.empty((3, 3))
     unit = np.empty(3)
+    best = measure(
+        frame, op_axes, op_turns, angles, weights, xyz, some, image, bounds, still, least,
+        room, correlation, part,
+    )  # fmt: skip
     size = first
     while size > last:
         moved = False
@@ -314,42 +302,16 @@ def refine(
                             frame[r, 0] * m[0, c] + frame[r, 1] * m[1, c] + frame[r, 2] * m[2, c]
                         )
                 value = measure(
-                    trial,
-                    op_axes,
-                    op_turns,
-                    angles,
-                    weights,
-                    rays,
-                    values,
-                    image,
-                    bounds,
-                    still,
-                    least,
-                    step,
-                    correlation,
-                    part,
-                )
+                    trial, op_axes, op_turns, angles, weights, xyz, some, image, bounds, still,
+                    least, room, own, own_part,
+                )  # fmt: skip
                 if value > best + 1e-7:
                     best = value
                     frame[:, :] = trial
+                    correlation[:] = own
+                    part[:] = own_part
                     moved = True
                     break
         if not moved:
             size /= 2
-    measure(
-        frame,
-        op_axes,
-        op_turns,
-        angles,
-        weights,
-        rays,
-        values,
-        image,
-        bounds,
-        still,
-        least,
-        step,
-        correlation,
-        part,
-    )
     return best

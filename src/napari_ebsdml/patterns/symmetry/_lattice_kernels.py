@@ -106,3 +106,47 @@ def lattice_score(
     if weight <= 0 or total <= 0:
         return 0.0
     return max(0.0, there / weight) * good / total
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def band_columns(
+    points: Array, normals: Array, start: Array, half: Array, blur: float, dark: float,
+    lost: float, columns: Array,
+) -> None:  # fmt: skip
+    """What each family of bands looks like along directions: bright bands with darker edges.
+
+    Parameters
+    ----------
+    points : (n, 3) array
+    normals : (m, 3) array
+        Of all bands, family by family.
+    start : (families + 1,) int array
+        Where each family's normals begin.
+    half : (families,) array
+        Half widths as sines.
+    blur, dark, lost
+        Softness of an edge, how dark it is, and the distance (sines) beyond which flat patterns
+        have lost what varies slowly.
+    columns : (n, families) array
+        Filled.
+    """
+    for k in range(len(half)):
+        h = half[k]
+        depth = 2 * h / (math.sqrt(2 * math.pi) * lost)
+        for i in range(len(points)):
+            total = 0.0
+            for j in range(start[k], start[k + 1]):
+                t = abs(
+                    points[i, 0] * normals[j, 0]
+                    + points[i, 1] * normals[j, 1]
+                    + points[i, 2] * normals[j, 2]
+                )
+                if t > h + 3 * lost:
+                    continue
+                x = (t - h) / blur
+                if x < 7:
+                    total += 1 / (1 + math.exp(x))
+                    if x > -4:
+                        total -= dark * math.exp(-((x - 1.5) ** 2) / 4)
+                total -= depth * math.exp(-((t / lost) ** 2) / 2)
+            columns[i, k] = total

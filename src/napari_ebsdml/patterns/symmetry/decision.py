@@ -23,21 +23,45 @@ NAMES: tuple[str, ...] = tuple(GROUPS)
 _NOTHING = NAMES[0]
 
 FEATURES = (
-    "evidence", "coset", "size", "one axis",
-    "evidence strength", "coset strength", "size strength", "one axis strength",
-    "nothing", "nothing strength",
+    "evidence", "coset", "agreement", "weakest", "size", "one axis",
+    "evidence strength", "coset strength", "agreement strength", "weakest strength",
+    "size strength", "one axis strength",
+    "nothing", "nothing strength", "nothing agreement",
 )  # fmt: skip
 """What each group is judged by; those with strength are multiplied with that of the best."""
+_OWN = 6
 SAME_LATTICE, OTHER_LATTICE = (0.85, 0.1), (0.5, 0.2)
 """Coset ratio that tells nothing, and the scale about it. Where group and subgroup belong to one
 lattice, bands stay in place and only their strengths differ; else the bands themselves miss."""
-WEIGHTS_OF_FEATURES = np.array([3.515, 0.0, 0.408, 2.574, 0.538, 0.951, 0.0, -0.566, 1.091, -1.635])
+WEIGHTS_OF_FEATURES = np.array(
+    [
+        1.593,
+        0.297,
+        0.59,
+        0.058,
+        1.216,
+        0.377,
+        0.994,
+        0.326,
+        0.044,
+        0.0,
+        -0.349,
+        -0.326,
+        -3.262,
+        -1.262,
+        0.065,
+    ]
+)
 """Fitted to a third of simulated crystals of all groups and a third of measured steel patterns."""
-CHANCE, CHANCE_ALONE = 0.028, 0.027
-"""Evidence a pattern that noise does not reach: many patterns, and what one alone may have more.
-White noise on 60 x 60 pixels reaches 0.010, blurred by a pixel 0.045 (160 patterns each)."""
+CHANCE, CHANCE_ALONE = 0.022, 0.04
+"""Merit a pattern without its noise that chance does not reach: many patterns, and what one alone
+may have more. Of single fields, 99 of 100 reach 0.01 (noise blurred by a pixel) or 0.07 (blobs); of
+ten patterns of a triclinic crystal 0.016."""
+LEAST_CEILING = 0.12
+"""Ceiling below which a pattern is noise; of white noise 99 of 100 stay below 0.07."""
 SEARCHED = 1.4
-"""Factor on it where the pattern centre was searched for by the same evidence."""
+"""Factor on the chance where the pattern centre was searched for by the same evidence."""
+_WELL = 0.03
 
 
 @cache
@@ -56,6 +80,23 @@ def pairs() -> dict[tuple[str, str], NDArray[np.bool_]]:
     return found
 
 
+@cache
+def kinds(name: str) -> tuple[NDArray[np.intp], ...]:
+    """Operations of a group that its own rotations turn into each other."""
+    axes, turns = GROUPS[name].operations
+    left = list(range(len(turns)))
+    found = []
+    while left:
+        images = GROUPS[name].rotations @ axes[left[0]]
+        like = [
+            k for k in left
+            if turns[k] == turns[left[0]] and np.abs(images @ axes[k]).max() > 1 - 1e-6
+        ]  # fmt: skip
+        found.append(np.array(like, np.intp))
+        left = [k for k in left if k not in like]
+    return tuple(found)
+
+
 class Pool:
     """Sums over patterns of what each group's operations correlate.
 
@@ -68,16 +109,38 @@ class Pool:
     def __init__(self, placed: Sequence[dict[str, Placement]]) -> None:
         self.number = len(placed)
         self.total: dict[str, tuple[Floats, Floats]] = {}
+        self._limit: dict[str, Floats] = {}
+        ceilings = np.array([next(iter(one.values())).ceiling for one in placed])
+        self.ceiling = float(ceilings.mean())
         for name in NAMES[1:]:
             weight = WEIGHTS[GROUPS[name].operations[1]]
             parts = np.stack([one[name].part for one in placed]) * weight
             values = np.stack([one[name].correlation for one in placed])
             self.total[name] = (parts * values).sum(axis=0), parts.sum(axis=0)
+            self._limit[name] = (parts * ceilings[:, None]).sum(axis=0)
 
     def mean(self, name: str, which: NDArray[np.bool_] | slice = slice(None)) -> float:
         """Mean correlation of a group's operations, or of some of them; 0 when not tested."""
         s, n = (values[which].sum() for values in self.total[name])
         return float(s / n) if n > 0 else 0.0
+
+    def agreement(self, name: str) -> float:
+        """Mean correlation of a group's operations as a part of what the noise allows."""
+        limit = float(self._limit[name].sum())
+        return float(self.total[name][0].sum()) / limit if limit > 0 else 0.0
+
+    def weakest(self, name: str) -> float:
+        """Least agreement of a kind of operations of a group that these views test well."""
+        worst = 1.0
+        for kind in kinds(name):
+            n, limit = self.total[name][1][kind].sum(), self._limit[name][kind].sum()
+            if n > _WELL * self.number and limit > 0:
+                worst = min(worst, float(self.total[name][0][kind].sum()) / float(limit))
+        return worst
+
+    def merit(self, name: str) -> float:
+        """Evidence, less where the operations do not reach what the noise allows."""
+        return self.evidence(name) * min(1.0, max(self.agreement(name), 0.0) / 0.8) ** 2
 
     def evidence(self, name: str) -> float:
         """S |S| / 2N over all operations and patterns."""
@@ -102,23 +165,39 @@ class Pool:
         return bool(n.sum() > 0.05 * self.number)
 
 
-def features(pool: Pool) -> Floats:
-    """Features (groups, `FEATURES`) of a pool of patterns."""
-    evidence = np.array([0.0, *(max(pool.evidence(name), 0.0) for name in NAMES[1:])])
+def features(pools: Sequence[Pool]) -> Floats:
+    """Features (groups, `FEATURES`) of the same patterns with one or several rival cameras.
+
+    Each group is judged with the camera that suits it best.
+    """
+    chosen = {name: max(pools, key=lambda pool: pool.merit(name)) for name in NAMES[1:]}
+    evidence = np.array([0.0, *(max(chosen[n].evidence(n), 0.0) for n in NAMES[1:])])
     top = max(float(evidence.max()), 1e-4)
     strength = np.log1p(top / 0.05)
     table = np.zeros((len(NAMES), len(FEATURES)))
-    table[0, 8:] = 1.0, strength
-    sure = {pair: _sureness(pool.coset_ratio(*pair), *_scale(*pair)) for pair in maximal()}
     for k, name in enumerate(NAMES[1:], 1):
-        coset = min((value for (g, _), value in sure.items() if g == name), default=1.0)
+        pool = chosen[name]
+        coset = min(
+            (_sureness(pool.coset_ratio(*pair), *_scale(*pair)) for pair in maximal()
+             if pair[0] == name), default=1.0,
+        )  # fmt: skip
         share = np.log(max(evidence[k] / top, 1e-3))
         # The more operations, the more ways to fit by chance; with one axis, the fewer.
         single = float(np.ptp(GROUPS[name].operations[0], axis=0).max() < 1e-6)
-        own = np.array([share, coset, np.log(GROUPS[name].order), single])
-        table[k, :4] = own
-        table[k, 4:8] = strength * own
+        own = np.array([
+            share, coset, _level(pool.agreement(name)), _level(pool.weakest(name)),
+            np.log(GROUPS[name].order), single,
+        ])  # fmt: skip
+        table[k, :_OWN] = own
+        table[k, _OWN : 2 * _OWN] = strength * own
+    best = max(pool.agreement(name) for pool in pools for name in NAMES[1:])
+    table[0, 2 * _OWN :] = 1.0, strength, _level(best)
     return table
+
+
+def _level(agreement: float) -> float:
+    """Agreement about what true operations reach, in tenths."""
+    return float(np.clip((agreement - 0.8) / 0.1, -5.0, 1.0))
 
 
 def _scale(name: str, smaller: str) -> tuple[float, float]:
@@ -140,27 +219,43 @@ def maximal() -> tuple[tuple[str, str], ...]:
     )  # fmt: skip
 
 
-def probabilities(pool: Pool, searched: bool = False, bands: bool = True) -> Floats:
+def probabilities(
+    pools: Pool | Sequence[Pool], searched: bool = False, bands: bool = True
+) -> Floats:
     """Probability of each Laue group of `NAMES`, the first of which stands for no symmetry.
 
     Parameters
     ----------
-    pool
+    pools
+        Of the same patterns, one or several with rival cameras.
     searched
         Whether the pattern centre was searched for by the same evidence, which then is higher by
         chance. Few patterns then say less: their probabilities are drawn together.
     bands
         Whether the patterns show straight lines at all.
     """
-    top = max(pool.evidence(name) for name in NAMES[1:]) / pool.number
-    least = (CHANCE + CHANCE_ALONE / np.sqrt(pool.number)) * (SEARCHED if searched else 1.0)
-    score = features(pool) @ WEIGHTS_OF_FEATURES
+    pools = [pools] if isinstance(pools, Pool) else list(pools)
+    part = merit_of(pools) / least_merit(pools[0].number, searched)
+    score = features(pools) @ WEIGHTS_OF_FEATURES
     if searched:
         # Of five measured patterns, three wrong groups had 74 to 86 per cent.
-        score /= 1 + 1 / np.sqrt(pool.number)
-    if top < least or not bands:
-        # Nothing that noise does not show as well.
-        score[0] = score[1:].max() + 3.0 + 10 * max(1 - top / least, 0.0)
+        score /= 1 + 1 / np.sqrt(pools[0].number)
+    if part < 1 or not bands:
+        # Little or nothing that chance does not show as well.
+        score[0] = score[1:].max() + (4 * np.log(1 / max(part, 1e-2)) if bands else 6.0)
     score -= score.max()
     chance = np.exp(score)
-    return chance / chance.sum()
+    return np.asarray(chance / chance.sum())
+
+
+def merit_of(pools: Sequence[Pool]) -> float:
+    """The best group's merit a pattern, had the patterns no noise; 0 for nothing but noise."""
+    if pools[0].ceiling < LEAST_CEILING:
+        return 0.0
+    best = max(pool.merit(name) for pool in pools for name in NAMES[1:])
+    return best / pools[0].number / pools[0].ceiling ** 2
+
+
+def least_merit(number: int, searched: bool) -> float:
+    """What so many patterns without any symmetry reach by chance."""
+    return (CHANCE + CHANCE_ALONE / float(np.sqrt(number))) * (SEARCHED if searched else 1.0)

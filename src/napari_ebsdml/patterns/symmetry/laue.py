@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_ebsdml._parallel import Progress, available_cores, part_of
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
+from napari_ebsdml.patterns.symmetry.decision import LEAST_CEILING, NAMES, Pool, probabilities
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
 from napari_ebsdml.patterns.symmetry.operators import Placement, place
 from napari_ebsdml.patterns.symmetry.straight import has_bands
@@ -144,18 +144,29 @@ def laue_group(
     stack = stack_of(patterns)
     images, valid = flat_images(stack, mask)
     shape = (int(stack.shape[1]), int(stack.shape[2]))
-    searched = detector is None
-    if detector is None:
-        from napari_ebsdml.patterns.symmetry.camera import search_camera
-
-        bounds = search_camera(images, valid, shape, part_of(progress, 0.0, 0.8)).bounds
-        bounds = np.broadcast_to(bounds, (len(stack), 4))
-    else:
+    bands = has_bands(list(images), valid)
+    if detector is not None:
         bounds = bounds_of(detector, shape, len(stack))
-    views = views_of(images, valid, bounds)
-    placed = place_all(views, part_of(progress, 0.8 if searched else 0.0))
-    camera = camera_of(detector, bounds, shape)
-    return told(placed, camera, searched, has_bands(list(images), valid))
+        placed = place_all(views_of(images, valid, bounds), progress)
+        return told([Trial(placed, camera_of(detector, bounds, shape))], False, bands)
+    from napari_ebsdml.patterns.symmetry.camera import rival_cameras
+
+    rivals = rival_cameras(images, valid, shape, part_of(progress, 0.0, 0.8))
+    trials: list[Trial] = []
+    for number, rival in enumerate(rivals):
+        bounds = rival.bounds[None]
+        first, last = (0.8 + 0.2 * (number + k) / len(rivals) for k in (0, 1))
+        placed = place_all(views_of(images, valid, bounds), part_of(progress, first, last))
+        trials.append(Trial(placed, camera_of(None, bounds, shape)))
+    return told(trials, True, bands)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Placements of all groups in the patterns of one crystal with one camera."""
+
+    placed: Sequence[dict[str, Placement]]
+    camera: Camera
 
 
 def place_all(views: Sequence[View], progress: Progress = None) -> list[dict[str, Placement]]:
@@ -176,25 +187,32 @@ def place_all(views: Sequence[View], progress: Progress = None) -> list[dict[str
     return found
 
 
-def told(
-    placed: Sequence[dict[str, Placement]], camera: Camera, searched: bool, bands: bool = True
-) -> LaueResult:
+def told(trials: Sequence[Trial], searched: bool, bands: bool = True) -> LaueResult:
     """The answer that placements of all groups in the patterns of one crystal give.
 
-    `bands` says whether the patterns show straight lines at all.
+    Parameters
+    ----------
+    trials
+        With the camera that was given, or with each of rival cameras.
+    searched
+        Whether the cameras were searched for.
+    bands
+        Whether the patterns show straight lines at all.
     """
-    if not placed:
+    if not trials or not trials[0].placed:
         raise InputError("There is no pattern.")
-    pool = Pool(placed)
+    pools = [Pool(trial.placed) for trial in trials]
     chances = dict(
-        zip(NAMES, (float(p) for p in probabilities(pool, searched, bands)), strict=True)
+        zip(NAMES, (float(p) for p in probabilities(pools, searched, bands)), strict=True)
     )
     best = max(chances, key=lambda name: chances[name])
+    suits = {name: int(np.argmax([pool.merit(name) for pool in pools])) for name in NAMES[1:]}
     if best == "-1":
         state = {name: "contradicted" if name != "-1" else "supported" for name in NAMES}
+        first = suits[max(suits, key=lambda name: pools[suits[name]].merit(name))]
         return LaueResult(
-            frozenset(), None, chances[best], chances, state, (),
-            np.zeros((0, 3, 3)), camera, searched, _nothing(pool, searched, bands),
+            frozenset(), None, chances[best], chances, state, (), np.zeros((0, 3, 3)),
+            trials[first].camera, searched, _nothing(pools, suits, searched, bands),
         )  # fmt: skip
     kept: list[str] = []
     for name in sorted(chances, key=lambda name: -chances[name]):
@@ -202,12 +220,13 @@ def told(
             break
         if name != "-1":
             kept.append(name)
+    trial, pool = trials[suits[best]], pools[suits[best]]
     state = {name: _state(pool, best, name, kept) for name in NAMES}
-    frames = np.stack([one[best].frame for one in placed])
-    axes = tuple(axis for k, one in enumerate(placed) for axis in _axes(one[best], k))
+    frames = np.stack([one[best].frame for one in trial.placed])
+    axes = tuple(axis for k, one in enumerate(trial.placed) for axis in _axes(one[best], k))
     return LaueResult(
-        frozenset(kept), SYSTEMS[best], chances[best], chances, state, axes, frames, camera,
-        searched, _words(pool, kept, chances),
+        frozenset(kept), SYSTEMS[best], chances[best], chances, state, axes, frames, trial.camera,
+        searched, _words(pools, trials, suits, kept, chances),
     )  # fmt: skip
 
 
@@ -247,28 +266,53 @@ def camera_of(detector: Any, bounds: Floats, shape: tuple[int, int]) -> Camera:
     return Camera(shape=shape, pc=centres[0] if np.ptp(centres, axis=0).max() < 1e-9 else centres)
 
 
-def _words(pool: Pool, kept: Sequence[str], chances: dict[str, float]) -> str:
+def _words(
+    pools: Sequence[Pool], trials: Sequence[Trial], suits: dict[str, int], kept: Sequence[str],
+    chances: dict[str, float],
+) -> str:  # fmt: skip
     best = kept[0]
+    pool = pools[suits[best]]
     number = f"{pool.number} pattern{'s' if pool.number > 1 else ''}"
-    text = f"{SYSTEMS[best]}, Laue group {best} ({100 * chances[best]:.0f} %) from {number}"
+    reached = min(100.0, 100 * pool.agreement(best))
+    text = (
+        f"{SYSTEMS[best]}, Laue group {best} ({100 * chances[best]:.0f} %) from {number}; its "
+        f"operations reach {reached:.0f} % of what the noise allows"
+    )
     if len(kept) > 1:
         others = " or ".join(f"{name} ({100 * chances[name]:.0f} %)" for name in kept[1:])
         text += f"; not excluded: {others}"
+        other = next((n for n in kept[1:] if suits[n] != suits[best]), None)
+        if other is not None:
+            centres = [
+                ", ".join(f"{x:.2f}" for x in trials[suits[name]].camera.centre or ())
+                for name in (best, other)
+            ]
+            text += (
+                f"; the pattern centre is part of the question: ({centres[0]}) for {best}, "
+                f"({centres[1]}) for {other}"
+            )
         if pool.number < 10:
             text += "; more patterns of other orientations tell more"
     return text + "."
 
 
-def _nothing(pool: Pool, searched: bool, bands: bool) -> str:
+def _nothing(pools: Sequence[Pool], suits: dict[str, int], searched: bool, bands: bool) -> str:
+    if pools[0].ceiling < LEAST_CEILING:
+        return (
+            "No symmetry is supported: neighbouring pixels share nothing, the patterns are noise. "
+            "Give averaged patterns of one crystal."
+        )
     if not bands:
         return (
             "No symmetry is supported: the patterns show no straight bands, as those of an "
             "amorphous material or of noise do. Give averaged patterns of one crystal."
         )
-    best = max(pool.mean(name) for name in NAMES[1:])
+    best = max(suits, key=lambda name: pools[suits[name]].merit(name))
+    reached = max(0.0, 100 * pools[suits[best]].agreement(best))
     return (
-        f"No symmetry is supported (operations correlate to {best:.2f} at best): noise, an "
-        "amorphous or overlapped pattern, "
+        f"No symmetry is supported: with {best}, the best, operations reach {reached:.0f} % of "
+        "what the noise allows, in too small a part of the screen or too little: an amorphous or "
+        "overlapped pattern, "
         + ("no camera that fits, " if searched else "a wrong pattern centre, ")
         + "or a triclinic crystal. Give more or averaged patterns of one crystal"
         + ("." if searched else ", or detector=None to search for the camera.")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.patterns.symmetry import _kernels
-from napari_ebsdml.patterns.symmetry.groups import GROUPS, TURNS, LaueGroup
+from napari_ebsdml.patterns.symmetry.groups import GROUPS, TURNS, LaueGroup, turn
 from napari_ebsdml.patterns.symmetry.view import View
 
 Floats = NDArray[np.float64]
@@ -28,11 +28,13 @@ LEAST = 0.06
 # A twofold axis meets each pair of directions twice.
 WEIGHTS = np.array([0.5, 1.0, 1.0, 1.0])
 
+NAMES: tuple[str, ...] = tuple(GROUPS)
 _SIDE = 45
 _PERIODS = {
     "mmm": 90.0, "4/mmm": 45.0, "-3m": 60.0, "6/mmm": 30.0, "m-3": 90.0, "m-3m": 45.0,
 }  # fmt: skip
 _CANDIDATES = 3
+_LEAST_MAIN = 0.25
 _APART = float(np.cos(np.deg2rad(5.0)))
 
 
@@ -49,12 +51,15 @@ class Placement:
     correlation, part : (k,) arrays
         Of each operation of `LaueGroup.operations`: its correlation, and the part of the screen
         that tells it; 0 where this view cannot test it.
+    ceiling
+        Correlation that the noise of this pattern lets an operation of the crystal reach.
     """
 
     group: str
     frame: Floats
     correlation: Floats
     part: Floats
+    ceiling: float = 1.0
 
     @property
     def score(self) -> float:
@@ -66,6 +71,13 @@ class Placement:
             return 0.0
         mean = float((weight * self.correlation).sum()) / total
         return total * mean * abs(mean) / 2
+
+    @property
+    def agreement(self) -> float:
+        """Mean correlation of the operations that are tested, as a part of the ceiling."""
+        weight = WEIGHTS[GROUPS[self.group].operations[1]] * self.part
+        total = float(weight.sum()) * self.ceiling
+        return float((weight * self.correlation).sum()) / total if total > 0 else 0.0
 
 
 @cache
@@ -109,22 +121,26 @@ def place(
     correlation, part = scan(view, side)
     weight = part * WEIGHTS
     table_s, table_n = weight * correlation, weight
+    # A main axis that correlates by a quarter of the best ones is none.
+    least = _LEAST_MAIN * float(np.quantile(correlation, 0.999))
     found: dict[str, Placement] = {}
-    for name in names:
+    # Smaller groups first: a larger one may lie where a smaller one was found.
+    for name in sorted(names, key=NAMES.index):
         group = GROUPS[name]
         if group.order == 1:
-            found[name] = Placement(name, np.eye(3), np.zeros(0), np.zeros(0))
+            found[name] = Placement(name, np.eye(3), np.zeros(0), np.zeros(0), view.ceiling)
             continue
-        rough = [
-            refined(view, group, frame, 4, 1.0, 0.3)
-            for frame in _candidates(group, table_s, table_n, side)
-        ]
+        frames = _candidates(group, table_s, table_n, side, least)
+        frames += [found[h].frame @ q for h, q in embeddings(name) if h in found]
+        rough = [refined(view, group, frame, 8, 1.0, 0.3) for frame in frames]
         best = max(rough, key=lambda placed: placed.score)
         found[name] = refined(view, group, best.frame, 1, 0.4, 0.12) if fine else best
     return found
 
 
-def _candidates(group: LaueGroup, table_s: Floats, table_n: Floats, side: int) -> list[Floats]:
+def _candidates(
+    group: LaueGroup, table_s: Floats, table_n: Floats, side: int, least: float
+) -> list[Floats]:
     """Frames from the table of all axes, best first, none equivalent to another."""
     principals = half_cube(side)
     axes, turns = group.operations
@@ -133,7 +149,7 @@ def _candidates(group: LaueGroup, table_s: Floats, table_n: Floats, side: int) -
     period = np.deg2rad(_PERIODS.get(group.name, 1.0))
     step = np.pi / 2 / side if group.name in _PERIODS else 10.0
     _kernels.search_frames(
-        principals, axes, turns, period, step, table_s, table_n, side, score, angle
+        principals, axes, turns, period, step, table_s, table_n, side, least, score, angle
     )
     chosen: list[Floats] = []
     for at in np.argsort(-score)[:400]:
@@ -144,6 +160,28 @@ def _candidates(group: LaueGroup, table_s: Floats, table_n: Floats, side: int) -
         if len(chosen) == _CANDIDATES:
             break
     return chosen
+
+
+@cache
+def embeddings(name: str) -> tuple[tuple[str, Floats], ...]:
+    """Groups that lie in a group, with the turns from their frames to its frame."""
+    eye = np.eye(3)
+    around = (eye, np.roll(eye, 1, axis=0), np.roll(eye, 2, axis=0))
+    if name in ("4/mmm", "6/mmm"):
+        found = [("mmm", one) for one in around]
+        return (*found, ("-3m", eye)) if name == "6/mmm" else tuple(found)
+    if name == "m-3":
+        return (("mmm", eye),)
+    if name != "m-3m":
+        return ()
+    z = np.array([0.0, 0.0, 1.0])
+    diagonal, threefold = np.array([1.0, -1.0, 0.0]) / np.sqrt(2), np.ones(3) / np.sqrt(3)
+    along = np.stack([diagonal, np.cross(threefold, diagonal), threefold])
+    eighth, sixth = turn(z, 45.0), turn(z, 60.0)
+    return (
+        ("m-3", eye), ("4/mmm", eye), ("4/mmm", eighth), ("-3m", along), ("-3m", sixth @ along),
+        *(("mmm", one @ eighth) for one in around),
+    )  # fmt: skip
 
 
 def _frame(p: Floats, angle: float) -> Floats:
@@ -177,4 +215,4 @@ def refined(
         frame, axes, turns, ANGLES, WEIGHTS, view.fine_rays, view.fine_values, view.fine,
         view.bounds, STILL, LEAST, step, np.deg2rad(first), np.deg2rad(last), correlation, part,
     )  # fmt: skip
-    return Placement(group.name, frame, correlation, part)
+    return Placement(group.name, frame, correlation, part, view.ceiling)

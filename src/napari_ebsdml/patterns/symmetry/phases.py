@@ -20,8 +20,10 @@ from napari_ebsdml.patterns.frame.pieces import blocks, some_patterns
 from napari_ebsdml.patterns.frame.scans import patterns_of
 from napari_ebsdml.patterns.symmetry.camera import sharpness
 from napari_ebsdml.patterns.symmetry.clusters import Cluster, discover
-from napari_ebsdml.patterns.symmetry.lattice import Lattice, find_lattice
-from napari_ebsdml.patterns.symmetry.laue import LaueResult, told
+from napari_ebsdml.patterns.symmetry.groups import SYSTEMS
+from napari_ebsdml.patterns.symmetry.lattice import Lattice, find_lattice, rank_space_groups
+from napari_ebsdml.patterns.symmetry.laue import LaueResult, Trial, told
+from napari_ebsdml.patterns.symmetry.space_groups import SpaceGroups, words
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, SphereSearch
 from napari_ebsdml.patterns.symmetry.view import View, bounds_of, flat_images, views_of
 
@@ -47,6 +49,9 @@ class FoundPhase:
         Symmetry, from the best patterns.
     lattice : Lattice or None
         From bands; None for monoclinic and triclinic crystals, and where too few bands tell.
+    space_groups : tuple of SpaceGroups
+        Sets of space groups that patterns do not tell apart, the likeliest first; empty where
+        there is no lattice.
     sphere : MeasuredSphere
         Its pattern on the half sphere, merged from the best patterns.
     share
@@ -68,6 +73,7 @@ class FoundPhase:
     name: str
     laue: LaueResult
     lattice: Lattice | None
+    space_groups: tuple[SpaceGroups, ...]
     sphere: MeasuredSphere
     share: float
     number: int
@@ -163,11 +169,14 @@ def find_phases(
     clusters = discover(views, order, part_of(progress, 0.2, 0.4))
     if not clusters:
         return FoundPhases(scan, (), camera, searched, _nothing(len(stack), searched))
-    lattices: list[Lattice | None] = []
+    lattices: list[tuple[Lattice, tuple[SpaceGroups, ...]] | None] = []
     for k, cluster in enumerate(clusters):
         found = find_lattice(cluster.sphere, energy)
-        lattices.append(found[0] if found is not None else None)
-        if found is not None:
+        if found is None:
+            lattices.append(None)
+        else:
+            ranked = rank_space_groups(cluster.sphere, *found, energy)
+            lattices.append((found[0], ranked))
             clusters[k] = dataclasses.replace(cluster, turn=found[1])
         if progress is not None:
             progress(0.4 + 0.2 * (k + 1) / len(clusters))
@@ -260,7 +269,8 @@ def _index(
 
 
 def _result(
-    scan: Scan, clusters: list[Cluster], lattices: list[Lattice | None],
+    scan: Scan, clusters: list[Cluster],
+    lattices: list[tuple[Lattice, tuple[SpaceGroups, ...]] | None],
     places: NDArray[np.intp], quaternions: Floats, fit: NDArray[np.float32],
     owner: NDArray[np.int32], camera: Camera, searched: bool,
 ) -> FoundPhases:  # fmt: skip
@@ -271,9 +281,9 @@ def _result(
     found: list[FoundPhase] = []
     made: list[Any] = []
     for k, cluster in enumerate(clusters):
-        laue = told(cluster.placed, camera, searched)
+        laue = told([Trial(cluster.placed, camera)], searched)
         name = f"phase {k + 1}, {laue.system or 'unknown'}"
-        lattice = lattices[k]
+        lattice, groups = lattices[k] or (None, ())
         made.append(Phase(
             name, point_group=cluster.sphere.group,
             structure=None if lattice is None else Structure(lattice=lattice.diffpy()),
@@ -281,12 +291,12 @@ def _result(
         mine = owner == k
         in_file, contradiction = _against_file(scan, mine, laue)
         share = float(mine.sum() / number)
-        words = f"{name}: {100 * share:.0f} % of the indexed pixels; {laue.sentence}"
-        if lattice is not None:
-            words += f" {lattice.sentence}."
+        told_of = f"{name}: {100 * share:.0f} % of the indexed pixels; {laue.sentence}"
+        told_of += f" {_of_lattice(cluster.sphere.group, lattice, groups)}"
         found.append(FoundPhase(
-            name, laue, lattice, cluster.sphere, share, len(cluster.members), places[cluster.best],
-            cluster.typical, in_file, contradiction, f"{words} {contradiction}".strip(),
+            name, laue, lattice, groups, cluster.sphere, share, len(cluster.members),
+            places[cluster.best], cluster.typical, in_file, contradiction,
+            f"{told_of} {contradiction}".strip(),
         ))  # fmt: skip
     indexed = dataclasses.replace(
         scan,
@@ -296,12 +306,24 @@ def _result(
         camera=camera,
     ).with_property("fit", fit.reshape(scan.shape))
     lost = 100 * float((owner < 0).mean())
-    words = " ".join(phase.sentence for phase in found)
-    words += f" {lost:.0f} % of the pixels fit none of them."
+    text = " ".join(phase.sentence for phase in found)
+    text += f" {lost:.0f} % of the pixels fit none of them."
     if searched:
         x, y, z = camera.centre or (0.0, 0.0, 0.0)
-        words += f" Pattern centre found: {x:.3f}, {y:.3f}, {z:.3f} (Bruker)."
-    return FoundPhases(indexed, tuple(found), camera, searched, words)
+        text += f" Pattern centre found: {x:.3f}, {y:.3f}, {z:.3f} (Bruker)."
+    return FoundPhases(indexed, tuple(found), camera, searched, text)
+
+
+def _of_lattice(group: str, lattice: Lattice | None, groups: tuple[SpaceGroups, ...]) -> str:
+    if lattice is None:
+        system = SYSTEMS[group]
+        if system in ("monoclinic", "triclinic"):
+            return f"Lattice not measured: bands do not tell that of {system} crystals here."
+        return "Lattice not measured: too few bands stand out."
+    text = f"{lattice.sentence}: space group {words(groups)}"
+    if lattice.bravais in ("cF", "cI"):
+        text += "; or 221, if the bands of an order are too weak to show"
+    return text + "."
 
 
 def _against_file(

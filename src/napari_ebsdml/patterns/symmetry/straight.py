@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-LEAST, LEAST_ALONE = 4.6, 0.76
+LEAST, LEAST_ALONE = 4.45, 0.4
 """Straightness of many patterns, and what one alone may have more (divided by the root of their
 number). Chosen so that 95 per cent of single smooth random fields of any grain size stay below."""
 _ANGLES = np.arange(0.0, 180.0, 3.0)

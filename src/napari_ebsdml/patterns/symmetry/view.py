@@ -20,7 +20,10 @@ Floats = NDArray[np.float32]
 
 FINE, COARSE = 96, 48
 """Sides, at most, of the images that axes are refined on and searched on."""
-_FINE_RAYS, _COARSE_RAYS = 2000, 600
+_FINE_RAYS, _COARSE_RAYS = 4000, 800
+_NOISE_LEFT = 0.412, 0.234
+"""Part of white noise's variance that the blur of half a pixel leaves, and that linear
+interpolation between pixels leaves of it, in the mean over places."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,8 @@ class View:
         Flat images of mean 0 and standard deviation 1; `HOLE` where there is no signal.
     bounds : (4,) array
         Gnomonic x_min, x_max, y_min, y_max.
+    ceiling
+        Correlation that an operation of the crystal can reach with the noise of this pattern.
     fine_rays, coarse_rays : (n, 3) float32 arrays
         Directions of pixels in the detector's frame (x right, y up, z to the screen).
     fine_values, coarse_values : (n,) float32 arrays
@@ -42,6 +47,7 @@ class View:
     fine: Floats
     coarse: Floats
     bounds: NDArray[np.float64]
+    ceiling: float
     fine_rays: Floats
     fine_values: Floats
     coarse_rays: Floats
@@ -52,8 +58,9 @@ class View:
         fine_rays, fine_values = _rays(self.fine, bounds, _FINE_RAYS)
         coarse_rays, coarse_values = _rays(self.coarse, bounds, _COARSE_RAYS)
         return View(
-            self.fine, self.coarse, bounds, fine_rays, fine_values, coarse_rays, coarse_values
-        )
+            self.fine, self.coarse, bounds, self.ceiling, fine_rays, fine_values, coarse_rays,
+            coarse_values,
+        )  # fmt: skip
 
 
 def stack_of(patterns: Any) -> NDArray[Any]:
@@ -170,7 +177,36 @@ def _view(image: Floats, valid: NDArray[np.bool_], bounds: NDArray[np.float64]) 
     coarse = _normal(coarse, good)
     fine_rays, fine_values = _rays(fine, bounds, _FINE_RAYS)
     coarse_rays, coarse_values = _rays(coarse, bounds, _COARSE_RAYS)
-    return View(fine, coarse, bounds, fine_rays, fine_values, coarse_rays, coarse_values)
+    return View(
+        fine, coarse, bounds, ceiling_of(image, valid), fine_rays, fine_values, coarse_rays,
+        coarse_values,
+    )  # fmt: skip
+
+
+def ceiling_of(image: Floats, valid: NDArray[np.bool_]) -> float:
+    """Correlation of a flat pattern with its own symmetric image that its noise allows, 0..1.
+
+    The noise is what neighbouring pixels do not share: the autocovariance, drawn on as a parabola
+    from distances of one and two pixels to none, is that of the bands.
+    """
+
+    def shared(distance: int) -> float:
+        total, number = 0.0, 0
+        for one, other in (
+            (np.s_[distance:, :], np.s_[:-distance, :]), (np.s_[:, distance:], np.s_[:, :-distance])
+        ):  # fmt: skip
+            both = valid[one] & valid[other]
+            total += float((image[one] * image[other])[both].sum())
+            number += int(both.sum())
+        return total / max(number, 1)
+
+    power = float((image[valid] ** 2).mean())
+    if not power > 0 or min(image.shape) < 4:
+        return 0.0
+    signal = min(max((4 * shared(1) - shared(2)) / 3, 0.0), power)
+    noise = power - signal
+    blurred, between = (signal + part * noise for part in _NOISE_LEFT)
+    return signal / float(np.sqrt(blurred * between))
 
 
 def _smooth(image: Floats, valid: NDArray[np.bool_], sigma: float) -> Floats:

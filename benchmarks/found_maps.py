@@ -1,0 +1,117 @@
+"""Phases of simulated two-phase maps of which nothing is told, and the time of a large one.
+
+``python benchmarks/found_maps.py --masters FOLDER [--side 40] [--pairs Fe+Ti Ni+Fe]``
+
+Maps of 60 x 60 pixel patterns: grains by a Voronoi diagram, a third of them of the second phase,
+noise 0.7 times the bands, orientations spread by 0.3 degrees in a grain. Nothing was chosen on
+them. The pattern centre is not told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+from orix.crystal_map import Phase, PhaseList
+
+import napari_ebsdml as ebsdml
+from laue_crystals import dynamical
+from napari_ebsdml._quaternions import multiply
+from napari_ebsdml.camera import Camera
+from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.frame.geometry import Geometry
+from napari_ebsdml.patterns.simulated.screen import expose
+from napari_ebsdml.patterns.simulated.synthetic import project_bands, random_quaternions
+from patterns_common import show
+
+SIZE, NOISE, GRAINS = 60, 0.7, 24
+CENTRE = (0.51, 0.29, 0.57)
+
+
+def masters_of(folder: Path) -> dict:
+    found = {name: (group, master) for name, group, master in dynamical(folder)}
+    library = Library.load()
+    for k in np.flatnonzero(library.is_real):
+        found.setdefault(library.names[k], ("m-3m", library.masters[k]))
+    return found
+
+
+def simulated(one: tuple, other: tuple, side: int, seed: int) -> tuple:
+    """A map, and where it is the second phase (side, side)."""
+    rng = np.random.default_rng([9, seed])
+    seeds = rng.uniform(0, side, (GRAINS, 2))
+    places = np.stack(np.meshgrid(np.arange(side), np.arange(side), indexing="ij"), -1)
+    grain = ((places[:, :, None] - seeds) ** 2).sum(-1).argmin(-1)
+    second = rng.permutation(GRAINS) < GRAINS // 3
+    q = random_quaternions(rng, GRAINS)[grain.ravel()]
+    small = np.concatenate(
+        [np.ones((len(q), 1)), rng.normal(0, np.deg2rad(0.3) / 2, (len(q), 3))], axis=1
+    )
+    q = multiply(small / np.linalg.norm(small, axis=1, keepdims=True), q)
+    phase = second[grain]
+    geometry = Geometry.from_angles(CENTRE, (SIZE, SIZE), 70.0, 5.0)
+    images = np.empty((side * side, SIZE, SIZE), np.uint8)
+    for k, (_, master) in enumerate((one, other)):
+        mine = np.flatnonzero(phase.ravel() == k)
+        for start in range(0, len(mine), 500):
+            part = mine[start : start + 500]
+            bands = project_bands(master[None], np.zeros(len(part), np.intp), q[part], geometry)
+            shown = expose(bands, rng, (NOISE, NOISE), 0.4)
+            low, high = np.quantile(shown, (0.001, 0.999))
+            images[part] = np.clip(255 * (shown - low) / (high - low), 0, 255)
+    scan = ebsdml.Scan(
+        quaternions=np.tile([1.0, 0, 0, 0], (side, side, 1)),
+        phase_id=np.zeros((side, side), np.int32),
+        phases=PhaseList(Phase("x", point_group="m-3m")),
+        step=(1.0, 1.0),
+        patterns=da.from_array(images.reshape(side, side, SIZE, SIZE), (20, side, SIZE, SIZE)),
+        camera=Camera(shape=(SIZE, SIZE), pc=None, sample_tilt=70.0, tilt=5.0),
+    )  # fmt: skip
+    return scan, phase
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--masters", type=Path, default=Path("masters"))
+    parser.add_argument("--side", type=int, default=40)
+    parser.add_argument("--pairs", nargs="*", default=["Fe+Ti", "austenite+Fe"])
+    given = parser.parse_args()
+    masters = masters_of(given.masters)
+    rows = []
+    for number, pair in enumerate(given.pairs):
+        one, other = (masters[name] for name in pair.split("+"))
+        scan, phase = simulated(one, other, given.side, number)
+        told: list[float] = []
+        start, wall = time.process_time(), time.perf_counter()
+        found = ebsdml.find_phases(scan, progress=told.append)
+        took, wall = time.process_time() - start, time.perf_counter() - wall
+        owner = found.scan.phase_id
+        right = 0
+        names = []
+        for k, cluster in enumerate(found.clusters):
+            mine = owner == k
+            true = (
+                int(np.bincount(phase[mine].astype(int), minlength=2).argmax()) if mine.any() else 0
+            )
+            right += int((phase[mine] == true).sum())
+            names.append(f"{pair.split('+')[true]}: {cluster.laue.best}")
+        print(found.sentence)
+        share = ", ".join(f"{one.share:.3f}" for one in found.clusters)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        centre = ", ".join(f"{v:.3f}" for v in found.camera.centre or ())
+        rows.append((
+            pair, phase.size, "; ".join(names), share, f"{phase.mean():.3f}",
+            f"{100 * right / phase.size:.1f}", f"{100 * (owner < 0).mean():.1f}", centre,
+            f"{took:.0f}", f"{wall:.0f}", f"{memory:.0f}", len(told),
+        ))  # fmt: skip
+    head = ("pair", "patterns", "told", "shares", "true second", "phase right %", "fits none %",
+            "centre", "processor s", "wall s", "MB", "progress calls")  # fmt: skip
+    show("Maps", rows, head)
+
+
+if __name__ == "__main__":
+    main()
