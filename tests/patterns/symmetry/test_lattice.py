@@ -9,7 +9,7 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.simulated.kinematic import wavelength
 from napari_ebsdml.patterns.symmetry.bands import bands_of
-from napari_ebsdml.patterns.symmetry.lattice import find_lattice
+from napari_ebsdml.patterns.symmetry.lattice import find_lattice, rank_space_groups
 from napari_ebsdml.patterns.symmetry.lattice_fit import allowed, families
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
