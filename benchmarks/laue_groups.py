@@ -26,7 +26,7 @@ from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
 from napari_ebsdml.patterns.symmetry.operators import Placement, place
-from napari_ebsdml.patterns.symmetry.straight import LEAST, LEAST_ALONE, straightness
+from napari_ebsdml.patterns.symmetry.straight import level_of, straightness
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
 from patterns_common import show
 
@@ -105,8 +105,7 @@ def pool_of(results: list[dict]) -> Pool:
 def answer(results: list[dict]) -> NDArray:
     """Probabilities of `NAMES` from placements."""
     mean = float(np.mean([one["straightness"] for one in results]))
-    bands = mean >= LEAST + LEAST_ALONE / np.sqrt(len(results))
-    return probabilities(pool_of(results), bands=bands)
+    return probabilities(pool_of(results), bands=level_of(mean, len(results)))
 
 
 def by_evidence(pool: Pool) -> str:

@@ -19,7 +19,7 @@ from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
 from napari_ebsdml.patterns.symmetry.laue import place_all
 from napari_ebsdml.patterns.symmetry.operators import Placement
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, SphereSearch
-from napari_ebsdml.patterns.symmetry.straight import has_bands
+from napari_ebsdml.patterns.symmetry.straight import bands_in
 from napari_ebsdml.patterns.symmetry.view import View
 
 Floats = NDArray[np.float64]
@@ -176,7 +176,7 @@ def _grown(
 
 def _told(placed: Sequence[dict[str, Placement]], views: Sequence[View]) -> str | None:
     images = [view.fine for view in views]
-    chances = probabilities(Pool(placed), bands=has_bands(images, images[0] < HOLE / 10))
+    chances = probabilities(Pool(placed), bands=bands_in(images, images[0] < HOLE / 10))
     name = NAMES[int(chances.argmax())]
     return None if name == "-1" else name
 

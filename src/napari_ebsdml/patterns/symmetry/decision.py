@@ -33,30 +33,17 @@ _OWN = 6
 SAME_LATTICE, OTHER_LATTICE = (0.85, 0.1), (0.5, 0.2)
 """Coset ratio that tells nothing, and the scale about it. Where group and subgroup belong to one
 lattice, bands stay in place and only their strengths differ; else the bands themselves miss."""
-WEIGHTS_OF_FEATURES = np.array(
-    [
-        1.593,
-        0.297,
-        0.59,
-        0.058,
-        1.216,
-        0.377,
-        0.994,
-        0.326,
-        0.044,
-        0.0,
-        -0.349,
-        -0.326,
-        -3.262,
-        -1.262,
-        0.065,
-    ]
-)
+WEIGHTS_OF_FEATURES = np.array([
+    2.252, 0.281, 0.676, 0.0, 1.472, 0.953, 0.384, 0.852, 0.287, 0.028, 0.202, -0.599, -2.556,
+    -0.58, -0.95,
+])  # fmt: skip
 """Fitted to a third of simulated crystals of all groups and a third of measured steel patterns."""
 CHANCE, CHANCE_ALONE = 0.022, 0.04
 """Merit a pattern without its noise that chance does not reach: many patterns, and what one alone
 may have more. Of single fields, 99 of 100 reach 0.01 (noise blurred by a pixel) or 0.07 (blobs); of
 ten patterns of a triclinic crystal 0.016."""
+PLAIN, PLAIN_ALONE = 0.028, 0.027
+"""The same of plain evidence, which noise blurred by a pixel does not reach."""
 LEAST_CEILING = 0.12
 """Ceiling below which a pattern is noise; of white noise 99 of 100 stay below 0.07."""
 SEARCHED = 1.4
@@ -219,9 +206,7 @@ def maximal() -> tuple[tuple[str, str], ...]:
     )  # fmt: skip
 
 
-def probabilities(
-    pools: Pool | Sequence[Pool], searched: bool = False, bands: bool = True
-) -> Floats:
+def probabilities(pools: Pool | Sequence[Pool], searched: bool = False, bands: int = 2) -> Floats:
     """Probability of each Laue group of `NAMES`, the first of which stands for no symmetry.
 
     Parameters
@@ -232,20 +217,37 @@ def probabilities(
         Whether the pattern centre was searched for by the same evidence, which then is higher by
         chance. Few patterns then say less: their probabilities are drawn together.
     bands
-        Whether the patterns show straight lines at all.
+        Whether the patterns show straight lines, see `straight.bands_in`.
     """
     pools = [pools] if isinstance(pools, Pool) else list(pools)
-    part = merit_of(pools) / least_merit(pools[0].number, searched)
+    part = above_chance(pools, searched, bands)
     score = features(pools) @ WEIGHTS_OF_FEATURES
     if searched:
         # Of five measured patterns, three wrong groups had 74 to 86 per cent.
         score /= 1 + 1 / np.sqrt(pools[0].number)
-    if part < 1 or not bands:
+    if part < 1:
         # Little or nothing that chance does not show as well.
-        score[0] = score[1:].max() + (4 * np.log(1 / max(part, 1e-2)) if bands else 6.0)
+        score[0] = score[1:].max() + 4 * np.log(1 / max(part, 1e-2))
     score -= score.max()
     chance = np.exp(score)
     return np.asarray(chance / chance.sum())
+
+
+def above_chance(pools: Sequence[Pool], searched: bool, bands: int) -> float:
+    """How far patterns lie above what chance shows: below 1 they support nothing.
+
+    The noise of real cameras is shared by neighbouring pixels, and then the ceiling is too high.
+    So clear bands and a known camera may also stand on their plain evidence.
+    """
+    pool = pools[0]
+    if not bands or pool.ceiling < LEAST_CEILING:
+        return 0.0
+    part = merit_of(pools) / least_merit(pool.number, searched)
+    if bands == 2 and not searched:
+        top = max(pool.evidence(name) for name in NAMES[1:]) / pool.number
+        if top >= PLAIN + PLAIN_ALONE / np.sqrt(pool.number):
+            part = max(part, 1.0)
+    return part
 
 
 def merit_of(pools: Sequence[Pool]) -> float:

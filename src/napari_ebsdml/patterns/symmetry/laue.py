@@ -16,7 +16,7 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.symmetry.decision import LEAST_CEILING, NAMES, Pool, probabilities
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
 from napari_ebsdml.patterns.symmetry.operators import Placement, place
-from napari_ebsdml.patterns.symmetry.straight import has_bands
+from napari_ebsdml.patterns.symmetry.straight import bands_in
 from napari_ebsdml.patterns.symmetry.view import View, bounds_of, flat_images, stack_of, views_of
 
 Floats = NDArray[np.float64]
@@ -144,7 +144,7 @@ def laue_group(
     stack = stack_of(patterns)
     images, valid = flat_images(stack, mask)
     shape = (int(stack.shape[1]), int(stack.shape[2]))
-    bands = has_bands(list(images), valid)
+    bands = bands_in(list(images), valid)
     if detector is not None:
         bounds = bounds_of(detector, shape, len(stack))
         placed = place_all(views_of(images, valid, bounds), progress)
@@ -187,7 +187,7 @@ def place_all(views: Sequence[View], progress: Progress = None) -> list[dict[str
     return found
 
 
-def told(trials: Sequence[Trial], searched: bool, bands: bool = True) -> LaueResult:
+def told(trials: Sequence[Trial], searched: bool, bands: int = 2) -> LaueResult:
     """The answer that placements of all groups in the patterns of one crystal give.
 
     Parameters
@@ -197,7 +197,7 @@ def told(trials: Sequence[Trial], searched: bool, bands: bool = True) -> LaueRes
     searched
         Whether the cameras were searched for.
     bands
-        Whether the patterns show straight lines at all.
+        Whether the patterns show straight lines, see `straight.bands_in`.
     """
     if not trials or not trials[0].placed:
         raise InputError("There is no pattern.")
@@ -296,7 +296,7 @@ def _words(
     return text + "."
 
 
-def _nothing(pools: Sequence[Pool], suits: dict[str, int], searched: bool, bands: bool) -> str:
+def _nothing(pools: Sequence[Pool], suits: dict[str, int], searched: bool, bands: int) -> str:
     if pools[0].ceiling < LEAST_CEILING:
         return (
             "No symmetry is supported: neighbouring pixels share nothing, the patterns are noise. "

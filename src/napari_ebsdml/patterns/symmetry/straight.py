@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 LEAST, LEAST_ALONE = 4.45, 0.4
+CLEAR, CLEAR_ALONE = 4.6, 0.76
 """Straightness of many patterns, and what one alone may have more (divided by the root of their
-number). Chosen so that 95 per cent of single smooth random fields of any grain size stay below."""
+number), that bands may have, and that 95 per cent of single smooth random fields of any grain size
+stay below."""
 _ANGLES = np.arange(0.0, 180.0, 3.0)
 _LONG = 0.6
 
@@ -36,9 +38,15 @@ def straightness(images: Sequence[NDArray[np.floating]], valid: NDArray[np.bool_
     return float(np.mean([_of_one(image, valid) for image in images])) if len(images) else 0.0
 
 
-def has_bands(images: Sequence[NDArray[np.floating]], valid: NDArray[np.bool_]) -> bool:
-    """Whether patterns show bands, more than nineteen of twenty fields of blobs do."""
-    return straightness(images, valid) >= LEAST + LEAST_ALONE / np.sqrt(max(len(images), 1))
+def bands_in(images: Sequence[NDArray[np.floating]], valid: NDArray[np.bool_]) -> int:
+    """Whether patterns show bands: 0 no, 1 perhaps, 2 more than 19 of 20 fields of blobs do."""
+    return level_of(straightness(images, valid), len(images))
+
+
+def level_of(value: float, number: int) -> int:
+    """What `bands_in` says of the straightness of so many patterns."""
+    root = np.sqrt(max(number, 1))
+    return int(value >= LEAST + LEAST_ALONE / root) + int(value >= CLEAR + CLEAR_ALONE / root)
 
 
 def _of_one(image: NDArray[np.floating], valid: NDArray[np.bool_]) -> float:
