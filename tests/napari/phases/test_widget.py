@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from napari_ebsdml._napari.phases.stereogram import axes_of
 from napari_ebsdml._napari.phases.widget import FOUND, PhasesWidget
 from napari_ebsdml._napari.shell.layers import scans_in
-from tests.napari.docks import add_map, compute, layer
+from tests.napari.docks import add_map, layer, run
 from tests.patterns.symmetry.test_phases import two_phase_map
 
 
@@ -22,7 +22,7 @@ def test_what_is_in_this_map(model: ViewerModel, qtbot: Any) -> None:
     dock.show()
     assert "without being told" in dock.text.text()
     assert not dock.table.isVisible()
-    compute(dock, qtbot)
+    run(dock.compute, dock.tasks, qtbot, timeout=240_000)
     assert dock.text.text() == dock.found.sentence
     groups = [row[1] for row in dock.table.rows()[1:]]
     assert sorted(groups) == ["6/mmm", "m-3m"]

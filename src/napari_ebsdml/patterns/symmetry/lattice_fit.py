@@ -26,7 +26,7 @@ NARROWER = 0.85
 _SHARP, _SIZED_BY, OF_SIZE = 0.009, 30, 0.92
 """Softness of an edge, number of families and narrowing that tell the size. How wide dynamical
 bands look differs from crystal to crystal: that scatter is the error of the size."""
-SCATTER = 0.17
+SCATTER = 0.2
 _FINEST = 0.9
 """Spacing in angstrom of the finest planes whose bands take part."""
 _PER_FAMILY = 0.008
