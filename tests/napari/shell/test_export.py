@@ -103,3 +103,17 @@ def test_a_report_holds_the_layers_of_the_map(
     # Layers but the strokes, and the boundaries.
     assert text.count("data:image/png;base64,") == len(model.layers)
     assert scan.name in text
+
+
+def test_after_painting_the_result_is_drawn_and_not_the_strokes(
+    model: ViewerModel, scan: Scan
+) -> None:
+    add_map(model, scan)
+    labels = np.ones(scan.shape, int)
+    result = add_result(model, scan, labels, "segmentation", kind="segmentation")
+    strokes = add_result(model, scan, labels, "strokes", kind="labels", level=Level.STROKES)
+    model.layers.selection.active = strokes
+    assert layer_to_export(model, scan) is result
+    for layer in model.layers:
+        layer.visible = layer is strokes
+    assert layer_to_export(model, scan) is strokes

@@ -39,6 +39,8 @@ _MOST = 16
 def layer_to_export(viewer: ViewerModel, scan: Any) -> Layer:
     """The selected layer where it shows the scan, else the uppermost one that is seen of it.
 
+    Strokes are a means: after painting they are selected, and what they led to is meant.
+
     Raises
     ------
     InputError
@@ -50,11 +52,12 @@ def layer_to_export(viewer: ViewerModel, scan: Any) -> Layer:
         return info is not None and scan in scans_of(layer) and hasattr(layer, "colormap")
 
     chosen = viewer.layers.selection.active
+    seen = [layer for layer in reversed(viewer.layers) if layer.visible and fits(layer)]
+    results = [layer for layer in seen if level_of(layer) is not Level.STROKES]
     if chosen is not None and fits(chosen):
-        return chosen
-    for layer in reversed(viewer.layers):
-        if layer.visible and fits(layer):
-            return layer
+        return results[0] if level_of(chosen) is Level.STROKES and results else chosen
+    if seen:
+        return (results or seen)[0]
     raise InputError("Select an image or labels layer of the map, or make one visible.")
 
 
