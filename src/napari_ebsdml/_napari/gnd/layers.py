@@ -154,7 +154,7 @@ def stability_layer(share: NDArray[Any]) -> Shown:
 
 
 def compute_gnd(scan: Scan, settings: GndSettings, progress: Progress = None) -> GndDensity:
-    """`gnd_density` for a worker thread; the grain table is quick and made when shown."""
+    """`gnd_density` for a worker thread."""
     from napari_ebsdml.dislocations.gnd.density import gnd_density
 
     systems = settings.slip_systems

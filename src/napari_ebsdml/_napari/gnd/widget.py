@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -37,6 +38,7 @@ from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml._napari.shell.tab_page import tab_page
 from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._napari.shell.text import pretty
+from napari_ebsdml._parallel import part_of
 from napari_ebsdml.dislocations.gnd.noise import RESOLUTION
 from napari_ebsdml.scan import Scan
 
@@ -45,8 +47,11 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_ebsdml._parallel import Progress
+    from napari_ebsdml.dislocations.averages import Table
+    from napari_ebsdml.dislocations.gnd.average import GndAverage
     from napari_ebsdml.dislocations.gnd.density import GndDensity
     from napari_ebsdml.dislocations.gnd.stability import SplitStability
+    from napari_ebsdml.dislocations.settings import GndSettings
 
 SECTION = "gnd"
 """Where napari keeps the settings of this widget."""
@@ -56,6 +61,33 @@ _SPLIT = (
     "“Stability of the split” tells how much of it stays when the energies change by 5 %."
 )
 _NOTHING = "Compute a GND density to see its histogram, the grains and further layers here."
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What the dock says of a result and takes long to find."""
+
+    mean: GndAverage
+    grains: Table
+
+
+_told: WeakKeyDictionary[GndDensity, Told] = WeakKeyDictionary()
+
+
+def tell(gnd: GndDensity) -> Told:
+    """Average and table of grains of a result; found once, at best by a worker thread."""
+    from napari_ebsdml.dislocations.averages import gnd_averages
+
+    if gnd not in _told:
+        _told[gnd] = Told(gnd.average(), gnd_averages(gnd, "grain"))
+    return _told[gnd]
+
+
+def compute_and_tell(scan: Scan, settings: GndSettings, progress: Progress = None) -> GndDensity:
+    """`compute_gnd` with what is said of it, for a worker thread."""
+    gnd = compute_gnd(scan, settings, part_of(progress, 0.0, 0.9))
+    tell(gnd)
+    return gnd
 
 
 class GndWidget(ScanWidget):
@@ -131,7 +163,7 @@ class GndWidget(ScanWidget):
             return
         remember(SECTION, self.settings_form.method.saved())
         self.run(
-            scan, compute_gnd, scan, self.settings_form.settings(),
+            scan, compute_and_tell, scan, self.settings_form.settings(),
             label="Computing the GND density", on_result=self._show,
         )  # fmt: skip
 
@@ -190,7 +222,7 @@ class GndWidget(ScanWidget):
 
     def _in_detail(self, gnd: GndDensity) -> str:
         found = self._dependences.get(gnd)
-        return in_detail(gnd, found)
+        return in_detail(gnd, found, tell(gnd).mean)
 
     def scan_chosen(self, scan: Scan | None) -> None:
         """Show the phases of a scan, and its result where there is one."""
@@ -227,9 +259,8 @@ class GndWidget(ScanWidget):
             self.histogram.clear()
             self.step_page.show_found(None)
             return
-        from napari_ebsdml.dislocations.averages import gnd_averages
-
-        self.message.setText(in_words(gnd))
+        told = tell(gnd)
+        self.message.setText(in_words(gnd, told.mean))
         self.details.setText(self._in_detail(gnd))
         self.step_page.show_found(self._dependences.get(gnd))
         known = np.isfinite(gnd.total)
@@ -241,7 +272,7 @@ class GndWidget(ScanWidget):
              "above noise": gnd.total[gnd.above_noise]},
             {"noise floor": float(np.median(floor)) if floor.size else np.nan},
         )  # fmt: skip
-        self.grain_table.set_columns(gnd_averages(gnd, "grain"))
+        self.grain_table.set_columns(told.grains)
         for key, text in gnd_layers.further_layers(gnd).items():
             self.more.addItem(text, key)
 
@@ -273,7 +304,7 @@ def split_of(gnd: GndDensity, progress: Progress = None) -> SplitStability:
     return gnd.split_stability(progress=progress)
 
 
-def in_words(gnd: GndDensity) -> str:
+def in_words(gnd: GndDensity, mean: GndAverage | None = None) -> str:
     """The result in two or three lines: density, and how much of it is noise."""
     known = gnd.total[np.isfinite(gnd.total)]
     if not known.size:
@@ -281,7 +312,7 @@ def in_words(gnd: GndDensity) -> str:
             "No pixel has a known curvature: grains are too small, or every phase with "
             "orientations was left out."
         )
-    mean = gnd.average()
+    mean = mean or gnd.average()
     share = 100 * float(gnd.above_noise.sum()) / known.size
     low, high = (known_text(value) for value in mean.interval)
     low = low.removesuffix(" 1/m²")
@@ -298,9 +329,11 @@ def in_words(gnd: GndDensity) -> str:
     return " ".join((text, *gnd.notes))
 
 
-def in_detail(gnd: GndDensity, found: Dependence | None = None) -> str:
+def in_detail(
+    gnd: GndDensity, found: Dependence | None = None, mean: GndAverage | None = None
+) -> str:
     """What belongs beside the result, one paragraph each."""
-    parts = [gnd.average().sentence, gnd.noise_sentence]
+    parts = [(mean or gnd.average()).sentence, gnd.noise_sentence]
     if found is not None:
         parts.append(found.step.sentence)
         if found.threshold is not None:
