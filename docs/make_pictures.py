@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 TUTORIALS = {"segment": "segment.png", "deformation": "deformation.png", "crystal": "crystal.png"}
-WINDOWS = ("segmenter.png", "gnd.png", "space-groups.png")
+WINDOWS = ("segmenter.png", "gnd.png")
 MOST = 200_000
 """Bytes of a picture."""
 
