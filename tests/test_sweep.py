@@ -18,6 +18,7 @@ import napari_ebsdml as ebsdml
 from napari_ebsdml import EbsdmlError, Scan, dislocations, io, maps, patterns, segmentation
 from napari_ebsdml.io import from_xmap
 from napari_ebsdml.maps.settings import MapSettings
+from napari_ebsdml.segmentation import truth
 from napari_ebsdml.segmentation.settings import TrainingSettings, UNetSettings
 from tests.dislocations.test_hexagonal import hexagonal_scan
 
@@ -91,6 +92,11 @@ def classifier() -> Any:
     return ebsdml.SpaceGroupClassifier.load("default")
 
 
+@lru_cache(maxsize=1)
+def ready() -> Any:
+    return ebsdml.Segmenter.ready("twins")
+
+
 def there_and_back(scan: Scan, path: Path) -> None:
     ebsdml.write(path, scan)
     assert ebsdml.read(path).shape == scan.shape
@@ -154,6 +160,10 @@ FUNCTIONS: dict[str, Callable[[Scan, Path], Any]] = {
     "refine_orientations": lambda scan, _: patterns.refine_orientations(scan, classifier()),
     "Segmenter of BC": lambda scan, _: segmented(scan, channels=("BC",)),
     "Segmenter": lambda scan, _: segmented(scan),
+    "ready model": lambda scan, _: ready().predict(scan),
+    "explain": lambda scan, _: segmentation.explain(ready(), scan),
+    "refined_truth": lambda scan, _: truth.refined_truth(scan, np.ones(scan.shape, int)),
+    "closed_grains": lambda scan, _: truth.closed_grains(scan),
     "compute_channels": lambda scan, _: segmentation.compute_channels(scan, ("BC", "KAM")),
     "default_channels": lambda scan, _: segmentation.default_channels(scan),
 }  # fmt: skip
@@ -168,7 +178,7 @@ NOT_OF_MAPS = {
     "denoise_orientations": "of an array", "orientation_noise": "of an array",
     "for_lattice": "of a phase", "for_phase": "of a phase", "from_families": "of a table",
     "disorientation_angle": "of arrays", "disorientation_vector": "of arrays",
-    "evaluate": "of labels", "explain": "of a model", "with_property": "with_property",
+    "evaluate": "of labels", "with_property": "with_property",
     "add_files": "of files", "add_to_library": "of files", "read_cif": "of a file",
     "fold_patterns": "of arrays", "refine_geometry": "of arrays", "two_phase_map": "makes one",
     "laue_group": "of patterns", "batch": "of files", "read_model": "of a file",

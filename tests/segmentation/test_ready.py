@@ -54,22 +54,25 @@ def test_tables_say_what_scikit_learn_says(classes: int) -> None:
 
 
 def test_strokes_correct_and_do_not_replace() -> None:
-    """Where the map is shifted against the training, a few grains bring the model back."""
+    """Where the map is shifted against the training, some grains bring the model back."""
     rng = np.random.default_rng(1)
-    x = rng.normal(size=(4000, 3)).astype(np.float32)
-    y = (x[:, 0] > 0).astype(int)
+    x = rng.normal(size=(4000, 6)).astype(np.float32)
+    y = (x.sum(axis=1) + 2 * rng.normal(size=4000) > 0).astype(int)
     trees = BoostedTrees.fit(x, y, 2, rounds=30, leaves=8)
-    moved = x + np.array([1.0, 0, 0], np.float32)
-    few = rng.permutation(4000)[:12]
-    adapted = trees.adapted(moved[few], y[few], np.arange(12))
+    moved = x + np.float32(0.8)
+    few = rng.permutation(4000)[:30]
+    units = np.arange(30)
+    adapted = trees.adapted(moved[few], y[few], units)
     right = [(t.at(moved).argmax(axis=1) == y).mean() for t in (trees, adapted)]
-    assert right[0] < 0.75
-    assert right[1] > right[0] + 0.04
-    # Strokes that agree change little, and repeating a grain's pixels tells nothing new.
-    same = trees.adapted(x[few], y[few], np.arange(12))
-    assert (same.at(x).argmax(axis=1) == y).mean() > 0.95
+    assert right[0] < 0.6
+    assert right[1] > right[0] + 0.08
+    # Where it fits already, grains that agree leave it about as good as it was.
+    same = trees.adapted(x[few], y[few], units)
+    before, after = ((t.at(x).argmax(axis=1) == y).mean() for t in (trees, same))
+    assert after > before - 0.06
+    # Repeating a grain's pixels tells nothing new.
     twice = trees.adapted(
-        np.repeat(moved[few], 3, axis=0), np.repeat(y[few], 3), np.repeat(np.arange(12), 3)
+        np.repeat(moved[few], 3, axis=0), np.repeat(y[few], 3), np.repeat(units, 3)
     )
     np.testing.assert_allclose(twice.bias, adapted.bias, atol=0.02)
     with pytest.raises(InputError, match="no labelled pixel"):

@@ -22,6 +22,7 @@ from napari_ebsdml._napari.segmenter.script import ScriptButton
 from napari_ebsdml._napari.segmenter.state import SegmenterState
 from napari_ebsdml._napari.segmenter.strokes_panel import StrokesPanel
 from napari_ebsdml._napari.segmenter.training_panel import TrainingPanel
+from napari_ebsdml._napari.segmenter.truth_panel import TruthPanel
 from napari_ebsdml._napari.segmenter.uncertain import UncertainPanel
 from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget, scrolling_page
@@ -54,6 +55,7 @@ class SegmenterWidget(ScanWidget):
     uncertain : UncertainPanel
     comparison : ComparisonPanel
     evaluation : EvaluationPanel
+    truth : TruthPanel
     model : ModelPanel
     script_button : ScriptButton
     pages : QTabWidget
@@ -91,6 +93,7 @@ class SegmenterWidget(ScanWidget):
         self.uncertain = UncertainPanel(self.state)
         self.comparison = ComparisonPanel(self.state)
         self.evaluation = EvaluationPanel(self.state)
+        self.truth = TruthPanel(self.state, lambda: self.strokes.layer)
         self.model = ModelPanel(self.state)
         self.script_button = ScriptButton(self.state)
         self._lay_out()
@@ -179,6 +182,7 @@ class SegmenterWidget(ScanWidget):
             ("segmenting", "Segmenting", (self.result.form.native,)),
             ("comparison", "Compare with other methods", (self.comparison,)),
             ("evaluation", "Evaluate against a known map", (self.evaluation,)),
+            ("truth", "Make a ground truth", (self.truth,)),
             ("model", "Model and script", (self.model, self.script_button)),
         )
         self.sections = {}
