@@ -19,7 +19,7 @@ from napari_ebsdml.dislocations.taylor import TaylorMaterial
 from napari_ebsdml.dislocations.total.average import AverageDensity, average
 from napari_ebsdml.dislocations.total.model import Calibration, TotalDensityModel
 from napari_ebsdml.dislocations.total.segments import cut_grains, measure
-from napari_ebsdml.dislocations.total.statistics import features
+from napari_ebsdml.dislocations.total.statistics import NAMES, features
 from napari_ebsdml.dislocations.total.windows import MEASURABLE, Windows, joined, maps_of
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps.grains import segment_grains
@@ -34,6 +34,8 @@ WINDOW = 32
 """Side of the local windows in pixels."""
 LEAST_NOISE, MOST_NOISE = 3e-3, 30.0
 """Orientation noise in b / s that the estimator was trained for."""
+QUIETEST = 0.3
+"""Mean squared neighbour difference over that of the noise, below which the noise is another's."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -372,6 +374,8 @@ def _windows(
     median, low, high = model.calibration.interval(posterior, told)
     # Without differences (all orientations the same) there is nothing to read.
     known = model.in_range(inputs) & (noise <= MOST_NOISE) & (sums[:, 0] >= 30)
+    # Far less scatter than the noise alone would make: that noise is not this map's.
+    known &= np.sinh(inputs[:, NAMES.index("D(1) / noise")]) / 5 + 1 > QUIETEST
     return Windows(
         np.full(number, phase, dtype=np.int64), owner, pixels, median + per_line, low + per_line,
         high + per_line, polarised, np.full(number, limit), known, np.full(number, per_line),
