@@ -29,7 +29,7 @@ from napari_ebsdml.patterns.raw import RawClassifier
 from napari_ebsdml.patterns.settings import ClassifySettings
 from napari_ebsdml.segmentation import PredictSettings, Segmenter, TrainingSettings
 
-NOT_KEPT = {"model", "extrapolate", "only", "orientation_noise"}
+NOT_KEPT = {"model", "extrapolate", "only", "orientation_noise", "improve"}
 """Settings of a form that belong to one map or session."""
 
 LEARNED = {"speed"}
