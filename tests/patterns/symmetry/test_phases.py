@@ -69,6 +69,7 @@ def test_both_phases_are_found_and_indexed(answer):
     assert sum(cluster.share for cluster in found.clusters) == pytest.approx(1)
     assert told[-1] == pytest.approx(1)
     assert (np.diff(told) >= 0).all()
+    assert all(c.laue.best == c.sphere.group for c in found.clusters)
     assert "fit" in found.scan.prop
 
 

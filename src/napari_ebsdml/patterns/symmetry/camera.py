@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, available_cores, part_of
 from napari_ebsdml.patterns.frame.geometry import Geometry
+from napari_ebsdml.patterns.symmetry.averages import sharpness
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
 from napari_ebsdml.patterns.symmetry.operators import Placement, place, refined
 from napari_ebsdml.patterns.symmetry.view import View, views_of
@@ -270,13 +271,3 @@ def climb(
 
 def _best(placed: dict[str, Placement]) -> Placement:
     return max(placed.values(), key=lambda one: one.score)
-
-
-def sharpness(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> float:
-    """How much of a flat pattern's variance neighbouring pixels share: bands, not noise."""
-    both = valid[:, 1:] & valid[:, :-1]
-    if not both.any():
-        return 0.0
-    one, other = image[:, 1:][both], image[:, :-1][both]
-    spread = float(one.std() * other.std())
-    return float(((one - one.mean()) * (other - other.mean())).mean()) / spread if spread else 0.0

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.patterns.symmetry._kernels import HOLE
+from napari_ebsdml.patterns.symmetry.averages import Averages
 from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
 from napari_ebsdml.patterns.symmetry.laue import place_all
 from napari_ebsdml.patterns.symmetry.operators import Placement
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, SphereSearch
 from napari_ebsdml.patterns.symmetry.straight import bands_in
-from napari_ebsdml.patterns.symmetry.view import View
+from napari_ebsdml.patterns.symmetry.view import View, views_of
 
 Floats = NDArray[np.float64]
 
@@ -42,13 +43,15 @@ class Cluster:
     sphere
         Merged from the best of them.
     placed
-        Placements of all Laue groups in the `best` patterns.
+        Placements of all Laue groups in the `best` patterns; these tell the sphere's group.
     members : (n,) int array
         Places of the patterns, the best first.
     best : (m,) int array
-        Places of those that `placed` are of.
+        Places of the best ones in distinct orientations.
     typical
         Fit of a good member to the sphere.
+    bands
+        Whether the best patterns show straight bands, see `straight.bands_in`.
     turn : (3, 3) array
         Rotation from the sphere's frame to the crystal's, whose x lies along a.
     """
@@ -58,6 +61,7 @@ class Cluster:
     members: NDArray[np.intp]
     best: NDArray[np.intp]
     typical: float
+    bands: int = 2
     turn: Floats = field(default_factory=lambda: np.eye(3))
 
     @property
@@ -67,21 +71,40 @@ class Cluster:
 
 
 class _Placed:
-    """Placements of patterns, made when asked for."""
+    """Placements of patterns, averaged with like ones beside them, made when asked for."""
 
-    def __init__(self, views: Sequence[View]) -> None:
-        self._views = views
+    def __init__(self, views: Sequence[View], averages: Averages, searched: bool) -> None:
+        self._views, self._averages, self._searched = views, averages, searched
         self._known: dict[int, dict[str, Placement]] = {}
 
     def of(self, which: Sequence[int] | NDArray[np.intp]) -> list[dict[str, Placement]]:
         missing = [int(k) for k in which if int(k) not in self._known]
-        for k, placed in zip(missing, place_all([self._views[k] for k in missing]), strict=True):
+        for k, placed in zip(missing, place_all(self.views(missing)), strict=True):
             self._known[k] = placed
         return [self._known[int(k)] for k in which]
 
+    def views(self, which: Sequence[int] | NDArray[np.intp]) -> list[View]:
+        """Views of the averages."""
+        if not len(which):
+            return []
+        bounds = np.stack([self._views[int(k)].bounds for k in which])
+        return views_of(self._averages.of(which), self._averages.valid, bounds)
+
+    def best(self, members: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The first of a cluster's patterns, none in the orientation of another."""
+        return self._averages.distinct(members, _POOLED)
+
+    def told(self, best: NDArray[np.intp]) -> tuple[str | None, int]:
+        """The Laue group that these patterns tell, None for none; and whether bands show."""
+        images = [view.fine for view in self.views(best)]
+        bands = bands_in(images, images[0] < HOLE / 10)
+        chances = probabilities(Pool(self.of(best)), self._searched, bands)
+        name = NAMES[int(chances.argmax())]
+        return (None if name == "-1" else name), bands
+
 
 def discover(
-    views: Sequence[View], order: NDArray[np.intp], progress: Progress = None
+    views: Sequence[View], averages: Averages, searched: bool = False, progress: Progress = None
 ) -> list[Cluster]:
     """Find the phases among patterns.
 
@@ -89,8 +112,10 @@ def discover(
     ----------
     views
         Of one camera, or nearly.
-    order : (n,) int array
-        Places of the patterns, the sharpest first.
+    averages
+        Of the same patterns.
+    searched
+        Whether the camera was searched for, see `decision.probabilities`.
     progress
         Called with the part done; may raise to cancel.
 
@@ -99,7 +124,8 @@ def discover(
     list of Cluster
         The largest first.
     """
-    placed = _Placed(views)
+    placed = _Placed(views, averages, searched)
+    order = averages.order
     found: list[Cluster] = []
     left = np.array(order)
     while len(left) and len(found) < MOST_PHASES:
@@ -112,14 +138,16 @@ def discover(
             break
         if progress is not None:
             progress(0.9 * (1 - len(left) / len(order)))
-    return _sorted_out(views, found, placed, part_of(progress, 0.9))
+    kept = _sorted_out(views, found, part_of(progress, 0.9))
+    settled = [_settled(views, cluster, placed) for cluster in kept]
+    return [cluster for cluster in settled if cluster is not None]
 
 
 def _next(views: Sequence[View], left: NDArray[np.intp], placed: _Placed) -> Cluster | None:
     """The best cluster that a few of the sharpest patterns begin."""
     best: Cluster | None = None
     value = 0.0
-    tried = left[: 2 * _SEEDS]
+    tried = placed.best(left)[: 2 * _SEEDS]
     seeds = sorted(tried, key=lambda k: -max(p.score for p in placed.of([k])[0].values()))
     for seed in seeds[:_SEEDS]:
         one = placed.of([seed])
@@ -127,7 +155,8 @@ def _next(views: Sequence[View], left: NDArray[np.intp], placed: _Placed) -> Clu
         for name in (NAMES[k] for k in np.argsort(-chances)[:2]):
             if name == "-1" or chances[NAMES.index(name)] < 0.1:
                 continue
-            sphere = MeasuredSphere.merged([views[seed]], one[0][name].frame[None], name)
+            seen = placed.views([seed])
+            sphere = MeasuredSphere.merged(seen, one[0][name].frame[None], name)
             cluster = _grown(views, left, sphere, placed)
             if cluster is not None and cluster.typical * len(cluster.members) ** 0.5 > value:
                 best, value = cluster, cluster.typical * len(cluster.members) ** 0.5
@@ -156,34 +185,53 @@ def _grown(
         if turn == 2:
             break
         if turn == 1:
-            told = _told(placed.of(members[:_POOLED]), [views[k] for k in members[:_POOLED]])
+            told, _ = placed.told(placed.best(members))
             if told is None:
                 return None
             if told != group:
                 # A seed alone can mislead: its group gives way to that of many.
                 group = told
-                first = placed.of(members[:1])[0][group]
-                sphere = MeasuredSphere.merged([views[members[0]]], first.frame[None], group)
+                sphere = _first(placed, members, group)
                 turns, fits = SphereSearch(sphere, chosen[0]).find(chosen)
                 good = np.argsort(-fits)[: len(good)]
         part = good[:_MERGED]
         sphere = MeasuredSphere.merged(
             [chosen[k] for k in part], np.swapaxes(turns[part], 1, 2), group
         )
-    best = members[:_POOLED]
-    return Cluster(sphere, tuple(placed.of(best)), members, best, typical)
+    return Cluster(sphere, (), members, members[:0], typical)
 
 
-def _told(placed: Sequence[dict[str, Placement]], views: Sequence[View]) -> str | None:
-    images = [view.fine for view in views]
-    chances = probabilities(Pool(placed), bands=bands_in(images, images[0] < HOLE / 10))
-    name = NAMES[int(chances.argmax())]
-    return None if name == "-1" else name
+def _first(placed: _Placed, members: NDArray[np.intp], group: str) -> MeasuredSphere:
+    """A sphere of a group from the best pattern of a cluster."""
+    frame = placed.of(members[:1])[0][group].frame
+    return MeasuredSphere.merged(placed.views(members[:1]), frame[None], group)
 
 
-def _sorted_out(
-    views: Sequence[View], found: list[Cluster], placed: _Placed, progress: Progress
-) -> list[Cluster]:
+def _settled(views: Sequence[View], cluster: Cluster, placed: _Placed) -> Cluster | None:
+    """The cluster with the group that its best patterns tell, and the sphere of that group."""
+    best = placed.best(cluster.members)
+    group, bands = placed.told(best)
+    if group is None:
+        return None
+    sphere, typical = cluster.sphere, cluster.typical
+    if group != sphere.group:
+        chosen = [views[k] for k in cluster.members]
+        sphere = _first(placed, cluster.members, group)
+        for _ in range(2):
+            turns, fits = SphereSearch(sphere, chosen[0]).find(chosen)
+            part = np.argsort(-fits)[:_MERGED]
+            sphere = MeasuredSphere.merged(
+                [chosen[k] for k in part], np.swapaxes(turns[part], 1, 2), group
+            )
+        fits = SphereSearch(sphere, chosen[0]).find(chosen)[1]
+        typical = float(np.median(np.sort(fits)[::-1][: max(3, min(10, len(fits) // 5))]))
+    return replace(
+        cluster, sphere=sphere, typical=typical, best=best, placed=tuple(placed.of(best)),
+        bands=bands,
+    )  # fmt: skip
+
+
+def _sorted_out(views: Sequence[View], found: list[Cluster], progress: Progress) -> list[Cluster]:
     """Give each pattern to the sphere that it fits best; drop clusters that this empties."""
     if len(found) < 2:
         return found
@@ -201,6 +249,5 @@ def _sorted_out(
         if len(mine) < max(1, len(every) // 100) or len(mine) < 0.3 * len(cluster.members):
             continue
         members = every[mine[np.argsort(-np.asarray(fits[number])[mine])]]
-        best = members[:_POOLED]
-        kept.append(replace(cluster, members=members, best=best, placed=tuple(placed.of(best))))
+        kept.append(replace(cluster, members=members))
     return sorted(kept, key=lambda cluster: -len(cluster.members))

@@ -18,7 +18,8 @@ from napari_ebsdml.patterns.frame.geometry import Geometry, from_kikuchipy
 from napari_ebsdml.patterns.frame.masks import find_mask
 from napari_ebsdml.patterns.frame.pieces import blocks, some_patterns
 from napari_ebsdml.patterns.frame.scans import patterns_of
-from napari_ebsdml.patterns.symmetry.camera import sharpness
+from napari_ebsdml.patterns.symmetry.averages import Averages
+from napari_ebsdml.patterns.symmetry.camera import MOST, search_camera
 from napari_ebsdml.patterns.symmetry.clusters import Cluster, discover
 from napari_ebsdml.patterns.symmetry.groups import SYSTEMS
 from napari_ebsdml.patterns.symmetry.lattice import Lattice, find_lattice, rank_space_groups
@@ -161,12 +162,14 @@ def find_phases(
     shape = (int(patterns.shape[-2]), int(patterns.shape[-1]))
     places, stack = some_patterns(patterns, sample)
     stack = np.asarray(stack)
+    if mask is None:
+        mask = find_mask(stack)
     images, valid = flat_images(stack, mask)
-    order = np.argsort([-sharpness(image, valid) for image in images], kind="stable")
-    camera, searched = _camera(scan, detector, images[order], valid, shape, progress)
+    averages = Averages(patterns, places, images, valid, mask)
+    camera, searched = _camera(scan, detector, averages, shape, progress)
     bounds = _bounds(camera, shape, scan.phase_id.size)
     views = views_of(images, valid, bounds if len(bounds) == 1 else bounds[places])
-    clusters = discover(views, order, part_of(progress, 0.2, 0.4))
+    clusters = discover(views, averages, searched, part_of(progress, 0.2, 0.4))
     if not clusters:
         return FoundPhases(scan, (), camera, searched, _nothing(len(stack), searched))
     lattices: list[tuple[Lattice, tuple[SpaceGroups, ...]] | None] = []
@@ -187,8 +190,7 @@ def find_phases(
 
 
 def _camera(
-    scan: Scan, detector: Any, images: NDArray[np.float32], valid: NDArray[np.bool_],
-    shape: tuple[int, int], progress: Progress,
+    scan: Scan, detector: Any, averages: Averages, shape: tuple[int, int], progress: Progress
 ) -> tuple[Camera, bool]:  # fmt: skip
     given = scan.camera if detector is None else detector
     if isinstance(given, Camera) and given.tells_centre:
@@ -198,9 +200,8 @@ def _camera(
             return Camera.of(given, scan.shape), False
         bounds_of(given, shape, scan.phase_id.size)
         return Camera(shape=shape, pc=np.asarray(given, dtype=np.float64)), False
-    from napari_ebsdml.patterns.symmetry.camera import search_camera
-
-    found = search_camera(images, valid, shape, part_of(progress, 0.0, 0.2))
+    images = averages.of(averages.distinct(averages.order, MOST))
+    found = search_camera(images, averages.valid, shape, part_of(progress, 0.0, 0.2))
     if given is not None:
         # Tilts that the file tells stay.
         return dataclasses.replace(given, pc=np.array(found.centre), convention="bruker"), True
@@ -217,7 +218,7 @@ def _bounds(camera: Camera, shape: tuple[int, int], number: int) -> Floats:
 
 def _index(
     scan: Scan, clusters: list[Cluster], view: View, bounds: Floats, camera: Camera,
-    mask: NDArray[np.bool_] | None, progress: Progress,
+    mask: NDArray[np.bool_], progress: Progress,
 ) -> tuple[Floats, NDArray[np.float32], NDArray[np.int32]]:  # fmt: skip
     """Quaternions (n, 4), fits (n,) and the phases (n,), -1 where none fits."""
     number = scan.phase_id.size
@@ -246,8 +247,6 @@ def _index(
     done = 0
     with ThreadPoolExecutor(available_cores(), thread_name_prefix="ebsdml-phases") as pool:
         for start, block in blocks(scan.patterns):
-            if mask is None:
-                mask = find_mask(block)
             jobs = [
                 pool.submit(
                     work, slice(start + at, start + min(at + _PIECE, len(block))),
@@ -281,7 +280,7 @@ def _result(
     found: list[FoundPhase] = []
     made: list[Any] = []
     for k, cluster in enumerate(clusters):
-        laue = told([Trial(cluster.placed, camera)], searched)
+        laue = told([Trial(cluster.placed, camera)], searched, cluster.bands)
         name = f"phase {k + 1}, {laue.system or 'unknown'}"
         lattice, groups = lattices[k] or (None, ())
         made.append(Phase(
