@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--train", action="store_true")
     given = parser.parse_args()
     import napari
+    from qtpy.QtCore import QEvent
     from qtpy.QtWidgets import QApplication
 
     from napari_ebsdml import write
@@ -50,6 +51,8 @@ def main() -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             QApplication.processEvents()
+            # A window's own event loop deletes what is to be deleted; this call alone does not.
+            QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
             time.sleep(0.005)
 
     def compute(name: str) -> None:
@@ -89,9 +92,10 @@ def main() -> None:
                 while dock.tasks.running:
                     live(0.1)
             viewer.window.remove_dock_widget(dock)
-            del dock, scan
+            del dock, scan, _
             viewer.layers.clear()
-            live(1)
+            # Longer than what is kept against a crash takes to look at the window again.
+            live(6)
             gc.collect()
             print(f"{number + 1:4} {resident():13.0f} {len(alive):12}", flush=True)
     print("came to its end")

@@ -303,3 +303,38 @@ def test_a_job_that_is_over_lets_go_of_its_map(
     gc.collect()
     assert job is not None
     assert alive() is None
+
+
+@pytest.mark.parametrize("name", ["GND density", "Grain classes", "U-Net segmenter"])
+def test_a_dock_that_is_closed_lets_go_of_its_map(
+    qtbot: Any, viewer: Any, make_scan: Callable[..., Scan], name: str
+) -> None:
+    def work() -> tuple[Any, weakref.ref[Scan]]:
+        scan = make_scan(shape=(30, 40))
+        add_map(viewer, scan)
+        frame, dock = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+        if name == "U-Net segmenter":
+            dock.strokes.paint(1)
+        else:
+            with qtbot.waitSignal(dock.tasks.stopped, timeout=60_000):
+                dock.tasks.run_button.click()
+        del frame
+        return dock, weakref.ref(scan)
+
+    dock, alive = work()
+    assert alive() is not None
+    with qtbot.waitSignal(dock.destroyed):
+        viewer.window.remove_dock_widget(dock)
+    viewer.layers.clear()
+
+    def gone() -> bool:
+        gc.collect()
+        return alive() is None
+
+    # What holds the old dock does not hold its map.
+    qtbot.waitUntil(gone, timeout=9000)
+    assert not dock.alive
+    # Opened again it is a new one, and works.
+    again, alive = work()
+    assert again is not dock
+    assert again.scan is alive()

@@ -46,6 +46,9 @@ _TELLING = frozenset({
 """Events of layers after which there is something to keep."""
 _OF_DATA = frozenset({"data", "set_data", "paint", "labels_update"})
 
+_KEPT = ("data", "result")
+"""What is written of a layer besides what tells of it."""
+
 _kept: WeakKeyDictionary[Any, Recovery] = WeakKeyDictionary()
 
 
@@ -189,6 +192,7 @@ class Recovery(QObject):
         """Write what has changed, in the background; nothing while it is still writing."""
         if self.busy:
             return
+        self._forget()
         layers = list(self.viewer.layers)
         for scan in [one for layer in layers for one in scans_of(layer)]:
             if not any(scan is one for one in self._scans):
@@ -211,13 +215,25 @@ class Recovery(QObject):
         told = {**told_of(self.viewer), "scans": len(self._scans), "docks": docks}
         self._last = self._thread.submit(self._write, shown, told, stale)
 
+    def _forget(self) -> None:
+        """Let go of what no layer shows; scans that are written keep their number."""
+        if self.busy:
+            return
+        layers = list(self.viewer.layers)
+        there = {id(scan) for layer in layers for scan in scans_of(layer)}
+        for number in range(self._written):
+            if id(self._scans[number]) not in there:
+                self._scans[number] = None
+        keys = {hash((id(layer), what)) for layer in layers for what in _KEPT}
+        self._places = {key: place for key, place in self._places.items() if key in keys}
+
     def _layers_changed(self, event: Any = None) -> None:
         self._changed = True
         there = {id(layer): layer for layer in self.viewer.layers}
         for key in set(self._hearing) - set(there):
             layer, hear = self._hearing.pop(key)
             layer.events.disconnect(hear)
-            self._places.pop(key, None)
+        self._forget()
         for key, layer in there.items():
             if key in self._hearing:
                 continue

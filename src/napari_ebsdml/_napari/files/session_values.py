@@ -43,8 +43,8 @@ class Writer:
         from napari_ebsdml.scan import Scan
 
         if isinstance(value, Scan):
-            return {_KINDS: "scan", "number": next(
-                n for n, scan in enumerate(self.scans) if scan is value)}  # fmt: skip
+            number = next((n for n, scan in enumerate(self.scans) if scan is value), None)
+            return None if number is None else {_KINDS: "scan", "number": number}
         if isinstance(value, enum.Enum):
             return self.value(value.value)
         if isinstance(value, bool | int | str) or value is None:

@@ -232,6 +232,7 @@ class GndWidget(ScanWidget):
     def closing(self) -> None:
         """Let go of the layer."""
         self.histogram.clear()
+        self.viewer.layers.events.removed.disconnect(self._removed)
 
     def _show(self, gnd: GndDensity) -> None:
         scan = gnd.scan

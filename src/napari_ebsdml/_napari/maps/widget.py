@@ -121,6 +121,7 @@ class MapsWidget(ScanWidget):
         shown = [layer for layer in self._pictures if layer in self.viewer.layers]
         if shown:
             self.viewer.layers.selection.active = shown[-1]
+        self._pictures = []
 
     def _update_display(self, layer: Layer, display: Mapping[str, Any]) -> None:
         """Follow new settings where the user has not changed what was set before."""

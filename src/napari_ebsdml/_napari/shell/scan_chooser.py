@@ -53,10 +53,19 @@ class ScanChooser(QComboBox):
         self.currentIndexChanged.connect(self._chosen)
         # By hand only: a dock that follows the user must not take the view away.
         self.activated.connect(lambda _: self._go())
-        events = viewer.layers.events
-        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+        for event in self._events():
             event.connect(self.refresh)
         self.refresh()
+
+    def stop(self) -> None:
+        """Follow the viewer no more, and let go of its scans."""
+        for event in self._events():
+            event.disconnect(self.refresh)
+        self._scans, self._shown = [], None
+
+    def _events(self) -> tuple[Any, ...]:
+        events = self._viewer.layers.events
+        return events.inserted, events.removed, events.reordered, events.renamed
 
     @property
     def scan(self) -> Scan | None:
@@ -118,6 +127,10 @@ class OnlyThisMap(QToolButton):
         chooser.scan_changed.connect(lambda _: self._follow())
         chooser.scans_changed.connect(self._follow)
         self._follow()
+
+    def stop(self) -> None:
+        """Bring back what is hidden."""
+        self.setChecked(False)
 
     def _follow(self) -> None:
         self.setEnabled(len(self._chooser.scans) > 1 or self.isChecked())

@@ -58,6 +58,8 @@ class ScanWidget(QWidget):
 
     HELP: ClassVar[Help | None] = None
     """What the button "?" tells."""
+    # Of the class: asked of a widget that Qt has deleted as well.
+    _alive = False
 
     def __init__(self, viewer: ViewerModel, run_text: str = "Compute") -> None:
         super().__init__()
@@ -65,7 +67,6 @@ class ScanWidget(QWidget):
         viewer = getattr(viewer, "__wrapped__", viewer)
         self.viewer = viewer
         self._bound: tuple[Scan, ...] = ()
-        self._alive = False
         self.chooser = ScanChooser(viewer)
         self.info = QLabel()
         self.info.setWordWrap(True)
@@ -93,6 +94,7 @@ class ScanWidget(QWidget):
 
         self.chooser.scan_changed.connect(self._scan_changed)
         self.chooser.scans_changed.connect(self._check_bound)
+        self.tasks.stopped.connect(self._unbind)
         self._show_scan(self.scan)
 
     @property
@@ -261,6 +263,25 @@ class ScanWidget(QWidget):
                 )
                 return
 
+    def _unbind(self, how: str = "") -> None:
+        self._bound = ()
+
+    def _leave(self) -> None:
+        """Stop the job and let go of everything: a closed dock must not keep a map alive."""
+        self.tasks.stop()
+        if not self._alive:
+            return
+        self._alive = False
+        self.closing()
+        self.only.stop()
+        self.chooser.stop()
+        # napari takes the widget out and leaves it. What its signals are connected to holds it
+        # until Qt deletes it; who opens the dock again gets a new one. A program that still
+        # holds the old one then holds nothing but its name.
+        held = vars(self)
+        self.destroyed.connect(lambda *_: held.clear())
+        self.deleteLater()
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Enter computes, Escape cancels, wherever in the dock the keyboard is."""
         at = self.focusWidget()
@@ -275,12 +296,9 @@ class ScanWidget(QWidget):
             super().keyPressEvent(event)
 
     def event(self, event: QEvent) -> bool:
-        """Stop the job when napari takes the widget out of its dock."""
+        """Leave when napari takes the widget out of its dock."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.tasks.stop()
-            if self._alive:
-                self._alive = False
-                self.closing()
+            self._leave()
         return bool(super().event(event))
 
 
