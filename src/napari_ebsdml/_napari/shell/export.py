@@ -73,6 +73,8 @@ class ExportButton(QToolButton):
             menu.addAction("Report of the map …", self.ask_report)
             self.setMenu(menu)
             self.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
+            # napari's style sheet leaves no room for the arrow, which would cover the text.
+            self.setStyleSheet("QToolButton { padding-right: 16px; }")
 
     def ask(self) -> None:
         """Ask for settings and a file, and write it."""

@@ -278,7 +278,7 @@ class ScanWidget(QWidget):
         # napari takes the widget out and leaves it. What its signals are connected to holds it
         # until Qt deletes it; who opens the dock again gets a new one. A program that still
         # holds the old one then holds nothing but its name.
-        held = vars(self)
+        held = self.__dict__
         self.destroyed.connect(lambda *_: held.clear())
         self.deleteLater()
 
