@@ -277,10 +277,11 @@ def test_spacegroups_of_maps_that_nobody_indexed(
     data = Path(kikuchipy.__file__).parent / "data"
     nickel = ebsdml.read(data / "kikuchipy_h5ebsd" / "patterns.h5")
     bare = nickel.without(np.ones((3, 3), bool))
-    monkeypatch.setattr(ebsdml, "read_all", lambda *_, **__: [bare])
+    monkeypatch.setattr("napari_ebsdml.io.read_all", lambda *_, **__: [bare])
     classifier = ebsdml.SpaceGroupClassifier.load()
     want = classifier.predict_scan(bare)
-    assert run("spacegroups", "a.h5", "-o", tmp_path / "a", "--by", "pixel") == 0
+    (tmp_path / "a.h5").touch()
+    assert run("spacegroups", tmp_path / "a.h5", "-o", tmp_path / "a", "--by", "pixel") == 0
     assert "orientations searched for" in capsys.readouterr().out
     rows = rows_of(tmp_path / "a" / "spacegroups.csv")
     assert {(row["orientations"], row["pattern centre"]) for row in rows} == {("searched", "file")}

@@ -44,9 +44,12 @@ def test_writers_tell_and_readers_read(scan: ebsdml.Scan, tmp_path: Path, ending
     np.testing.assert_allclose(back.quaternions, scan.quaternions, atol=1e-4)
     np.testing.assert_array_equal(back.phase_id == -1, scan.phase_id == -1)
     np.testing.assert_allclose(back.get("KAM"), kam.get("KAM"), atol=1e-5)
-    # Writing again keeps the text of the last writing and of those before.
+    # A copy keeps the text; a writing with more to tell holds that of the one before.
     ebsdml.write(path, back)
+    assert provenance_of(ebsdml.read(path)) == told
+    ebsdml.write(path, back, made_with={"step": "GND"})
     again = provenance_of(ebsdml.read(path))
+    assert again["made_with"] == {"step": "GND"}
     assert again["input"]["provenance"]["made_with"] == told["made_with"]
 
 

@@ -111,7 +111,13 @@ def record_of(scan: Scan, made_with: Mapping[str, Any] | None = None) -> dict[st
 
 
 def with_provenance(scan: Scan, made_with: Mapping[str, Any] | None = None) -> Scan:
-    """The map with a text in its header for the writers; see `record_of`."""
+    """The map with a text in its header for the writers; see `record_of`.
+
+    A map that is written again with nothing to add keeps the text that it has: a copy of a copy
+    is the same file.
+    """
+    if not made_with and provenance_of(scan) is not None:
+        return scan
     record = record_of(scan, made_with)
     text = _as_text(record)
     if len(text) > LONGEST:

@@ -11,6 +11,9 @@ from napari_ebsdml.learning.model_card import Entries
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD
 from napari_ebsdml.options import Option
 
+TRUTH_GRAIN_THRESHOLD = 2.0
+"""Misorientation in degrees at which a grain of a ground truth ends, as the article takes it."""
+
 
 @dataclass(frozen=True)
 class UNetSettings:

@@ -124,8 +124,7 @@ class ParentGrainsWidget(ScanWidget):
             return
         picture = None
         for data, options in layers_of_parents(found):
-            shown = found if options.get("kind") == "rgb" else None
-            layer = self.add_result(scan, data, options.pop("quantity"), result=shown, **options)
+            layer = self.add_result(scan, data, options.pop("quantity"), **options)
             if options.get("kind") == "rgb":
                 picture = layer
             if options.get("level") is not None:

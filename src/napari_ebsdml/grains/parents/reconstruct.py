@@ -358,16 +358,23 @@ def _on_pixels(
     # In the axes that the parent is given in.
     about = _like(found.about, orientations[of_grain], relationship.parent)
     local = np.where(of_grain[children.wide] == parent_id, children.wide, 0), about
-    variant, misfit = variants_of(
+    nearest, misfit = variants_of(
         relationship, children.scan.quaternions, parent_id, orientations, local, of_parent
     )
     variant = smoothed(
-        relationship, children.scan.quaternions, parent_id, orientations, local, variant
+        relationship, children.scan.quaternions, parent_id, orientations, local, nearest
     )
     if children.scan.quaternions is not scan.quaternions:
         # Smoothed orientations tell the variant; the misfit is that of what was measured.
         measured = np.where((children.scan.phase_id >= 0)[..., None], scan.quaternions, 0.0)
-        misfit = variants_of(relationship, measured, parent_id, orientations, local, of_parent)[1]
+        nearest, misfit = variants_of(
+            relationship, measured, parent_id, orientations, local, of_parent
+        )
+    other = (variant != nearest) & (variant > 0) & np.isfinite(misfit)
+    ideal = multiply(
+        relationship.variants.quaternions[variant[other] - 1], orientations[parent_id[other]]
+    )
+    misfit[other] = disorientation_angle(scan.quaternions[other], ideal, relationship.child)
     told = _determined(parent_id, variant, of_parent, len(orientations))
     if not told.all():
         numbers = np.where(told, np.cumsum(told) - 1, 0).astype(np.int32)

@@ -12,19 +12,17 @@ from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.disorientation import disorientation_angle
 from napari_ebsdml.maps.grains import segment_grains
+from napari_ebsdml.segmentation.settings import TRUTH_GRAIN_THRESHOLD
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
-
-GRAINS = 2.0
-"""Degrees, as the article takes them."""
 
 _SMALLEST = 4
 
 
 def closed_grains(
     scan: Scan,
-    threshold: float = GRAINS,
+    threshold: float = TRUTH_GRAIN_THRESHOLD,
     down_to: float = 0.6,
     gap: int = 4,
     progress: Progress = None,

@@ -10,16 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.maps.grains import segment_grains
 from napari_ebsdml.options import Option
-from napari_ebsdml.segmentation.labels.data import check_label_image
-from napari_ebsdml.segmentation.truth.closing import GRAINS, closed_grains
-from napari_ebsdml.segmentation.truth.tools import (
-    erode_dilate,
-    fill_not_indexed,
-    remove_small,
-    vote_per_grain,
-)
+from napari_ebsdml.segmentation.settings import TRUTH_GRAIN_THRESHOLD
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -39,7 +31,7 @@ class TruthSettings:
         float,
         Option("Grains end at", "Misorientation at which a grain ends", "°", 0.1, 180, 0.5, 1,
                when="vote"),
-    ] = GRAINS  # fmt: skip
+    ] = TRUTH_GRAIN_THRESHOLD  # fmt: skip
     close: Annotated[
         int,
         Option("Close boundaries over", "Widest gap in a boundary that is closed; 0: none", "px",
@@ -100,6 +92,17 @@ def refined_truth(
     -----
     T. Martinez Ostormujof et al., preprint hal-03450484, section 2.3.
     """
+    # The command line reads the settings above, and starts without kernels.
+    from napari_ebsdml.maps.grains import segment_grains
+    from napari_ebsdml.segmentation.labels.data import check_label_image
+    from napari_ebsdml.segmentation.truth.closing import closed_grains
+    from napari_ebsdml.segmentation.truth.tools import (
+        erode_dilate,
+        fill_not_indexed,
+        remove_small,
+        vote_per_grain,
+    )
+
     how = settings or TruthSettings()
     out = np.array(check_label_image(scan, labels))
     if how.vote and scan.quaternions.any():
