@@ -101,6 +101,8 @@ def fresh_grains(scan: Scan, labels: np.ndarray) -> np.ndarray:
 
 CHEAP = ("grain threshold", "linear discriminant", "forest")
 NETWORKS = ("earlier U-Net", "U-Net on the discriminant")
+SINGLE = "U-Net, temperature of single networks"
+SURE = "U-Net, as sure as single networks"
 
 
 def learn(method: str, case: Case, seed: int) -> Any:
@@ -142,16 +144,33 @@ def judge(model: Any, case: Case) -> dict[str, Any]:
     return out
 
 
+def file_of(folder: Path, kind: str, method: str, seed: int) -> Path:
+    """Where the record of one method and seed lies."""
+    return folder / f"{kind}-{re.sub('[^a-z]+', '-', method.lower())}-{seed}.json"
+
+
 def measure(method: str, case: Case, seed: int, folder: Path, kind: str) -> None:
-    """One method and seed; ours comes with the U-Net: it or the discriminant."""
-    file = folder / f"{kind}-{re.sub('[^a-z]+', '-', method.lower())}-{seed}.json"
-    if file.exists():
+    """One method and seed; the U-Net also with the two temperatures that its own lies between."""
+    if file_of(folder, kind, method, seed).exists():
         return
     start = time.process_time()
     model = learn(method, case, seed)
+    training = round(time.process_time() - start, 2)
+    if method == NETWORKS[1]:
+        single = model.record["single_temperature"]
+        for name, other in ((SINGLE, single), (SURE, model.temperature**2 / single)):
+            told = dataclasses.replace(model, temperature=other)
+            write(told, name, case, seed, folder, kind, training)
+    write(model, method, case, seed, folder, kind, training)
+
+
+def write(
+    model: Any, method: str, case: Case, seed: int, folder: Path, kind: str, training: float
+) -> None:
+    """Judge and write one record."""
     record: dict[str, Any] = {
-        "kind": kind, "method": method, "seed": seed,
-        "training": round(time.process_time() - start, 2), "maps": judge(model, case),
+        "kind": kind, "method": method, "seed": seed, "training": training,
+        "maps": judge(model, case),
     }  # fmt: skip
     if isinstance(model, Segmenter):
         record |= {
@@ -160,8 +179,8 @@ def measure(method: str, case: Case, seed: int, folder: Path, kind: str) -> None
                 k: v for k, v in model.metrics.items() if isinstance(v, float | int)
             },
         }  # fmt: skip
-    file.write_text(json.dumps(record, indent=1))
-    print(kind, method, seed, record["training"], record.get("answer", ""), flush=True)
+    file_of(folder, kind, method, seed).write_text(json.dumps(record, indent=1))
+    print(kind, method, seed, training, record.get("answer", ""), flush=True)
 
 
 def ours(found: dict[tuple[str, str], dict[int, Any]]) -> None:
@@ -189,7 +208,7 @@ def show(folder: Path) -> None:
               "fraction error | told less true: painted, other | ECE | CPU s |")  # fmt: skip
         print("|---|---|---|---|---|---|---|---|---|---|")
         for kind in ("steel", "duplex"):
-            for method in (*CHEAP, *NETWORKS, "ours"):
+            for method in (*CHEAP, *NETWORKS, SINGLE, SURE, "ours"):
                 every = found.get((kind, method), {})
                 for seeds in dict.fromkeys((tuple(sorted(every)), tuple(sorted(least)))):
                     records = [every[s] for s in seeds if s in every]
@@ -231,13 +250,16 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--cheap", type=int, default=20)
     parser.add_argument("--networks", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--only", nargs="*", help="names of methods")
+    parser.add_argument("--kinds", nargs="*", default=("duplex", "steel"))
     parser.add_argument("--show", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.output.mkdir(parents=True, exist_ok=True)
-    for seed in range(0 if args.show else max(args.cheap, args.networks)):
-        for kind in ("duplex", "steel"):
+    last = 0 if args.show else max(args.cheap, args.networks)
+    for seed in range(args.first, last):
+        for kind in args.kinds:
             case = duplex(args.map, seed) if kind == "duplex" else steel(seed)
             methods = (*(CHEAP if seed < args.cheap else ()),
                        *(NETWORKS if seed < args.networks else ()))  # fmt: skip

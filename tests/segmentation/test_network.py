@@ -133,8 +133,8 @@ def test_a_network_starts_as_its_discriminants():
         UNet(3, 2, UNetSettings.paper(3)).start_from(own[:1], 1.0)
 
 
-def test_an_ensemble_is_as_sure_as_its_members():
-    """Their mean probability is softer than each; its temperature makes up for that, not more."""
+def test_an_ensemble_is_half_as_soft_as_its_mean():
+    """The mean probability is softer than each; its temperature makes up for half of that."""
     from napari_ebsdml.segmentation.inputs.crops import TrainingMap
     from napari_ebsdml.segmentation.learning.look import ensemble_temperature
     from napari_ebsdml.segmentation.models.predict import softmax
@@ -151,7 +151,8 @@ def test_an_ensemble_is_as_sure_as_its_members():
     with torch.inference_mode():
         batch = torch.from_numpy(values)[None]
         single = [softmax(network.one(m, batch)[0].numpy() / 1.5, axis=0) for m in range(3)]
-        mean = softmax(network(batch)[0].numpy() / found, axis=0)
+        # Of the two temperatures that it is the geometric mean of, one is given.
+        mean = softmax(network(batch)[0].numpy() / (found**2 / 1.5), axis=0)
     assert mean.max(axis=0).mean() == pytest.approx(
         np.mean([s.max(axis=0) for s in single]), abs=1e-3
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import napari_ebsdml as ebsdml
 from napari_ebsdml.errors import InputError, ModelError
 from napari_ebsdml.learning import hub
 from napari_ebsdml.samples import FAMILIES, random_map
-from napari_ebsdml.segmentation import Segmenter, read_model
+from napari_ebsdml.segmentation import Segmenter, read_model, write_report
 from napari_ebsdml.segmentation.models.boosted import BoostedTrees
 from napari_ebsdml.segmentation.models.ready_names import READY
 from napari_ebsdml.segmentation.ready import ReadyRecipe, train_ready
@@ -130,10 +131,13 @@ def test_shipped_models_need_no_stroke(family: str) -> None:
     assert np.mean(right) > 0.7
 
 
-def test_a_map_without_quality_and_an_odd_name() -> None:
+def test_a_map_without_quality_and_an_odd_name(tmp_path: Path) -> None:
     scan = ebsdml.samples.dual_phase_steel((50, 60), 0.5, seed=2).scan
     bare = dataclasses.replace(scan, prop={})
-    labels = Segmenter.ready("martensite").predict(bare, warn=False).labels
-    assert set(np.unique(labels)) <= {1, 2, 3}
+    model = Segmenter.ready("martensite")
+    result = model.predict(bare, warn=False)
+    assert set(np.unique(result.labels)) <= {1, 2, 3}
+    page = write_report(tmp_path / "r.html", bare, result, model).read_text()
+    assert f"{model.metrics['pixels']} pixels in {model.metrics['maps']} synthetic maps" in page
     with pytest.raises(InputError, match="martensite"):
         Segmenter.ready("glass")

@@ -23,6 +23,7 @@ from napari_ebsdml._napari.segmenter.training_form import (
 )
 from napari_ebsdml._napari.segmenter.widget import SegmenterWidget
 from napari_ebsdml._napari.shell.settings import remembered
+from napari_ebsdml.segmentation.models.ready_names import READY_TITLES
 from tests.napari.docks import add_map, open_dock, run
 
 TINY = {"epochs": 3, "steps": 3, "crop": 32, "batch": 4, "held_out": 0.2, "coarser": False}
@@ -128,7 +129,7 @@ def test_paints_trains_cancels_corrects_trains_on_saves_loads(
     assert [x for x, _ in curves["training"]] == [1, 2, 3]
     assert len(curves["held-out grains"]) == 3
     assert all(0 <= y <= 100 for _, y in curves["strokes"])
-    assert "held-out grains" in widget.training.model_text.text()
+    assert "grains and blocks that were held out" in widget.training.model_text.text()
 
     # Cancelled in the middle: answers at once, and the best model so far is kept.
     first = state.segmenter
@@ -168,6 +169,18 @@ def test_paints_trains_cancels_corrects_trains_on_saves_loads(
         widget.result.button.click()
     np.testing.assert_array_equal(state.predictions[other].labels, loaded.predict(other).labels)
     assert "segmentation · other" in names(viewer)
+
+
+def test_ready_models_are_told_in_their_turn(viewer: Any, qtbot: Any) -> None:
+    add_map(viewer, bands()[0])
+    widget = dock(viewer)
+    titles = widget.model.ready_button.menu().actions()
+    for title, action in zip(READY_TITLES.values(), titles, strict=True):
+        run(action.trigger, widget.tasks, qtbot)
+        told = widget.training.model_text.text()
+        assert title.lower() in told
+        assert "synthetic maps that were held out" in told
+        assert "comes with the package" in widget.model.card.text()
 
 
 def test_grain_vote_comes_and_goes(viewer: Any, qtbot: Any) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 
+from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
 from napari_ebsdml._napari.segmenter.truth_panel import TruthPanel
 from napari_ebsdml.segmentation.truth import TruthSettings, label_by_threshold, refined_truth
 from tests.napari.docks import run
-from tests.napari.segmenter.panels import make_state, steel
+from tests.napari.segmenter.panels import make_state, model, steel
 
 
 def test_refine_take_and_undo(qtbot: Any) -> None:
@@ -35,3 +36,10 @@ def test_refine_take_and_undo(qtbot: Any) -> None:
     layer.redo()
     np.testing.assert_array_equal(layer.data, expected)
     assert not panel.take_button.isEnabled()
+    show_prediction(state, scan, model().predict(scan))
+    labels = state.prediction_layers(scan)["labels"]
+    panel.take_button.click()
+    np.testing.assert_array_equal(layer.data, labels.data)
+    # The map is seen through the labels, which are drawn once.
+    assert layer.opacity < 1
+    assert not labels.visible

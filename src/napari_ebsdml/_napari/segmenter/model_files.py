@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from napari_ebsdml.learning.shipped import WEIGHTS
+
 if TYPE_CHECKING:
     from napari_ebsdml.segmentation import Segmenter
 
@@ -54,6 +56,7 @@ def save(model: Segmenter, path: str | Path) -> Path:
 def card_in_words(model: Segmenter) -> str:
     """The model card for people, as rich text."""
     from napari_ebsdml.segmentation.models.boosted import BoostedTrees
+    from napari_ebsdml.segmentation.results.judging import held_out_in_words
 
     rows: list[tuple[str, str]] = []
     classes = " &nbsp;".join(
@@ -76,12 +79,7 @@ def card_in_words(model: Segmenter) -> str:
         more = f" and {len(data) - 3} more" if len(data) > 3 else ""
         rows.append(("trained on", f"{names}{more}: {labelled} labelled pixels"))
     if model.metrics:
-        text = f"{100 * model.metrics['accuracy']:.1f} % of {model.metrics['pixels']} pixels"
-        if model.metrics.get("maps"):
-            text += f" in {model.metrics['maps']} synthetic maps"
-        if model.metrics.get("blocks"):
-            text += f" in {model.metrics['blocks']} grains and blocks"
-        rows.append(("held-out accuracy", text))
+        rows.append(("held-out accuracy", held_out_in_words(model.metrics)))
         if "expected_accuracy" in model.metrics:
             expected = f"{100 * model.metrics['expected_accuracy']:.0f} % of the maps trained on"
             rows.append(("expected right", expected))
@@ -101,7 +99,10 @@ def card_in_words(model: Segmenter) -> str:
         if sentence:
             rows.append(("note", escape(sentence)))
     path = file_of(model)
-    rows.append(("file", escape(str(path)) if path is not None else "not saved yet"))
+    if path is not None and path.parent == WEIGHTS:
+        rows.append(("file", f"comes with the package ({escape(path.name)})"))
+    else:
+        rows.append(("file", escape(str(path)) if path is not None else "not saved yet"))
     cells = "".join(
         f'<tr><td style="padding-right:8px"><i>{name}</i></td><td>{text}</td></tr>'
         for name, text in rows

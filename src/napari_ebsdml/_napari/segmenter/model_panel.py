@@ -96,9 +96,9 @@ class ModelPanel(QWidget):
             for button in pair:
                 row.addWidget(button)
             layout.addLayout(row)
-        layout.insertWidget(1, self.card)
-        layout.addWidget(self.message)
-        layout.addWidget(self.table)
+        # The card is long: what is clicked next stands above it.
+        for part in (self.message, self.table, self.card):
+            layout.addWidget(part)
 
         self.load_button.clicked.connect(self._ask_and_load)
         self.save_button.clicked.connect(self._ask_and_save)

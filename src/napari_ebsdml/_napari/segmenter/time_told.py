@@ -9,6 +9,7 @@ from napari_ebsdml._napari.segmenter.painted import PaintedPixels
 from napari_ebsdml._napari.segmenter.state import SegmenterState
 from napari_ebsdml._napari.segmenter.training_form import to_train_on
 from napari_ebsdml._napari.shell.settings import remember, remembered
+from napari_ebsdml.errors import InputError
 from napari_ebsdml.segmentation.learning.estimate import (
     RATE,
     expected_seconds,
@@ -71,8 +72,12 @@ class TrainingTime:
         changes = state.settings
         if goes_on:
             changes = to_train_on(changes)
-        network = UNetSettings(**state.network) if state.network else None
-        settings = TrainingSettings(network=network, **changes)
+        try:
+            network = UNetSettings(**state.network) if state.network else None
+            settings = TrainingSettings(network=network, **changes)
+        except InputError:
+            # The training says so.
+            return 0.0, 0.0, 0.0
         painted = sum(self._painted.of(pair) for pair in pairs)
         work = training_work(
             sizes, math.ceil(_PLANES_A_CHANNEL * max(len(state.channels), 1)),

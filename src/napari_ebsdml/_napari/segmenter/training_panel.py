@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
@@ -28,6 +28,9 @@ from napari_ebsdml._napari.segmenter.training_run import (
 from napari_ebsdml._napari.shell.curves import CurvesWidget
 from napari_ebsdml._napari.shell.layers import layers_of
 from napari_ebsdml.scan import Scan
+
+if TYPE_CHECKING:
+    from napari_ebsdml.segmentation import Segmenter
 
 _PANEL_HEIGHT = 85
 _LOSS, _ACCURACY = "loss", "accuracy [%]"
@@ -78,6 +81,7 @@ class TrainingPanel(QWidget):
         self.curves_button.setCheckable(True)
         self.curves_button.setVisible(False)
         self.model_text = QLabel()
+        self._described: Segmenter | None = None
         self.model_text.setWordWrap(True)
         self.hint = QLabel()
         self.hint.setWordWrap(True)
@@ -284,19 +288,20 @@ class TrainingPanel(QWidget):
         self.hint.setText(text)
         self.hint.setVisible(bool(text) and self.state.scan is not None)
         self.model_text.setVisible(model is not None)
-        if model is not None and not self.model_text.text():
+        if model is not None and model is not self._described:
             self._describe("")
 
     def _describe(self, reason: str) -> None:
         model = self.state.segmenter
         if model is None:
             return
-        held_out = model.metrics.get("accuracy")
+        from napari_ebsdml.segmentation.results.judging import held_out_in_words
+
+        self._described = model
+        held_out = held_out_in_words(model.metrics)
         parts = [f"<b>Model:</b> {escape(', '.join(model.classes.names))}"]
-        if held_out is not None:
-            parts.append(
-                f"{100 * held_out:.1f} % right on {model.metrics['blocks']} held-out grains"
-            )
+        if held_out:
+            parts.append(f"{held_out} that were held out are right")
         expected = model.metrics.get("expected_accuracy")
         if expected is not None:
             parts.append(f"{100 * expected:.0f} % of the map expected to be right")

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_ebsdml._napari.segmenter.annotation_layers import new_annotation_layer
+from napari_ebsdml._napari.segmenter.prediction_layers import OPACITY
+from napari_ebsdml._napari.segmenter.state import Display
 from napari_ebsdml._napari.shell.form import SettingsForm
 from napari_ebsdml.segmentation.truth.recipe import TruthSettings
 
@@ -72,6 +74,11 @@ class TruthPanel(QWidget):
         if layer is None:
             layer = new_annotation_layer(self.state, scan).layer
         self._write(layer, result.labels)
+        # Grains are corrected by hand next: they must be seen, and the same labels but once.
+        layer.opacity = min(layer.opacity, OPACITY[Display.TINT])
+        shown = self.state.prediction_layers(scan).get("labels")
+        if shown is not None:
+            shown.visible = False
 
     def refine(self) -> None:
         """Refine the labels of the annotation layer in the background."""
@@ -91,7 +98,11 @@ class TruthPanel(QWidget):
             self.message.setText("The annotation layer holds several maps: refine single ones.")
             return
         number = write_labels(layer, labels)
-        self.message.setText(f"{number} pixels got another label. {_NOTE}")
+        self.message.setText(
+            f"{number:,} pixels got another label; Ctrl+Z takes them back."
+            if number
+            else "No pixel got another label."
+        )
 
     def _refresh(self, *_: Any) -> None:
         scan, free = self.state.scan, not self.state.busy

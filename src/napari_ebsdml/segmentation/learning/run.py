@@ -202,14 +202,18 @@ class Run:
         temperature = judged.temperature(dense, usual)
         if kept and not judged.is_telling and plan.start is not None:
             temperature = plan.start.temperature
+        single = float(temperature)
         if kept and self.network is not None:
-            temperature = ensemble_temperature(self.network, self.maps, temperature, plan.device)
+            temperature = ensemble_temperature(self.network, self.maps, single, plan.device)
         metrics = judged.figures(dense)
         curve = [
             {"epoch": e.epoch, "seconds": round(e.seconds, 2), **e.losses, **e.metrics}
             for e in events if e.kind == "epoch"
         ]  # fmt: skip
-        record = {**self.record, "curve": curve, "answer": sentence, "better": better}
+        record = {
+            **self.record, "curve": curve, "answer": sentence, "better": better,
+            "single_temperature": single,
+        }  # fmt: skip
         model = kind(
             network=copy.deepcopy(self.network) if kept else None, linear=self.linear,
             channels=plan.channels, normaliser=self.normaliser, classes=plan.classes,

@@ -5,6 +5,7 @@ Loads no torch: the linear discriminant is judged by it, too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,6 +142,22 @@ def is_better(network: Judged, linear: Judged, dense: bool) -> bool:
     if dense or not network.is_telling:
         return dense
     return bool(network.wrong().mean() <= linear.wrong().mean() + 1e-9)
+
+
+def held_out_in_words(metrics: Mapping[str, Any]) -> str:
+    """Part that is right of what was held out of a model, and of what; empty where nothing was.
+
+    `metrics` are those of a model: from strokes they count grains and blocks, of a ready model
+    the synthetic maps.
+    """
+    if "accuracy" not in metrics:
+        return ""
+    text = f"{100 * metrics['accuracy']:.1f} % of {metrics['pixels']} pixels"
+    if metrics.get("maps"):
+        text += f" in {metrics['maps']} synthetic maps"
+    if metrics.get("blocks"):
+        text += f" in {metrics['blocks']} grains and blocks"
+    return text
 
 
 def _means(values: NDArray[np.floating], unit: NDArray[np.integer]) -> NDArray[np.float64]:

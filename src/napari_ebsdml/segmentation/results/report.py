@@ -17,6 +17,7 @@ from napari_ebsdml._page import Page, made
 from napari_ebsdml.errors import InputError, WriteError
 from napari_ebsdml.segmentation.labels.data import check_label_image
 from napari_ebsdml.segmentation.results.interval import PhaseFraction
+from napari_ebsdml.segmentation.results.judging import held_out_in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,14 +97,8 @@ def _facts(
         rows.append(("channels", ", ".join(c for c in model.channels if c != "Indexed")))
         for one in record.get("data", ()):
             rows.append(("trained on", f"{one['name']}: {sum(one['labelled'].values())} pixels"))
-        if "accuracy" in metrics:
-            rows.append(
-                (
-                    "held-out grains",
-                    f"{100 * metrics['accuracy']:.1f} % right of "
-                    f"{metrics['pixels']} pixels in {metrics['blocks']}",
-                )
-            )
+        if held_out := held_out_in_words(metrics):
+            rows.append(("held out, right", held_out))
         if "expected_accuracy" in metrics:
             rows.append(("expected right where nothing was painted",
                          f"{100 * metrics['expected_accuracy']:.1f} %"))  # fmt: skip
