@@ -40,7 +40,7 @@ class TruthSettings:
     not_indexed: Annotated[
         int,
         Option("Pixels not indexed", "Label that they get; 0: the nearest one", "", 0, 255,
-               at_minimum="nearest class"),
+               at_minimum="nearest"),
     ] = NEAREST  # fmt: skip
     open: Annotated[
         int,
