@@ -46,6 +46,10 @@ DAMAGE = (
 )
 
 
+_PLAIN = (h5py.h5t.STRING, h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM)
+"""Classes of types that attributes are read of."""
+
+
 @contextmanager
 def open_h5(path: Path) -> Iterator[Node]:
     """Open a file for reading; whatever goes wrong inside becomes one `FileFormatError`."""
@@ -344,6 +348,12 @@ class Node:
             return ""
         try:
             self._refuse_endless_strings(found)
+            if attribute not in found.attrs:
+                return ""
+            # A string of any length whose type is damaged is a sequence of something: reading
+            # that ends the process.
+            if found.attrs.get_id(attribute).get_type().get_class() not in _PLAIN:
+                return ""
             value = found.attrs.get(attribute)
         except DAMAGE:
             return ""

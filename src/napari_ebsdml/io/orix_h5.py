@@ -53,9 +53,7 @@ def read(path: Path, scan_name: str | None = None) -> RawMap:
     with open_h5(path) as root:
         raw = raw_from_group(root.group("crystal_map"))
         raw.header = {**root.header(depth=0), **raw.header}
-        own = root.find(OWN_GROUP)
-        text = own.attrs.get(KEY) if own is not None else None
-        if isinstance(text, str):
+        if text := root.attribute(OWN_GROUP, KEY):
             raw.header[KEY] = text
         measured = root.find(f"{OWN_GROUP}/is_measured")
         if isinstance(measured, h5py.Dataset) and raw.phase is not None:
