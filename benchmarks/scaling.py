@@ -32,7 +32,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-STEPS = ("read", "kam", "grains", "gnd", "unet", "sort", "label")
+STEPS = ("read", "kam", "grains", "gnd", "density", "unet", "sort", "label")
 WAYS = ("whole", "bands")
 ANCHORS = ("sort", "label")
 
@@ -74,6 +74,8 @@ def work(step: str, folder: Path, way: str) -> Callable[[Any], Any]:
             if way == "bands"
             else partial(place.gnd_density, keep_per_system=False)
         )
+    if step == "density":
+        return place.total_dislocation_density
     model = ebsdml.Segmenter.load(folder / "model")
     if way == "bands":
         return lambda held: large.predict(model, held, warn=False)

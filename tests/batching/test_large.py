@@ -76,6 +76,30 @@ def test_gnd_and_its_noise_equal_those_of_the_whole(scan: Scan, held: LargeMap) 
         large.gnd_density(held, denoise=True)
 
 
+@pytest.mark.parametrize("noise", [None, 0.05])
+def test_total_density_equals_that_of_the_whole(
+    scan: Scan, held: LargeMap, noise: float | None
+) -> None:
+    want = ebsdml.total_dislocation_density(scan, noise, by="grain", surface=True, window=16)
+    told: list[float] = []
+    found = large.total_dislocation_density(
+        held, noise, by="grain", surface=True, window=16, progress=told.append
+    )
+    assert len(want.windows) > 20
+    assert len(np.unique(want.windows.phase)) == 2
+    np.testing.assert_array_equal(found.segments, want.segments)
+    np.testing.assert_array_equal(found.grains, want.grains)
+    np.testing.assert_array_equal(found.measurable, want.measurable)
+    for name in ("density", "interval"):
+        np.testing.assert_allclose(getattr(found, name), getattr(want, name), rtol=1e-5)
+    assert found.orientation_noise == pytest.approx(want.orientation_noise, rel=1e-9)
+    assert found.limit == pytest.approx(want.limit, rel=1e-9)
+    assert found.average().sentence == want.average().sentence
+    assert found.table["pixels"] == want.table["pixels"]
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1.0)
+
+
 def test_noise_of_maps_that_are_sampled(tmp_path: Path) -> None:
     """Beyond 16384 pixels the noise is measured at places that are drawn: the same ones."""
     scan = ebsdml.samples.dual_phase_steel((150, 131), 0.3, seed=4).scan

@@ -176,15 +176,17 @@ def test_grains_are_cut_evenly() -> None:
     grains = np.ones((70, 100), dtype=np.int64)
     grains[:, 90:] = 2
     grains[:4, :4] = 3
-    segments, owner, pixels = cut_grains(grains, 32)
+    cut = cut_grains(grains, 32)
+    segments, owner, pixels = cut.segments(grains), cut.owner, cut.pixels
     assert pixels.min() >= FEWEST_PIXELS
     assert set(owner) == {1, 2}
     assert (segments[:4, :4] == -1).all()
     np.testing.assert_array_equal(np.bincount(segments[segments >= 0]), pixels)
     assert pixels[owner == 1].max() < 1.4 * pixels[owner == 1].min()
-    none, owner, _ = cut_grains(np.zeros((20, 20), dtype=np.int64), 32)
-    assert (none == -1).all()
-    assert len(owner) == 0
+    nothing = np.zeros((20, 20), dtype=np.int64)
+    cut = cut_grains(nothing, 32)
+    assert (cut.segments(nothing) == -1).all()
+    assert len(cut) == 0
 
 
 def test_training_learns_writes_and_goes_on(structures: list[Path], tmp_path: Path) -> None:

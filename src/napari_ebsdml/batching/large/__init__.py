@@ -5,6 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "density": ["total_dislocation_density"],
         "gnd": ["gnd_density"],
         "maps": ["boundary_map", "ipf_colors", "kam", "misorientation_map", "segment_grains"],
         "reading": ["read_large"],

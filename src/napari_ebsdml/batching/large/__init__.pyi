@@ -1,3 +1,4 @@
+from .density import total_dislocation_density
 from .gnd import gnd_density
 from .maps import boundary_map, ipf_colors, kam, misorientation_map, segment_grains
 from .reading import read_large
@@ -14,4 +15,5 @@ __all__ = [
     "predict",
     "read_large",
     "segment_grains",
+    "total_dislocation_density",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml._parallel import part_of
+from napari_ebsdml.batching.large.density import total_dislocation_density as in_bands
 from napari_ebsdml.batching.pictures import of_values
 from napari_ebsdml.batching.step import Outcome, Step, Work
 from napari_ebsdml.batching.writing import rows_of_columns
@@ -33,10 +34,14 @@ def run(work: Work) -> Outcome:
         )
         said, progress = [better.sentence], part_of(progress, 0.8)
         scan = better.scan if better.worthwhile else scan
-    rho = ebsdml.total_dislocation_density(
-        scan, model=work.model, by=by, slip_systems=work.settings["slip_systems"],
-        progress=progress, **settings.arguments(),
-    )  # fmt: skip
+    how: dict[str, Any] = {
+        "model": work.model, "by": by, "slip_systems": work.settings["slip_systems"],
+        "progress": progress, **settings.arguments(),
+    }  # fmt: skip
+    if work.large is not None and scan is work.scan:
+        rho = in_bands(work.large, **how, client=work.client)
+    else:
+        rho = ebsdml.total_dislocation_density(scan, **how)
     whole = rho.average()
     low, high = whole.interval
     arrays = {

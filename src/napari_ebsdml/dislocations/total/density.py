@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,16 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.dislocations.article.divergence import square_step
-from napari_ebsdml.dislocations.gnd.noise import RESOLUTION, orientation_noise
+from napari_ebsdml.dislocations.gnd.noise import orientation_noise as orientation_noise_of
 from napari_ebsdml.dislocations.gnd.phase_choice import choose_systems, noise_by_phase
+from napari_ebsdml.dislocations.gnd.phase_density import CONJUGATE
 from napari_ebsdml.dislocations.settings import TotalSettings
 from napari_ebsdml.dislocations.taylor import TaylorMaterial
 from napari_ebsdml.dislocations.total.average import AverageDensity, average
 from napari_ebsdml.dislocations.total.model import Calibration, TotalDensityModel
-from napari_ebsdml.dislocations.total.segments import cut_grains, measure
-from napari_ebsdml.dislocations.total.statistics import NAMES, features
-from napari_ebsdml.dislocations.total.windows import MEASURABLE, Windows, joined, maps_of
+from napari_ebsdml.dislocations.total.phase_question import PhaseQuestion
+from napari_ebsdml.dislocations.total.segments import cut_grains, measure, reference_turns
+from napari_ebsdml.dislocations.total.windows import Windows, joined, maps_of
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps.grains import segment_grains
 from napari_ebsdml.maps.symmetry import laue_operators
@@ -32,10 +34,6 @@ Table = dict[str, list[Any]]
 """Column title -> values."""
 WINDOW = 32
 """Side of the local windows in pixels."""
-LEAST_NOISE, MOST_NOISE = 3e-3, 30.0
-"""Orientation noise in b / s that the estimator was trained for."""
-QUIETEST = 0.3
-"""Mean squared neighbour difference over that of the noise, below which the noise is another's."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -270,10 +268,7 @@ def total_dislocation_density(
         )
     if not hasattr(scan, "quaternions"):
         raise InputError(f"scan must be a Scan, not {type(scan).__name__}.")
-    if not 16 <= int(window) <= 64:
-        raise InputError(f"window must be 16 to 64 pixels, not {window}.")
-    if by not in ("map", "phase", "grain"):
-        raise InputError(f"by must be 'map', 'phase' or 'grain', not {by!r}.")
+    check_arguments(window, by)
     step = square_step(scan.step)
     oriented = scan.is_indexed & scan.quaternions.any(axis=-1)
     if not oriented.any():
@@ -287,96 +282,90 @@ def total_dislocation_density(
     if np.shape(grains) != scan.shape or np.asarray(grains).dtype.kind not in "iu":
         raise InputError(f"grains must be integers of shape {scan.shape}.")
     labels = np.where(oriented, np.asarray(grains), 0).astype(np.int64)
-    turns = scan.quaternions * np.array([1.0, -1.0, -1.0, -1.0])  # crystal -> specimen
+    turns = scan.quaternions * CONJUGATE
     given = noise_by_phase(scan, orientation_noise, present)
     segments = np.full(scan.shape, -1, dtype=np.int32)
     parts: list[Windows] = []
-    noises: dict[int, float] = {}
-    limits: dict[int, float] = {}
-    said = list(notes)
+    asked: list[PhaseQuestion] = []
     count = 0
     for index, (number, systems) in enumerate(chosen.items()):
         share = 0.85 / len(chosen)
         own = part_of(progress, 0.15 + index * share, 0.15 + (index + 1) * share)
         inside = labels if len(present) == 1 else np.where(scan.phase_id == number, labels, 0)
         phase = scan.phases[number]
-        sigma = _noise(given.get(number), turns, inside, phase)
-        noises[number] = sigma
-        burgers = float(systems.burgers_lengths.min()) * 1e-10
-        limits[number] = MEASURABLE * (np.radians(sigma) / burgers) ** 2
-        if not sigma > 0:
-            said.append(
-                f"The orientation noise of {phase.name} could not be measured; give "
-                "orientation_noise."
+        asked.append(
+            PhaseQuestion.of(
+                number, phase.name, systems, given.get(number),
+                partial(orientation_noise_of, turns, inside, phase), step, free,
             )
-            continue
-        unit = burgers / (step * 1e-6)
-        pieces, owner, pixels = cut_grains(inside, int(window))
-        if not len(owner):
-            continue
-        sums = measure(turns, pieces, len(owner), laue_operators(phase), unit, own)
-        found = _windows(
-            loaded, sums, np.radians(sigma) / unit, given.get(number) is None, free,
-            -2 * np.log10(step * 1e-6), number, owner, pixels, limits[number],
         )  # fmt: skip
-        parts.append(found)
+        if asked[-1].trouble:
+            continue
+        cut = cut_grains(inside, int(window))
+        if not len(cut):
+            continue
+        pieces = cut.segments(inside)
+        references = reference_turns([(turns, pieces)], len(cut))
+        _, sums = measure(
+            turns, pieces, references, laue_operators(phase), asked[-1].unit, own
+        )  # fmt: skip
+        parts.append(asked[-1].answer(loaded, cut, sums))
         segments[pieces >= 0] = pieces[pieces >= 0] + count
-        count += len(owner)
+        count += len(cut)
     windows = joined(parts)
-    density, interval, measurable = maps_of(windows, segments)
-    largest = max(limits, key=lambda n: int((scan.phase_id[oriented] == n).sum()))
-    result = TotalDensity(
-        density, interval, measurable, limits[largest], limits, noises,
-        any(given.get(number) is None for number in chosen), free, windows, segments, labels,
-        loaded.calibration, scan, tuple(said),
-    )  # fmt: skip
+    ids = scan.phase_id[oriented]
+    largest = max(chosen, key=lambda number: int((ids == number).sum()))
+    result = total_density(
+        maps_of(windows, segments), windows, segments, labels, asked, largest, loaded, scan, notes
+    )
     result.table.update(result.averages(by))
     if progress is not None:
         progress(1.0)
     return result
 
 
-def _noise(
-    value: Any,
-    turns: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    phase: Any,
-) -> float:
-    """Orientation noise of a phase in degrees, as given or measured."""
-    if value is None:
-        measured = float(orientation_noise(turns, labels, phase))
-        return measured if measured >= RESOLUTION else float("nan")
-    try:
-        sigma = float(value)
-    except (TypeError, ValueError):
-        sigma = float("nan")
-    if not (0 < sigma < 20):
-        raise InputError(f"orientation_noise must be degrees above 0, not {value!r}.")
-    return sigma
+def check_arguments(window: int, by: str) -> None:
+    """Raise where they are out of range.
+
+    Raises
+    ------
+    InputError
+    """
+    if not 16 <= int(window) <= 64:
+        raise InputError(f"window must be 16 to 64 pixels, not {window}.")
+    if by not in ("map", "phase", "grain"):
+        raise InputError(f"by must be 'map', 'phase' or 'grain', not {by!r}.")
 
 
-def _windows(
+def total_density(
+    maps: tuple[Any, Any, Any],
+    windows: Windows,
+    segments: NDArray[np.int32],
+    grains: NDArray[Any],
+    asked: Sequence[PhaseQuestion],
+    largest: int,
     model: TotalDensityModel,
-    sums: NDArray[np.float64],
-    noise: float,
-    measured: bool,
-    surface: bool,
-    per_line: float,
-    phase: int,
-    owner: NDArray[np.int64],
-    pixels: NDArray[np.int64],
-    limit: float,
-) -> Windows:
-    number = len(owner)
-    told = np.full(number, float(np.clip(noise, LEAST_NOISE, MOST_NOISE)))
-    inputs = features(sums, told, np.full(number, measured), np.full(number, surface))
-    posterior, polarised = model.predict(inputs)
-    median, low, high = model.calibration.interval(posterior, told)
-    # Without differences (all orientations the same) there is nothing to read.
-    known = model.in_range(inputs) & (noise <= MOST_NOISE) & (sums[:, 0] >= 30)
-    # Far less scatter than the noise alone would make: that noise is not this map's.
-    known &= np.sinh(inputs[:, NAMES.index("D(1) / noise")]) / 5 + 1 > QUIETEST
-    return Windows(
-        np.full(number, phase, dtype=np.int64), owner, pixels, median + per_line, low + per_line,
-        high + per_line, polarised, np.full(number, limit), known, np.full(number, per_line),
+    scan: Scan,
+    notes: Sequence[str],
+) -> TotalDensity:
+    """The result, put together, without its table.
+
+    Parameters
+    ----------
+    maps
+        Of `maps_of`.
+    windows, segments, grains
+    asked
+        About each phase.
+    largest
+        Phase with the most pixels.
+    model, scan
+    notes
+        About the slip systems.
+    """
+    limits = {one.number: one.limit for one in asked}
+    return TotalDensity(
+        *maps, limits[largest], limits, {one.number: one.sigma for one in asked},
+        any(one.measured for one in asked), any(one.surface for one in asked), windows, segments,
+        grains, model.calibration, scan, (*notes, *(one.trouble for one in asked if one.trouble)),
     )  # fmt: skip

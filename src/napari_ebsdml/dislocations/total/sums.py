@@ -12,6 +12,8 @@ LAGS = np.array([1, 2, 3, 4, 6, 8, 12, 16])
 """Distances in pixels of first differences."""
 SECOND = np.array([1, 2, 4, 8])
 """Distances in pixels of second differences."""
+REACH = 16
+"""Rows above and below a pixel that its sums need."""
 CLASSES = 36
 """Classes of length of differences, half an octave each."""
 SHORTEST = -9.0
@@ -50,11 +52,12 @@ def _class(square):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def window_sums(rotation, segments, place, first, end, sums):  # type: ignore[no-untyped-def]
+def window_sums(rotation, segments, place, first, end, sums, above=0):  # type: ignore[no-untyped-def]
     """Add up what `statistics.features` needs, for every segment of some rows of a map.
 
     rotation : (rows, columns, 3); segments : (rows, columns) int, -1 for none; place : (segments,)
-    row of each in sums; sums : (n, SUMS), added to. Differences are taken within a segment only,
+    row of each in sums; sums : (n, SUMS), added to; above : rows of the map before these arrays
+    begin. Differences are taken within a segment only,
     and where two orientations are identical (clean-up: one measurement, not two) they do not count.
     """
     rows, columns = segments.shape
@@ -156,15 +159,16 @@ def window_sums(rotation, segments, place, first, end, sums):  # type: ignore[no
                 out[CORNER + 1] += d[0] * e[1]
                 out[CORNER + 2] += d[1] * e[0]
                 out[CORNER + 3] += np.sqrt(square)
+            row = r + above
             out[PLANE] += 1
             out[PLANE + 1] += c
-            out[PLANE + 2] += r
+            out[PLANE + 2] += row
             out[PLANE + 3] += c * c
-            out[PLANE + 4] += c * r
-            out[PLANE + 5] += r * r
+            out[PLANE + 4] += c * row
+            out[PLANE + 5] += row * row
             for k in range(3):
                 v = rotation[r, c, k]
                 out[PLANE + 6 + k] += v
                 out[PLANE + 9 + k] += c * v
-                out[PLANE + 12 + k] += r * v
+                out[PLANE + 12 + k] += row * v
                 out[PLANE + 15] += v * v
