@@ -11,7 +11,10 @@ import torch
 from scipy.special import softmax
 
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.segmentation import Segmenter, evaluate
+from napari_ebsdml.maps import segment_grains
+from napari_ebsdml.segmentation import Segmenter, TrainingSettings, evaluate
+from napari_ebsdml.segmentation.labels.data import Classes
+from napari_ebsdml.segmentation.labels.prepare import prepare
 from napari_ebsdml.segmentation.models.linear import Discriminant
 from napari_ebsdml.segmentation.results.judging import USUAL, Judged, is_better
 from tests.segmentation.segmentation_data import stroke_labels
@@ -158,7 +161,22 @@ def test_what_cannot_be_told_is_said(steel):
     model = Segmenter.train([(steel.scan, labels)], ("BS", "KAM"), epochs=0)
     assert model.metrics == {}
     assert any("single place" in note for note in model.notes)
-    assert any("separate strokes" in note for note in model.notes)
+    assert any(note.startswith("2 strokes lie in 2 grains; from 10") for note in model.notes)
+
+
+def test_strokes_are_counted_as_painted(steel):
+    """A disc over several grains is one stroke, which judges with each of them."""
+    rows, columns = np.indices(steel.truth.shape)
+    labels = np.zeros_like(steel.truth)
+    for value, (row, column) in enumerate(((20, 20), (60, 80)), start=1):
+        labels[(rows - row) ** 2 + (columns - column) ** 2 <= 4] = value
+    grains = segment_grains(steel.scan, 2.0)
+    met = len(np.unique(grains[(labels > 0) & (grains > 0)]))
+    assert 2 < met < 10
+    classes = Classes.marked([(steel.scan, labels)], None, None)
+    found = prepare([(steel.scan, labels)], classes, TrainingSettings())
+    assert found.regions == met
+    assert f"2 strokes lie in {found.folds.units()} grains; from 10" in " ".join(found.notes)
 
 
 def test_a_class_that_vanishes_is_told(steel):

@@ -86,7 +86,7 @@ def card_in_words(model: Segmenter) -> str:
         if "calibration_error" in model.metrics:
             rows.append(("calibration error", f"{100 * model.metrics['calibration_error']:.1f} %"))
     else:
-        rows.append(("held-out accuracy", "not measured: too few separate strokes"))
+        rows.append(("held-out accuracy", "not measured: strokes in too few grains"))
     if model.network is None:
         trees = isinstance(model.linear, BoostedTrees)
         rows.append(("answers", "boosted trees" if trees else "linear discriminant"))

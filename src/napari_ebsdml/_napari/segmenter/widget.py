@@ -13,6 +13,7 @@ from napari_ebsdml._napari.segmenter.channels_panel import ChannelsPanel
 from napari_ebsdml._napari.segmenter.comparison import ComparisonPanel
 from napari_ebsdml._napari.segmenter.evaluation_panel import EvaluationPanel
 from napari_ebsdml._napari.segmenter.example import paint_example
+from napari_ebsdml._napari.segmenter.explanation_panel import ExplanationPanel
 from napari_ebsdml._napari.segmenter.kept import keep, kept_of
 from napari_ebsdml._napari.segmenter.keys import Keys
 from napari_ebsdml._napari.segmenter.live import LivePanel
@@ -55,6 +56,7 @@ class SegmenterWidget(ScanWidget):
     uncertain : UncertainPanel
     comparison : ComparisonPanel
     evaluation : EvaluationPanel
+    explanation : ExplanationPanel
     truth : TruthPanel
     model : ModelPanel
     script_button : ScriptButton
@@ -93,6 +95,7 @@ class SegmenterWidget(ScanWidget):
         self.uncertain = UncertainPanel(self.state)
         self.comparison = ComparisonPanel(self.state)
         self.evaluation = EvaluationPanel(self.state)
+        self.explanation = ExplanationPanel(self.state)
         self.truth = TruthPanel(self.state, lambda: self.strokes.layer)
         self.model = ModelPanel(self.state)
         self.script_button = ScriptButton(self.state)
@@ -154,6 +157,7 @@ class SegmenterWidget(ScanWidget):
         keep(self.state, self.channels.own_choice)
         self.keys.stop()
         self.uncertain.stop()
+        self.explanation.stop()
         self.live.stop()
         self.training.stop()
         self.channels.stop()
@@ -182,6 +186,7 @@ class SegmenterWidget(ScanWidget):
             ("segmenting", "Segmenting", (self.result.form.native,)),
             ("comparison", "Compare with other methods", (self.comparison,)),
             ("evaluation", "Evaluate against a known map", (self.evaluation,)),
+            ("explanation", "What the answer rests on", (self.explanation,)),
             ("truth", "Make a ground truth", (self.truth,)),
             ("model", "Model and script", (self.model, self.script_button)),
         )

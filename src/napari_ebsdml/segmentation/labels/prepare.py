@@ -25,7 +25,7 @@ DENSE = 0.2
 """Part of the pixels from which labels are no strokes any more."""
 
 FEW_UNITS = 10
-"""Below so many separate strokes or grains, figures of held-out ones are chance."""
+"""With strokes in fewer grains, figures of held-out ones are chance."""
 
 # Degrees; tighter than for the channels: Widmanstaetten plates and martensite differ by little.
 _GROW_THRESHOLD = 2.0
@@ -97,10 +97,11 @@ def prepare(
         painted, [s.target for s in spread], grains, len(classes),
         number_of_folds(settings, members), settings.gap, settings.seed,
     )  # fmt: skip
-    return Prepared(folds, regions, is_dense(pairs), _notes(folds, spread, classes))
+    areas = sum(_areas(t) for t in painted)
+    return Prepared(folds, regions, is_dense(pairs), _notes(folds, spread, classes, areas))
 
 
-def _notes(folds: Folds, spread: Sequence[Spread], classes: Classes) -> tuple[str, ...]:
+def _notes(folds: Folds, spread: Sequence[Spread], classes: Classes, areas: int) -> tuple[str, ...]:
     notes = []
     for c in folds.alone:
         notes.append(
@@ -109,9 +110,10 @@ def _notes(folds: Folds, spread: Sequence[Spread], classes: Classes) -> tuple[st
         )
     units = folds.units()
     if units < FEW_UNITS:
+        strokes = "1 stroke lies" if areas == 1 else f"{areas} strokes lie"
         notes.append(
-            f"There are {units} separate strokes; from {FEW_UNITS} on, the part that is right "
-            "can be told."
+            f"{strokes} in {units} {'grain' if units == 1 else 'grains'}; from {FEW_UNITS} grains "
+            "on, the part that is right can be told."
         )
     shared, graded = sum(s.shared for s in spread), sum(s.graded for s in spread)
     if shared:
@@ -135,4 +137,10 @@ def _regions(target: NDArray[np.int8], grains: NDArray[np.int32] | None) -> int:
     labelled = target >= 0
     if grains is not None:
         return len(np.unique(grains[labelled & (grains > 0)]))
-    return int(sum(ndimage.label(target == c)[1] for c in np.unique(target[labelled])))
+    return _areas(target)
+
+
+def _areas(target: NDArray[np.int8]) -> int:
+    """Number of painted areas: what hangs together, corners too, and is of one class."""
+    corners = np.ones((3, 3), dtype=int)
+    return int(sum(ndimage.label(target == c, corners)[1] for c in np.unique(target[target >= 0])))
