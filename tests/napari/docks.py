@@ -28,7 +28,11 @@ def open_dock(viewer: Any, name: str, kind: type[Dock]) -> Dock:
 
 
 def run(
-    start: Callable[[], object], tasks: Any, qtbot: Any, expect: str = "done", timeout: int = 60_000
+    start: Callable[[], object],
+    tasks: Any,
+    qtbot: Any,
+    expect: str = "done",
+    timeout: int = 300_000,
 ) -> None:
     """Start some work of a task bar and wait until it has ended in the way that is expected."""
     with qtbot.waitSignal(tasks.stopped, timeout=timeout) as over:
@@ -44,7 +48,7 @@ def compute(widget: Any, qtbot: Any, expect: str = "done") -> None:
 def wait_until_done(widget: Any, qtbot: Any, expect: str = "done") -> None:
     """Wait for work that is under way, if any."""
     if widget.tasks.running:
-        run(lambda: None, widget.tasks, qtbot, expect, timeout=20_000)
+        run(lambda: None, widget.tasks, qtbot, expect, timeout=60_000)
 
 
 def layer(viewer: Any, part: str) -> Any:

@@ -110,11 +110,11 @@ class Answer(QWidget):
         for by, table in self.tables.items():
             found = result.total.averages(by, materials, friction)
             table.set_columns(upright(found) if by == "phase" else found)
-        parts = total.window_densities(result.total)
+        parts, each = total.window_densities(result.total)
         self.tabs.setTabVisible(self.tabs.indexOf(self._plot), bool(parts))
         if parts:
             marks = {"limit of the map": result.total.limit}
-            self.histogram.show_values("total dislocation density [1/m²]", parts, marks)
+            self.histogram.show_values("total dislocation density [1/m²]", parts, marks, each)
         else:
             self.histogram.clear()
 

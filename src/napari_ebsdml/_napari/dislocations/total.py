@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._napari.gnd.layers import Shown, density_layer, known_text, log_limits
+from napari_ebsdml._napari.gnd.layers import (
+    Shown,
+    density_layer,
+    every_nth,
+    known_text,
+    log_limits,
+)
 from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml._palette import BOUND as BOUND_COLOR
@@ -60,6 +66,24 @@ class TotalResult:
     better: ImprovedOrientations | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A result with everything that takes long to make of a large map, for the window.
+
+    Attributes
+    ----------
+    result
+    layers
+        As `total_layers`.
+    told
+        As `told`.
+    """
+
+    result: TotalResult
+    layers: list[Shown]
+    told: NDArray[np.int32]
+
+
 def model_hash() -> str:
     """Hash of the model that is used."""
     from napari_ebsdml.dislocations.total.model import SHIPPED
@@ -96,6 +120,16 @@ def compute_total(scan: Scan, settings: TotalSettings, progress: Progress) -> To
     return TotalResult(total, gnd, tail_density(total), scan, better)
 
 
+def make_ready(scan: Scan, settings: TotalSettings, progress: Progress) -> Ready:
+    """`compute_total`, with what is shown and said of it, for a worker thread."""
+    result = compute_total(scan, settings, part_of(progress, 0, 0.9))
+    # The averages keep what they have found.
+    card(result)
+    result.total.averages("phase")
+    result.total.averages("grain")
+    return Ready(result, total_layers(result.total), told(result.total))
+
+
 def can_improve(scan: Scan | None) -> bool:
     """Whether a map has patterns and a pattern centre to improve its orientations by."""
     return (
@@ -127,8 +161,8 @@ def card(result: TotalResult, materials: Mapping[int, Any] | None = None) -> str
         text = f"{known_text(result.tail.density)} ({between(result.tail.interval)})"
         lines.append(f"Second opinion, untrained: {text}. {result.tail.agreement(average)}")
     for number, material in (materials or {}).items():
-        part = result.total.average(result.gnd.scan.phase_id == number)
-        if part.measurable:
+        part = result.total.phases.get(number)
+        if part is not None and part.measurable:
             stress, (low, high) = part.taylor_stress(material)
             lines.append(f"Taylor stress, {material}: {stress:.0f} MPa ({low:.0f} to {high:.0f})")
     if np.isfinite(average.limit):
@@ -209,17 +243,20 @@ def next_step(result: TotalResult) -> str:
     return pretty(" ".join(parts))
 
 
-def window_densities(total: TotalDensity) -> dict[str, NDArray[np.float64]]:
-    """Densities of pixels by what is known of them: measured, and upper bounds."""
-    high = np.asarray(total.interval[..., 1], dtype=np.float64)
-    return {
+def window_densities(total: TotalDensity) -> tuple[dict[str, NDArray[np.float64]], int]:
+    """Densities of every n-th pixel by what is known of them, measured or upper bounds, and n."""
+    every = every_nth(total.density.shape)
+    high = total.interval.reshape(-1, 2)[::every, 1].astype(np.float64)
+    density = total.density.reshape(-1)[::every].astype(np.float64)
+    measured = total.measurable.reshape(-1)[::every]
+    parts = {
         name: values
         for name, values in (
-            ("upper bound", high[~total.measurable & np.isfinite(high)]),
-            ("measured", np.asarray(total.density, dtype=np.float64)[total.measurable]),
+            ("upper bound", high[~measured & np.isfinite(high)]), ("measured", density[measured])
         )
         if values.size
-    }
+    }  # fmt: skip
+    return parts, every
 
 
 def increments(
@@ -246,8 +283,7 @@ def increments(
         name = after.scan.phases[number].name
         if name not in names:
             continue
-        first = before.total.average(before.gnd.scan.phase_id == names[name])
-        second = after.total.average(after.gnd.scan.phase_id == number)
+        first, second = before.total.phases[names[name]], after.total.phases[number]
         ratio = low = high = float("nan")
         stress: tuple[float, ...] = (ratio, ratio, ratio)
         if first.measurable and second.measurable:

@@ -14,7 +14,7 @@ from napari_ebsdml._napari.dislocations.answer import Answer
 from napari_ebsdml._napari.dislocations.form import ModelForm, TaylorForm
 from napari_ebsdml._napari.dislocations.layers import DensityResult
 from napari_ebsdml._napari.dislocations.script import article_script, density_script
-from napari_ebsdml._napari.dislocations.total import TotalResult, compute_total
+from napari_ebsdml._napari.dislocations.total import Ready, TotalResult, make_ready
 from napari_ebsdml._napari.gnd.form import GndForm
 from napari_ebsdml._napari.gnd.layers import (
     compute_gnd,
@@ -188,9 +188,9 @@ class DislocationWidget(ScanWidget):
             remember(TOTAL_SECTION, self.total_form.saved())
             chosen = self.total_form.settings()
             self.run(
-                scan, compute_total, scan, chosen,
+                scan, make_ready, scan, chosen,
                 label="Computing the dislocation density", uses_torch=True,
-                on_result=lambda result: self._show_total(result, chosen.arguments()),
+                on_result=lambda ready: self._show_total(ready, chosen.arguments()),
             )  # fmt: skip
             return
         remember(SECTION, self.model_form.saved())
@@ -229,15 +229,15 @@ class DislocationWidget(ScanWidget):
         self.total_form.improve.value = True
         self.compute()
 
-    def _show_total(self, result: TotalResult, options: dict[str, Any]) -> None:
-        scan = result.scan
+    def _show_total(self, ready: Ready, options: dict[str, Any]) -> None:
+        result, scan = ready.result, ready.result.scan
         options["improved"] = bool(result.better is not None and result.better.worthwhile)
         newest = None
         options = {**options, "model_sha256": total_density.model_hash()}
-        for shown in total_density.total_layers(result.total):
+        for shown in ready.layers:
             newest = show_layer(self, scan, shown, dict(options), result, model="default")
         self.add_result(
-            scan, total_density.told(result.total), total_density.TOLD, kind="labels",
+            scan, ready.told, total_density.TOLD, kind="labels",
             classes=total_density.TOLD_CLASSES, settings=dict(options), model="default",
             opacity=0.35,
         )  # fmt: skip

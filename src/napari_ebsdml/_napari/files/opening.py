@@ -11,6 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from napari_ebsdml._napari.shell.classes import LabelClass, class_colormap
 from napari_ebsdml._parallel import Progress
 
 # Smaller files are read before anybody would see a window ask for patience.
@@ -32,6 +35,28 @@ def takes_long(paths: Sequence[Path]) -> bool:
             except OSError:
                 continue
     return total > _SMALL_BYTES
+
+
+def load_libraries(labels: bool = True) -> None:
+    """Load and compile what napari needs for its first layers, for a worker thread.
+
+    Tables of features need pandas, units need pint, and for labels napari compiles code: two
+    seconds in which the window would stand still.
+
+    Parameters
+    ----------
+    labels
+        Whether to compile. Not while the window may draw labels: two threads must not run such
+        code at once everywhere.
+    """
+    import pandas  # noqa: F401
+    import pint
+
+    pint.get_application_registry().Unit("um")  # type: ignore[no-untyped-call]
+    if labels:
+        colormap = class_colormap([LabelClass(1, "", "white")])
+        for kind in (np.uint8, np.int32):
+            colormap.map(np.ones((2, 2), kind))
 
 
 def wait_for(work: Callable[[Progress], Any], label: str, viewer: Any = None) -> Any:

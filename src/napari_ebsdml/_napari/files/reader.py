@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ebsdml._napari.files.arrival import settle, settle_one_by_one
 from napari_ebsdml._napari.files.map_layers import can_stack, map_layers, stack_layers
-from napari_ebsdml._napari.files.opening import takes_long, wait_for
+from napari_ebsdml._napari.files.opening import load_libraries, takes_long, wait_for
 from napari_ebsdml._napari.files.session import is_session, open_session
 from napari_ebsdml._napari.shell.layers import LayerTuple, info_of, scans_in
 from napari_ebsdml._parallel import Progress
@@ -89,7 +89,12 @@ def read_layers(path: Paths) -> list[Any]:
         return [(None,)]
     left = free_place()[1]
 
+    large = takes_long(paths)
+    drawn = viewer is not None and any(layer._type_string == "labels" for layer in viewer.layers)
+
     def work(progress: Progress) -> tuple[list[Scan], bool, list[LayerTuple]]:
+        if large:
+            load_libraries(not drawn)
         per_file = []
         for number, file in enumerate(paths):
             per_file.append(read_all(file))
@@ -101,7 +106,6 @@ def read_layers(path: Paths) -> list[Any]:
         layers = stack_layers(scans, (0.0, left)) if stacked else side_by_side(scans, left)
         return scans, stacked, layers
 
-    large = takes_long(paths)
     if large:
         names = paths[0].name if len(paths) == 1 else f"{len(paths)} files"
         found = wait_for(work, f"Opening {names} …", viewer)

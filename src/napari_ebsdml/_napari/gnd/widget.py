@@ -45,6 +45,7 @@ from napari_ebsdml.scan import Scan
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
+    from numpy.typing import NDArray
 
     from napari_ebsdml._parallel import Progress
     from napari_ebsdml.dislocations.averages import Table
@@ -65,10 +66,38 @@ _NOTHING = "Compute a GND density to see its histogram, the grains and further l
 
 @dataclass(frozen=True, eq=False)
 class Told:
-    """What the dock says of a result and takes long to find."""
+    """What the dock says of a result and takes long to find.
+
+    Attributes
+    ----------
+    mean
+    grains
+    text
+        `in_words`.
+    noise
+        What the orientation noise hides.
+    parts, each
+        Densities of every `each`-th pixel within and above the noise.
+    floor
+        Median of the noise floor.
+    """
 
     mean: GndAverage
     grains: Table
+    text: str
+    noise: str
+    parts: dict[str, NDArray[np.float64]]
+    each: int
+    floor: float
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A result as a dock shows it: its density, and where it is below the noise, if known."""
+
+    gnd: GndDensity
+    density: gnd_layers.Shown
+    below: NDArray[np.int32] | None
 
 
 _told: WeakKeyDictionary[GndDensity, Told] = WeakKeyDictionary()
@@ -79,15 +108,29 @@ def tell(gnd: GndDensity) -> Told:
     from napari_ebsdml.dislocations.averages import gnd_averages
 
     if gnd not in _told:
-        _told[gnd] = Told(gnd.average(), gnd_averages(gnd, "grain"))
+        mean, each = gnd.average(), gnd_layers.every_nth(gnd.total.shape)
+        total, floor = (values.reshape(-1)[::each] for values in (gnd.total, gnd.noise_floor))
+        above, floor = gnd.above_noise.reshape(-1)[::each], floor[np.isfinite(floor)]
+        parts = {
+            "within noise": total[np.isfinite(total) & ~above], "above noise": total[above],
+        }  # fmt: skip
+        middle = float(np.median(floor)) if floor.size else float("nan")
+        _told[gnd] = Told(
+            mean, gnd_averages(gnd, "grain"), in_words(gnd, mean), gnd.noise_sentence, parts, each,
+            middle,
+        )  # fmt: skip
     return _told[gnd]
 
 
-def compute_and_tell(scan: Scan, settings: GndSettings, progress: Progress = None) -> GndDensity:
-    """`compute_gnd` with what is said of it, for a worker thread."""
+def compute_and_tell(scan: Scan, settings: GndSettings, progress: Progress = None) -> Ready:
+    """`compute_gnd` with what is shown and said of it, for a worker thread."""
     gnd = compute_gnd(scan, settings, part_of(progress, 0.0, 0.9))
     tell(gnd)
-    return gnd
+    known = bool(np.isfinite(gnd.noise_floor).any())
+    return Ready(
+        gnd, gnd_layers.density_layer(gnd.total, gnd_layers.TOTAL),
+        gnd_layers.below_noise(gnd) if known else None,
+    )  # fmt: skip
 
 
 class GndWidget(ScanWidget):
@@ -222,7 +265,7 @@ class GndWidget(ScanWidget):
 
     def _in_detail(self, gnd: GndDensity) -> str:
         found = self._dependences.get(gnd)
-        return in_detail(gnd, found, tell(gnd).mean)
+        return in_detail(gnd, found, tell(gnd))
 
     def scan_chosen(self, scan: Scan | None) -> None:
         """Show the phases of a scan, and its result where there is one."""
@@ -234,14 +277,12 @@ class GndWidget(ScanWidget):
         self.histogram.clear()
         self.viewer.layers.events.removed.disconnect(self._removed)
 
-    def _show(self, gnd: GndDensity) -> None:
-        scan = gnd.scan
-        total = show_layer(
-            self, scan, gnd_layers.density_layer(gnd.total, gnd_layers.TOTAL), gnd.settings, gnd
-        )
-        if np.isfinite(gnd.noise_floor).any():
+    def _show(self, ready: Ready) -> None:
+        gnd, scan = ready.gnd, ready.gnd.scan
+        total = show_layer(self, scan, ready.density, gnd.settings, gnd)
+        if ready.below is not None:
             self.add_result(
-                scan, gnd_layers.below_noise(gnd), gnd_layers.BELOW_NOISE, kind="labels",
+                scan, ready.below, gnd_layers.BELOW_NOISE, kind="labels",
                 classes=gnd_layers.BELOW_NOISE_CLASSES, settings=plain_settings(gnd.settings),
                 opacity=0.55, blending="translucent", visible=False,
             )  # fmt: skip
@@ -261,18 +302,13 @@ class GndWidget(ScanWidget):
             self.step_page.show_found(None)
             return
         told = tell(gnd)
-        self.message.setText(in_words(gnd, told.mean))
+        self.message.setText(told.text)
         self.details.setText(self._in_detail(gnd))
         self.step_page.show_found(self._dependences.get(gnd))
-        known = np.isfinite(gnd.total)
-        floor = gnd.noise_floor[np.isfinite(gnd.noise_floor)]
         self.histogram.follow(layer)
         self.histogram.show_values(
-            "GND density [1/m²]",
-            {"within noise": gnd.total[known & ~gnd.above_noise],
-             "above noise": gnd.total[gnd.above_noise]},
-            {"noise floor": float(np.median(floor)) if floor.size else np.nan},
-        )  # fmt: skip
+            "GND density [1/m²]", told.parts, {"noise floor": told.floor}, told.each
+        )
         self.grain_table.set_columns(told.grains)
         for key, text in gnd_layers.further_layers(gnd).items():
             self.more.addItem(text, key)
@@ -330,11 +366,9 @@ def in_words(gnd: GndDensity, mean: GndAverage | None = None) -> str:
     return " ".join((text, *gnd.notes))
 
 
-def in_detail(
-    gnd: GndDensity, found: Dependence | None = None, mean: GndAverage | None = None
-) -> str:
+def in_detail(gnd: GndDensity, found: Dependence | None, told: Told) -> str:
     """What belongs beside the result, one paragraph each."""
-    parts = [(mean or gnd.average()).sentence, gnd.noise_sentence]
+    parts = [told.mean.sentence, told.noise]
     if found is not None:
         parts.append(found.step.sentence)
         if found.threshold is not None:

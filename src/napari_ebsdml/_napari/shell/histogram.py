@@ -62,6 +62,7 @@ class DensityHistogram(FigureCanvasQTAgg):
         title: str,
         parts: Mapping[str, NDArray[Any]],
         marks: Mapping[str, float] | None = None,
+        each: int = 1,
     ) -> None:
         """Draw a histogram.
 
@@ -73,8 +74,11 @@ class DensityHistogram(FigureCanvasQTAgg):
             Name -> densities; stacked. Zeros and NaN have no place on a logarithmic axis.
         marks
             Name -> density marked by a line.
+        each
+            Pixels that a value stands for, where the values are a sample.
         """
-        self._drawn = (title, dict(parts), dict(marks or {}))
+        logs = {name: _logarithms(values) for name, values in parts.items()}
+        self._drawn = (title, logs, dict(marks or {}), each)
         self._redraw()
 
     def clear(self) -> None:
@@ -89,10 +93,13 @@ class DensityHistogram(FigureCanvasQTAgg):
         self.draw_idle()
 
     def _paint(
-        self, title: str, parts: Mapping[str, NDArray[Any]], marks: Mapping[str, float]
+        self,
+        title: str,
+        logs: Mapping[str, NDArray[np.float64]],
+        marks: Mapping[str, float],
+        each: int,
     ) -> None:
         ink = self.palette().windowText().color().name()
-        logs = {name: _logarithms(values) for name, values in parts.items()}
         every = np.concatenate(list(logs.values()))
         low, high = _range(every, self._limits())
         bar_height = 0.09 if self._layer is not None else 0.001
@@ -106,7 +113,7 @@ class DensityHistogram(FigureCanvasQTAgg):
         for (name, values), shade in zip(logs.items(), colors, strict=False):
             if not values.size:
                 continue
-            counts, _ = np.histogram(np.clip(values, low, high), edges)
+            counts = each * np.histogram(np.clip(values, low, high), edges)[0]
             axes.stairs(below + counts, 10**edges, baseline=below, fill=True, color=shade,
                         label=name if len(logs) > 1 else None)  # fmt: skip
             below = below + counts

@@ -417,11 +417,15 @@ def _labels(
 ) -> tuple[NDArray[np.integer], dict[str, Any]]:
     if array.dtype.kind not in "iub":
         raise InputError(f"{quantity}: labels must be whole numbers, not {array.dtype}.")
-    # int32: napari refuses to paint labels above 255 on bytes.
-    labels = array.astype(np.int32, copy=False)
+    info = options["metadata"][KEY]
+    painted = info["kind"] == "segmentation" or info["level"] is Level.STROKES
+    # Bytes are drawn as they are: of larger numbers napari makes bytes whenever it draws, with
+    # code that it compiles for seconds first. But it refuses to paint labels above 255 on them.
+    few = bool(classes) and not painted and 0 <= array.min(initial=0) <= array.max(initial=0) < 256
+    labels: NDArray[np.integer] = array.astype(np.uint8 if few else np.int32, copy=False)
     if classes:
         # "phase", "class": the word that the status bar puts before the name.
-        column = quantity if options["metadata"][KEY]["kind"] != "segmentation" else "class"
+        column = quantity if info["kind"] != "segmentation" else "class"
         options = {**options, "colormap": class_colormap(classes)}
         options["features"] = class_features(classes, column)
     return labels, {**options, **display}

@@ -28,6 +28,8 @@ from napari_ebsdml.errors import InputError, WriteError
 
 Columns = Mapping[str, Sequence[Any]]
 
+_ROWS = 50
+"""So many rows tell how wide a column is."""
 _FEW = 4
 """Up to so many columns share the width; more of them scroll."""
 
@@ -41,6 +43,8 @@ class DataTable(QWidget):
         self.view = QTableView()
         self.view.setModel(self._model)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.ContiguousSelection)
+        # Columns as wide as their first rows: a map of millions of pixels has a thousand grains.
+        self.view.horizontalHeader().setResizeContentsPrecision(_ROWS)
         self.view.verticalHeader().setVisible(False)
         self.view.verticalHeader().setDefaultSectionSize(22)
         self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)

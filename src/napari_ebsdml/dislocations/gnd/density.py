@@ -177,7 +177,12 @@ class GndDensity:
         InputError
             When the mask has another shape or type.
         """
-        return average(self.undenoised, mask)
+        return self._whole if mask is None else average(self.undenoised, mask)
+
+    @cached_property
+    def _whole(self) -> GndAverage:
+        # Seconds for a map of millions of pixels, and asked for more than once.
+        return average(self.undenoised)
 
     def step_dependence(
         self,

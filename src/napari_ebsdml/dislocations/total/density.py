@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,7 @@ class TotalDensity:
             When the mask has another shape.
         """
         if mask is None:
-            return self._of(self.windows)
+            return self._whole
         chosen = np.asarray(mask, dtype=bool)
         if chosen.shape != self.segments.shape:
             raise InputError(
@@ -149,23 +149,14 @@ class TotalDensity:
         """
         w = self.windows
         if by == "map":
-            groups = [("whole map", 0, np.arange(len(w)))]
+            groups = [("whole map", int(w.phase[0]) if len(w) else 0, self._whole)]
         elif by == "phase":
-            groups = [
-                (self.scan.phases[int(n)].name, int(n), np.flatnonzero(w.phase == n))
-                for n in self.orientation_noise
-            ]
+            groups = [(self.scan.phases[n].name, n, one) for n, one in self.phases.items()]
         elif by == "grain":
-            order = np.argsort(w.grain, kind="stable")
-            labels, starts = np.unique(w.grain[order], return_index=True)
-            parts = np.split(order, starts[1:]) if len(order) else []
-            groups = [
-                (self.scan.phases[int(w.phase[rows[0]])].name, int(label), rows)
-                for label, rows in zip(labels, parts, strict=True)
-            ]
+            groups = [(self.scan.phases[n].name, n, one) for _, n, one in self._grains]
         else:
             raise InputError(f"by must be 'map', 'phase' or 'grain', not {by!r}.")
-        table: Table = {"grain": [number for _, number, _ in groups]} if by == "grain" else {}
+        table: Table = {"grain": [one[0] for one in self._grains]} if by == "grain" else {}
         table["phase" if by != "map" else "part"] = [name for name, _, _ in groups]
         titles = (
             "density [1/m²]", "low [1/m²]", "high [1/m²]", "measurable", "limit [1/m²]",
@@ -173,9 +164,7 @@ class TotalDensity:
             "windows", "pixels",
         )  # fmt: skip
         columns: list[list[Any]] = [[] for _ in titles]
-        for _, number, rows in groups:
-            found = self._of(w.select(rows))
-            phase = int(w.phase[rows[0]]) if len(rows) else number
+        for _, phase, found in groups:
             material = (materials or {}).get(phase)
             stress, ends = float("nan"), (float("nan"), float("nan"))
             if material is not None:
@@ -187,6 +176,29 @@ class TotalDensity:
             for column, value in zip(columns, values, strict=True):
                 column.append(value)
         return {**table, **dict(zip(titles, columns, strict=True))}
+
+    @cached_property
+    def phases(self) -> Mapping[int, AverageDensity]:
+        """Phase id -> average of its windows."""
+        w = self.windows
+        return {int(n): self._of(w.select(w.phase == n)) for n in self.orientation_noise}
+
+    # Found once: the dock asks again whenever a metal is chosen.
+    @cached_property
+    def _whole(self) -> AverageDensity:
+        return self._of(self.windows)
+
+    @cached_property
+    def _grains(self) -> list[tuple[int, int, AverageDensity]]:
+        """Label, phase id and average of each grain that has a window."""
+        w = self.windows
+        order = np.argsort(w.grain, kind="stable")
+        labels, starts = np.unique(w.grain[order], return_index=True)
+        parts = np.split(order, starts[1:]) if len(order) else []
+        return [
+            (int(label), int(w.phase[rows[0]]), self._of(w.select(rows)))
+            for label, rows in zip(labels, parts, strict=True)
+        ]
 
     def _of(self, windows: Windows) -> AverageDensity:
         phases = np.unique(windows.phase) if len(windows) else np.array(list(self.limits))
