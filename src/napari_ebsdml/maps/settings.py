@@ -86,7 +86,7 @@ class MapSettings:
         Option("Order", "1: the square of 3 × 3 pixels, 2: 5 × 5, ...", "", 1, 10, when="kam"),
     ] = 1
     kam_threshold: Annotated[
-        float, _angle("Threshold", "Larger misorientations are left out of the KAM", "kam")
+        float, _angle("Threshold", "Neighbours across larger misorientations do not count", "kam")
     ] = 3.0
     misorientation: Annotated[
         bool, Option("Misorientation to the next pixel", "To the right and below")
@@ -117,7 +117,7 @@ class MapSettings:
         bool, Option("GOS (grain orientation spread)", "Mean of the GROD of a grain")
     ] = False
     grain_threshold: Annotated[
-        float, _angle("Grain threshold", "Misorientation at which a grain ends", _OF_GRAINS)
+        float, _angle("Grain threshold", "Smallest misorientation between grains", _OF_GRAINS)
     ] = GRAIN_THRESHOLD
     grain_min_pixels: Annotated[
         int,

@@ -167,7 +167,7 @@ def test_the_card_says_what_a_map_tells(viewer: Any, qtbot: Any) -> None:
     assert "<b>GND" in text
     assert "at a step of 0.5 µm" in text
     # Noise far above what the map shows was told.
-    assert "Total: not told" in text
+    assert "Total: not determined" in text
     assert widget.answer.headline.toolTip() == average.sentence
     assert average.sentence.split(":")[0] in widget.answer.next.text()
     assert widget.answer.improve.isHidden()

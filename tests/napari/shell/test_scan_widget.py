@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QApplication
 from superqt.utils import WorkerBase
 
 from napari_ebsdml import InputError, Scan
-from napari_ebsdml._napari.shell.layers import layers_of
+from napari_ebsdml._napari.shell.layers import layers_of, scans_of
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.settings import remember, remembered
 from tests.napari.docks import PLUGIN, add_map, wait_until_done
@@ -338,3 +338,43 @@ def test_a_dock_that_is_closed_lets_go_of_its_map(
     again, alive = work()
     assert again is not dock
     assert again.scan is alive()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["EBSD maps", "Grains and poles", "Parent grains", "Grain classes", "GND density",
+     "Dislocation density", "U-Net segmenter", "Space groups", "Crystals"],
+)  # fmt: skip
+def test_an_open_dock_lets_go_of_maps_that_are_removed(
+    qtbot: Any, viewer: Any, make_scan: Callable[..., Scan], name: str
+) -> None:
+    stays = make_scan(shape=(20, 30), seed=1)
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+
+    def work() -> weakref.ref[Scan]:
+        scan = make_scan(shape=(30, 40))
+        add_map(viewer, scan)
+        dock.chooser.scan = scan
+        if name == "U-Net segmenter":
+            dock.strokes.paint(1)
+            for n in range(10):
+                dock.strokes.layer.paint((2 + 2 * n, 2 + 3 * n), 1 + n % 2)
+            qtbot.waitUntil(lambda: scan in dock.state.predictions, timeout=60_000)
+        elif scan.patterns is not None or name not in ("Space groups", "Crystals"):
+            with qtbot.waitSignal(dock.tasks.stopped, timeout=300_000):
+                dock.tasks.run_button.click()
+        return weakref.ref(scan)
+
+    alive = work()
+    add_map(viewer, stays)
+    for layer in list(viewer.layers):
+        if stays not in scans_of(layer):
+            viewer.layers.remove(layer)
+    assert dock.scan is stays
+
+    def gone() -> bool:
+        gc.collect()
+        return alive() is None
+
+    qtbot.waitUntil(gone, timeout=30_000)
+    assert dock.alive

@@ -36,7 +36,7 @@ TOTAL = "total dislocation density"
 TOLD = "where the map tells its density"
 NO_WINDOW, MEASURED, BOUND = range(3)
 TOLD_CLASSES = (
-    LabelClass(NO_WINDOW, "no window: grain too small, or nothing known", "transparent"),
+    LabelClass(NO_WINDOW, "no window: grain too small, or not indexed", "transparent"),
     LabelClass(MEASURED, "measured", "transparent"),
     LabelClass(BOUND, "upper bound only", BOUND_COLOR),
 )
@@ -168,7 +168,7 @@ def card(result: TotalResult, materials: Mapping[int, Any] | None = None) -> str
     if np.isfinite(average.limit):
         noise = max(result.total.orientation_noise.values(), default=float("nan"))
         lines.append(
-            f"This map can tell a total from {known_text(average.limit)} on (orientation noise "
+            f"Detection limit of this map: {known_text(average.limit)} (orientation noise "
             f"{noise:.2g}°)."
         )
     return "<br>".join(lines)
@@ -189,9 +189,9 @@ def _gnd(result: TotalResult) -> str:
     if not np.isfinite(average.density):
         return f"<b>GND {known_text(average.raw_mean)}</b> {where}, noise included"
     if average.is_bound and not average.interval[1] > 0:
-        return f"<b>GND: all that the map shows</b> {where} is explained by the noise"
+        return f"<b>GND: within the noise</b> {where}"
     if average.is_bound:
-        return f"<b>GND below {known_text(average.interval[1])}</b> {where}: noise explains it"
+        return f"<b>GND below {known_text(average.interval[1])}</b> {where}: within the noise"
     value = known_text(average.density)
     return f"<b>GND {value}</b> ({between(average.interval)}) {where}, without the noise"
 
@@ -202,8 +202,8 @@ def _total(average: AverageDensity) -> str:
         return f"<b>Total {known_text(average.density)}</b> ({between(average.interval)}, 90 %)"
     if np.isfinite(high):
         least = f", above {known_text(low)}" if low > 0 else ""
-        return f"<b>Total below {known_text(high)}</b> (95 %){least}; this map does not tell more"
-    return "<b>Total: not told</b>"
+        return f"<b>Total below {known_text(high)}</b> (95 %){least}: an upper bound"
+    return "<b>Total: not determined</b>"
 
 
 _BETTER = (("refined patterns", 0.03), ("HR-EBSD", 0.006))
@@ -237,7 +237,8 @@ def next_step(result: TotalResult) -> str:
         ]  # fmt: skip
         if better:
             parts.append(
-                f"<b>To tell more:</b> {', '.join(better)} on. Another step does not help."
+                f"<b>To measure lower densities:</b> {', '.join(better)} on. Another step does "
+                "not help."
             )
     parts += result.total.notes
     return pretty(" ".join(parts))
@@ -304,8 +305,5 @@ def increments(
         return {}, "The two maps have no phase in common, by name."
     text = f"From {before.scan.name} to {after.scan.name}."
     if untold:
-        text += (
-            f" No increase of {', '.join(untold)}: one of the maps does not tell its density, "
-            "only a bound."
-        )
+        text += f" No increase for {', '.join(untold)}: one of the maps gives an upper bound only."
     return table, text

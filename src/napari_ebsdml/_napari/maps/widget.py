@@ -67,7 +67,7 @@ class MapsWidget(ScanWidget):
             self.tabs.setTabVisible(self.tabs.addTab(tab_page(table), title), False)
         self.below.addWidget(self.tabs)
 
-        self._tables: WeakKeyDictionary[Scan, dict[str, Any]] = WeakKeyDictionary()
+        self._tables: dict[Scan, dict[str, Any]] = self.per_map()
         self._pictures: list[Layer] = []
         self._limits: WeakKeyDictionary[Layer, tuple[float, float]] = WeakKeyDictionary()
         self.tasks.run_clicked.connect(self.compute)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtWidgets import QFormLayout, QLabel
@@ -77,7 +76,7 @@ class ParentGrainsWidget(ScanWidget):
         self.table.setVisible(False)
         self.below.addWidget(self.table)
 
-        self._found: WeakKeyDictionary[Scan, ParentGrains] = WeakKeyDictionary()
+        self._found: dict[Scan, ParentGrains] = self.per_map()
         self.tasks.run_clicked.connect(self.compute)
         self.begin()
 

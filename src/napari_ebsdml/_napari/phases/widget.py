@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtCore import Qt
@@ -84,7 +83,7 @@ class PhasesWidget(ScanWidget):
             self.form.addWidget(widget)
         self.offer_batch(lambda: "crystals")
         self.form.addStretch(1)
-        self._found: WeakKeyDictionary[Scan, FoundPhases] = WeakKeyDictionary()
+        self._found: dict[Scan, FoundPhases] = self.per_map()
         self.tasks.run_clicked.connect(self.compute)
         self.begin()
 

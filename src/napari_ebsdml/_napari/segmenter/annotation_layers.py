@@ -57,7 +57,9 @@ def brush_size(scan: Scan) -> int:
 
 def paint(viewer: ViewerModel, layer: Labels, value: int, mode: str = "paint") -> None:
     """Select a layer and a class to paint."""
-    layer.visible = True
+    # napari draws a layer anew whenever it is told, even what it knows.
+    if not layer.visible:
+        layer.visible = True
     # A result that was taken for strokes could only be looked at before.
     layer.editable = True
     viewer.layers.selection.active = layer

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -43,8 +44,8 @@ class Autosave(QObject):
         self.state = state
         self.store = store if store is not None else AnnotationsStore()
         self._painted = painted
-        self._keys: dict[Scan, str] = {}
-        self._parts: dict[Scan, int] = {}
+        self._keys: WeakKeyDictionary[Scan, str] = WeakKeyDictionary()
+        self._parts: WeakKeyDictionary[Scan, int] = WeakKeyDictionary()
         self._pairs: set[Pair] = set(state.pairs)
         self._due: set[Scan] = set()
         self._failing = self._closed = False

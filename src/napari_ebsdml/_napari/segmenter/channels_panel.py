@@ -83,6 +83,7 @@ class ChannelsPanel(QWidget):
         state.pairs_changed.connect(self.refresh)
         state.channels_changed.connect(self._chosen)
         state.widget.chooser.scan_changed.connect(self.refresh)
+        state.widget.maps_gone.connect(self._pictures.clear)
         self.refresh()
 
     @property

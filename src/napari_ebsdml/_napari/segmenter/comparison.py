@@ -69,6 +69,7 @@ class ComparisonPanel(QWidget):
         for signal in (state.pairs_changed, state.painted, state.busy_changed):
             signal.connect(self._refresh)
         state.widget.chooser.scan_changed.connect(self._refresh)
+        state.widget.maps_gone.connect(self._forget)
         self._refresh()
 
     def run(self) -> None:
@@ -151,6 +152,12 @@ class ComparisonPanel(QWidget):
             }
         )
         self.message.setText(in_words(rows))
+
+    def _forget(self) -> None:
+        if self._scan is not None and not layers_of(self.state.viewer, self._scan):
+            self.compared, self._scan = [], None
+            self.table.hide()
+            self.message.setText(_NOTHING)
 
     def _refresh(self, *_: Any) -> None:
         ready = self.state.scan is not None and bool(self.state.pairs)

@@ -108,6 +108,7 @@ class EvaluationPanel(QWidget):
         self.unpainted.toggled.connect(self._outdated)
         state.prediction_changed.connect(self._prediction_changed)
         state.widget.chooser.scan_changed.connect(self._outdated)
+        state.widget.maps_gone.connect(self._forget)
         self._outdated()
 
     def run(self) -> None:
@@ -123,6 +124,10 @@ class EvaluationPanel(QWidget):
         self.background.start(
             compare_with_truth, result.labels, truth, self.truth.classes, painted, then=self._done
         )
+
+    def _forget(self) -> None:
+        if self._scan is not None and not layers_of(self.state.viewer, self._scan):
+            self._scan = None
 
     def show_map(self) -> None:
         """Add the layer of right and wrong pixels."""

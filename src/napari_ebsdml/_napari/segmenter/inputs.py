@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from napari_ebsdml._napari.shell.layers import scans_in
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ class Inputs:
         self._viewer = viewer
         # With the density itself, so that a new one is noticed; no id() that could be reused.
         self._made: dict[Scan, tuple[GndDensity, Scan]] = {}
+
+    def forget(self) -> None:
+        """Let go of maps that the viewer shows no more."""
+        there = scans_in(self._viewer)
+        self._made = {scan: made for scan, made in self._made.items() if scan in there}
 
     def gnd(self, scan: Scan) -> GndDensity | None:
         """GND density that is shown on the scan."""

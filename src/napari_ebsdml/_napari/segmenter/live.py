@@ -61,6 +61,10 @@ class LivePanel(QWidget):
             state.widget.chooser.scan_changed,
         ):  # fmt: skip
             signal.connect(self._changed)
+        state.widget.maps_gone.connect(self._forget)
+
+    def _forget(self) -> None:
+        self._live, self._key = None, ()
 
     def stop(self) -> None:
         """Let go of the planes."""

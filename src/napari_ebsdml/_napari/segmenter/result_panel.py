@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
@@ -48,7 +49,7 @@ class ResultPanel(QWidget):
         super().__init__()
         self.state = state
         self._background = Background(self)
-        self._fractions: dict[Any, list[Any]] = {}
+        self._fractions: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
         self._watched: list[Any] = []
         self.note = QLabel(_NOTHING)
         self.note.setWordWrap(True)

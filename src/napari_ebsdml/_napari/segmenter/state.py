@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,9 +65,9 @@ class Pair:
 
 @dataclass
 class _Predictions:
-    shown: dict[Scan, SegmentationResult] = field(default_factory=dict)
-    raw: dict[Scan, SegmentationResult] = field(default_factory=dict)
-    layers: dict[Scan, dict[str, Layer]] = field(default_factory=dict)
+    shown: dict[Scan, SegmentationResult]
+    raw: dict[Scan, SegmentationResult]
+    layers: dict[Scan, dict[str, Layer]]
 
 
 class SegmenterState(QObject):
@@ -128,8 +128,9 @@ class SegmenterState(QObject):
         self._channels: tuple[str, ...] = ()
         self._settings: dict[str, Any] = {}
         self._segmenter: Segmenter | None = None
-        self._predictions = _Predictions()
+        self._predictions = _Predictions(*(self.widget.per_map() for _ in range(3)))
         self.widget.tasks.stopped.connect(lambda how: self.busy_changed.emit(False))
+        self.widget.maps_gone.connect(self.inputs.forget)
 
     # Scan and jobs
 

@@ -236,12 +236,11 @@ class TrainingPanel(QWidget):
         self.state.widget.tasks.say(text, "info" if problem is None else "error")
 
     def _scans_changed(self) -> None:
-        if self.state.busy and self._scans:
-            viewer = self.state.viewer
-            if not any(layers_of(viewer, scan) for scan in self._scans):
-                self.state.widget.tasks.drop(
-                    "The maps of the training were closed, so it was stopped."
-                )
+        viewer = self.state.viewer
+        if not self.state.busy:
+            self._scans = tuple(scan for scan in self._scans if layers_of(viewer, scan))
+        elif self._scans and not any(layers_of(viewer, scan) for scan in self._scans):
+            self.state.widget.tasks.drop("The maps of the training were closed, so it was stopped.")
 
     def _settings_changed(self) -> None:
         self.state.network = self.form.network

@@ -159,7 +159,7 @@ class UncertainPanel(QWidget):
             self._forget()
 
     def _forget(self, scan: Any = None) -> None:
-        self.places, self._at, self._found = [], -1, False
+        self.places, self._scan, self._at, self._found = [], None, -1, False
         self.ring.hide()
         self._refresh()
         there = self.state.scan is not None and self.state.scan in self.state.predictions

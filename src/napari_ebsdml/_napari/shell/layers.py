@@ -329,9 +329,11 @@ def show_alone(viewer: ViewerModel, scan: Scan, layer: Layer) -> None:
         shows = info_of(other)
         if other is layer or shows is None or len(scans_of(other)) > 1:
             continue
-        if shows["kind"] in replaces:
+        if shows["kind"] in replaces and other.visible:
             other.visible = False
-    layer.visible = True
+    # napari draws a layer anew whenever it is told, even what it knows.
+    if not layer.visible:
+        layer.visible = True
 
 
 def contrast_limits(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -48,6 +48,12 @@ class ScanWidget(QWidget):
     ``self.tasks.run_clicked``, starts its work with `run`, and calls `begin` at the end of its
     ``__init__``: its hooks `scan_chosen` and `closing` are called from then on only.
 
+    Signals
+    -------
+    maps_gone
+        The last layer of some map was removed: let go of what belongs to it. `per_map` does so
+        by itself.
+
     Attributes
     ----------
     viewer
@@ -55,6 +61,8 @@ class ScanWidget(QWidget):
     tasks : TaskBar
     form, below : QVBoxLayout
     """
+
+    maps_gone = Signal()
 
     HELP: ClassVar[Help | None] = None
     """What the button "?" tells."""
@@ -67,7 +75,9 @@ class ScanWidget(QWidget):
         viewer = getattr(viewer, "__wrapped__", viewer)
         self.viewer = viewer
         self._bound: tuple[Scan, ...] = ()
+        self._per_map: list[dict[Scan, Any]] = []
         self.chooser = ScanChooser(viewer)
+        self._there = set(self.chooser.scans)
         self.info = QLabel()
         self.info.setWordWrap(True)
         self.tasks = TaskBar(run_text)
@@ -94,6 +104,7 @@ class ScanWidget(QWidget):
 
         self.chooser.scan_changed.connect(self._scan_changed)
         self.chooser.scans_changed.connect(self._check_bound)
+        self.chooser.scans_changed.connect(self._let_go)
         self.tasks.stopped.connect(self._unbind)
         self._show_scan(self.scan)
 
@@ -127,6 +138,22 @@ class ScanWidget(QWidget):
     ) -> Layer:
         """Show a result on its scan; see `layers.add_result`. The same quantity is replaced."""
         return add_result(self.viewer, scan, data, quantity, unit, **{"replace": True, **options})
+
+    def per_map(self) -> dict[Scan, Any]:
+        """An empty dict that loses the maps whose last layer is removed."""
+        kept: dict[Scan, Any] = {}
+        self._per_map.append(kept)
+        return kept
+
+    def _let_go(self) -> None:
+        there, before = set(self.chooser.scans), self._there
+        self._there = there
+        if before <= there:
+            return
+        for kept in self._per_map:
+            for scan in kept.keys() - there:
+                del kept[scan]
+        self.maps_gone.emit()
 
     def _work(self, *arguments: Any, **options: Any) -> None:
         """As `run`, where no job is under way."""

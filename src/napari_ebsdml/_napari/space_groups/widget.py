@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtCore import Qt
@@ -87,7 +86,7 @@ class SpaceGroupWidget(ScanWidget):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Classify")
         self._window = getattr(napari_viewer, "window", None)
-        self._cameras: WeakKeyDictionary[Scan, CameraChoice] = WeakKeyDictionary()
+        self._cameras: dict[Scan, CameraChoice] = self.per_map()
         self._last: tuple[Scan | None, list[Classified], list[str]] | None = None
         self._adding = StepQueue(self)
         self.store = store_of(self.viewer)
