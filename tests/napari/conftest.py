@@ -35,7 +35,7 @@ def registered(plugin_settings: None, npe2pm: Any) -> Iterator[None]:
     npe2pm.register(PluginManifest.from_distribution(PLUGIN))
     notification_manager.records.clear()
     yield
-    WorkerBase.await_workers(5000)
+    WorkerBase.await_workers(60_000)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def viewer(registered: None, make_napari_viewer: Callable[..., Any]) -> Iterator
     """Window of napari that knows the plugin."""
     yield make_napari_viewer()
     # A worker that outlives its test would keep the window alive.
-    WorkerBase.await_workers(5000)
+    WorkerBase.await_workers(60_000)
     QApplication.processEvents()
 
 
@@ -51,7 +51,7 @@ def viewer(registered: None, make_napari_viewer: Callable[..., Any]) -> Iterator
 def model(registered: None) -> Iterator[ViewerModel]:
     """The layers and the rest of a viewer without its window, which takes a second to make."""
     yield ViewerModel()
-    WorkerBase.await_workers(5000)
+    WorkerBase.await_workers(60_000)
     QApplication.processEvents()
 
 

@@ -197,7 +197,7 @@ def test_orientations_are_improved_on_a_click(viewer: Any, qtbot: Any, tmp_path:
     assert widget.total_result.better is None
     assert "improve the orientations" in widget.answer.next.text()
     widget.answer.improve.click()
-    qtbot.waitUntil(lambda: not widget.tasks.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not widget.tasks.running, timeout=300_000)
     result = widget.total_result
     assert result.better is not None
     assert result.total.orientation_noise[0] == pytest.approx(

@@ -64,6 +64,7 @@ class LivePanel(QWidget):
         state.widget.maps_gone.connect(self._forget)
 
     def _forget(self) -> None:
+        self._background.stop()
         self._live, self._key = None, ()
 
     def stop(self) -> None:
