@@ -19,6 +19,7 @@ from napari_ebsdml._napari.demo.steps import (
     STORY,
     show_chapter,
 )
+from napari_ebsdml._napari.files.recovery import FOLDER_VARIABLE
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.scan import Scan
 
@@ -134,6 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if output is None and leave and options.screenshot is None:
         output = DEFAULT_FOLDER
     with tempfile.TemporaryDirectory() as folder:
+        # What earlier windows left behind is no part of the demo, nor are its strokes the user's.
+        os.environ.setdefault(FOLDER_VARIABLE, str(Path(folder) / "data"))
         try:
             path = options.map or write_example(output or Path(folder))
             viewer, scan = open_map(path)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._napari.gnd.layers import (
     Shown,
+    between,
     density_layer,
     every_nth,
     known_text,
@@ -172,15 +173,6 @@ def card(result: TotalResult, materials: Mapping[int, Any] | None = None) -> str
             f"{noise:.2g}°)."
         )
     return "<br>".join(lines)
-
-
-def between(interval: tuple[float, float]) -> str:
-    """Ends of an interval with one power of ten, such as "1.4 to 13 × 10<sup>13</sup>"."""
-    low, high = interval
-    if not low > 0:
-        return f"up to {known_text(high)}"
-    power = int(np.floor(np.log10(low)))
-    return f"{low / 10.0**power:.2g} to {high / 10.0**power:.2g} × 10<sup>{power}</sup>"
 
 
 def _gnd(result: TotalResult) -> str:

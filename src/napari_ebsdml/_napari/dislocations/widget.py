@@ -104,7 +104,7 @@ class DislocationWidget(ScanWidget):
         "bound where their noise is too large to tell.",
         ("Compute. Nothing has to be known beforehand.",
          "Read the card: density or bound, the limit of this map, what would help.",
-         "The article's way (a network on the GND of slip planes) is a mode of its own."),
+         "By the article's network: from the GND of slip planes, a method of its own."),
         "measurements/dislocations.md",
         (("10.1016/j.ijplas.2018.11.008", "Zhang and Ngan 2019"),),
     )  # fmt: skip
@@ -122,7 +122,7 @@ class DislocationWidget(ScanWidget):
         self.model_form.extrapolate.changed.connect(self._extrapolate)
         self.total_form: SettingsForm[TotalSettings] = SettingsForm(TotalSettings)
         self.total_form.set_saved(remembered(TOTAL_SECTION))
-        self.article = Section("The article's way", unfolded=False)
+        self.article = Section("By the article's network", unfolded=False)
         note = QLabel(
             "A network on the GND of single slip planes. Measured maps do not hold what it "
             "reads: see the documentation before you use a number."

@@ -119,7 +119,8 @@ def _make_room(viewer: Any, key: Any) -> None:
         )
         return
     main.tabifyDockWidget(controls, key)
-    key.raise_()
+    # Qt brings a tab to the front only once it is laid out.
+    QTimer.singleShot(0, key.raise_)
 
     def back(event: Any) -> None:
         # Brush and class are chosen there.

@@ -93,6 +93,15 @@ def known_text(density: float) -> str:
     return f"{density / 10.0**power:.2g} × 10<sup>{power}</sup> 1/m²"
 
 
+def between(interval: tuple[float, float]) -> str:
+    """Ends of an interval with one power of ten, such as "1.4 to 13 × 10<sup>13</sup>"."""
+    low, high = interval
+    if not low > 0:
+        return f"up to {known_text(high)}"
+    power = int(np.floor(np.log10(low)))
+    return f"{low / 10.0**power:.2g} to {high / 10.0**power:.2g} × 10<sup>{power}</sup>"
+
+
 def signed_layer(values: NDArray[Any], quantity: str, unit: str) -> Shown:
     """A signed quantity: blue below zero, black at zero, red above."""
     known = _sample(values)
@@ -122,7 +131,7 @@ BELOW_NOISE_CLASSES = (LabelClass(0, "no", "transparent"), LabelClass(1, "yes", 
 def further_layers(gnd: GndDensity) -> dict[str, str]:
     """What else a result can show: key -> text for people."""
     found = {
-        "energy": "Density weighted by line energy",
+        "energy": "Energy-weighted density",
         "floor": "Noise floor",
         "grains": "Grains",
     }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _ASK = (
     "GND densities fall with the step, and their mean depends on the grain threshold. What the "
-    "threshold does is told under “Notes”."
+    "threshold does is shown under “Notes”."
 )
 
 

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_ebsdml._napari.gnd import layers as gnd_layers
 from napari_ebsdml._napari.gnd.form import GndForm
 from napari_ebsdml._napari.gnd.layers import (
+    between,
     compute_gnd,
     gnd_layer_of,
     gnd_of,
@@ -309,7 +310,9 @@ class GndWidget(ScanWidget):
         self.histogram.show_values(
             "GND density [1/m²]", told.parts, {"noise floor": told.floor}, told.each
         )
-        self.grain_table.set_columns(told.grains)
+        # The densities first: names of phases are wide, and a dock is not.
+        columns = {k: v for k, v in told.grains.items() if k != "phase"}
+        self.grain_table.set_columns({**columns, "phase": told.grains["phase"]})
         for key, text in gnd_layers.further_layers(gnd).items():
             self.more.addItem(text, key)
 
@@ -351,14 +354,14 @@ def in_words(gnd: GndDensity, mean: GndAverage | None = None) -> str:
         )
     mean = mean or gnd.average()
     share = 100 * float(gnd.above_noise.sum()) / known.size
-    low, high = (known_text(value) for value in mean.interval)
-    low = low.removesuffix(" 1/m²")
+    high = known_text(mean.interval[1])
     if not np.isfinite(mean.density):
         text = f"<b>Mean {known_text(mean.raw_mean)}</b>, noise included and not known"
     elif mean.is_bound:
-        text = f"<b>Mean below {high}</b> (90 %): noise explains what the map shows"
+        text = f"<b>Mean below {high}</b> (90 %): within the noise"
     else:
-        text = f"<b>Mean {known_text(mean.density)}</b> without the noise ({low} to {high}, 90 %)"
+        interval = between(mean.interval)
+        text = f"<b>Mean {known_text(mean.density)}</b> without the noise ({interval}, 90 %)"
     text += f"; median {known_text(mean.median)} with it. {share:.0f} % of the pixels above noise."
     measured = [sigma for sigma in gnd.orientation_noise.values() if sigma >= RESOLUTION]
     if share < 50 and measured:

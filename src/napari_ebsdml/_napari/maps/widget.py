@@ -136,8 +136,12 @@ class MapsWidget(ScanWidget):
     def _show_tables(self) -> None:
         """Show the figures of the chosen scan."""
         tables = self._tables.get(self.scan, {}) if self.scan is not None else {}
+        fresh = bool(tables) and not self.tabs.isTabVisible(1) and not self.tabs.isTabVisible(2)
         grains = "Every grain" if self.every_grain.isChecked() else "Grains"
         self.grain_table.set_columns(tables.get(grains, {}))
         self.boundary_table.set_columns(tables.get("Boundaries", {}))
         self.tabs.setTabVisible(1, grains in tables)
         self.tabs.setTabVisible(2, "Boundaries" in tables)
+        if fresh:
+            # What was asked for comes first, not what else the file holds.
+            self.tabs.setCurrentIndex(1 if grains in tables else 2)

@@ -76,6 +76,7 @@ class ScanWidget(QWidget):
         self.viewer = viewer
         self._bound: tuple[Scan, ...] = ()
         self._per_map: list[dict[Scan, Any]] = []
+        self._last_row: QHBoxLayout | None = None
         self.chooser = ScanChooser(viewer)
         self._there = set(self.chooser.scans)
         self.info = QLabel()
@@ -176,7 +177,7 @@ class ScanWidget(QWidget):
         button = QPushButton("Copy as Python")
         button.setToolTip("Put a script on the clipboard that does the same without napari")
         button.clicked.connect(lambda: self._copy_script(write))
-        self.form.addWidget(button, 0, Qt.AlignmentFlag.AlignRight)
+        self._add_at_end(button)
         self.script_button = button
 
     def offer_batch(self, step: Callable[[], Any], uses_torch: bool = False) -> None:
@@ -195,7 +196,15 @@ class ScanWidget(QWidget):
             self.apply_to_folder(maps, results, step, uses_torch)
 
         self.folder_button = FolderButton(chosen)
-        self.form.addWidget(self.folder_button, 0, Qt.AlignmentFlag.AlignRight)
+        self._add_at_end(self.folder_button)
+
+    def _add_at_end(self, button: QWidget) -> None:
+        """Put a button into the last row of the form, at the right."""
+        if self._last_row is None:
+            self._last_row = QHBoxLayout()
+            self._last_row.addStretch(1)
+            self.form.addLayout(self._last_row)
+        self._last_row.addWidget(button)
 
     def apply_to_folder(
         self, maps: Path, results: Path, step: Callable[[], Any], uses_torch: bool = False
