@@ -66,8 +66,10 @@ def test_density_noise_grains_and_systems(viewer: Any, qtbot: Any, tmp_path: Pat
     averages = gnd_averages(expected)
     widget.grain_table.copy()
     lines = QApplication.clipboard().text().splitlines()
-    assert lines[0].split("\t") == list(averages)
-    assert float(lines[1].split("\t")[3]) == pytest.approx(averages["mean GND [1/m²]"][0])
+    titles = lines[0].split("\t")
+    assert sorted(titles) == sorted(averages)
+    mean = float(lines[1].split("\t")[titles.index("mean GND [1/m²]")])
+    assert mean == pytest.approx(averages["mean GND [1/m²]"][0])
     widget.grain_table.save(tmp_path / "grains.csv")
     assert len((tmp_path / "grains.csv").read_text("utf-8").splitlines()) == len(lines)
 
@@ -114,7 +116,7 @@ def test_step_threshold_and_stability_on_demand(viewer: Any, qtbot: Any) -> None
     assert gnd is not None
     page = widget.step_page
     assert page.plot.isHidden()
-    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000):
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=300_000):
         page.button.click()
     expected = gnd.step_dependence()
     assert page.found is not None
@@ -138,7 +140,7 @@ def test_step_threshold_and_stability_on_demand(viewer: Any, qtbot: Any) -> None
     widget.more.setCurrentIndex(widget.more.findData("floor"))
     assert widget.split_note.text() == ""
     widget.more.setCurrentIndex(widget.more.findData("split"))
-    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000):
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=300_000):
         widget.add_button.click()
     stays = gnd.split_stability()
     np.testing.assert_allclose(layer(viewer, "stability").data, 100 * stays.share, rtol=1e-4)
@@ -180,7 +182,7 @@ def test_result_stays_with_its_scan(viewer: Any, qtbot: Any) -> None:
     add_map(viewer, second)
     widget = dock(viewer)
     widget.chooser.scan = first
-    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000):
+    with qtbot.waitSignal(widget.tasks.stopped, timeout=300_000):
         widget.compute()
         widget.chooser.scan = second
     found = gnd_of(viewer, first)
