@@ -137,8 +137,6 @@ class ResultPanel(QWidget):
         """Show a prediction in its layers and in the table."""
         self._fractions[found.shown] = found.fractions
         show_prediction(self.state, found.scan, found.shown, found.raw)
-        shown = set(self.state.predictions.values())
-        self._fractions = {r: f for r, f in self._fractions.items() if r in shown}
 
     def toggle_labels(self) -> None:
         """Hide the segmentation, or show it again."""
