@@ -236,7 +236,7 @@ def test_increments_between_maps() -> None:
     nothing = told(np.nan, 0, 3e15, measurable=False)
     table, text = increments(before, result(nothing, "b"), {0: "nickel"})
     assert np.isnan(table["after / before"][0])
-    assert "only a bound" in text
+    assert "upper bound only" in text
 
 
 def test_uses_a_gnd_density_that_is_there(
