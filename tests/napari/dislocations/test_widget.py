@@ -220,7 +220,7 @@ def test_increments_between_maps() -> None:
 
     def result(average: AverageDensity, name: str) -> Any:
         scan = SimpleNamespace(phases=phases, name=name, phase_id=np.zeros((2, 2), int))
-        total = SimpleNamespace(limits={0: 1e12}, average=lambda mask: average)
+        total = SimpleNamespace(limits={0: 1e12}, phases={0: average})
         return SimpleNamespace(total=total, gnd=SimpleNamespace(scan=scan), scan=scan)
 
     before = result(told(1e14, 0.5e14, 2e14), "a")
