@@ -1,6 +1,6 @@
 """Make the pictures of README and docs: ``python docs/make_pictures.py [windows] [tutorials]``.
 
-windows     every dock at work, as `make demo` shows it; needs a display or xvfb-run
+windows     docks at work, as `make demo` and `crystal_picture.py` show them; needs a display
 tutorials   the figures that the code of the tutorials draws; fetches the DC06 map once
 
 Without names, both. Pictures land in docs/images, at most 200 kB each.
@@ -46,6 +46,9 @@ def windows(folder: Path) -> None:
     )
     for name in WINDOWS:
         keep(folder / name, name)
+    crystal = folder / "space-groups.png"
+    subprocess.run([sys.executable, ROOT / "docs" / "crystal_picture.py", crystal], check=True)
+    keep(crystal, crystal.name)
 
 
 def keep(picture: Path, name: str) -> None:

@@ -61,3 +61,9 @@ def test_the_measure_tells_red_from_green_as_measured_before() -> None:
 @pytest.mark.parametrize("name", SETS)
 def test_colors_of_a_set_differ_for_everybody(name: str, sight: str) -> None:
     assert least(SETS[name], SIGHT[sight]) >= 20
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_sets_of_space_groups_are_not_taken_for_one(sight: str) -> None:
+    every = (*SETS["space groups"], *_palette.SPACE_GROUP_SETS.values())
+    assert least(every, SIGHT[sight]) >= 18

@@ -35,6 +35,9 @@ SPACE_GROUP_COLORS = {
 }  # fmt: skip
 """Of the space groups of the shipped models."""
 
+SPACE_GROUP_SETS = {(221, 225): "#bfffbf", (225, 229): "#bf9580", (225, 230): "#eaffff"}
+"""Of those that a pattern often cannot tell apart."""
+
 MEASURED, BOUND = RIGHT, WRONG
 """Of a density that was measured, and of an upper bound."""
 

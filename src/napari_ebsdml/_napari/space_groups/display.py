@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._palette import BETWEEN, NO_ANSWER, SPACE_GROUP_COLORS
+from napari_ebsdml._palette import BETWEEN, NO_ANSWER, SPACE_GROUP_COLORS, SPACE_GROUP_SETS
 from napari_ebsdml._palette import DIFFERENT as DIFFERENT_COLOR
 from napari_ebsdml._palette import SAME as SAME_COLOR
 from napari_ebsdml._palette import UNKNOWN as UNKNOWN_COLOR
@@ -27,9 +27,6 @@ from napari_ebsdml.patterns.answers.compare import (
 from napari_ebsdml.patterns.crystals.table import SYMBOLS
 
 _SPARE = ("#56b4e9", "#aa4499", "#999933", "#882255", "#44aa99", "#ddcc77", "#6699cc", "#bbbbbb")
-
-# A mixture of orange and blue is grey.
-_SET_COLORS = {(221, 225): "#b39ddb", (225, 229): "#e891b8", (225, 230): "#9ccc65"}
 
 UNKNOWN_LABEL = 1
 _FIRST_SET = 301
@@ -98,8 +95,8 @@ def kind_color(kind: Kind) -> str:
         return "transparent"
     if len(kind) == 1:
         return color_of(kind[0])
-    if kind in _SET_COLORS:
-        return _SET_COLORS[kind]
+    if kind in SPACE_GROUP_SETS:
+        return SPACE_GROUP_SETS[kind]
     mixed = np.mean([_rgb(color_of(group)) for group in kind], axis=0)
     light = np.rint(mixed + 0.45 * (255 - mixed)).astype(int)
     return "#" + "".join(f"{value:02x}" for value in light)
