@@ -18,7 +18,7 @@ from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.layers import add_result
 from napari_ebsdml._napari.shell.legend import MapLegend, log_ticks, nice_ticks
 from napari_ebsdml._napari.shell.lines import add_lines
-from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._napari.shell.table import DataTable, shown
 
 
 def _colors(widget: Any) -> np.ndarray:
@@ -40,10 +40,10 @@ def test_key_of_everything_that_is_seen(qtbot: Any, make_scan: Callable[..., Sca
         distance = np.abs(_colors(legend).astype(int) - color).max(axis=-1)
         return bool((distance <= near).sum() >= 4)
 
-    def shown() -> list[str]:
+    def seen() -> list[str]:
         return [layer.metadata["ebsdml"]["quantity"] for layer in legend.layers]
 
-    assert shown() == ["IPF-Z"]
+    assert seen() == ["IPF-Z"]
     # The corners of a cubic colour key.
     qtbot.waitUntil(
         lambda: has((255, 0, 0)) and has((0, 255, 0)) and has((0, 0, 255)), timeout=20_000
@@ -59,9 +59,9 @@ def test_key_of_everything_that_is_seen(qtbot: Any, make_scan: Callable[..., Sca
         labels,
     )  # fmt: skip
     # The picture, then what lies on it.
-    assert shown() == ["KAM", "classes", "boundaries"]
+    assert seen() == ["KAM", "classes", "boundaries"]
     kam.opacity = 0.5
-    assert shown() == ["KAM", "IPF-Z", "classes", "boundaries"]
+    assert seen() == ["KAM", "IPF-Z", "classes", "boundaries"]
     kam.opacity = 1
     assert legend.minimumHeight() != small
     legend.resize(320, legend.minimumHeight())
@@ -79,7 +79,7 @@ def test_key_of_everything_that_is_seen(qtbot: Any, make_scan: Callable[..., Sca
     layer = add_result(model, other, labels, "GOS", "°", visible=False)
     model.layers.selection.active = layer
     assert legend.scan is other
-    assert shown() == []
+    assert seen() == []
     model.layers.selection.clear()
     assert legend.scan is other
     model.layers.remove(layer)
@@ -111,7 +111,9 @@ def test_table_is_copied_and_saved(qtbot: Any, tmp_path: Path) -> None:
     first, second, _ = (tmp_path / "table.csv").read_text().splitlines()
     assert (first, second) == ("name,value", f'"a, b",{1 / 3}')
     assert table.view.model().index(0, 1).data() == "0.3333"
-    assert table.view.model().index(1, 1).data() == ""
+    assert table.view.model().index(1, 1).data() == "–"
+    assert shown(7.905e13) == "7.90·10¹³"
+    assert shown(-2e-7) == "-2.00·10⁻⁷"
     with pytest.raises(InputError, match="one length"):
         table.set_columns({"a": [1], "b": []})
     with pytest.raises(WriteError, match="could not be saved"):

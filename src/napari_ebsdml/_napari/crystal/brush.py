@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
 
 _DEGREES = 5.0
-_AXES = {"Z (into the screen)": (0, 0, 1), "X (right)": (1, 0, 0), "Y (down)": (0, 1, 0)}
+_AXES = {"Z": (0, 0, 1), "X": (1, 0, 0), "Y": (0, 1, 0)}
 _BINS = 120
 _MOST_VALUES = 2_000_000
 Mark = Callable[[NDArray[np.bool_], str], None]
@@ -44,11 +44,12 @@ class InversePage(QWidget):
         self.phase, self.axis = narrow_combo(), narrow_combo()
         for name, axis in _AXES.items():
             self.axis.addItem(name, axis)
+        self.axis.setToolTip("Axis of the map: X right, Y down, Z into the screen")
         self.plot = Plot(230)
         self.text = QLabel()
         self.text.setWordWrap(True)
         row = QHBoxLayout()
-        row.addWidget(self.phase, 1)
+        row.addWidget(self.phase, 3)
         row.addWidget(self.axis, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -112,7 +113,7 @@ class InversePage(QWidget):
         if scan is None or number is None:
             return
         found = pixels_along(scan, int(number), (x, y), self.axis.currentData(), _DEGREES)
-        axis = self.axis.currentText().split()[0]
+        axis = self.axis.currentText()
         whole = max(int((scan.is_indexed & (scan.phase_id == int(number))).sum()), 1)
         share = 100 * found.sum() / whole
         self.text.setText(f"{share:.1f} % of the phase have it within {_DEGREES:g}° of {axis}.")
@@ -152,6 +153,8 @@ class HistogramPage(QWidget):
     def set_scan(self, scan: Scan | None) -> None:
         """Work on another map."""
         self._scan, self._grain, self.range = scan, None, None
+        # Offered layers hold their map.
+        self.layer.clear()
         self.draw()
 
     def set_grain(self, pixels: NDArray[np.bool_] | None) -> None:
@@ -227,5 +230,7 @@ class HistogramPage(QWidget):
         self.layer.clear()
         for layer in reversed(found):
             self.layer.addItem(layer.name, layer)
-        at = next((n for n in range(self.layer.count()) if self.layer.itemData(n) is chosen), 0)
-        self.layer.setCurrentIndex(at)
+        offered = found[::-1]
+        seen = next((layer for layer in offered if layer.visible), None)
+        wanted = chosen if chosen in offered else seen
+        self.layer.setCurrentIndex(offered.index(wanted) if wanted is not None else 0)

@@ -127,9 +127,9 @@ def neighbours(grains: GrainMap, label: int) -> dict[str, list[Any]]:
     names = {number: phase.name for number, phase in grains.scan.phases}
     return {
         "neighbour": ranked,
-        "phase": [names.get(int(phases[grains.row(n)]), "") for n in ranked],
         "misorientation [°]": angles,
         "boundary [µm]": [counts[n] for n in ranked],
+        "phase": [names.get(int(phases[grains.row(n)]), "") for n in ranked],
     }
 
 

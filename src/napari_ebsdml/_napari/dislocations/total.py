@@ -150,8 +150,10 @@ def total_layers(total: TotalDensity) -> list[Shown]:
     high = np.asarray(total.interval[..., 1])
     limits = log_limits(total.density, high)
     bound = density_layer(high, "upper end of the 90 % interval", limits)
-    bound.options["visible"] = bool(not total.measurable.any())
-    return [bound, density_layer(total.density, TOTAL, limits)]
+    density = density_layer(total.density, TOTAL, limits)
+    # Where nothing is measured the bounds are what there is to see.
+    (bound if total.measurable.any() else density).options["visible"] = False
+    return [bound, density]
 
 
 def card(result: TotalResult, materials: Mapping[int, Any] | None = None) -> str:
@@ -192,9 +194,10 @@ def _total(average: AverageDensity) -> str:
     low, high = average.interval
     if average.measurable:
         return f"<b>Total {known_text(average.density)}</b> ({between(average.interval)}, 90 %)"
+    if np.isfinite(high) and low > 0:
+        return f"<b>Total from {between(average.interval)} 1/m²</b> (90 %): bounds, no value"
     if np.isfinite(high):
-        least = f", above {known_text(low)}" if low > 0 else ""
-        return f"<b>Total below {known_text(high)}</b> (95 %){least}: an upper bound"
+        return f"<b>Total below {known_text(high)}</b> (95 %): a bound, no value"
     return "<b>Total: not determined</b>"
 
 

@@ -235,12 +235,13 @@ class DislocationWidget(ScanWidget):
         newest = None
         options = {**options, "model_sha256": total_density.model_hash()}
         for shown in ready.layers:
-            newest = show_layer(self, scan, shown, dict(options), result, model="default")
+            layer = show_layer(self, scan, shown, dict(options), result, model="default")
+            newest = layer if layer.visible else newest
         self.add_result(
             scan, ready.told, total_density.TOLD, kind="labels",
             classes=total_density.TOLD_CLASSES, settings=dict(options), model="default",
             opacity=0.35,
-        )  # fmt: skip
+        ).visible = bool(result.total.measurable.any())  # fmt: skip
         self.viewer.layers.selection.active = newest
         self._layers_changed()
 

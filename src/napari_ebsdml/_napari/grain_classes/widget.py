@@ -27,7 +27,7 @@ from napari_ebsdml._napari.shell.classes import LabelClass
 from napari_ebsdml._napari.shell.clicks import MapClicks
 from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.layers import Level
+from napari_ebsdml._napari.shell.layers import Level, info_of, layers_of, show_alone
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._napari.shell.tab_page import tab_page
 from napari_ebsdml._napari.shell.table import DataTable
@@ -251,10 +251,17 @@ class GrainClassesWidget(ScanWidget):
             scan, np.where(where, best, np.nan).astype(np.float32), PROBABILITY,
             colormap="viridis", contrast_limits=(0.0, 1.0), visible=False, result=found,
         )  # fmt: skip
-        self.add_result(
+        before = set(self.viewer.layers)
+        classes = self.add_result(
             scan, found.map, CLASSES, kind="labels", classes=self._classes(), opacity=0.5,
             result=found,
         )  # fmt: skip
+        if classes not in before:
+            # On other colours those of the classes cannot be told; what was clicked stays.
+            show_alone(self.viewer, scan, classes)
+            for layer in layers_of(self.viewer, scan):
+                if (info_of(layer) or {}).get("quantity") == CLICKED:
+                    layer.visible = True
         self.viewer.layers.selection.active = active
         held = ""
         if self.classifier.n_held_out:

@@ -101,7 +101,7 @@ class DensityHistogram(FigureCanvasQTAgg):
     ) -> None:
         ink = self.palette().windowText().color().name()
         every = np.concatenate(list(logs.values()))
-        low, high = _range(every, self._limits())
+        low, high = _range(every, self._limits(), _logarithms(np.array(list(marks.values()))))
         bar_height = 0.09 if self._layer is not None else 0.001
         axes, bar = self._figure.subplots(
             2, 1, sharex=True, height_ratios=(1, bar_height), gridspec_kw={"hspace": 0.02}
@@ -115,7 +115,7 @@ class DensityHistogram(FigureCanvasQTAgg):
                 continue
             counts = each * np.histogram(np.clip(values, low, high), edges)[0]
             axes.stairs(below + counts, 10**edges, baseline=below, fill=True, color=shade,
-                        label=name if len(logs) > 1 else None)  # fmt: skip
+                        label=name)  # fmt: skip
             below = below + counts
         for (name, value), style in zip(marks.items(), ("--", ":", "-."), strict=False):
             if np.isfinite(value) and value > 0:
@@ -162,10 +162,14 @@ def _logarithms(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.log10(flat[np.isfinite(flat) & (flat > 0)])
 
 
-def _range(logs: NDArray[np.float64], limits: tuple[float, float] | None) -> tuple[float, float]:
-    """Powers of ten between which nearly all values and the colours lie."""
+def _range(
+    logs: NDArray[np.float64], limits: tuple[float, float] | None, marks: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Powers of ten between which nearly all values, the colours and the marks lie."""
     low, high = limits or (12.0, 16.0)
     if logs.size:
         ends = np.percentile(logs, (0.2, 99.8))
         low, high = min(low, float(ends[0])), max(high, float(ends[1]))
+    if marks.size:
+        low, high = min(low, float(marks.min())), max(high, float(marks.max()))
     return max(low, high - _MOST_DECADES) - 0.1, high + 0.1

@@ -24,13 +24,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ebsdml._atomic import replacing
+from napari_ebsdml._napari.shell.text import superscript
 from napari_ebsdml.errors import InputError, WriteError
 
 Columns = Mapping[str, Sequence[Any]]
 
 _ROWS = 50
 """So many rows tell how wide a column is."""
-_FEW = 4
+_FEW = 3
 """Up to so many columns share the width; more of them scroll."""
 
 
@@ -171,11 +172,15 @@ class _Model(QAbstractTableModel):
 
 
 def shown(value: Any) -> str:
-    """A value as a table shows it: four significant digits, nothing for NaN."""
+    """A value as a table shows it: four significant digits, "–" for NaN, powers of ten."""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float | np.floating):
-        return "" if np.isnan(value) else f"{value:.4g}"
+        text = "–" if np.isnan(value) else f"{value:.4g}"
+        if "e" not in text:
+            return text
+        factor, power = f"{value:.2e}".split("e")
+        return f"{factor}·10{superscript(int(power))}"
     return str(value)
 
 
