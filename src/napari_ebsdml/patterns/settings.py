@@ -28,7 +28,7 @@ class ClassifySettings:
             "Answer for each",
             "The patterns of a grain are averaged in the crystal's frame: much surer than one "
             "pattern",
-            choices={"pixel": "pixel", "grain": "grain (patterns averaged)", "map": "whole map"},
+            choices={"pixel": "pixel", "grain": "grain (averaged)", "map": "whole map"},
         ),
     ] = "pixel"
     threshold: Annotated[

@@ -228,7 +228,7 @@ class TrainingSettings:
         float,
         Option("Time limit",
                "The training stops then, with the best model so far. 0: no limit",
-               "s", 0, 36_000, 60, 0, ("min", 1 / 60)),
+               "s", 0, 36_000, 60, 0, ("min", 1 / 60), at_minimum="none"),
     ] = 0.0  # fmt: skip
     seed: Annotated[
         int, Option("Seed", "Of all that is random: same seed, same model", "", 0, 999_999)

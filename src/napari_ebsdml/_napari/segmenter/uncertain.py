@@ -164,7 +164,7 @@ class UncertainPanel(QWidget):
         self._refresh()
         there = self.state.scan is not None and self.state.scan in self.state.predictions
         self.message.setText(
-            "" if there else "Train first: then this leads to the places worth a stroke."
+            "" if there else "Train first: then this leads to the most uncertain places."
         )
 
     def _refresh(self) -> None:

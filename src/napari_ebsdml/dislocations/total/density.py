@@ -17,7 +17,7 @@ from napari_ebsdml.dislocations.gnd.noise import orientation_noise as orientatio
 from napari_ebsdml.dislocations.gnd.phase_choice import choose_systems, noise_by_phase
 from napari_ebsdml.dislocations.gnd.phase_density import CONJUGATE
 from napari_ebsdml.dislocations.settings import TotalSettings
-from napari_ebsdml.dislocations.taylor import TaylorMaterial
+from napari_ebsdml.dislocations.taylor import TaylorMaterial, taylor_material
 from napari_ebsdml.dislocations.total.average import AverageDensity, average
 from napari_ebsdml.dislocations.total.model import Calibration, TotalDensityModel
 from napari_ebsdml.dislocations.total.phase_question import PhaseQuestion
@@ -164,11 +164,12 @@ class TotalDensity:
             "windows", "pixels",
         )  # fmt: skip
         columns: list[list[Any]] = [[] for _ in titles]
+        # Looked up once: a large map has thousands of grains.
+        known = {n: taylor_material(one) for n, one in (materials or {}).items() if one is not None}
         for _, phase, found in groups:
-            material = (materials or {}).get(phase)
             stress, ends = float("nan"), (float("nan"), float("nan"))
-            if material is not None:
-                stress, ends = found.taylor_stress(material, friction)
+            if phase in known:
+                stress, ends = found.taylor_stress(known[phase], friction)
             values = (
                 found.density, *found.interval, found.measurable, found.limit,
                 100 * found.polarised, stress, *ends, found.windows, found.pixels,

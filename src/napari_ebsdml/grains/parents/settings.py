@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from napari_ebsdml.options import Option
 
 RELATIONSHIPS = {
-    "auto": "best of those known",
+    "auto": "best known",
     "Kurdjumov-Sachs": "Kurdjumov-Sachs",
     "Nishiyama-Wassermann": "Nishiyama-Wassermann",
     "Greninger-Troiano": "Greninger-Troiano",
