@@ -352,7 +352,8 @@ def test_an_open_dock_lets_go_of_maps_that_are_removed(
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, name)
 
     def work() -> weakref.ref[Scan]:
-        scan = make_scan(shape=(30, 40))
+        # Parents of orientations by chance take long to look for.
+        scan = make_scan(shape=(8, 10) if name == "Parent grains" else (30, 40))
         add_map(viewer, scan)
         dock.chooser.scan = scan
         if name == "U-Net segmenter":
