@@ -172,6 +172,9 @@ def train_total_density(
         list[str] | None, typer.Option(help="VOXELS:NUMBER, for each size of the box.")
     ] = None,
     maps: Annotated[int | None, typer.Option(help="Of each structure.")] = None,
+    copies: Annotated[
+        int | None, typer.Option(help="Further maps of each structure beside copies of itself.")
+    ] = None,
     visits: Annotated[int | None, typer.Option(help="Windows shown to each network.")] = None,
     networks: Annotated[int | None, typer.Option(help="In the ensemble.")] = None,
     seed: int | None = None,
@@ -189,8 +192,9 @@ def train_total_density(
     if structures:
         sizes = tuple((int(a), int(b)) for a, b in (text.split(":") for text in structures))
     recipe = _recipe(
-        Recipe, structures=sizes, maps=maps, visits=visits, networks=networks, seed=seed
-    )
+        Recipe, structures=sizes, maps=maps, copies=copies, visits=visits, networks=networks,
+        seed=seed,
+    )  # fmt: skip
     said = ""
 
     def report(what: str, done: float) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import chi, norm
 
+from napari_ebsdml.dislocations.structures.copies import random_shifts, with_copies
+from napari_ebsdml.dislocations.structures.generate import BETWEEN, KINDS
 from napari_ebsdml.dislocations.structures.measurement import (
     Errors,
     add_errors,
@@ -170,6 +172,64 @@ def test_classes_together_are_held_as_often_as_they_should() -> None:
     for one in classes.values():
         _, low, high = calibration.interval(one.posterior, np.full(400, 10**-1.5))
         assert np.mean((low <= one.examples.lines) & (one.examples.lines <= high)) > 0.86
+
+
+def test_intervals_are_widened_until_they_hold_a_class_that_is_not_there() -> None:
+    random = np.random.default_rng(6)
+    n, zeros = 400, np.zeros(400, dtype=np.float32)
+
+    def left(bias: float) -> LeftOut:
+        true = random.uniform(0.1, 0.4, n).astype(np.float32)
+        inputs = np.zeros((n, len(NAMES)), dtype=np.float32)
+        inputs[:, NOISE_COLUMN] = -1.5
+        examples = Examples(
+            inputs, true, zeros, zeros + 0.03, zeros > 1, np.zeros((n, 10), dtype=bool),
+            np.arange(n),
+        )  # fmt: skip
+        centre = (true + bias + 0.1 * random.standard_normal(n))[:, None].astype(np.float64)
+        return LeftOut(examples, Posterior(np.ones((n, 1)), centre, np.full((n, 1), 0.1)))
+
+    shifts = np.linspace(-0.25, 0.25, 9)
+    classes = {f"{shift:.2f}": left(shift) for shift in shifts}
+    held = []
+    for name, one in classes.items():
+        rest = {other: two for other, two in classes.items() if other != name}
+        _, low, high = calibrate(rest).interval(one.posterior, np.full(n, 10**-1.5))
+        held.append(np.mean((low <= one.examples.lines) & (one.examples.lines <= high)))
+    # The outermost classes are held by what the inner ones teach, and all on average.
+    assert np.mean(held) > 0.88
+    assert min(held) > 0.6
+
+
+def test_copies_add_fields_and_lines(structures: list[Path]) -> None:
+    stored = next(read_stored(structures[0]))
+    part = stored.sections[0][0]
+    here, far = np.zeros(2, dtype=np.int64), np.array([3, -5])
+    pair = with_copies(stored, [(1, here), (-1, far)]).sections[0][0]
+    np.testing.assert_allclose(
+        pair.rotation, part.rotation - np.roll(part.rotation, (3, -5), (0, 1)), atol=1e-6
+    )
+    assert pair.density.mean() == pytest.approx(2 * part.density.mean(), rel=1e-4)
+    assert np.abs(pair.slope).max() == 0
+    # Lines of either sense cancel: nothing is left of the mean Nye tensor.
+    assert np.abs(pair.nye.mean(axis=(2, 3))).max() < 1e-6 + 1e-4 * np.abs(part.nye).max()
+    three = with_copies(stored, [(1, here), (1, far), (1, 2 * far)]).sections[1][2]
+    np.testing.assert_allclose(three.slope, 3 * stored.sections[1][2].slope)
+    random = np.random.default_rng(0)
+    drawn = [random_shifts(random) for _ in range(200)]
+    assert {len(shifts) for shifts in drawn} == {2, 3, 4, 5}
+    assert all(np.array_equal(shifts[0][1], here) for shifts in drawn)
+
+
+def test_windows_with_copies_are_of_no_class_alone(structures: list[Path]) -> None:
+    plain = make_examples(structures, 1, 3)
+    both = make_examples(structures, 1, 3, copies=2)
+    more = both.kinds[:, list(KINDS).index(BETWEEN)]
+    assert len(both) > len(plain)
+    for kind in KINDS:
+        if kind != BETWEEN:
+            assert both.of(kind).sum() == plain.of(kind).sum()
+            assert not (more & both.of(kind)).any()
 
 
 def test_grains_are_cut_evenly() -> None:

@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from napari_ebsdml._atomic import replacing
 from napari_ebsdml.dislocations.gnd.noise import orientation_noise
+from napari_ebsdml.dislocations.structures.copies import random_shifts, with_copies
 from napari_ebsdml.dislocations.structures.generate import BETWEEN, KINDS
 from napari_ebsdml.dislocations.structures.measurement import (
     NOISE_RANGE,
@@ -189,6 +190,7 @@ def make_examples(
     seed: int = 0,
     progress: Callable[[float], object] | None = None,
     folder: Path | None = None,
+    copies: int = 0,
 ) -> Examples:
     """Windows of all structures in some files.
 
@@ -203,26 +205,41 @@ def make_examples(
         Called with the part that is done, 0..1.
     folder
         Where the examples of each file are kept, and looked for; None: nowhere.
+    copies
+        Further maps of each structure with shifted copies of itself (`structures.copies`). They
+        count as of `BETWEEN` besides the structure's own classes.
     """
     parts = []
-    names = list(KINDS)
     for index, path in enumerate(files):
-        kept = None if folder is None else folder / f"{path.stem}-{per_structure}-{seed}.npz"
-        if kept is not None and kept.exists():
-            parts.append(Examples.read(kept))
-        else:
-            found = []
-            for place, stored in enumerate(read_stored(path)):
-                random = np.random.default_rng([seed, zlib.crc32(path.stem.encode()), place])
-                kinds = np.array([name in stored.kinds for name in names])
-                maps = [random_map(stored, random) for _ in range(per_structure)]
-                number = zlib.crc32(path.stem.encode()) * 100 + place
-                windows = windows_of_maps(maps, random, PER_MAP)
-                if windows:
-                    found.append(examples_of_windows(windows, kinds, number))
-            parts.append(Examples.join(found))
-            if kept is not None:
-                parts[-1].write(kept)
+        for what, maps in (("", per_structure), ("-copies", copies)):
+            kept = None if folder is None else folder / f"{path.stem}{what}-{maps}-{seed}.npz"
+            if not maps:
+                continue
+            if kept is not None and kept.exists():
+                parts.append(Examples.read(kept))
+            else:
+                parts.append(_of_file(path, maps, seed, bool(what)))
+                if kept is not None:
+                    parts[-1].write(kept)
         if progress is not None:
             progress((index + 1) / len(files))
-    return Examples.join(parts)
+    return Examples.join([part for part in parts if len(part)])
+
+
+def _of_file(path: Path, maps: int, seed: int, copied: bool) -> Examples:
+    names = list(KINDS)
+    code = zlib.crc32(path.stem.encode())
+    found = []
+    for place, stored in enumerate(read_stored(path)):
+        random = np.random.default_rng([seed, code, place, *([1] if copied else [])])
+        kinds = np.array([name in stored.kinds or (copied and name == BETWEEN) for name in names])
+        if copied and "taylor" in stored.kinds:
+            continue  # copies would be finer lattices, of lines that cancel within a pixel
+        drawn = [
+            random_map(with_copies(stored, random_shifts(random)) if copied else stored, random)
+            for _ in range(maps)
+        ]
+        windows = windows_of_maps(drawn, random, PER_MAP)
+        if windows:
+            found.append(examples_of_windows(windows, kinds, code * 100 + place))
+    return Examples.join(found or [examples_of_windows([], np.zeros(len(names), dtype=bool), 0)])

@@ -47,6 +47,8 @@ class Recipe:
         Further structures of `generate.BETWEEN` alone, in the last of the sizes.
     maps
         Maps of each structure, of which each gives `examples.PER_MAP` windows.
+    copies
+        Further maps of each structure beside shifted copies of itself: see `structures.copies`.
     visits
         Windows shown to each network.
     networks
@@ -64,6 +66,7 @@ class Recipe:
     structures: tuple[tuple[int, int], ...] = ((96, 1600),)
     between: int = 400
     maps: int = 12
+    copies: int = 0
     visits: int = 2_500_000
     networks: int = 4
     width: int = 96
@@ -238,15 +241,16 @@ def leave_out(
         test = examples.of(kind)
         if not test.any():
             continue
-        train = examples.select(examples.without(kind))
         network = kept.get(kind) if kept is not None else None
         if network is None:
             seed = recipe.seed + 1000 + number
+            train = examples.select(examples.without(kind))
             network = train_network(train, recipe, seed, report, f"without {kind}")
             if kept is not None:
                 kept.put(kind, network)
-        posterior, _ = as_model([network], train).predict(examples.inputs[test])
-        found[kind] = LeftOut(examples.select(test), posterior)
+        own = examples.select(test)
+        posterior, _ = as_model([network], own).predict(own.inputs)
+        found[kind] = LeftOut(own, posterior)
     return found
 
 
@@ -283,8 +287,9 @@ def train(
         return None if report is None else lambda done: report(what, done)
 
     examples = make_examples(
-        files, recipe.maps, recipe.seed, told("measuring windows"), folder / "examples"
-    )
+        files, recipe.maps, recipe.seed, told("measuring windows"), folder / "examples",
+        recipe.copies,
+    )  # fmt: skip
     kept = Kept(folder, f"{len(examples)}-{recipe.visits}", recipe.width)
     with threads(None):
         left_out = leave_out(examples, recipe, report, kept)
@@ -296,13 +301,11 @@ def train(
                 network = train_network(examples, recipe, recipe.seed + number, report, label)
                 kept.put(f"all-{number}", network)
             networks.append(network)
-    # Every other structure calibrates, the rest tells how well: then all of them calibrate.
-    halves = [
-        {kind: one.select(one.examples.structure % 2 == odd) for kind, one in left_out.items()}
-        for odd in (0, 1)
-    ]
-    tried = calibrate({k: one for k, one in halves[0].items() if len(one.examples)})
-    metrics = {k: scores(one, tried) for k, one in halves[1].items() if len(one.examples)}
+    # Each class is scored with factors of the others: those of a user's structure, unlike them.
+    metrics = {}
+    for kind, one in left_out.items():
+        others = {name: rest for name, rest in left_out.items() if name != kind}
+        metrics[kind] = scores(one, calibrate(others or left_out))
     model = as_model(networks, examples, calibrate(left_out))
     model.save(
         output,
