@@ -4,7 +4,8 @@
 
 Maps of 60 x 60 pixel patterns: 24 grains by a Voronoi diagram, a third of them of the second phase,
 noise 0.7 times the bands, orientations spread by 0.3 degrees in a grain. The pattern centre is not
-told. ``--tetragonal`` instead asks up to which c/a a body-centred tetragonal crystal is told cubic.
+told. Bravais lattices and c/a are compared with those that the crystals were simulated with.
+``--tetragonal`` instead asks up to which c/a a body-centred tetragonal crystal is told cubic.
 """
 
 from __future__ import annotations
@@ -24,14 +25,38 @@ from laue_crystals import dynamical
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.crystals.table import OTHERS, PAPER, STRANGERS
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.simulated.kinematic import Crystal
 from napari_ebsdml.patterns.simulated.screen import expose
 from napari_ebsdml.patterns.simulated.synthetic import project_bands, random_quaternions
+from napari_ebsdml.patterns.symmetry.lattice import Lattice
 from patterns_common import show
 
 SIZE, NOISE, GRAINS = 60, 0.7, 24
 CENTRE = (0.51, 0.29, 0.57)
+
+
+def lattices() -> dict[str, tuple[str, float]]:
+    """Bravais lattice and c/a of every crystal of the tables, by name."""
+    found = {}
+    for one in (*PAPER, *OTHERS, *STRANGERS):
+        number = one.space_group
+        system = next(v for k, v in ((194, "c"), (142, "h"), (74, "t"), (0, "o")) if number > k)
+        letter = Phase(space_group=number).space_group.short_name[0].replace("H", "R")
+        found[one.name] = (system + letter, (one.c or one.a) / one.a)
+    return found
+
+
+def lattice_told(lattice: Lattice | None, true: tuple[str, float]) -> tuple[bool, str]:
+    """Whether the Bravais lattice is right, and what was told, with c/a over the true one."""
+    if lattice is None:
+        return False, f"none ({true[0]})"
+    is_right = lattice.bravais == true[0]
+    text = lattice.bravais if is_right else f"{lattice.bravais} (not {true[0]})"
+    if true[0][0] != "c":
+        text += f" x {lattice.c / lattice.a / true[1]:.3f}"
+    return is_right, text
 
 
 def masters_of(folder: Path) -> dict:
@@ -108,6 +133,8 @@ def main() -> None:
         return
     masters = masters_of(given.masters)
     rows = []
+    true_lattices = lattices()
+    lattices_right = 0
     for pair, seed in product(given.pairs, range(given.seeds)):
         kinds = [masters[name] for name in pair.split("+")]
         scan, phase = simulated(*kinds, given.side, seed)
@@ -116,7 +143,7 @@ def main() -> None:
         took, wall = time.process_time() - start, time.perf_counter() - wall
         owner = found.scan.phase_id
         right = 0
-        names = []
+        names, cells = [], []
         for k, cluster in enumerate(found.clusters):
             mine = owner == k
             true = (
@@ -126,19 +153,24 @@ def main() -> None:
             groups = (cluster.laue.best, cluster.sphere.group, kinds[true][0])
             said = f"{pair.split('+')[true]}: {groups[0]} {100 * cluster.laue.probability:.0f} %"
             names.append(said if len(set(groups)) == 1 else f"{said} (wrong)")
+            lattice = lattice_told(cluster.lattice, true_lattices[pair.split("+")[true]])
+            lattices_right += lattice[0]
+            cells.append(lattice[1])
         print(found.sentence, flush=True)
         share = ", ".join(f"{one.share:.3f}" for one in found.clusters)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         error = max(map(abs, np.subtract(found.camera.centre, CENTRE)))
         rows.append((
-            pair, seed, phase.size, len(names), "; ".join(names), share, f"{phase.mean():.3f}",
+            pair, seed, phase.size, len(names), "; ".join(names), "; ".join(cells), share,
+            f"{phase.mean():.3f}",
             f"{100 * right / phase.size:.1f}", f"{100 * (owner < 0).mean():.1f}", f"{error:.3f}",
             f"{took:.0f}", f"{1000 * took / phase.size:.0f}", f"{wall:.0f}", f"{memory:.0f}",
         ))  # fmt: skip
-    head = ("pair", "seed", "patterns", "phases", "told", "shares", "true second",
+    head = ("pair", "seed", "patterns", "phases", "told", "lattices", "shares", "true second",
             "phase right %", "fits none %", "centre error", "processor s", "ms a pattern",
             "wall s", "MB")  # fmt: skip
     show("Maps", rows, head)
+    print(f"Bravais lattices right: {lattices_right} of {sum(row[3] for row in rows)} phases")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,18 @@ from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.simulated.kinematic import wavelength
 from napari_ebsdml.patterns.symmetry.bands import bands_of
 from napari_ebsdml.patterns.symmetry.lattice import find_lattice, rank_space_groups
-from napari_ebsdml.patterns.symmetry.lattice_fit import allowed, families
+from napari_ebsdml.patterns.symmetry.lattice_fit import Guess, LatticeFit, allowed, families
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
-from tests.patterns.symmetry.crystals import CENTRE, NICKEL, TIN, TITANIUM, patterns
+from tests.patterns.symmetry.crystals import (
+    CENTRE,
+    CHLORIDE,
+    IRON,
+    NICKEL,
+    TIN,
+    TITANIUM,
+    patterns,
+)
 
 
 def sphere_of(crystal, group):
@@ -33,8 +41,14 @@ def test_the_strong_bands_are_the_crystals():
 
 @pytest.mark.parametrize(
     ("crystal", "group", "bravais"),
-    [(NICKEL, "m-3m", "cF"), (TITANIUM, "6/mmm", "hP"), (TIN, "4/mmm", "tI")],
-)
+    [
+        (NICKEL, "m-3m", "cF"),
+        (IRON, "m-3m", "cI"),
+        (CHLORIDE, "m-3m", "cP"),
+        (TITANIUM, "6/mmm", "hP"),
+        (TIN, "4/mmm", "tI"),
+    ],
+)  # fmt: skip
 def test_bravais_lattice_and_ratio(crystal, group, bravais):
     found = find_lattice(sphere_of(crystal, group))
     assert found is not None
@@ -52,6 +66,14 @@ def test_bravais_lattice_and_ratio(crystal, group, bravais):
         assert ranked[0].numbers[0] == 225
         # Without 200 or 111 the bands are not explained.
         assert ranked[-1].gain < -0.1
+
+
+@pytest.mark.parametrize(("crystal", "centring"), [(NICKEL, "F"), (IRON, "I"), (CHLORIDE, "P")])
+def test_bands_along_the_same_normals_tell_the_centring(crystal, centring):
+    fit = LatticeFit(sphere_of(crystal, "m-3m"), wavelength(20.0) / 2)
+    cell = Guess(0.0, np.full(3, crystal.cell[0]), "P", np.eye(3))
+    explained = {letter: fit.centred("cubic", cell, letter) for letter in "PIF"}
+    assert max(explained, key=explained.get) == centring
 
 
 def test_low_symmetry_and_empty_spheres_have_none():

@@ -11,7 +11,7 @@ are handed on (`rival_cameras`); patterns of many crystals tell one centre (`sea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -37,6 +37,7 @@ MOST = 10
 _ROUGH_PATTERNS = 3
 _FINALISTS = 5
 _ROUGH_SIDE = 24
+_RIVALS = 3
 _LEADING = ("m-3m", "6/mmm", "4/mmm", "-3m", "mmm", "2/m")
 _STARTS = 2
 _SOFT = 3
@@ -56,7 +57,8 @@ class SymmetryCamera:
     centre
         Pattern centre in Bruker's convention.
     evidence
-        Mean over the patterns of the best group's evidence, see `_merit`.
+        Mean over the patterns of the best group's evidence: plain from `search_camera`, see
+        `_merit` else.
     group
         The Laue group that it was found with.
     """
@@ -65,6 +67,24 @@ class SymmetryCamera:
     centre: tuple[float, float, float]
     evidence: float
     group: str
+
+
+Value = Callable[[Sequence[Placement]], float]
+
+
+def _merit(placed: Sequence[Placement]) -> float:
+    """Evidence of one group in all patterns, less where its operations do not reach the ceiling.
+
+    Many operations that correlate weakly add up to much evidence, but are none of the crystal.
+    """
+    total = sum(one.score for one in placed)
+    reached = float(np.mean([one.agreement for one in placed]))
+    return total * min(1.0, max(reached, 0.0) / _REACHED) ** 2
+
+
+def _plain(placed: Sequence[Placement]) -> float:
+    """Evidence as it is: many patterns do not agree by chance on one pattern centre."""
+    return sum(one.score for one in placed)
 
 
 def search_camera(
@@ -106,11 +126,14 @@ def search_camera(
     total = [sum(_best(one).score for one in all_views) for all_views in placed]
     climbed: list[SymmetryCamera] = []
     for number, at in enumerate(np.argsort(total)[::-1][:_FINALISTS]):
-        climbed.append(climb(rough, starts[at], 0.03, 0.006, 3))
+        climbed.append(climb(rough, starts[at], 0.03, 0.006, 3, value_of=_plain))
         if progress is not None:
             progress(0.6 + 0.2 * (number + 1) / _FINALISTS)
-    best = max(climbed, key=lambda camera: camera.evidence)
-    best = climb(views, best.bounds, 0.008, 0.0015, 2)
+    climbed.sort(key=lambda camera: -camera.evidence)
+    # The few sharpest patterns may agree on a wrong centre, with which all agree less.
+    ends = _apart([camera.bounds for camera in climbed])[:_RIVALS]
+    last = [climb(views, bounds, 0.012, 0.0015, 2, value_of=_plain) for bounds in ends]
+    best = max(last, key=lambda camera: camera.evidence)
     if progress is not None:
         progress(1.0)
     return best
@@ -209,19 +232,9 @@ def _everywhere(
     return found
 
 
-def _merit(placed: Sequence[Placement]) -> float:
-    """Evidence of one group in all patterns, less where its operations do not reach the ceiling.
-
-    Many operations that correlate weakly add up to much evidence, but are none of the crystal.
-    """
-    total = sum(one.score for one in placed)
-    reached = float(np.mean([one.agreement for one in placed]))
-    return total * min(1.0, max(reached, 0.0) / _REACHED) ** 2
-
-
 def climb(
     views: list[View], bounds: Floats, first: float, last: float, rays: int = 1,
-    names: tuple[str, ...] = _LEADING,
+    names: tuple[str, ...] = _LEADING, value_of: Value = _merit,
 ) -> SymmetryCamera:  # fmt: skip
     """Move a pattern centre to where patterns are most symmetric.
 
@@ -236,6 +249,8 @@ def climb(
         Every how manieth ray takes part.
     names
         Groups, of which each pattern takes the best.
+    value_of
+        What is to be high.
     """
     placed = [_best(place(view.seen_by(bounds), names, 36, False)) for view in views]
 
@@ -244,7 +259,7 @@ def climb(
             refined(view.seen_by(at), GROUPS[one.group], one.frame, rays, 0.5, 0.2)
             for view, one in zip(views, placed, strict=True)
         ]
-        return _merit(new), new
+        return value_of(new), new
 
     value, placed = moved(bounds)
     size = first

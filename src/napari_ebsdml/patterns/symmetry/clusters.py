@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.patterns.symmetry._kernels import HOLE
+from napari_ebsdml.patterns.symmetry.agreement import agreement
 from napari_ebsdml.patterns.symmetry.averages import Averages
 from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
 from napari_ebsdml.patterns.symmetry.laue import place_all
@@ -32,6 +33,10 @@ _MERGED = 25
 _PART_OF_TYPICAL = 0.62
 """Part of a cluster's typical fit that a pattern of it must reach."""
 _LEAST_FIT = 0.3
+SAME = 0.97
+"""Agreement of two clusters' spheres from which they are one phase: of simulated crystals, spheres
+of one reach 0.98, those of W and Ta 0.96, of Fe and FeAl 0.95, of Ni and Fe 0.40; but Ni and
+austenite 0.98, which no pattern tells apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +99,19 @@ class _Placed:
         """The first of a cluster's patterns, none in the orientation of another."""
         return self._averages.distinct(members, _POOLED)
 
+    def merged(self, members: NDArray[np.intp], search: SphereSearch) -> MeasuredSphere:
+        """The sphere again, from averages of a cluster's patterns in distinct orientations.
+
+        The noise of single patterns, merged in orientations that it disturbs, hides which bands
+        are missing: the centring of the lattice.
+        """
+        views = self.views(self._averages.distinct(members, _MERGED))
+        turns, fits = search.find(views)
+        good = fits >= _PART_OF_TYPICAL * _typical(fits)
+        frames = np.swapaxes(turns[good], 1, 2)
+        chosen = [view for view, is_good in zip(views, good, strict=True) if is_good]
+        return MeasuredSphere.merged(chosen, frames, search.sphere.group)
+
     def told(self, best: NDArray[np.intp]) -> tuple[str | None, int]:
         """The Laue group that these patterns tell, None for none; and whether bands show."""
         images = [view.fine for view in self.views(best)]
@@ -140,7 +158,7 @@ def discover(
             progress(0.9 * (1 - len(left) / len(order)))
     kept = _sorted_out(views, found, part_of(progress, 0.9))
     settled = [_settled(views, cluster, placed) for cluster in kept]
-    return [cluster for cluster in settled if cluster is not None]
+    return _joined(views, [cluster for cluster in settled if cluster is not None], placed)
 
 
 def _next(views: Sequence[View], left: NDArray[np.intp], placed: _Placed) -> Cluster | None:
@@ -170,35 +188,33 @@ def _grown(
 ) -> Cluster | None:
     """The cluster that a first sphere leads to; None when its patterns show no symmetry."""
     chosen = [views[k] for k in left]
-    group = sphere.group
     members = left[:0]
     typical = 0.0
     for turn in range(3):
-        turns, fits = SphereSearch(sphere, chosen[0]).find(chosen)
+        search = SphereSearch(sphere, chosen[0])
+        fits = search.find(chosen)[1]
         ranked = np.argsort(-fits)
-        typical = float(np.median(fits[ranked[: max(3, min(10, len(left) // 5))]]))
+        typical = _typical(fits)
         inside = fits >= max(_LEAST_FIT, (0.75 if turn == 0 else _PART_OF_TYPICAL) * typical)
-        good = ranked[inside[ranked]]
-        if not len(good):
+        members = left[ranked[inside[ranked]]]
+        if not len(members):
             return None
-        members = left[good]
         if turn == 2:
             break
         if turn == 1:
             told, _ = placed.told(placed.best(members))
             if told is None:
                 return None
-            if told != group:
+            if told != sphere.group:
                 # A seed alone can mislead: its group gives way to that of many.
-                group = told
-                sphere = _first(placed, members, group)
-                turns, fits = SphereSearch(sphere, chosen[0]).find(chosen)
-                good = np.argsort(-fits)[: len(good)]
-        part = good[:_MERGED]
-        sphere = MeasuredSphere.merged(
-            [chosen[k] for k in part], np.swapaxes(turns[part], 1, 2), group
-        )
+                search = SphereSearch(_first(placed, members, told), chosen[0])
+        sphere = placed.merged(members, search)
     return Cluster(sphere, (), members, members[:0], typical)
+
+
+def _typical(fits: NDArray[np.float32]) -> float:
+    """Fit of a good pattern."""
+    return float(np.median(np.sort(fits)[::-1][: max(3, min(10, len(fits) // 5))]))
 
 
 def _first(placed: _Placed, members: NDArray[np.intp], group: str) -> MeasuredSphere:
@@ -213,22 +229,34 @@ def _settled(views: Sequence[View], cluster: Cluster, placed: _Placed) -> Cluste
     group, bands = placed.told(best)
     if group is None:
         return None
-    sphere, typical = cluster.sphere, cluster.typical
+    sphere, turns = cluster.sphere, 1
     if group != sphere.group:
-        chosen = [views[k] for k in cluster.members]
-        sphere = _first(placed, cluster.members, group)
-        for _ in range(2):
-            turns, fits = SphereSearch(sphere, chosen[0]).find(chosen)
-            part = np.argsort(-fits)[:_MERGED]
-            sphere = MeasuredSphere.merged(
-                [chosen[k] for k in part], np.swapaxes(turns[part], 1, 2), group
-            )
-        fits = SphereSearch(sphere, chosen[0]).find(chosen)[1]
-        typical = float(np.median(np.sort(fits)[::-1][: max(3, min(10, len(fits) // 5))]))
+        sphere, turns = _first(placed, cluster.members, group), 2
+    chosen = [views[k] for k in cluster.members]
+    for _ in range(turns):
+        sphere = placed.merged(cluster.members, SphereSearch(sphere, chosen[0]))
+    fits = SphereSearch(sphere, chosen[0]).find(chosen)[1]
     return replace(
-        cluster, sphere=sphere, typical=typical, best=best, placed=tuple(placed.of(best)),
-        bands=bands,
+        cluster, sphere=sphere, typical=_typical(fits), best=best,
+        placed=tuple(placed.of(best)), bands=bands,
     )  # fmt: skip
+
+
+def _joined(views: Sequence[View], clusters: Sequence[Cluster], placed: _Placed) -> list[Cluster]:
+    """Clusters, those whose spheres show one crystal made one."""
+    found: list[Cluster] = []
+    for cluster in clusters:
+        same = [agreement(other.sphere, cluster.sphere)[0] for other in found]
+        if not same or max(same) < SAME:
+            found.append(cluster)
+            continue
+        at = int(np.argmax(same))
+        members = np.concatenate([found[at].members, cluster.members])
+        chosen = [views[k] for k in members]
+        fits = SphereSearch(found[at].sphere, chosen[0]).find(chosen)[1]
+        both = replace(found[at], members=members[np.argsort(-fits)])
+        found[at] = _settled(views, both, placed) or found[at]
+    return sorted(found, key=lambda cluster: -len(cluster.members))
 
 
 def _sorted_out(views: Sequence[View], found: list[Cluster], progress: Progress) -> list[Cluster]:

@@ -24,6 +24,7 @@ from napari_ebsdml.patterns.symmetry.lattice_fit import (
     NARROWER,
     OF_SIZE,
     SHORTEST,
+    Guess,
     Lacks,
     LatticeFit,
     families,
@@ -144,7 +145,7 @@ def find_lattice(sphere: MeasuredSphere, energy: float = 20.0) -> tuple[Lattice,
     relatives.sort(key=lambda one: -one.score)
     best = max((fit.climb(system, one) for one in [best, *relatives[:_CLIMBED]]),
                key=lambda one: one.score)  # fmt: skip
-    best = fit.measured(system, best)
+    best = fit.measured(system, _centred(system, fit, best))
     lengths, centring, turn = best.lengths, best.centring, best.turn
     explained = fit.explained(system, lengths, centring, turn)[0]
     gamma = 120.0 if system in ("hexagonal", "trigonal") else 90.0
@@ -153,6 +154,18 @@ def find_lattice(sphere: MeasuredSphere, energy: float = 20.0) -> tuple[Lattice,
     bravais = LETTERS[system] + centring
     lattice = Lattice(a, b, c, 90.0, 90.0, gamma, bravais, size, ratio, explained)
     return lattice, turn
+
+
+def _centred(system: str, fit: LatticeFit, best: Guess) -> Guess:
+    """A primitive cubic lattice with the centring that explains more, if one does.
+
+    The first band of (1 1 1), say, mends what the fit lacks of a real (2 2 2): by that alone bcc
+    crystals can pay for the bands that a primitive lattice has more.
+    """
+    if system != "cubic" or best.centring != "P":
+        return best
+    values = {centring: fit.centred(system, best, centring) for centring in CENTRINGS[system]}
+    return dataclasses.replace(best, centring=max(values, key=lambda name: values[name]))
 
 
 def _lacks(number: int, axes: list[int]) -> Lacks:

@@ -61,7 +61,11 @@ def families(group: str, centring: str) -> NDArray[np.int64]:
     system = SYSTEMS[group]
     deep = 4 if system in ("cubic", "orthorhombic") else 9 if centring == "R" else 6
     grid = np.array(list(product(range(-4, 5), range(-4, 5), range(-deep, deep + 1))))
-    hkl = grid[allowed(grid, centring) & (grid != 0).any(axis=1)]
+    return _one_of_each(group, grid[allowed(grid, centring) & (grid != 0).any(axis=1)])
+
+
+def _one_of_each(group: str, hkl: NDArray[np.int64]) -> NDArray[np.int64]:
+    system = SYSTEMS[group]
     odd = {"cubic": (1.0, 1.0, 1.0), "tetragonal": (1.0, 1.0, 1.2345), "orthorhombic":
            (1.0, 1.1234, 1.2345)}.get(system, (1.0, 1.0, 1.2345))  # fmt: skip
     g = hkl @ reciprocal(system, np.array(odd)).T
@@ -119,21 +123,41 @@ class LatticeFit:
         size = np.linalg.norm(g, axis=1)
         order = np.argsort(size)
         number = int((size < 1 / _FINEST).sum()) if only is None else min(only, len(size))
-        first = order[: min(number, _MOST_FAMILIES)]
+        return self._part(g[order[: min(number, _MOST_FAMILIES)]], blur), number
+
+    def centred(self, system: str, guess: Guess, centring: str) -> float:
+        """Part of the variance that bands along all normals of the primitive lattice explain.
+
+        A centring lacks (1 0 0) but has (2 0 0): along each normal only the bands that it has.
+        So all centrings of a cell have as many bands, along the same normals, and differ in how
+        wide these are; which of them explains more depends no more on what bands cost.
+        """
+        plain = families(self._group, "P")
+        to_g = guess.turn.T @ reciprocal(system, guess.lengths)
+        size = np.linalg.norm(plain @ to_g.T, axis=1)
+        order = np.argsort(size)[: min(int((size < 1 / _FINEST).sum()), _MOST_FAMILIES)]
+        hkl = plain[order]
+        has = allowed(hkl, centring)
+        first = np.where(has[:, None], hkl, (3 if centring == "R" else 2) * hkl)
+        return self._part(_one_of_each(self._group, np.unique(first, axis=0)) @ to_g.T, _BLUR)
+
+    def _part(self, g: Floats, blur: float) -> float:
+        """Part of the variance that bands of reciprocal vectors g, one a family, explain."""
+        size = np.linalg.norm(g, axis=1)
         total = float((self._values**2).sum())
-        if not len(first) or not total > 0:
-            return 0.0, number
+        if not len(g) or not total > 0:
+            return 0.0
         normals, start = [], [0]
-        for k in first:
+        for k in range(len(g)):
             stars = self._rotations @ (g[k] / size[k])
             side = np.sign(stars[:, 2] + 1e-3 * stars[:, 1] + 1e-6 * stars[:, 0])
             stars = stars * side[:, None]
             _, one = np.unique(stars.round(4), axis=0, return_index=True)
             normals.append(stars[one])
             start.append(start[-1] + len(one))
-        matrix = np.empty((len(self._points), len(first)))
+        matrix = np.empty((len(self._points), len(g)))
         kernels.band_columns(
-            self._points, np.concatenate(normals), np.array(start), size[first] * self._half_wave,
+            self._points, np.concatenate(normals), np.array(start), size * self._half_wave,
             blur, _DARK, _LOST, matrix,
         )  # fmt: skip
         matrix -= matrix.mean(axis=0)
@@ -143,7 +167,7 @@ class LatticeFit:
         right = matrix.T @ self._values
         root = np.linalg.cholesky(gram)
         amounts, _ = nnls(root.T, np.linalg.solve(root, right))
-        return float((2 * amounts @ right - amounts @ gram @ amounts) / total), number
+        return float((2 * amounts @ right - amounts @ gram @ amounts) / total)
 
     def score(
         self, system: str, lengths: Floats, centring: str, turn: Floats, lacks: Lacks | None = None
