@@ -18,7 +18,7 @@ from tests.patterns.symmetry.crystals import CENTRE, IRON, NICKEL, patterns
 
 def sphere_of(crystal, group, seed, turn=None, number=12):
     """Of a crystal, in its own frame or in one that is turned."""
-    images, frames = patterns(crystal, number, 0.1, seed=seed)
+    images, frames = patterns(crystal, number, 0.3, seed=seed)
     flat, valid = flat_images(images)
     bounds = Geometry.from_angles(CENTRE, (60, 60)).bounds
     turn = np.eye(3) if turn is None else turn
@@ -32,9 +32,10 @@ def nickel():
 
 def test_one_crystal_in_another_frame_and_group(nickel):
     turn = to_matrix(random_quaternions(np.random.default_rng(2), 1))[0]
-    other = sphere_of(NICKEL, "-1", 1, turn, 60)
+    other = sphere_of(NICKEL, "-1", 1, turn, 40)
     found, back = agreement(nickel, other)
-    assert found > SAME, found
+    # Nothing is averaged over symmetry in the other, whose cells are noisier and coarser.
+    assert found > 0.92
     cosine = max(np.trace(rotation @ back @ turn) for rotation in GROUPS["m-3m"].rotations)
     assert np.rad2deg(np.arccos(np.clip((cosine - 1) / 2, -1, 1))) < 1.0
 

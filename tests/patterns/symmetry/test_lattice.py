@@ -15,9 +15,9 @@ from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
 from tests.patterns.symmetry.crystals import (
     CENTRE,
-    CHLORIDE,
     IRON,
     NICKEL,
+    POLONIUM,
     TIN,
     TITANIUM,
     patterns,
@@ -44,7 +44,7 @@ def test_the_strong_bands_are_the_crystals():
     [
         (NICKEL, "m-3m", "cF"),
         (IRON, "m-3m", "cI"),
-        (CHLORIDE, "m-3m", "cP"),
+        (POLONIUM, "m-3m", "cP"),
         (TITANIUM, "6/mmm", "hP"),
         (TIN, "4/mmm", "tI"),
     ],
@@ -68,7 +68,7 @@ def test_bravais_lattice_and_ratio(crystal, group, bravais):
         assert ranked[-1].gain < -0.1
 
 
-@pytest.mark.parametrize(("crystal", "centring"), [(NICKEL, "F"), (IRON, "I"), (CHLORIDE, "P")])
+@pytest.mark.parametrize(("crystal", "centring"), [(NICKEL, "F"), (IRON, "I"), (POLONIUM, "P")])
 def test_bands_along_the_same_normals_tell_the_centring(crystal, centring):
     fit = LatticeFit(sphere_of(crystal, "m-3m"), wavelength(20.0) / 2)
     cell = Guess(0.0, np.full(3, crystal.cell[0]), "P", np.eye(3))
