@@ -64,7 +64,7 @@ def row(name: str, scan: ebsdml.Scan, centre: tuple[float, float, float]) -> tup
         mine = (ids == k) & scan.is_indexed
         if one.laue.best == "m-3m" and mine.any():
             q = scan.quaternions[mine], found.scan.quaternions[mine]
-            near.append(disorientation_angle(*q, scan.phases[0]))
+            near.append(disorientation_angle(*q, scan.phases[int(scan.phase_id[mine][0])]))
     angles = np.concatenate(near) if near else np.array([np.nan])
     return (
         name, ids.size, len(found.clusters),
