@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_ebsdml.patterns.symmetry.phases import FoundPhases
 
 FOUND = "phases found"
+_ROW, _BAR = 24, 20
 _NO_PATTERNS = "This map has no patterns. Open the file that holds them beside the map."
 _START = (
     "Tells the Laue group and the lattice of every phase from the patterns, without being told "
@@ -175,6 +176,8 @@ class PhasesWidget(ScanWidget):
             widget.setVisible(bool(clusters))
         self.name_button.setEnabled(any(one.laue.system == "cubic" for one in clusters))
         self.table.set_columns(columns_of(clusters) if clusters else {})
+        # No taller than its rows: the stereogram comes below it.
+        self.table.view.setFixedHeight(_ROW * (len(clusters) + 1) + _BAR)
         self._draw()
 
     def _draw(self) -> None:

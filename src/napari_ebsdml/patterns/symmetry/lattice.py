@@ -54,6 +54,7 @@ CENTRINGS = {
 _FIRST = 8
 _CANDIDATES, _CLIMBED = 10, 3
 _RESOLVED = 0.042
+_ABOUT = (0.94, 0.97, 1.0, 1.03, 1.06)
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def find_lattice(sphere: MeasuredSphere, energy: float = 20.0) -> tuple[Lattice,
     relatives.sort(key=lambda one: -one.score)
     best = max((fit.climb(system, one) for one in [best, *relatives[:_CLIMBED]]),
                key=lambda one: one.score)  # fmt: skip
-    best = fit.measured(system, _centred(system, fit, best))
+    best = _centred(system, fit, fit.measured(system, best))
     lengths, centring, turn = best.lengths, best.centring, best.turn
     explained = fit.explained(system, lengths, centring, turn)[0]
     gamma = 120.0 if system in ("hexagonal", "trigonal") else 90.0
@@ -164,7 +165,16 @@ def _centred(system: str, fit: LatticeFit, best: Guess) -> Guess:
     """
     if system != "cubic" or best.centring != "P":
         return best
-    values = {centring: fit.centred(system, best, centring) for centring in CENTRINGS[system]}
+    tried = [
+        {
+            centring: fit.centred(
+                system, dataclasses.replace(best, lengths=best.lengths * factor), centring
+            )
+            for centring in CENTRINGS[system]
+        }
+        for factor in _ABOUT
+    ]
+    values = max(tried, key=lambda one: max(one.values()))
     return dataclasses.replace(best, centring=max(values, key=lambda name: values[name]))
 
 
