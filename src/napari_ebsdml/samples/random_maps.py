@@ -13,8 +13,9 @@ from napari_ebsdml.maps.twins import HCP_TWIN_PLANES
 from napari_ebsdml.scan import Scan
 
 from ._checks import checked_seed
+from ._fields import smooth_field
 from ._instrument import Instrument, crystal_quality
-from ._rotations import scatter
+from ._rotations import from_rotation_vector, scatter
 from .annealed import CRYSTALS, Stored, partly_recrystallised
 from .dual_phase import dual_phase_steel
 from .twinned import twinned
@@ -25,6 +26,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "twins": ("matrix", "twin"),
 }
 """Kinds of maps that `random_map` makes, and the names of the values 1, 2 ... of their truth."""
+
+_ROLLED, _STRAINED = 0.15, 0.5
+"""Part of the steels that are deformed ferrite alone, and of the others that were strained: without
+them a model took rolled iron for martensite."""
 
 
 def random_map(
@@ -91,10 +96,39 @@ def _annealed_parts(rng: np.random.Generator) -> dict[str, float]:
     return {"recrystallised": float(parts[0]), "recovered": float(parts[1])}
 
 
+def _rolled(
+    rng: np.random.Generator, seed: int, shape: tuple[int, int], instrument: Instrument
+) -> tuple[Scan, NDArray[np.uint8]]:
+    """Ferrite that was rolled and in part annealed: down to a few pixels a grain."""
+    step = float(10 ** rng.uniform(-1.3, 0.3))
+    size = step * float(10 ** rng.uniform(0.65, 1.9))
+    scan, truth, *_ = partly_recrystallised(
+        shape, seed, step, **_annealed_parts(rng), crystal="bcc", grain_size=size,
+        stored=Stored.random(rng, size, step), instrument=instrument,
+    )  # fmt: skip
+    return scan, np.ones_like(truth)
+
+
+def _strain(
+    rng: np.random.Generator, shape: tuple[int, int], step: float, crystals: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Turns (rows, columns, 4) of a bent lattice, more in some crystals than in others."""
+    degrees, length = 10 ** rng.uniform(-0.7, 0.6), step * 10 ** rng.uniform(0.6, 1.7)
+    field = np.stack([smooth_field(rng, shape, step, length) for _ in range(3)], axis=-1)
+    each = rng.gamma(2.0, 0.5, int(crystals.max()) + 1)[crystals][..., None]
+    turns: NDArray[np.float64] = from_rotation_vector(np.deg2rad(degrees * each * field))
+    return turns
+
+
 def _steel(
     rng: np.random.Generator, seed: int, shape: tuple[int, int], instrument: Instrument
 ) -> tuple[Scan, NDArray[np.uint8]]:
-    """Ferrite, martensite and bainite, measured by another instrument than the sample's own."""
+    """Ferrite, martensite and bainite, measured by another instrument than the sample's own.
+
+    One map of seven is of deformed ferrite alone; half of the others are strained.
+    """
+    if rng.random() < _ROLLED:
+        return _rolled(rng, seed, shape, instrument)
     parts = rng.dirichlet([1.2, 1.0, 0.7])
     if rng.random() < 0.5:
         parts[2] = 0.0
@@ -104,7 +138,7 @@ def _steel(
     step = float(10 ** rng.uniform(-1.3, -0.4))
     sample = dual_phase_steel(
         shape, float(parts[1]), seed, step, bainite_fraction=float(parts[2]),
-        austenite_grain_size=step * float(10 ** rng.uniform(1.5, 2.3)),
+        austenite_grain_size=step * float(10 ** rng.uniform(1.0, 2.3)),
         widmanstaetten_share=float(rng.choice([0.0, 0.1, 0.3])),
     )  # fmt: skip
     scan, given = sample.scan, instrument
@@ -112,13 +146,15 @@ def _steel(
     q = scan.quaternions
     noise = scatter(rng, q[..., 0].size, extra).reshape(q.shape) if extra > 0 else None
     q = q if noise is None else multiply(noise, q) * scan.is_indexed[..., None]
+    crystals = (
+        sample.block
+        + sample.ferrite_grain
+        + (sample.block > 0) * (int(sample.ferrite_grain.max()) + 1)
+    )
+    if rng.random() < _STRAINED:
+        q = multiply(_strain(rng, shape, step, crystals), q) * scan.is_indexed[..., None]
     prop = {}
     if given.name is not None:
-        crystals = (
-            sample.block
-            + sample.ferrite_grain
-            + (sample.block > 0) * (int(sample.ferrite_grain.max()) + 1)
-        )
         own = np.asarray(scan.get("BS" if rng.random() < 0.5 else "BC"), dtype=np.float64) / 255
         level = np.array([own[sample.truth == k].mean() if (sample.truth == k).any() else 0.5
                           for k in (1, 2, 3)])  # fmt: skip

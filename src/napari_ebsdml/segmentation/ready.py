@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.learning.calibration import reliability
@@ -20,6 +20,7 @@ from napari_ebsdml.segmentation.inputs.channels import (
     laue_classes,
 )
 from napari_ebsdml.segmentation.inputs.domain import Ranges
+from napari_ebsdml.segmentation.inputs.familiar import Familiar, Pixels
 from napari_ebsdml.segmentation.inputs.normalise import Normaliser
 from napari_ebsdml.segmentation.inputs.planes import ChannelStack
 from napari_ebsdml.segmentation.labels.data import Classes
@@ -36,6 +37,10 @@ READY_CHANNELS = (
 )  # fmt: skip
 """Planes that do not depend on the detector's settings: quality within its map, and orientations in
 a form that no symmetry changes."""
+
+
+_PARTS, _LEAST = (35, 120), 50
+"""Sides of the parts of maps, and pixels of them, that tell what small maps look like."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,18 @@ def train_ready(
         seed=given.seed,
     )  # fmt: skip
     temperature, metrics = _judged(trees, normaliser, judge, len(names))
+
+    def looked_at(stack: ChannelStack) -> Pixels:
+        x = normaliser(stack)[:, :, 0].T
+        chance = softmax(trees.at(x).astype(np.float64) / temperature, axis=1)
+        return Pixels(x, chance.argmax(axis=1), chance.max(axis=1))
+
+    familiar = Familiar.fit(
+        normaliser,
+        len(names),
+        [looked_at(s) for s in train.wholes],
+        [looked_at(s) for s in judge.wholes],
+    )
     return Segmenter(
         network=None, linear=trees, channels=names_of_channels, normaliser=normaliser,
         classes=Classes.of(range(1, len(names) + 1), names), temperature=temperature,
@@ -127,7 +144,7 @@ def train_ready(
             "answer": "The ready model answers, without a stroke.",
             "fraction_errors": metrics.pop("fraction_errors"),
         },
-        metrics=metrics, ranges=Ranges({}),
+        metrics=metrics, ranges=Ranges({}), familiar=familiar,
     )  # fmt: skip
 
 
@@ -137,16 +154,29 @@ class _Sample:
     targets: list[NDArray[np.int64]]
     steps: list[float]
     phases: set[str]
+    wholes: list[ChannelStack]
+    """Pixels with an orientation, of each map and of a part of it: small maps differ more."""
 
 
 def _sampled(
     maps: Iterable[tuple[Scan, NDArray[np.integer]]], channels: tuple[str, ...],
     recipe: ReadyRecipe,
 ) -> _Sample:  # fmt: skip
-    rng = np.random.default_rng(recipe.seed)
-    out = _Sample([], [], [], set())
+    rng, cut = np.random.default_rng(recipe.seed), np.random.default_rng([recipe.seed, 1])
+    out = _Sample([], [], [], set(), [])
     for scan, truth in maps:
         stack = compute_channels(scan, channels)
+        rows, columns = (
+            slice(start := int(cut.integers(max(n - size, 0) + 1)), start + size)
+            for n, size in zip(scan.shape, cut.integers(*_PARTS, 2, endpoint=True), strict=True)
+        )
+        part = scan.crop(rows, columns)
+        for one, planes in ((scan, stack), (part, compute_channels(part, channels))):
+            there = np.flatnonzero(one.is_indexed)
+            if len(there) > _LEAST:
+                there = cut.choice(there, min(recipe.pixels, len(there)), replace=False)
+                flat = planes.values.reshape(len(planes.planes), -1)[:, there, None]
+                out.wholes.append(ChannelStack(np.ascontiguousarray(flat), planes.planes))
         at = rng.choice(truth.size, min(recipe.pixels, truth.size), replace=False)
         values = stack.values.reshape(len(stack.planes), -1)[:, at, None]
         out.stacks.append(ChannelStack(np.ascontiguousarray(values), stack.planes))

@@ -19,6 +19,7 @@ from napari_ebsdml.learning.under_way import run
 from napari_ebsdml.scan import Scan
 from napari_ebsdml.segmentation.explanation import Explanation, explain
 from napari_ebsdml.segmentation.inputs.channels import laue_classes
+from napari_ebsdml.segmentation.inputs.familiar import pixels_of
 from napari_ebsdml.segmentation.learning.event import SegmentationEvent
 from napari_ebsdml.segmentation.learning.run import Plan
 from napari_ebsdml.segmentation.learning.training import Training
@@ -71,7 +72,10 @@ class Segmenter(TrainedModel):
     record
         Training data, settings and learning curve, as on the model card.
     ranges
-        What the training maps look like; None in models of earlier versions.
+        What the pixels of the training maps look like; None in models of earlier versions.
+    familiar
+        What the training maps of a ready model look like as wholes; None in other models, and
+        once strokes on a map that is not like them have corrected it.
     metrics
         Figures on held-out grains and blocks, and ``"expected_accuracy"``, the mean chance that a
         label is right on what was not painted; empty when too little was held out to tell.
@@ -316,7 +320,8 @@ class Segmenter(TrainedModel):
         -----
         ModelWarning
             When step or phases differ from the training data, see `check`, or a good part of the
-            pixels lies outside the range of values that the model has seen.
+            pixels lies outside the range of values that the model has seen; and when a ready model
+            is given a map that is not like those of its training, see `familiar`.
         """
         check_not_indexed(not_indexed)
         if not 1 <= turns <= 8:
@@ -334,16 +339,21 @@ class Segmenter(TrainedModel):
         if standardise == "this_map" and self.ranges is not None:
             seen = self.ranges.matched(scan)
         stack = stack_of(self, seen, turns, progress)
+        with threads(n_threads):
+            probability = predict_probability(
+                self, stack, turns, tile, pick_device(device), progress
+            )
+        foreign = ""
+        if self.familiar is not None:
+            pixels = pixels_of(stack, self.normaliser, probability, scan.is_indexed)
+            foreign = self.familiar.said(pixels, self.normaliser, self.classes.names)
         notes = (
+            *filter(None, (foreign,)),
             *self.check(scan),
             *(() if self.ranges is None else self.ranges.notes(seen, stack)),
         )
         for note in notes if warn else ():
             warnings.warn(f"{scan.name}: {note}", ModelWarning, stacklevel=2)
-        with threads(n_threads):
-            probability = predict_probability(
-                self, stack, turns, tile, pick_device(device), progress
-            )
         return result_of(
             probability,
             scan,
@@ -353,6 +363,7 @@ class Segmenter(TrainedModel):
             grain_threshold,
             notes,
             tuple(self.record.get("fraction_errors", ())),
+            bool(foreign),
         )
 
     def explain(

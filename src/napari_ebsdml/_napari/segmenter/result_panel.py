@@ -197,6 +197,7 @@ class ResultPanel(QWidget):
         else:
             assert result is not None
             self.note.setText("\n".join(result.warnings))
+            self.note.setStyleSheet("font-weight: bold;" if result.foreign else "")
             self._fill()
         self.note.setVisible(bool(self.note.text()))
 
@@ -244,9 +245,8 @@ class ResultPanel(QWidget):
         )
         height = min(len(rows), _TABLE_ROWS) * 22 + 34
         self.table.view.setFixedHeight(height)
-        self.described.emit(
-            ", ".join(f"{names.get(f.value, f.name)} {100 * f.fraction:.1f} %" for f in rows[:3])
-        )
+        told = [f"{names.get(f.value, f.name)} {100 * f.fraction:.1f} %" for f in rows[:3]]
+        self.described.emit("not like the training maps" if result.foreign else ", ".join(told))
 
     def _counted(self, result: Any, outcome: Outcome) -> None:
         if outcome.error is None:

@@ -125,7 +125,12 @@ def predict(
     bands = large.bands(halo, align)
     share = 0.85 if grain_vote else 1.0
     sampled = over_bands(_predict, large, bands, (how,), part_of(progress, 0.1, share), client)
-    notes = (*model.check(_head(large)), *_said(model, large, changes, sampled))
+    foreign = _foreign(model, [pixels for _, pixels in sampled])
+    kams = [kam for kam, _ in sampled]
+    notes = (
+        *filter(None, (foreign,)), *model.check(_head(large)),
+        *_said(model, large, changes, kams),
+    )  # fmt: skip
     for note in notes if warn else ():
         warnings.warn(f"{large.head.name}: {note}", ModelWarning, stacklevel=2)
     if grain_vote:
@@ -137,7 +142,7 @@ def predict(
         )  # fmt: skip
     return SegmentationResult(
         large.array(labels), large.array(names[1]), model.classes, notes,
-        tuple(model.record.get("fraction_errors", ())),
+        tuple(model.record.get("fraction_errors", ())), bool(foreign),
     )  # fmt: skip
 
 
@@ -169,6 +174,15 @@ def _said(model: Any, large: LargeMap, changes: Any, sampled: list[Any]) -> tupl
     kam = np.concatenate(parts) if parts else None
     found: tuple[str, ...] = model.ranges.said(matched(large.scan, changes), kam)
     return found
+
+
+def _foreign(model: Any, sampled: list[Any]) -> str:
+    """Sentence on a map that is not like those that a ready model was trained on."""
+    parts = [part for part in sampled if part is not None]
+    if model.familiar is None or not parts:
+        return ""
+    pixels = type(parts[0])(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    return str(model.familiar.said(pixels, model.normaliser, model.classes.names))
 
 
 def _extents(large: LargeMap, grains: str) -> NDArray[np.int32]:
@@ -209,9 +223,11 @@ def _whole(large: LargeMap, rows: slice, how: _How) -> slice:
     return slice(low, high)
 
 
-def _predict(large: LargeMap, band: Band, how: _How) -> NDArray[np.float64] | None:
+def _predict(large: LargeMap, band: Band, how: _How) -> tuple[Any, Any]:
+    """Segments a band; gives some of its KAM, and some of its pixels as `Familiar` wants them."""
     from napari_ebsdml.learning.device import pick_device
     from napari_ebsdml.segmentation.inputs.domain import matched, sampled
+    from napari_ebsdml.segmentation.inputs.familiar import pixels_of
     from napari_ebsdml.segmentation.models.predict import predict_probability, stack_of
     from napari_ebsdml.segmentation.results.result import labels_of
 
@@ -225,15 +241,20 @@ def _predict(large: LargeMap, band: Band, how: _How) -> NDArray[np.float64] | No
     found = predict_probability(
         how.model, stack, 1, how.tile, pick_device(how.device), None
     )[band.keep]  # fmt: skip
+    first, size = band.write.start * large.shape[1], large.shape[0] * large.shape[1]
+    there, pixels = large.read("phase_id", band.write) != -1, None
+    if how.model.familiar is not None:
+        kept = dataclasses.replace(stack, values=stack.values[:, band.keep])
+        pixels = pixels_of(kept, how.model.normaliser, found, there, first, size)
     if how.not_indexed == "leave_out":
-        found[large.read("phase_id", band.write) == -1] = np.nan
+        found[~there] = np.nan
     large.write(how.names[0], band.write.start, labels_of(found, how.model.classes))
     large.write(how.names[1], band.write.start, found)
     planes = [plane.name for plane in stack.planes]
     if "KAM" not in planes:
-        return None
+        return None, pixels
     kam = stack.values[planes.index("KAM")][band.keep]
-    return sampled(kam, band.write.start * large.shape[1], large.shape[0] * large.shape[1])
+    return sampled(kam, first, size), pixels
 
 
 def _means(

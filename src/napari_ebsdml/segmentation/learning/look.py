@@ -22,10 +22,14 @@ LINEAR_ALONE = "The linear discriminant answers: no network was trained."
 _SIDE, _WINDOWS = 192, 8
 
 
-def adapted_to(grains: int) -> str:
+def adapted_to(grains: int, foreign: bool = False) -> str:
     """Sentence on a ready model that strokes have corrected."""
     what = "grain" if grains == 1 else "grains"
-    return f"The ready model answers, corrected by strokes in {grains} {what}."
+    more = " The map is not like those of its training: only the strokes vouch for it."
+    return (
+        f"The ready model answers, corrected by strokes in {grains} {what}."
+        f"{more if foreign else ''}"
+    )
 
 
 class Look:
@@ -133,7 +137,7 @@ def verdict(network: Judged, linear: Judged, kept: bool, asked: bool, dense: boo
     who = "The U-Net" if kept else "The linear discriminant"
     why = ", as was asked for" if asked else ", as whole areas are labelled" if dense else ""
     if not network.is_telling:
-        few = "too few separate strokes to tell whether the U-Net is better"
+        few = "strokes in too few grains to tell whether the U-Net is better"
         return f"{who} answers{why}." if why else f"{who} answers: {few}."
     a, b = 100 * network.wrong().mean(), 100 * linear.wrong().mean()
     return (

@@ -22,7 +22,9 @@ from napari_ebsdml.segmentation.inputs.channels import (
 )
 from napari_ebsdml.segmentation.inputs.crops import Crops, TrainingMap
 from napari_ebsdml.segmentation.inputs.domain import Ranges
+from napari_ebsdml.segmentation.inputs.familiar import Familiar, pixels_of
 from napari_ebsdml.segmentation.inputs.normalise import Normaliser
+from napari_ebsdml.segmentation.inputs.planes import ChannelStack
 from napari_ebsdml.segmentation.labels.data import Classes, check_items, data_hash
 from napari_ebsdml.segmentation.labels.folds import Folds
 from napari_ebsdml.segmentation.labels.prepare import Pairs, Prepared, is_dense, prepare
@@ -131,7 +133,9 @@ class Run:
     record
         Data and settings, for the model card.
     ranges
-        What the training maps look like.
+        What the pixels of the training maps look like.
+    familiar
+        What the maps of a ready model's training look like; None when these are not like them.
     """
 
     plan: Plan
@@ -146,6 +150,7 @@ class Run:
     phases: tuple[str, ...]
     record: Mapping[str, Any]
     ranges: Ranges
+    familiar: Familiar | None = None
 
     def crops(self) -> Crops:
         """Batches to train on."""
@@ -186,7 +191,9 @@ class Run:
         judged, kept, better, sentence = self.linear_judged, False, False, LINEAR_ALONE
         usual = USUAL
         if isinstance(self.linear, BoostedTrees) and plan.start is not None:
-            sentence, usual = adapted_to(self.prepared.regions), plan.start.temperature
+            foreign = self.familiar is None and plan.start.familiar is not None
+            sentence = adapted_to(self.prepared.regions, foreign)
+            usual = plan.start.temperature
         if self.network is not None:
             self.network.eval()
             network_judged = Judged.empty(len(plan.classes))
@@ -218,7 +225,7 @@ class Run:
             network=copy.deepcopy(self.network) if kept else None, linear=self.linear,
             channels=plan.channels, normaliser=self.normaliser, classes=plan.classes,
             temperature=float(temperature), step=self.step, phases=self.phases, record=record,
-            metrics=metrics, ranges=self.ranges,
+            metrics=metrics, ranges=self.ranges, familiar=self.familiar,
         )  # fmt: skip
         look = Look(model, self.maps, self.prepared.folds.painted, plan.device)
         notes = (*self.prepared.notes, *look.vanished())
@@ -268,8 +275,11 @@ def prepare_run(plan: Plan) -> Run:
     stacks = [compute_channels(scan, plan.channels, turns=settings.turns) for scan in scans]
     normaliser = before.normaliser if before is not None else Normaliser.fit(stacks)
     own = len(plan.pairs)
+    familiar = _still_familiar(before, scans[:own], stacks[:own])
+    # Strokes on a map of another kind make a model of that kind.
+    foreign = before is not None and before.familiar is not None and familiar is None
     ranges = (
-        before.ranges if before is not None and before.ranges is not None
+        before.ranges if before is not None and before.ranges is not None and not foreign
         else Ranges.of(scans[:own], stacks[:own])
     )  # fmt: skip
     maps = [
@@ -298,8 +308,23 @@ def prepare_run(plan: Plan) -> Run:
         phases |= set(before.phases)
     return Run(
         plan, prepared, maps, linear, judged, held_out, network, normaliser, step,
-        tuple(sorted(phases)), _record(plan), ranges,
+        tuple(sorted(phases)), _record(plan), ranges, familiar,
     )  # fmt: skip
+
+
+def _still_familiar(
+    before: TrainedModel | None, scans: Sequence[Scan], stacks: Sequence[ChannelStack]
+) -> Familiar | None:
+    """What a ready model knows of its maps; None when a map is not like them."""
+    if before is None or before.familiar is None or before.linear is None:
+        return None
+    for scan, stack in zip(scans, stacks, strict=True):
+        logits = before.linear.logits(before.normaliser(stack)) / before.temperature
+        chance = np.moveaxis(softmax(logits, axis=0), 0, -1)
+        pixels = pixels_of(stack, before.normaliser, chance, scan.is_indexed)
+        if before.familiar.said(pixels, before.normaliser, before.classes.names):
+            return None
+    return before.familiar
 
 
 def _discriminants(

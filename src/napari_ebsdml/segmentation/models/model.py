@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_ebsdml.segmentation.inputs.domain import Ranges
+from napari_ebsdml.segmentation.inputs.familiar import Familiar
 from napari_ebsdml.segmentation.inputs.normalise import Normaliser
 from napari_ebsdml.segmentation.labels.data import Classes
 from napari_ebsdml.segmentation.models.boosted import BoostedTrees
@@ -29,3 +30,4 @@ class TrainedModel:
     metrics: Mapping[str, Any]
     linear: Discriminant | BoostedTrees | None = None
     ranges: Ranges | None = None
+    familiar: Familiar | None = None

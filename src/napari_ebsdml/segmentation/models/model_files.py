@@ -15,6 +15,7 @@ from napari_ebsdml.learning.model_card import Entries, ModelCard
 from napari_ebsdml.learning.model_file import build, load_model, save_model
 from napari_ebsdml.segmentation.inputs.channels import channel_names
 from napari_ebsdml.segmentation.inputs.domain import Ranges
+from napari_ebsdml.segmentation.inputs.familiar import Familiar
 from napari_ebsdml.segmentation.inputs.normalise import Normaliser
 from napari_ebsdml.segmentation.labels.data import Classes
 from napari_ebsdml.segmentation.models.boosted import BoostedTrees
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from napari_ebsdml.segmentation.models.baselines import ForestSegmenter
 
 KIND = "segmentation"
-_LINEAR, _FOREST, _BOOSTED = "linear.", "forest.", "boosted."
+_LINEAR, _FOREST, _BOOSTED, _FAMILIAR = "linear.", "forest.", "boosted.", "familiar."
 _BOOSTED_TABLES = {
     "feature": torch.int32, "threshold": torch.float32, "left": torch.int32, "right": torch.int32,
     "value": torch.float32, "roots": torch.int32, "outputs": torch.int32,
@@ -54,6 +55,11 @@ def save_segmenter(model: TrainedModel, path: str | os.PathLike[str]) -> ModelCa
         }
     if network is not None:
         weights |= network.state_dict()
+    if model.familiar is not None:
+        weights |= {
+            _FAMILIAR + name: torch.from_numpy(np.ascontiguousarray(table))
+            for name, table in model.familiar.as_tables().items()
+        }
     card = ModelCard(
         kind=KIND,
         network=_kind_of(model),
@@ -93,6 +99,11 @@ def load_segmenter(path: str | os.PathLike[str]) -> TrainedModel:
     extra = Entries(path, card.extra)
     normaliser, classes, channels = _inputs(card, path)
     temperature, phases = extra.positive("temperature"), extra.names("phases")
+    tables = {
+        name.removeprefix(_FAMILIAR): weights.pop(name).numpy()
+        for name in list(weights) if name.startswith(_FAMILIAR)
+    }  # fmt: skip
+    familiar = Familiar.of_tables(tables, normaliser, len(classes), path) if tables else None
     linear: Discriminant | BoostedTrees | None
     if card.network == "Boosted":
         linear = _boosted_of(weights, card, len(normaliser.planes), len(classes), path)
@@ -112,6 +123,7 @@ def load_segmenter(path: str | os.PathLike[str]) -> TrainedModel:
         network=network, linear=linear, channels=channels, normaliser=normaliser,
         classes=classes, temperature=temperature, step=card.step or (0.0, float("inf")),
         phases=phases, record=card.training, metrics=card.metrics, ranges=Ranges.of_card(extra),
+        familiar=familiar,
     )  # fmt: skip
 
 

@@ -58,7 +58,8 @@ def phase_fractions(results: Sequence[SegmentationResult]) -> list[PhaseFraction
     grains. *Classifier*: the error of the fraction on held-out grains of the training, which is the
     same in all maps and does not average out; where the training could not tell, half of the mean
     chance that a label is wrong. The interval also spans the fraction of the labels and the mean
-    probability.
+    probability. Of a map that is not like those that the model knows nothing is told: NaN, from 0
+    to 1.
 
     Parameters
     ----------
@@ -85,10 +86,14 @@ def phase_fractions(results: Sequence[SegmentationResult]) -> list[PhaseFraction
     if any(one.classes.values != classes.values for one in results):
         raise InputError("The segmentations have different classes.")
     used = [one for one in results if (one.labels > 0).any()]
+    foreign = any(one.foreign for one in used)
     out = []
     for i, (value, name) in enumerate(zip(classes.values, classes.names, strict=True)):
         if not used:
             out.append(PhaseFraction(name, value, *(float("nan"),) * 4))
+            continue
+        if foreign:
+            out.append(PhaseFraction(name, value, float("nan"), float("nan"), 0.0, 1.0))
             continue
         each = np.array([float((r.labels[r.labels > 0] == value).mean()) for r in used])
         chance = [float(r.probability[..., i][r.labels > 0].mean(dtype=np.float64)) for r in used]

@@ -88,7 +88,7 @@ def _facts(
                  f"{scan.step[0]:.4g} x {scan.step[1]:.4g} um"),
         ("indexed", f"{100 * float(scan.is_indexed.mean()):.1f} %"),
     ]  # fmt: skip
-    if (result.labels > 0).any():
+    if (result.labels > 0).any() and not result.foreign:
         doubt = 100 * float(np.nanmean(result.uncertainty))
         rows.append(("mean chance that a label is wrong", f"{doubt:.1f} %"))
     if model is not None:
@@ -125,6 +125,10 @@ def _confusion(
     return out
 
 
+def _percent(value: float) -> str:
+    return "not told" if np.isnan(value) else f"{100 * value:.1f}"
+
+
 def _csv(fractions: Sequence[PhaseFraction], rows: Sequence[tuple[str, str]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -149,9 +153,10 @@ def _page(
         "classifier ±": "classifier",
     }  # fmt: skip
     shown = {
-        title: [f"{100 * getattr(f, name):.1f}" for f in fractions]
-        for title, name in percent.items()
+        title: [_percent(getattr(f, name)) for f in fractions] for title, name in percent.items()
     }
+    if result.foreign:
+        page.add_facts([("", result.warnings[0])])
     page.add_table("Fractions", {"class": [f.name for f in fractions], **shown})
     if truth is not None:
         found = _confusion(result, truth)

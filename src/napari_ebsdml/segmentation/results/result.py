@@ -36,6 +36,9 @@ class SegmentationResult:
         Sentences on how the scan differs from the training data.
     fraction_errors
         Standard error of each class's fraction by the classifier; empty when nothing tells.
+    foreign
+        Whether the map is not like those that a ready model was trained on: its labels are not to
+        be trusted, and `fractions` tells none.
     """
 
     labels: NDArray[np.uint8]
@@ -43,6 +46,7 @@ class SegmentationResult:
     classes: Classes
     warnings: tuple[str, ...] = ()
     fraction_errors: tuple[float, ...] = ()
+    foreign: bool = False
 
     @property
     def uncertainty(self) -> NDArray[np.float32]:
@@ -109,12 +113,13 @@ def result_of(
     grain_threshold: float,
     warnings: tuple[str, ...] = (),
     fraction_errors: tuple[float, ...] = (),
+    foreign: bool = False,
 ) -> SegmentationResult:
     """Result of probabilities (rows, columns, classes), with the wishes of `predict` applied."""
     if not_indexed == "leave_out":
         probability[~scan.is_indexed] = np.nan
     result = SegmentationResult(
-        labels_of(probability, classes), probability, classes, warnings, fraction_errors
+        labels_of(probability, classes), probability, classes, warnings, fraction_errors, foreign
     )
     return result.grain_vote(scan, threshold=grain_threshold) if grain_vote else result
 
