@@ -28,6 +28,7 @@ from napari_ebsdml.segmentation.inputs.planes import ChannelStack
 from napari_ebsdml.segmentation.labels.data import Classes, check_items, data_hash
 from napari_ebsdml.segmentation.labels.folds import Folds
 from napari_ebsdml.segmentation.labels.prepare import Pairs, Prepared, is_dense, prepare
+from napari_ebsdml.segmentation.learning.adapting import adapt
 from napari_ebsdml.segmentation.learning.event import SegmentationEvent
 from napari_ebsdml.segmentation.learning.held_out import HeldOut
 from napari_ebsdml.segmentation.learning.look import (
@@ -206,7 +207,9 @@ class Run:
             kept = asked or better
             sentence = verdict(network_judged, linear_judged, kept, asked, dense)
             judged = network_judged if kept else judged
-        temperature = judged.temperature(dense, usual)
+        # The weights of what answers for an adapted ready model are calibrated by themselves.
+        adapted = isinstance(self.linear, BoostedTrees)
+        temperature = usual if adapted else judged.temperature(dense, usual)
         if kept and not judged.is_telling and plan.start is not None:
             temperature = plan.start.temperature
         single = float(temperature)
@@ -342,8 +345,8 @@ def _discriminants(
     same = before is not None and len(np.unique(target)) < classes
 
     def fitted(x: Any, y: Any, units: Any) -> Any:
-        if isinstance(before, BoostedTrees):
-            return before.adapted(x, y, units)
+        if isinstance(before, BoostedTrees) and plan.start is not None:
+            return adapt(before, x, y, units, plan.start.temperature)
         return before if same else Discriminant.fit(x, y, classes, units, balance)
 
     linear = fitted(values, target, unit)

@@ -2,7 +2,7 @@
 
 A ready model knows thousands of grains; five strokes know five. So strokes do not make a new model
 but correct the ready one: a multinomial regression on the planes is added to its logits, held
-near zero by how little strokes can tell.
+near zero by how little strokes can tell. `learning.adapting` weighs it against other answers.
 """
 
 from __future__ import annotations
