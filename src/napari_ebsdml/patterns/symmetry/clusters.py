@@ -197,7 +197,7 @@ def _grown(
         typical = _typical(fits)
         inside = fits >= max(_LEAST_FIT, (0.75 if turn == 0 else _PART_OF_TYPICAL) * typical)
         members = left[ranked[inside[ranked]]]
-        if not len(members):
+        if not len(members) or typical < _LEAST_FIT:
             return None
         if turn == 2:
             break
@@ -267,7 +267,10 @@ def _sorted_out(views: Sequence[View], found: list[Cluster], progress: Progress)
     chosen = [views[k] for k in every]
     fits = []
     for number, cluster in enumerate(found):
-        fits.append(SphereSearch(cluster.sphere, chosen[0]).find(chosen)[1] / cluster.typical)
+        fit = SphereSearch(cluster.sphere, chosen[0]).find(chosen)[1]
+        # By what all patterns reach: two that were left over fit their sphere so badly that, measured
+        # by them, it suits all others best, of whatever phase.
+        fits.append(fit / max(_typical(fit), cluster.typical))
         if progress is not None:
             progress((number + 1) / len(found))
     owner = np.argmax(fits, axis=0)
