@@ -268,8 +268,8 @@ def _sorted_out(views: Sequence[View], found: list[Cluster], progress: Progress)
     fits = []
     for number, cluster in enumerate(found):
         fit = SphereSearch(cluster.sphere, chosen[0]).find(chosen)[1]
-        # By what all patterns reach: two that were left over fit their sphere so badly that, measured
-        # by them, it suits all others best, of whatever phase.
+        # By what all patterns reach: two that were left over fit their sphere so badly that,
+        # measured by them, it suits all others best, of whatever phase.
         fits.append(fit / max(_typical(fit), cluster.typical))
         if progress is not None:
             progress((number + 1) / len(found))
