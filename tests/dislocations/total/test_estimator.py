@@ -174,33 +174,6 @@ def test_classes_together_are_held_as_often_as_they_should() -> None:
         assert np.mean((low <= one.examples.lines) & (one.examples.lines <= high)) > 0.86
 
 
-def test_intervals_are_widened_until_they_hold_a_class_that_is_not_there() -> None:
-    random = np.random.default_rng(6)
-    n, zeros = 400, np.zeros(400, dtype=np.float32)
-
-    def left(bias: float) -> LeftOut:
-        true = random.uniform(0.1, 0.4, n).astype(np.float32)
-        inputs = np.zeros((n, len(NAMES)), dtype=np.float32)
-        inputs[:, NOISE_COLUMN] = -1.5
-        examples = Examples(
-            inputs, true, zeros, zeros + 0.03, zeros > 1, np.zeros((n, 10), dtype=bool),
-            np.arange(n),
-        )  # fmt: skip
-        centre = (true + bias + 0.1 * random.standard_normal(n))[:, None].astype(np.float64)
-        return LeftOut(examples, Posterior(np.ones((n, 1)), centre, np.full((n, 1), 0.1)))
-
-    shifts = np.linspace(-0.25, 0.25, 9)
-    classes = {f"{shift:.2f}": left(shift) for shift in shifts}
-    held = []
-    for name, one in classes.items():
-        rest = {other: two for other, two in classes.items() if other != name}
-        _, low, high = calibrate(rest).interval(one.posterior, np.full(n, 10**-1.5))
-        held.append(np.mean((low <= one.examples.lines) & (one.examples.lines <= high)))
-    # The outermost classes are held by what the inner ones teach, and all on average.
-    assert np.mean(held) > 0.88
-    assert min(held) > 0.6
-
-
 def test_copies_add_fields_and_lines(structures: list[Path]) -> None:
     stored = next(read_stored(structures[0]))
     part = stored.sections[0][0]

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import RegularGridInterpolator
 
 from napari_ebsdml.dislocations.total.examples import Examples
 from napari_ebsdml.dislocations.total.model import Calibration
@@ -21,8 +20,6 @@ LINES_EDGES = np.array([-1.0, 0.0, 0.5, 1.0, 1.5, 2.0])
 """Ends of the bins of log10 of the lines per pixel that are calibrated apart."""
 FEWEST = 100
 """Windows that a bin needs to have factors of its own."""
-SIDES = (0.95, 0.955, 0.96, 0.965, 0.97, 0.975, 0.98, 0.985, 0.99)
-"""Parts that are held on each side of the interval, tried from the first on."""
 MEASURABLE = 1.3
 """log10 of rho (b / sigma)^2 from which a map tells its density."""
 
@@ -40,17 +37,16 @@ class LeftOut:
 
 
 def calibrate(left_out: dict[str, LeftOut], level: float = 0.9) -> Calibration:
-    """Factors that make the interval hold `level` of the windows of a class that is not there.
+    """Factors that make the interval hold `level` of the windows of classes left out.
 
     Split conformal on the two sides apart; every class counts the same. (Romano et al.,
-    "Conformalized quantile regression", arXiv:1905.03222.) Factors from some classes hold fewer
-    of the next one, as classes differ: each class is therefore held by the factors of the others,
-    for one level after the other, until they hold `level` on average where maps tell.
+    "Conformalized quantile regression", arXiv:1905.03222.) What is measured is taken for another
+    class of the same kind, so that all classes together are covered, single ones more or less.
     """
-    pieces = {kind: _distances(one) for kind, one in left_out.items() if len(one.examples)}
+    pieces = [_distances(one) for one in left_out.values() if len(one.examples)]
     if not pieces:
         raise InputError("No class was left out, so nothing can be calibrated.")
-    down, up = _factors(list(pieces.values()), _side_level(left_out, pieces, level))
+    down, up = _factors(pieces, 1 - (1 - level) / 2)
     known = np.concatenate([one.examples.lines for one in left_out.values()])
     return Calibration(
         _middles(STRENGTH_EDGES), _middles(LINES_EDGES), down, up, _shared(left_out),
@@ -86,31 +82,6 @@ def _factors(
             for table, values in ((down, below), (up, above)):
                 table[i, j] = max(0.3, _weighted_quantile(values[inside], weight[inside], side))
     return down, up
-
-
-def _side_level(
-    left_out: dict[str, LeftOut], pieces: dict[str, NDArray[np.float64]], level: float
-) -> float:
-    """Part to hold on each side so that factors of the other classes hold `level` of each."""
-    if len(pieces) < 3:
-        return 1 - (1 - level) / 2
-    middles = _middles(STRENGTH_EDGES), _middles(LINES_EDGES)
-    side = SIDES[0]
-    for side in SIDES:
-        held = []
-        for kind, own in pieces.items():
-            clear = left_out[kind].examples.strength > MEASURABLE
-            if clear.sum() < 10:
-                continue
-            factors = _factors([piece for name, piece in pieces.items() if name != kind], side)
-            at = [np.clip(own[n], m[0], m[-1]) for n, m in enumerate(middles)]
-            down, up = (
-                RegularGridInterpolator(middles, table)(np.stack(at, axis=-1)) for table in factors
-            )
-            held.append(float(((own[2] <= down) & (own[3] <= up))[clear].mean()))
-        if not held or np.mean(held) >= level:
-            break
-    return side
 
 
 def _middles(edges: NDArray[np.float64]) -> NDArray[np.float64]:
