@@ -17,6 +17,7 @@ from napari_ebsdml import Segmenter, Source
 from napari_ebsdml._napari.segmenter.model_files import file_of
 from napari_ebsdml._napari.segmenter.model_panel import Failed, ModelPanel
 from napari_ebsdml._napari.segmenter.state import SegmentClass
+from napari_ebsdml._napari.segmenter.widget import SegmenterWidget
 from napari_ebsdml._napari.shell.layers import add_result, info_of
 from napari_ebsdml.segmentation.models.ready_names import READY_TITLES
 from tests.napari.docks import run
@@ -166,3 +167,28 @@ def test_a_ready_model(panel: Any, qtbot: Any) -> None:
     assert [c.name for c in state.classes][:3] == ["ferrite", "martensite", "bainite"]
     assert "boosted trees" in panel.card.text()
     assert "Quality" in state.channels
+
+
+@pytest.mark.parametrize("by_code", [False, True])
+def test_the_class_table_has_the_names_of_a_ready_model(
+    by_code: bool, viewer: Any, qtbot: Any
+) -> None:
+    widget = SegmenterWidget(viewer)
+    qtbot.addWidget(widget)
+    table = widget.strokes.table
+    assert [table.text(row, 1) for row in range(2)] == ["class 1", "class 2"]
+    if by_code:
+        widget.state.segmenter = Segmenter.ready("martensite")
+    else:
+        title = READY_TITLES["martensite"]
+        action = next(a for a in widget.model.ready_button.menu().actions() if a.text() == title)
+        run(action.trigger, widget.tasks, qtbot)
+    names = [table.text(row, 1) for row in range(table.view.rowCount())]
+    assert names == ["ferrite", "martensite", "bainite"]
+
+
+def test_a_model_that_is_set_leaves_named_classes_alone(panel: Any) -> None:
+    state = panel.state
+    state.change_class(2, name="class 2")
+    state.segmenter = Segmenter.ready("recrystallised")
+    assert [c.name for c in state.classes] == ["ferrite", "recovered"]

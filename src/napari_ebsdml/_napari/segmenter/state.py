@@ -294,8 +294,23 @@ class SegmenterState(QObject):
     @segmenter.setter
     def segmenter(self, model: Segmenter | None) -> None:
         if model is not self._segmenter:
+            if model is not None:
+                self._name_the_nameless(model)
             self._segmenter = model
             self.model_changed.emit()
+
+    def _name_the_nameless(self, model: Segmenter) -> None:
+        """Give classes that nobody named the model's names, whoever sets it."""
+        known = model.classes
+        new = {
+            value: SegmentClass(value, name, color)
+            for value, name, color in zip(known.values, known.names, known.colors, strict=True)
+        }
+        nameless = {c.value for c in self._classes if c.name == f"class {c.value}"}
+        # Classes that a training was begun without must not come back.
+        add = new if len(nameless) == len(self._classes) and not self.training_pairs() else {}
+        named = {c.value: new.get(c.value, c) if c.value in nameless else c for c in self._classes}
+        self.classes = tuple({**add, **named}.values())
 
     @property
     def predictions(self) -> dict[Scan, SegmentationResult]:
