@@ -70,7 +70,7 @@ def main() -> None:
 
     def zoom(factor: float) -> None:
         viewer.scene.camera.zoom *= factor
-        from napari_ebsdml._napari.shell.line_width import _of_viewers
+        from napari_ebsdml._napari.layers.line_width import _of_viewers
 
         _of_viewers[getattr(viewer, "__wrapped__", viewer)].apply()
 

@@ -41,7 +41,7 @@ def main() -> None:
     from qtpy.QtWidgets import QApplication
 
     from napari_ebsdml import write
-    from napari_ebsdml._napari.shell.layers import scans_in
+    from napari_ebsdml._napari.layers.of_scans import scans_in
     from napari_ebsdml.samples import dual_phase_steel
 
     viewer = napari.Viewer(show=True)

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QApplication
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml._napari.files.map_layers import map_layers
-from napari_ebsdml._napari.shell.layers import show_map
+from napari_ebsdml._napari.layers.of_scans import show_map
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.patterns.crystals.library import Library

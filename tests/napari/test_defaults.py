@@ -10,11 +10,11 @@ import pytest
 from npe2 import PluginManifest
 
 import napari_ebsdml as ebsdml
+from napari_ebsdml._napari.controls.form import SettingsForm
 from napari_ebsdml._napari.dislocations.form import ModelForm
 from napari_ebsdml._napari.pattern_viewer.panel import DisplaySettings
 from napari_ebsdml._napari.segmenter import result_panel
 from napari_ebsdml._napari.segmenter.training_form import TrainingForm
-from napari_ebsdml._napari.shell.form import SettingsForm
 from napari_ebsdml.dislocations.averages import density_averages
 from napari_ebsdml.dislocations.gnd.denoise import Denoise
 from napari_ebsdml.dislocations.settings import (

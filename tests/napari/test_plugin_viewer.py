@@ -13,8 +13,8 @@ from napari.utils.notifications import Notification, notification_manager
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import FileFormatError, Scan, WriteError
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import add_result, scan_of, scans_in
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.of_scans import add_result, scan_of, scans_in
 
 MakeScan = Callable[..., Scan]
 PLUGIN = "napari-ebsdml"

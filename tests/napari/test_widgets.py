@@ -14,7 +14,7 @@ from superqt.utils import WorkerBase
 import napari_ebsdml as ebsdml
 from napari_ebsdml import InputError
 from napari_ebsdml._napari.gnd.layers import gnd_of
-from napari_ebsdml._napari.shell.layers import info_of
+from napari_ebsdml._napari.layers.of_scans import info_of
 from napari_ebsdml.samples import deformed
 from tests.napari.docks import add_map
 

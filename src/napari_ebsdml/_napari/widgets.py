@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, Container, FileEdit
 
+from napari_ebsdml._napari.controls.combo import narrow
+from napari_ebsdml._napari.controls.form import SettingsForm
 from napari_ebsdml._napari.dislocations.total import (
     TotalResult,
     compute_total,
     total_layers,
 )
 from napari_ebsdml._napari.gnd import layers as gnd_layers
+from napari_ebsdml._napari.layers.of_scans import PICTURES, add_result, scans_in, show_alone
 from napari_ebsdml._napari.maps.results import as_result
-from napari_ebsdml._napari.shell.combo import narrow
-from napari_ebsdml._napari.shell.form import SettingsForm
-from napari_ebsdml._napari.shell.layers import PICTURES, add_result, scans_in, show_alone
 from napari_ebsdml._napari.shell.task_bar import TaskBar
 from napari_ebsdml.dislocations.settings import GndSettings, TotalSettings
 from napari_ebsdml.errors import InputError
@@ -224,7 +224,7 @@ def segmenter(viewer: Any = None) -> JobWidget:
         return loaded.predict(scan, **dataclasses.asdict(settings), progress=progress)
 
     def show(widget: JobWidget, scan: Scan, result: Any) -> None:
-        from napari_ebsdml._napari.shell.classes import LabelClass
+        from napari_ebsdml._napari.layers.classes import LabelClass
 
         classes = result.classes
         entries = zip(classes.values, classes.names, classes.colors, strict=True)

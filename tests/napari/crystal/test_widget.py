@@ -124,7 +124,7 @@ def test_unit_cell_lies_as_the_crystal_does() -> None:
 def test_figures_and_pixels_are_linked_both_ways(
     viewer: Any, scan: Scan, dock: CrystalWidget, qtbot: Any
 ) -> None:
-    from napari_ebsdml._napari.shell.layers import add_result
+    from napari_ebsdml._napari.layers.of_scans import add_result
 
     viewer.window._qt_window.show()
     dock.tabs.setCurrentWidget(dock.inverse.parentWidget())

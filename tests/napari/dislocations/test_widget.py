@@ -33,7 +33,7 @@ from napari_ebsdml._napari.dislocations.script import density_script
 from napari_ebsdml._napari.dislocations.total import increments
 from napari_ebsdml._napari.dislocations.widget import DislocationWidget, compute_density
 from napari_ebsdml._napari.gnd.widget import GndWidget
-from napari_ebsdml._napari.shell.layers import result_of
+from napari_ebsdml._napari.layers.of_scans import result_of
 from napari_ebsdml.dislocations.article.density import (
     ArticleDensity,
     article_density,

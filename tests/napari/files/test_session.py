@@ -27,9 +27,9 @@ from napari_ebsdml._napari.files.session import (
     save_session,
 )
 from napari_ebsdml._napari.files.session_values import Reader
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import Level, add_result, info_of, scan_of
-from napari_ebsdml._napari.shell.lines import add_lines
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.lines import add_lines
+from napari_ebsdml._napari.layers.of_scans import Level, add_result, info_of, scan_of
 from tests.napari.docks import add_map, open_dock
 
 KEPT = Path(__file__).with_name("session_version1.zip")

@@ -12,8 +12,8 @@ from napari.components import ViewerModel
 from napari_ebsdml import Scan, WriteError, read
 from napari_ebsdml._napari.files.map_layers import add_column, columns, map_layers
 from napari_ebsdml._napari.files.writer import write_layers
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import layer_data
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.of_scans import layer_data
 
 MakeScan = Callable[..., Scan]
 FORMATS = [".ang", ".ctf", ".h5"]

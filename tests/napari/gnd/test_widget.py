@@ -14,11 +14,11 @@ from orix.crystal_map import Phase, PhaseList
 from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import Scan, Source
+from napari_ebsdml._napari.controls.settings import remembered
+from napari_ebsdml._napari.controls.text import pretty
 from napari_ebsdml._napari.gnd import widget as gnd_widget
 from napari_ebsdml._napari.gnd.layers import further_layers, gnd_of, known_text, log_limits
 from napari_ebsdml._napari.gnd.widget import GndWidget
-from napari_ebsdml._napari.shell.settings import remembered
-from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml.dislocations.averages import gnd_averages
 from napari_ebsdml.dislocations.gnd.density import gnd_density
 from napari_ebsdml.samples import deformed

@@ -15,9 +15,9 @@ from orix.crystal_map import Phase, PhaseList
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Scan, Source
 from napari_ebsdml._napari.files.map_layers import stack_layers
+from napari_ebsdml._napari.layers.of_scans import layers_of
 from napari_ebsdml._napari.maps.results import MapResult, map_results
 from napari_ebsdml._napari.maps.widget import MapsWidget
-from napari_ebsdml._napari.shell.layers import layers_of
 from napari_ebsdml.maps import MapSettings
 from tests.napari.docks import PLUGIN, add_map, open_dock, wait_until_done
 

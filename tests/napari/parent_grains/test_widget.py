@@ -10,8 +10,8 @@ from napari.components import ViewerModel
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Scan, samples
+from napari_ebsdml._napari.layers.of_scans import layers_of
 from napari_ebsdml._napari.parent_grains.widget import ParentGrainsWidget
-from napari_ebsdml._napari.shell.layers import layers_of
 from tests.napari.docks import add_map, compute, layer, open_dock
 
 

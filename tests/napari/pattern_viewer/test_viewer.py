@@ -17,10 +17,10 @@ from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import InputError, Scan
 from napari_ebsdml._napari.files.map_layers import stack_layers
+from napari_ebsdml._napari.layers.of_scans import layers_of
 from napari_ebsdml._napari.pattern_viewer.picker import MARKER
 from napari_ebsdml._napari.pattern_viewer.save import pixels
 from napari_ebsdml._napari.pattern_viewer.viewer import PatternViewer
-from napari_ebsdml._napari.shell.layers import layers_of
 from tests.napari.docks import PLUGIN, add_map, open_dock
 
 MakeScan = Callable[..., Scan]

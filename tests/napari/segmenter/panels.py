@@ -12,9 +12,9 @@ import numpy as np
 
 from napari_ebsdml import Segmenter, Source
 from napari_ebsdml._napari.files.map_layers import map_layers
+from napari_ebsdml._napari.layers.of_scans import add_result
 from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
 from napari_ebsdml._napari.segmenter.state import Pair, SegmentClass, SegmenterState
-from napari_ebsdml._napari.shell.layers import add_result
 from napari_ebsdml.samples import dual_phase_steel
 
 CLASSES = (SegmentClass(1, "ferrite", "#3182bd"), SegmentClass(2, "martensite", "#e6550d"))

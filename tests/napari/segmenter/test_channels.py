@@ -14,11 +14,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QTreeWidgetItem
 
 from napari_ebsdml import Scan
-from napari_ebsdml._napari.segmenter.annotation_layers import new_annotation_layer
+from napari_ebsdml._napari.layers.of_scans import add_result
 from napari_ebsdml._napari.segmenter.channel_offers import _WITHOUT_MEAN, offers
 from napari_ebsdml._napari.segmenter.channels_panel import ChannelsPanel
 from napari_ebsdml._napari.segmenter.state import SegmenterState
-from napari_ebsdml._napari.shell.layers import add_result
+from napari_ebsdml._napari.segmenter.strokes.annotation_layers import new_annotation_layer
 from napari_ebsdml.maps import kam
 from napari_ebsdml.segmentation import COMPUTED_CHANNELS, compute_channels, default_channels
 

@@ -10,10 +10,10 @@ from orix.crystal_map import Phase, PhaseList
 from qtpy.QtWidgets import QComboBox, QStyleOptionViewItem
 
 from napari_ebsdml import Scan
-from napari_ebsdml._napari.segmenter.class_names import offered
-from napari_ebsdml._napari.segmenter.class_table import ClassTable
-from napari_ebsdml._napari.segmenter.painted import PaintedPixels
 from napari_ebsdml._napari.segmenter.state import SegmenterState
+from napari_ebsdml._napari.segmenter.strokes.class_names import offered
+from napari_ebsdml._napari.segmenter.strokes.class_table import ClassTable
+from napari_ebsdml._napari.segmenter.strokes.painted import PaintedPixels
 
 
 def test_phases_of_the_map_come_first_and_names_in_use_are_left_out(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_ebsdml._napari.layers.of_scans import add_result, info_of
 from napari_ebsdml._napari.segmenter.comparison import ComparisonPanel
-from napari_ebsdml._napari.shell.layers import add_result, info_of
 from napari_ebsdml.segmentation.comparison import FOREST, LINEAR, THRESHOLD, UNET
 from tests.napari.docks import run
 from tests.napari.segmenter.panels import make_state, model, predict, steel, strokes

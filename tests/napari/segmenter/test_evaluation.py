@@ -14,10 +14,10 @@ from skimage.io import imread
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score, precision_score, recall_score
 
 from napari_ebsdml import WriteError
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.of_scans import add_result
 from napari_ebsdml._napari.segmenter.evaluation_panel import EvaluationPanel
 from napari_ebsdml._napari.segmenter.truth import meaning_of
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import add_result
 from tests.napari.segmenter.panels import make_state, predict, steel, strokes
 
 

@@ -14,11 +14,11 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 
 from napari_ebsdml import Segmenter, Source
+from napari_ebsdml._napari.layers.of_scans import add_result, info_of
 from napari_ebsdml._napari.segmenter.model_files import file_of
 from napari_ebsdml._napari.segmenter.model_panel import Failed, ModelPanel
 from napari_ebsdml._napari.segmenter.state import SegmentClass
 from napari_ebsdml._napari.segmenter.widget import SegmenterWidget
-from napari_ebsdml._napari.shell.layers import add_result, info_of
 from napari_ebsdml.segmentation.models.ready_names import READY_TITLES
 from tests.napari.docks import run
 from tests.napari.segmenter.panels import make_state, model, steel

@@ -17,12 +17,12 @@ from qtpy.QtWidgets import QApplication
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Segmenter
+from napari_ebsdml._napari.layers.of_scans import add_result
 from napari_ebsdml._napari.segmenter.model_files import remember_file
 from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
 from napari_ebsdml._napari.segmenter.run_script import Run, write_script
 from napari_ebsdml._napari.segmenter.script import ScriptButton
 from napari_ebsdml._napari.segmenter.state import Pair
-from napari_ebsdml._napari.shell.layers import add_result
 from napari_ebsdml.segmentation import PredictSettings
 from tests.napari.segmenter.panels import QUICK, make_state, model, steel
 

@@ -14,7 +14,7 @@ import pytest
 
 from napari_ebsdml import FileFormatError, Scan, WriteError
 from napari_ebsdml._napari.segmenter import annotations_store as module
-from napari_ebsdml._napari.segmenter.annotations_store import (
+from napari_ebsdml._napari.segmenter.strokes.annotations_store import (
     Annotations,
     AnnotationsStore,
     default_folder,
@@ -28,7 +28,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from napari_ebsdml._napari.segmenter.annotations_store import Annotations, AnnotationsStore
+from napari_ebsdml._napari.segmenter.strokes.annotations_store import Annotations, AnnotationsStore
 store = AnnotationsStore(Path(sys.argv[1]))
 labels = np.zeros((40, 50), np.int32)
 labels[3:6, 4:9] = 3

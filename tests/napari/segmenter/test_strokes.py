@@ -13,12 +13,12 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog
 
 from napari_ebsdml import InputError, Scan
+from napari_ebsdml._napari.layers.of_scans import add_result
 from napari_ebsdml._napari.segmenter import annotation_layers as strokes_layers
-from napari_ebsdml._napari.segmenter.annotations_store import AnnotationsStore
-from napari_ebsdml._napari.segmenter.class_table import advice
 from napari_ebsdml._napari.segmenter.state import Pair, SegmentClass, SegmenterState
-from napari_ebsdml._napari.segmenter.strokes_panel import StrokesPanel
-from napari_ebsdml._napari.shell.layers import add_result
+from napari_ebsdml._napari.segmenter.strokes.annotations_store import AnnotationsStore
+from napari_ebsdml._napari.segmenter.strokes.class_table import advice
+from napari_ebsdml._napari.segmenter.strokes.strokes_panel import StrokesPanel
 
 
 @pytest.fixture
@@ -270,7 +270,7 @@ def test_strokes_are_saved_and_offered_again(
 
 
 def test_offer_can_be_put_off(make_panel: Any, scan: Scan, qtbot: Any, tmp_path: Path) -> None:
-    from napari_ebsdml._napari.segmenter.annotations_store import Annotations, scan_key
+    from napari_ebsdml._napari.segmenter.strokes.annotations_store import Annotations, scan_key
 
     labels = np.eye(30, 40, dtype=np.int32)
     store = AnnotationsStore(tmp_path, "before")

@@ -15,6 +15,7 @@ from orix.crystal_map import Phase, PhaseList
 from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import InputError, Scan, Segmenter, Source
+from napari_ebsdml._napari.controls.settings import remembered
 from napari_ebsdml._napari.segmenter import training_run
 from napari_ebsdml._napari.segmenter.inputs import GND
 from napari_ebsdml._napari.segmenter.training_form import (
@@ -22,7 +23,6 @@ from napari_ebsdml._napari.segmenter.training_form import (
     to_train_on,
 )
 from napari_ebsdml._napari.segmenter.widget import SegmenterWidget
-from napari_ebsdml._napari.shell.settings import remembered
 from napari_ebsdml.segmentation.models.ready_names import READY_TITLES
 from tests.napari.docks import add_map, open_dock, run
 

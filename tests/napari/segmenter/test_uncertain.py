@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_ebsdml._napari.segmenter.uncertain import UncertainPanel
-from napari_ebsdml._napari.shell.layers import layers_of
+from napari_ebsdml._napari.layers.of_scans import layers_of
+from napari_ebsdml._napari.segmenter.strokes.uncertain import UncertainPanel
 from tests.napari.segmenter.panels import make_state, predict, steel, strokes
 
 

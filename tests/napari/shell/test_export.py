@@ -13,10 +13,10 @@ from PIL import Image
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import InputError, Scan
-from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.layer_figure import draw_layer, layer_to_export
+from napari_ebsdml._napari.layers.of_scans import Level, add_result
 from napari_ebsdml._napari.shell.export import FigureDialog
-from napari_ebsdml._napari.shell.layer_figure import draw_layer, layer_to_export
-from napari_ebsdml._napari.shell.layers import Level, add_result
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml.figures import FigureSettings
 from tests.napari.docks import add_map

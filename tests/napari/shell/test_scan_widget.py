@@ -19,9 +19,9 @@ from qtpy.QtWidgets import QApplication
 from superqt.utils import WorkerBase
 
 from napari_ebsdml import InputError, Scan
-from napari_ebsdml._napari.shell.layers import layers_of, scans_of
+from napari_ebsdml._napari.controls.settings import remember, remembered
+from napari_ebsdml._napari.layers.of_scans import layers_of, scans_of
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
-from napari_ebsdml._napari.shell.settings import remember, remembered
 from tests.napari.docks import PLUGIN, add_map, wait_until_done
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from qtpy.QtCore import QRect, Qt
 
+from napari_ebsdml._napari.layers.of_scans import scans_in
 from napari_ebsdml._napari.maps.widget import MapsWidget
 from napari_ebsdml._napari.segmenter.example import paint_example
 from napari_ebsdml._napari.segmenter.widget import SegmenterWidget
 from napari_ebsdml._napari.shell import tour as tours
 from napari_ebsdml._napari.shell.help import TOUR
-from napari_ebsdml._napari.shell.layers import scans_in
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from tests.napari.docks import add_map, open_dock, run
 from tests.napari.segmenter.panels import steel

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from qtpy.QtGui import QColor
 
-from napari_ebsdml._napari.shell.classes import class_features
+from napari_ebsdml._napari.layers.classes import class_features
 from napari_ebsdml._napari.space_groups.classify import PixelExplanation
 from napari_ebsdml._napari.space_groups.display import (
     UNKNOWN_COLOR,

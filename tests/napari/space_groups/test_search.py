@@ -15,7 +15,7 @@ from orix.quaternion import Orientation, symmetry
 from skimage.io import imsave
 
 from napari_ebsdml import Scan, read
-from napari_ebsdml._napari.shell.layers import result_of
+from napari_ebsdml._napari.layers.of_scans import result_of
 from napari_ebsdml._napari.space_groups import classify as work
 from napari_ebsdml._napari.space_groups.cameras import (
     SEARCH,

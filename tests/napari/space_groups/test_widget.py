@@ -12,8 +12,8 @@ import pytest
 
 from napari_ebsdml import Scan, Source
 from napari_ebsdml._napari.files.map_layers import map_layers
+from napari_ebsdml._napari.layers.of_scans import result_of
 from napari_ebsdml._napari.pattern_viewer.viewer import PatternViewer
-from napari_ebsdml._napari.shell.layers import result_of
 from napari_ebsdml._napari.space_groups import classify as work
 from napari_ebsdml._napari.space_groups.cameras import REFINED
 from napari_ebsdml._napari.space_groups.classify import Classified

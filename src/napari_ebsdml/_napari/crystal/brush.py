@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_ebsdml._napari.controls.combo import narrow_combo
+from napari_ebsdml._napari.controls.plot import Plot
 from napari_ebsdml._napari.crystal.plots import show_histogram, show_inverse_pole_figure
-from napari_ebsdml._napari.shell.combo import narrow_combo
-from napari_ebsdml._napari.shell.layers import info_of, layers_of, scans_of
-from napari_ebsdml._napari.shell.plot import Plot
+from napari_ebsdml._napari.layers.of_scans import info_of, layers_of, scans_of
 from napari_ebsdml.errors import EbsdmlError
 
 if TYPE_CHECKING:

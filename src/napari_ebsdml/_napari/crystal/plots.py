@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
-from napari_ebsdml._napari.shell.plot import Plot
-from napari_ebsdml._napari.shell.theme import shades
+from napari_ebsdml._napari.controls.plot import Plot
+from napari_ebsdml._napari.controls.theme import shades
 from napari_ebsdml.maps.ipf import IPFKey
 from napari_ebsdml.maps.profile import MisorientationProfile
 

@@ -18,18 +18,18 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.controls.combo import narrow_combo
+from napari_ebsdml._napari.controls.plot import Plot
+from napari_ebsdml._napari.controls.tab_page import tab_page
+from napari_ebsdml._napari.controls.table import DataTable
 from napari_ebsdml._napari.crystal.brush import HistogramPage, InversePage
 from napari_ebsdml._napari.crystal.grain import GrainMap, card, find_grains, neighbours, unit_cell
 from napari_ebsdml._napari.crystal.plots import show_cell, show_pole_figure, show_profile
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.clicks import MapClicks
-from napari_ebsdml._napari.shell.combo import narrow_combo
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.clicks import MapClicks
+from napari_ebsdml._napari.layers.of_scans import Level
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.layers import Level
-from napari_ebsdml._napari.shell.plot import Plot
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
-from napari_ebsdml._napari.shell.tab_page import tab_page
-from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml.errors import EbsdmlError, InputError
 from napari_ebsdml.scan import Scan
 
@@ -167,7 +167,7 @@ class CrystalWidget(ScanWidget):
 
     def draw_profile(self, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Show the misorientation along a line."""
-        from napari_ebsdml._napari.shell.lines import add_lines
+        from napari_ebsdml._napari.layers.lines import add_lines
         from napari_ebsdml.maps import misorientation_profile
 
         scan = self.scan

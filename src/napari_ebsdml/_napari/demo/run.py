@@ -48,7 +48,7 @@ def open_map(path: Path) -> tuple[napari.Viewer, Scan]:
     """Viewer with the layers of a map, and the first scan in it."""
     import napari
 
-    from napari_ebsdml._napari.shell.layers import scans_in
+    from napari_ebsdml._napari.layers.of_scans import scans_in
     from napari_ebsdml.io import format_of
 
     if not path.is_dir():

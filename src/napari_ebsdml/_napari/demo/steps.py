@@ -48,7 +48,7 @@ def show_maps(viewer: napari.Viewer, scan: Scan) -> None:
 
 def show_space_groups(viewer: napari.Viewer, scan: Scan) -> None:
     """The dock "Space groups" on the map's patterns, or else on the nickel patterns."""
-    from napari_ebsdml._napari.shell.layers import layers_of, scans_in
+    from napari_ebsdml._napari.layers.of_scans import layers_of, scans_in
     from napari_ebsdml.samples import fetch
 
     if scan.patterns is None:
@@ -108,7 +108,7 @@ STORY: list[Chapter] = [
 
 def show_chapter(viewer: napari.Viewer, scan: Scan, chapter: Chapter) -> None:
     """A job at work; in view is afterwards what it has made, on the picture of its map."""
-    from napari_ebsdml._napari.shell.layers import layers_of, scan_of, show_map
+    from napari_ebsdml._napari.layers.of_scans import layers_of, scan_of, show_map
 
     before = list(viewer.layers)
     chapter.show(viewer, scan)

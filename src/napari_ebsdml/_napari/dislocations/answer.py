@@ -16,12 +16,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.controls.combo import narrow_combo
+from napari_ebsdml._napari.controls.histogram import DensityHistogram
+from napari_ebsdml._napari.controls.tab_page import tab_page
+from napari_ebsdml._napari.controls.table import DataTable, upright
 from napari_ebsdml._napari.dislocations import total
 from napari_ebsdml._napari.dislocations.total import TotalResult
-from napari_ebsdml._napari.shell.combo import narrow_combo
-from napari_ebsdml._napari.shell.histogram import DensityHistogram
-from napari_ebsdml._napari.shell.tab_page import tab_page
-from napari_ebsdml._napari.shell.table import DataTable, upright
 from napari_ebsdml.scan import Scan
 
 _NOTHING = (

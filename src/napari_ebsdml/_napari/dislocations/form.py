@@ -9,8 +9,8 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLabel, QVBoxLayout, QWidget
 
+from napari_ebsdml._napari.controls.form import ChoicesForm, Offer, SettingsForm
 from napari_ebsdml._napari.gnd.form import phases_in
-from napari_ebsdml._napari.shell.form import ChoicesForm, Offer, SettingsForm
 from napari_ebsdml.dislocations.averages import material_of_phase
 from napari_ebsdml.dislocations.settings import DensitySettings, TaylorSettings
 from napari_ebsdml.dislocations.taylor import MATERIALS, taylor_material

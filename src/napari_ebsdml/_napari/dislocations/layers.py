@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._napari.gnd.layers import Shown, density_layer, known_text, log_limits
-from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.layers.classes import LabelClass
 from napari_ebsdml.dislocations.averages import REPRESENTATIVE
 from napari_ebsdml.dislocations.gnd.noise import RESOLUTION
 

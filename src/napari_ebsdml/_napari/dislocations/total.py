@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._napari.controls.text import pretty
 from napari_ebsdml._napari.gnd.layers import (
     Shown,
     between,
@@ -17,8 +18,7 @@ from napari_ebsdml._napari.gnd.layers import (
     known_text,
     log_limits,
 )
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.text import pretty
+from napari_ebsdml._napari.layers.classes import LabelClass
 from napari_ebsdml._palette import BOUND as BOUND_COLOR
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.learning.digest import model_digest

@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
+from napari_ebsdml._napari.controls.combo import narrow_combo
+from napari_ebsdml._napari.controls.form import SettingsForm
+from napari_ebsdml._napari.controls.histogram import DensityHistogram
+from napari_ebsdml._napari.controls.section import Section
+from napari_ebsdml._napari.controls.settings import remember, remembered
+from napari_ebsdml._napari.controls.tab_page import tab_page
+from napari_ebsdml._napari.controls.table import DataTable, upright
+from napari_ebsdml._napari.controls.text import pretty
 from napari_ebsdml._napari.dislocations import layers as layers
 from napari_ebsdml._napari.dislocations import total as total_density
 from napari_ebsdml._napari.dislocations.answer import Answer
@@ -23,17 +31,9 @@ from napari_ebsdml._napari.gnd.layers import (
     plain_settings,
     show_layer,
 )
-from napari_ebsdml._napari.shell.combo import narrow_combo
-from napari_ebsdml._napari.shell.form import SettingsForm
+from napari_ebsdml._napari.layers.of_scans import info_of, layers_of, result_of
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.histogram import DensityHistogram
-from napari_ebsdml._napari.shell.layers import info_of, layers_of, result_of
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
-from napari_ebsdml._napari.shell.section import Section
-from napari_ebsdml._napari.shell.settings import remember, remembered
-from napari_ebsdml._napari.shell.tab_page import tab_page
-from napari_ebsdml._napari.shell.table import DataTable, upright
-from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml._parallel import part_of
 from napari_ebsdml.dislocations.settings import DensitySettings, GndSettings, TotalSettings
 from napari_ebsdml.errors import InputError

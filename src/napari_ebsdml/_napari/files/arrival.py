@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 from qtpy.QtCore import Qt, QTimer
 
-from napari_ebsdml._napari.shell.layers import (
+from napari_ebsdml._napari.layers.of_scans import (
     Level,
     info_of,
     layers_of,
@@ -99,7 +99,7 @@ def _show_key(viewer: ViewerModel) -> None:
     if window is None or window in _with_key:
         return
     _with_key.add(window)
-    from napari_ebsdml._napari.shell.map_key import KEY_DOCK, MapKey
+    from napari_ebsdml._napari.layers.map_key import KEY_DOCK, MapKey
 
     if KEY_DOCK not in window.dock_widgets:
         key = window.add_dock_widget(

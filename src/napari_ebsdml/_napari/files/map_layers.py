@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import LayerTuple, add_result, layer_data
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.of_scans import LayerTuple, add_result, layer_data
 from napari_ebsdml.scan import NOT_INDEXED, Scan
 
 if TYPE_CHECKING:

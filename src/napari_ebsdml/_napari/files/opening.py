@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_ebsdml._napari.shell.classes import LabelClass, class_colormap
+from napari_ebsdml._napari.layers.classes import LabelClass, class_colormap
 from napari_ebsdml._parallel import Progress
 
 # Smaller files are read before anybody would see a window ask for patience.

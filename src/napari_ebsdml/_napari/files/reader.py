@@ -11,7 +11,7 @@ from napari_ebsdml._napari.files.arrival import settle, settle_one_by_one
 from napari_ebsdml._napari.files.map_layers import can_stack, map_layers, stack_layers
 from napari_ebsdml._napari.files.opening import load_libraries, takes_long, wait_for
 from napari_ebsdml._napari.files.session import is_session, open_session
-from napari_ebsdml._napari.shell.layers import LayerTuple, info_of, scans_in
+from napari_ebsdml._napari.layers.of_scans import LayerTuple, info_of, scans_in
 from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.scan import Scan

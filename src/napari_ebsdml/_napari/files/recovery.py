@@ -31,7 +31,7 @@ from napari_ebsdml._napari.files.session import (
     told_of,
 )
 from napari_ebsdml._napari.files.session_values import Writer
-from napari_ebsdml._napari.shell.layers import KEY, scans_of
+from napari_ebsdml._napari.layers.of_scans import KEY, scans_of
 from napari_ebsdml.errors import EbsdmlError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Any
 
 from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.files.reader import free_place, notify, read_layers
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import LayerTuple, layer_data
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.of_scans import LayerTuple, layer_data
 from napari_ebsdml.samples.downloads import NICKEL, fetch
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_ebsdml._atomic import replacing_folder
 from napari_ebsdml._napari.files.session_values import Reader, Writer
-from napari_ebsdml._napari.shell.layers import KEY, protect, scans_of
+from napari_ebsdml._napari.layers.of_scans import KEY, protect, scans_of
 from napari_ebsdml.errors import EbsdmlError, FileFormatError, InputError, WriteError
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def _forms(widget: Any, depth: int = _DEPTH) -> dict[str, Any]:
     """Forms of a dock, and of the panels in it, by where they are: "form", "panel.form"."""
     from qtpy.QtWidgets import QWidget
 
-    from napari_ebsdml._napari.shell.form import SettingsForm
+    from napari_ebsdml._napari.controls.form import SettingsForm
 
     found: dict[str, Any] = {}
     for name, one in vars(widget).items():

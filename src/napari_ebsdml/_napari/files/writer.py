@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._napari.files.map_layers import phase_labels
-from napari_ebsdml._napari.shell.layers import KEY, LABEL_KINDS, LayerTuple
+from napari_ebsdml._napari.layers.of_scans import KEY, LABEL_KINDS, LayerTuple
 from napari_ebsdml.errors import WriteError
 from napari_ebsdml.scan import Scan
 

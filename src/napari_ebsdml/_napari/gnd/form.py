@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.shell.form import ChoicesForm, Offer, SettingsForm
+from napari_ebsdml._napari.controls.form import ChoicesForm, Offer, SettingsForm
 from napari_ebsdml.dislocations.settings import GndSettings
 from napari_ebsdml.dislocations.slip_systems import FAMILIES, for_phase
 from napari_ebsdml.errors import MissingDataError

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import info_of, layers_of, result_of, show_alone
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.of_scans import info_of, layers_of, result_of, show_alone
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
 

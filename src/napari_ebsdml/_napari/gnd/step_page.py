@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_ebsdml._napari.controls.form import SettingsForm
+from napari_ebsdml._napari.controls.text import pretty
 from napari_ebsdml._napari.gnd.layers import known_text
 from napari_ebsdml._napari.gnd.step_plot import StepPlot
-from napari_ebsdml._napari.shell.form import SettingsForm
-from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml._parallel import part_of
 from napari_ebsdml.dislocations.settings import StepSettings
 from napari_ebsdml.errors import InputError

@@ -12,7 +12,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QSizePolicy
 
-from napari_ebsdml._napari.shell.theme import changes_theme, shades
+from napari_ebsdml._napari.controls.theme import changes_theme, shades
 
 if TYPE_CHECKING:
     from napari_ebsdml.dislocations.gnd.step_dependence import StepDependence

@@ -18,6 +18,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.controls.combo import narrow_combo
+from napari_ebsdml._napari.controls.histogram import DensityHistogram
+from napari_ebsdml._napari.controls.settings import remember, remembered
+from napari_ebsdml._napari.controls.tab_page import tab_page
+from napari_ebsdml._napari.controls.table import DataTable
+from napari_ebsdml._napari.controls.text import pretty
 from napari_ebsdml._napari.gnd import layers as gnd_layers
 from napari_ebsdml._napari.gnd.form import GndForm
 from napari_ebsdml._napari.gnd.layers import (
@@ -31,14 +37,8 @@ from napari_ebsdml._napari.gnd.layers import (
 )
 from napari_ebsdml._napari.gnd.script import gnd_script
 from napari_ebsdml._napari.gnd.step_page import Dependence, StepPage, compute_dependence
-from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.histogram import DensityHistogram
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
-from napari_ebsdml._napari.shell.settings import remember, remembered
-from napari_ebsdml._napari.shell.tab_page import tab_page
-from napari_ebsdml._napari.shell.table import DataTable
-from napari_ebsdml._napari.shell.text import pretty
 from napari_ebsdml._parallel import part_of
 from napari_ebsdml.dislocations.gnd.noise import RESOLUTION
 from napari_ebsdml.scan import Scan

@@ -17,20 +17,20 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.controls.combo import narrow_combo
+from napari_ebsdml._napari.controls.tab_page import tab_page
+from napari_ebsdml._napari.controls.table import DataTable
 from napari_ebsdml._napari.grain_classes.work import (
     class_table,
     classified,
     grain_rows,
     measured,
 )
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.clicks import MapClicks
-from napari_ebsdml._napari.shell.combo import narrow_combo
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.clicks import MapClicks
+from napari_ebsdml._napari.layers.of_scans import Level, info_of, layers_of, show_alone
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.layers import Level, info_of, layers_of, show_alone
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
-from napari_ebsdml._napari.shell.tab_page import tab_page
-from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._palette import LABEL_COLORS
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.settings import GRAIN_THRESHOLD

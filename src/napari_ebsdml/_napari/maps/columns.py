@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_ebsdml._napari.controls.combo import narrow_combo
 from napari_ebsdml._napari.files.map_layers import add_column, columns
-from napari_ebsdml._napari.shell.combo import narrow_combo
-from napari_ebsdml._napari.shell.layers import layers_of, scans_of, show_alone
+from napari_ebsdml._napari.layers.of_scans import layers_of, scans_of, show_alone
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:

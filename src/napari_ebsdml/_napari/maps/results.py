@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.lines import add_lines
+from napari_ebsdml._napari.layers.of_scans import Level, add_result, contrast_limits
 from napari_ebsdml._napari.maps.grains import every_grain, grain_features, grain_summary
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import Level, add_result, contrast_limits
-from napari_ebsdml._napari.shell.lines import add_lines
 from napari_ebsdml._palette import BOUNDARIES_ON_DARK
 from napari_ebsdml.maps.settings import REGIONS, MapSettings
 from napari_ebsdml.scan import Scan

@@ -9,16 +9,16 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from qtpy.QtWidgets import QCheckBox, QTabWidget
 
+from napari_ebsdml._napari.controls.form import SettingsForm
+from napari_ebsdml._napari.controls.settings import remember, remembered
+from napari_ebsdml._napari.controls.tab_page import tab_page
+from napari_ebsdml._napari.controls.table import DataTable
+from napari_ebsdml._napari.layers.of_scans import PICTURES, show_alone
 from napari_ebsdml._napari.maps.columns import ColumnsPage
 from napari_ebsdml._napari.maps.results import MapResult, map_results
 from napari_ebsdml._napari.maps.script import maps_script
-from napari_ebsdml._napari.shell.form import SettingsForm
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.layers import PICTURES, show_alone
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
-from napari_ebsdml._napari.shell.settings import remember, remembered
-from napari_ebsdml._napari.shell.tab_page import tab_page
-from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml.maps.settings import MapSettings
 from napari_ebsdml.scan import Scan
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtWidgets import QFormLayout, QLabel
 
+from napari_ebsdml._napari.controls.combo import narrow_combo
+from napari_ebsdml._napari.controls.form import SettingsForm
+from napari_ebsdml._napari.controls.settings import remember, remembered
+from napari_ebsdml._napari.controls.table import DataTable
+from napari_ebsdml._napari.layers.of_scans import layers_of, result_of, show_alone
 from napari_ebsdml._napari.parent_grains.results import (
     layers_of_parents,
     parent_table,
     parents_found,
 )
 from napari_ebsdml._napari.parent_grains.script import parents_script
-from napari_ebsdml._napari.shell.combo import narrow_combo
-from napari_ebsdml._napari.shell.form import SettingsForm
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.layers import layers_of, result_of, show_alone
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
-from napari_ebsdml._napari.shell.settings import remember, remembered
-from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml.grains.parents.result import ParentGrains
 from napari_ebsdml.grains.parents.settings import ParentSettings
 from napari_ebsdml.scan import Scan

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_ebsdml._napari.files.map_layers import unit_of
-from napari_ebsdml._napari.shell.layers import info_of, layers_of, scans_of
+from napari_ebsdml._napari.layers.of_scans import info_of, layers_of, scans_of
 from napari_ebsdml.io._orient import euler_from_quaternions
 from napari_ebsdml.scan import Scan
 

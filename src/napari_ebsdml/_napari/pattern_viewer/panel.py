@@ -10,14 +10,14 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_ebsdml._napari.controls.form import SettingsForm
+from napari_ebsdml._napari.controls.settings import remember, remembered
 from napari_ebsdml._napari.pattern_viewer.canvas import PatternCanvas
 from napari_ebsdml._napari.pattern_viewer.feed import PatternFeed, Request
 from napari_ebsdml._napari.pattern_viewer.info import NO_PATTERNS
 from napari_ebsdml._napari.pattern_viewer.picker import Pixel
 from napari_ebsdml._napari.pattern_viewer.processing import Pattern, Processing, grey_levels
 from napari_ebsdml._napari.pattern_viewer.save import ask_path, save_pattern
-from napari_ebsdml._napari.shell.form import SettingsForm
-from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml.errors import EbsdmlError, MissingDataError
 from napari_ebsdml.options import Option
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
-from napari_ebsdml._napari.shell.layers import layers_of, scans_of
+from napari_ebsdml._napari.layers.of_scans import layers_of, scans_of
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:

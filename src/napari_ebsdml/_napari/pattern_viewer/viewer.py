@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout
 
+from napari_ebsdml._napari.controls.form import SettingsForm
+from napari_ebsdml._napari.controls.section import Section
+from napari_ebsdml._napari.controls.theme import muted
 from napari_ebsdml._napari.pattern_viewer.canvas import Region
 from napari_ebsdml._napari.pattern_viewer.info import as_html, describe_pixel
 from napari_ebsdml._napari.pattern_viewer.panel import PatternPanel
@@ -21,12 +24,9 @@ from napari_ebsdml._napari.pattern_viewer.virtual import (
     guides,
     virtual_images,
 )
-from napari_ebsdml._napari.shell.form import SettingsForm
 from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.queue import StepQueue
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
-from napari_ebsdml._napari.shell.section import Section
-from napari_ebsdml._napari.shell.theme import muted
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._napari.layers.of_scans import contrast_limits
 from napari_ebsdml._napari.pattern_viewer.canvas import Region
-from napari_ebsdml._napari.shell.layers import contrast_limits
 from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps import virtual_backscatter, virtual_backscatter_grid

@@ -10,7 +10,7 @@ from napari_ebsdml.maps.poles import project, unproject
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
 
 if TYPE_CHECKING:
-    from napari_ebsdml._napari.shell.plot import Plot
+    from napari_ebsdml._napari.controls.plot import Plot
     from napari_ebsdml.patterns.symmetry.phases import FoundPhase
 
 _SIZE = 181

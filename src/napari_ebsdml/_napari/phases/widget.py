@@ -9,16 +9,16 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
+from napari_ebsdml._napari.controls.combo import narrow_combo
+from napari_ebsdml._napari.controls.plot import Plot
+from napari_ebsdml._napari.controls.table import DataTable
 from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.files.reader import right_edge
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.of_scans import scans_in, show_alone, show_map
 from napari_ebsdml._napari.phases.stereogram import show_sphere
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.combo import narrow_combo
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.layers import scans_in, show_alone, show_map
-from napari_ebsdml._napari.shell.plot import Plot
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
-from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._palette import LABEL_COLORS
 from napari_ebsdml.scan import Scan
 

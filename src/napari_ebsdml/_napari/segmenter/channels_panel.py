@@ -19,10 +19,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.layers.of_scans import contrast_limits
 from napari_ebsdml._napari.segmenter.channel_offers import Offer, offers
 from napari_ebsdml._napari.segmenter.state import SegmenterState
 from napari_ebsdml._napari.shell.background import Background
-from napari_ebsdml._napari.shell.layers import contrast_limits
 from napari_ebsdml._napari.shell.workers import Outcome
 from napari_ebsdml.errors import EbsdmlError, InputError
 from napari_ebsdml.scan import Scan

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_ebsdml._napari.controls.table import DataTable
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.of_scans import add_result, layers_of
 from napari_ebsdml._napari.segmenter.truth import TruthChooser
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import add_result, layers_of
-from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._palette import DIFFERS_ON_CLASSES
 from napari_ebsdml._parallel import available_cores
 from napari_ebsdml.scan import Scan

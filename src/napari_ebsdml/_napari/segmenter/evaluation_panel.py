@@ -21,11 +21,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.controls.table import DataTable
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.of_scans import add_result, layers_of
 from napari_ebsdml._napari.segmenter.truth import TruthChooser
 from napari_ebsdml._napari.shell.background import Background
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import add_result, layers_of
-from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._palette import RIGHT, WRONG
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.scan import Scan

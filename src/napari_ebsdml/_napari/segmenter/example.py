@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from napari_ebsdml._napari.shell.layers import info_of, layers_of
+from napari_ebsdml._napari.layers.of_scans import info_of, layers_of
 
 if TYPE_CHECKING:
     from napari.layers import Labels

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.shell.clicks import MapClicks
-from napari_ebsdml._napari.shell.layers import Level, add_result, layers_of
-from napari_ebsdml._napari.shell.ring import Ring
-from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._napari.controls.table import DataTable
+from napari_ebsdml._napari.layers.clicks import MapClicks
+from napari_ebsdml._napari.layers.of_scans import Level, add_result, layers_of
+from napari_ebsdml._napari.layers.ring import Ring
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from napari_ebsdml._napari.shell.layers import scans_in
+from napari_ebsdml._napari.layers.of_scans import scans_in
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:

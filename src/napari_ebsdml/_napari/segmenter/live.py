@@ -9,9 +9,9 @@ import numpy as np
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.segmenter.painted import PaintedPixels
 from napari_ebsdml._napari.segmenter.prediction_layers import LINEAR, show_prediction
 from napari_ebsdml._napari.segmenter.state import SegmenterState
+from napari_ebsdml._napari.segmenter.strokes.painted import PaintedPixels
 from napari_ebsdml._napari.shell.background import Background
 from napari_ebsdml._napari.shell.workers import Outcome
 from napari_ebsdml.scan import Scan

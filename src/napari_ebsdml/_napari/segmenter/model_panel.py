@@ -19,11 +19,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.controls.table import DataTable
 from napari_ebsdml._napari.segmenter import model_files
 from napari_ebsdml._napari.segmenter.prediction_layers import show_prediction
 from napari_ebsdml._napari.segmenter.state import SegmentClass
 from napari_ebsdml._napari.segmenter.training_run import Predicted, predict
-from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._parallel import nth_of
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.scan import Scan

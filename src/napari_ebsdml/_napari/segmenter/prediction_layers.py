@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_ebsdml._napari.segmenter.state import Display
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import (
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.of_scans import (
     Level,
     add_result,
     info_of,
@@ -17,6 +16,7 @@ from napari_ebsdml._napari.shell.layers import (
     level_of,
     scans_of,
 )
+from napari_ebsdml._napari.segmenter.state import Display
 from napari_ebsdml.learning.digest import model_digest
 
 if TYPE_CHECKING:

@@ -17,13 +17,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.controls.combo import narrow_combo
+from napari_ebsdml._napari.controls.form import KeptAs, SettingsForm
+from napari_ebsdml._napari.controls.table import DataTable
 from napari_ebsdml._napari.segmenter.prediction_layers import draw, show_prediction
 from napari_ebsdml._napari.segmenter.state import Display, SegmenterState
 from napari_ebsdml._napari.segmenter.training_run import Predicted, predict, vote
 from napari_ebsdml._napari.shell.background import Background
-from napari_ebsdml._napari.shell.combo import narrow_combo
-from napari_ebsdml._napari.shell.form import KeptAs, SettingsForm
-from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._napari.shell.workers import Outcome
 from napari_ebsdml.scan import Scan
 from napari_ebsdml.segmentation.settings import PredictSettings

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QApplication, QPushButton
 
-from napari_ebsdml._napari.segmenter.annotations_store import default_folder
 from napari_ebsdml._napari.segmenter.model_files import file_of
 from napari_ebsdml._napari.segmenter.run_script import (
     Loaded,
@@ -18,6 +17,7 @@ from napari_ebsdml._napari.segmenter.run_script import (
     predict_arguments,
     write_script,
 )
+from napari_ebsdml._napari.segmenter.strokes.annotations_store import default_folder
 from napari_ebsdml._napari.shell.background import Background
 from napari_ebsdml.errors import EbsdmlError
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.of_scans import scans_of
 from napari_ebsdml._napari.segmenter.inputs import Inputs
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import scans_of
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._palette import CLASS_COLORS
 from napari_ebsdml.errors import InputError

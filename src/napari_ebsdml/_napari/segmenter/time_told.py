@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 
-from napari_ebsdml._napari.segmenter.painted import PaintedPixels
+from napari_ebsdml._napari.controls.settings import remember, remembered
 from napari_ebsdml._napari.segmenter.state import SegmenterState
+from napari_ebsdml._napari.segmenter.strokes.painted import PaintedPixels
 from napari_ebsdml._napari.segmenter.training_form import to_train_on
-from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.segmentation.learning.estimate import (
     RATE,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.shell.form import KeptAs, SettingsForm
+from napari_ebsdml._napari.controls.form import KeptAs, SettingsForm
 from napari_ebsdml.options import Option
 from napari_ebsdml.segmentation.settings import TrainingSettings, UNetSettings
 

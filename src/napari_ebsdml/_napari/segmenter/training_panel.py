@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_ebsdml._napari.controls.curves import CurvesWidget
+from napari_ebsdml._napari.layers.of_scans import layers_of
 from napari_ebsdml._napari.segmenter.channels_panel import ChannelsPanel
-from napari_ebsdml._napari.segmenter.class_table import advice
-from napari_ebsdml._napari.segmenter.painted import PaintedPixels
 from napari_ebsdml._napari.segmenter.result_panel import ResultPanel
 from napari_ebsdml._napari.segmenter.state import SegmenterState
+from napari_ebsdml._napari.segmenter.strokes.class_table import advice
+from napari_ebsdml._napari.segmenter.strokes.painted import PaintedPixels
 from napari_ebsdml._napari.segmenter.time_told import TrainingTime
 from napari_ebsdml._napari.segmenter.training_form import TrainingForm, to_train_on
 from napari_ebsdml._napari.segmenter.training_run import (
@@ -25,8 +27,6 @@ from napari_ebsdml._napari.segmenter.training_run import (
     Trained,
     train,
 )
-from napari_ebsdml._napari.shell.curves import CurvesWidget
-from napari_ebsdml._napari.shell.layers import layers_of
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_ebsdml._napari.controls.combo import narrow_combo
+from napari_ebsdml._napari.layers.of_scans import info_of, scans_of
 from napari_ebsdml._napari.segmenter.state import MOST_CLASSES, Pair
-from napari_ebsdml._napari.shell.combo import narrow_combo
-from napari_ebsdml._napari.shell.layers import info_of, scans_of
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:

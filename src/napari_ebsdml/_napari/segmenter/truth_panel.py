@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.segmenter.annotation_layers import new_annotation_layer
+from napari_ebsdml._napari.controls.form import SettingsForm
 from napari_ebsdml._napari.segmenter.prediction_layers import OPACITY
 from napari_ebsdml._napari.segmenter.state import Display
-from napari_ebsdml._napari.shell.form import SettingsForm
+from napari_ebsdml._napari.segmenter.strokes.annotation_layers import new_annotation_layer
 from napari_ebsdml.segmentation.truth.recipe import TruthSettings
 
 if TYPE_CHECKING:

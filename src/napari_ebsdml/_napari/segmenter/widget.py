@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtGui import QHideEvent
 from qtpy.QtWidgets import QTabWidget, QWidget
 
-from napari_ebsdml._napari.segmenter.annotations_store import AnnotationsStore
+from napari_ebsdml._napari.controls.section import Section
+from napari_ebsdml._napari.controls.settings import remember, remembered
 from napari_ebsdml._napari.segmenter.channels_panel import ChannelsPanel
 from napari_ebsdml._napari.segmenter.comparison import ComparisonPanel
 from napari_ebsdml._napari.segmenter.evaluation_panel import EvaluationPanel
 from napari_ebsdml._napari.segmenter.example import paint_example
 from napari_ebsdml._napari.segmenter.explanation_panel import ExplanationPanel
 from napari_ebsdml._napari.segmenter.kept import keep, kept_of
-from napari_ebsdml._napari.segmenter.keys import Keys
 from napari_ebsdml._napari.segmenter.live import LivePanel
 from napari_ebsdml._napari.segmenter.model_panel import ModelPanel
 from napari_ebsdml._napari.segmenter.result_panel import ResultPanel
 from napari_ebsdml._napari.segmenter.script import ScriptButton
 from napari_ebsdml._napari.segmenter.state import SegmenterState
-from napari_ebsdml._napari.segmenter.strokes_panel import StrokesPanel
+from napari_ebsdml._napari.segmenter.strokes.annotations_store import AnnotationsStore
+from napari_ebsdml._napari.segmenter.strokes.keys import Keys
+from napari_ebsdml._napari.segmenter.strokes.strokes_panel import StrokesPanel
+from napari_ebsdml._napari.segmenter.strokes.uncertain import UncertainPanel
 from napari_ebsdml._napari.segmenter.training_panel import TrainingPanel
 from napari_ebsdml._napari.segmenter.truth_panel import TruthPanel
-from napari_ebsdml._napari.segmenter.uncertain import UncertainPanel
 from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget, scrolling_page
-from napari_ebsdml._napari.shell.section import Section
-from napari_ebsdml._napari.shell.settings import remember, remembered
 from napari_ebsdml.errors import InputError
 
 if TYPE_CHECKING:

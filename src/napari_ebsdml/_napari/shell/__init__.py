@@ -1,1 +1,1 @@
-"""What all docks share: scans, tasks, tables, layers, settings. Imports no dock."""
+"""What all docks share: choice of a map, jobs in workers, help, tour, scripts. Imports no dock."""

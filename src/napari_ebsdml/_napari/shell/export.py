@@ -17,8 +17,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ebsdml._napari.shell.form import SettingsForm
-from napari_ebsdml._napari.shell.layer_figure import (
+from napari_ebsdml._napari.controls.form import SettingsForm
+from napari_ebsdml._napari.layers.layer_figure import (
     contents_to_report,
     draw_layer,
     layer_to_export,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QToolButton, QWidget
 
-from napari_ebsdml._napari.shell.combo import narrow
-from napari_ebsdml._napari.shell.layers import (
+from napari_ebsdml._napari.controls.combo import narrow
+from napari_ebsdml._napari.layers.of_scans import (
     SEPARATOR,
     layers_of,
     scans_in,

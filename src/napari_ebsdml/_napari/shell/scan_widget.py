@@ -21,10 +21,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.layers.of_scans import add_result, layers_of
 from napari_ebsdml._napari.shell.export import ExportButton
 from napari_ebsdml._napari.shell.folder import FolderButton, apply_to_folder, in_short
 from napari_ebsdml._napari.shell.help import Help, HelpButton
-from napari_ebsdml._napari.shell.layers import add_result, layers_of
 from napari_ebsdml._napari.shell.scan_chooser import OnlyThisMap, ScanChooser, describe
 from napari_ebsdml._napari.shell.task_bar import TaskBar
 from napari_ebsdml.errors import EbsdmlError

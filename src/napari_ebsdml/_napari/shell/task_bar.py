@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.shell.theme import is_light
+from napari_ebsdml._napari.controls.theme import is_light
 from napari_ebsdml._napari.shell.workers import Job, Outcome, Relay
 from napari_ebsdml.errors import EbsdmlError
 

@@ -20,8 +20,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ebsdml._napari.shell.layers import layers_of, scans_in, show_map
-from napari_ebsdml._napari.shell.map_key import KEY_DOCK
+from napari_ebsdml._napari.layers.map_key import KEY_DOCK
+from napari_ebsdml._napari.layers.of_scans import layers_of, scans_in, show_map
 from napari_ebsdml.errors import EbsdmlError
 from napari_ebsdml.scan import Scan
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.layers.classes import LabelClass
 from napari_ebsdml._napari.space_groups.cameras import (
     FILE,
     REFINE_PATTERNS,

@@ -6,8 +6,8 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.shell.combo import narrow_combo
-from napari_ebsdml._napari.shell.table import DataTable
+from napari_ebsdml._napari.controls.combo import narrow_combo
+from napari_ebsdml._napari.controls.table import DataTable
 from napari_ebsdml._napari.space_groups.classify import Classified
 from napari_ebsdml._napari.space_groups.display import both_columns, cross_columns
 from napari_ebsdml.patterns.answers.compare import (

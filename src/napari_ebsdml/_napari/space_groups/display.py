@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._napari.shell.classes import LabelClass
+from napari_ebsdml._napari.layers.classes import LabelClass
 from napari_ebsdml._palette import BETWEEN, NO_ANSWER, SPACE_GROUP_COLORS, SPACE_GROUP_SETS
 from napari_ebsdml._palette import DIFFERENT as DIFFERENT_COLOR
 from napari_ebsdml._palette import SAME as SAME_COLOR

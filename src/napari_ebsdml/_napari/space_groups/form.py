@@ -18,9 +18,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ebsdml._napari.shell.combo import narrow
-from napari_ebsdml._napari.shell.form import SettingsForm
-from napari_ebsdml._napari.shell.section import Section
+from napari_ebsdml._napari.controls.combo import narrow
+from napari_ebsdml._napari.controls.form import SettingsForm
+from napari_ebsdml._napari.controls.section import Section
 from napari_ebsdml._napari.space_groups.cameras import (
     FILE,
     OWN,

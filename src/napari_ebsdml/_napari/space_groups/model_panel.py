@@ -15,8 +15,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.controls.theme import muted
 from napari_ebsdml._napari.shell.task_bar import TaskBar
-from napari_ebsdml._napari.shell.theme import muted
 from napari_ebsdml._napari.space_groups.models import ModelEntry, card_html
 
 

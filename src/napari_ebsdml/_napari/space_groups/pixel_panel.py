@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.shell.theme import is_light
+from napari_ebsdml._napari.controls.theme import is_light
 from napari_ebsdml._napari.space_groups.bars import Bar, ProbabilityBars
 from napari_ebsdml._napari.space_groups.classify import Classified, PixelExplanation
 from napari_ebsdml._napari.space_groups.display import color_of, full_name, kind_name

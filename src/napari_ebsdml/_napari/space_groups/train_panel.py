@@ -18,8 +18,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ebsdml._napari.shell.curves import CurvesWidget
-from napari_ebsdml._napari.shell.form import SettingsForm
+from napari_ebsdml._napari.controls.curves import CurvesWidget
+from napari_ebsdml._napari.controls.form import SettingsForm
 from napari_ebsdml._napari.shell.task_bar import TaskBar
 from napari_ebsdml._napari.space_groups.cameras import CameraChoice
 from napari_ebsdml._napari.space_groups.display import full_name

@@ -18,13 +18,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ebsdml._napari.controls.settings import remember, remembered
+from napari_ebsdml._napari.controls.tab_page import tab_page
+from napari_ebsdml._napari.controls.table import DataTable
+from napari_ebsdml._napari.layers.of_scans import layers_of, result_of, show_alone
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.layers import layers_of, result_of, show_alone
 from napari_ebsdml._napari.shell.queue import StepQueue
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
-from napari_ebsdml._napari.shell.settings import remember, remembered
-from napari_ebsdml._napari.shell.tab_page import tab_page
-from napari_ebsdml._napari.shell.table import DataTable
 from napari_ebsdml._napari.space_groups import classify as work
 from napari_ebsdml._napari.space_groups import results
 from napari_ebsdml._napari.space_groups.cameras import FILE, OWN, CameraChoice, tells_centre

@@ -10,9 +10,9 @@ import pytest
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QLabel
 
-from napari_ebsdml._napari.shell.curves import CurvesWidget
-from napari_ebsdml._napari.shell.histogram import DensityHistogram
-from napari_ebsdml._napari.shell.theme import is_light, muted, shades
+from napari_ebsdml._napari.controls.curves import CurvesWidget
+from napari_ebsdml._napari.controls.histogram import DensityHistogram
+from napari_ebsdml._napari.controls.theme import is_light, muted, shades
 
 
 def contrast(one: str, other: str) -> float:

@@ -14,7 +14,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QSizePolicy
 
-from napari_ebsdml._napari.shell.theme import changes_theme, shades
+from napari_ebsdml._napari.controls.theme import changes_theme, shades
 
 _BINS = 90
 _MOST_DECADES = 8

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.shell.legend import MapLegend
+from napari_ebsdml._napari.layers.legend import MapLegend
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

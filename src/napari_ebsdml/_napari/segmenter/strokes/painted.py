@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_ebsdml._napari.segmenter.annotation_layers import (
+from napari_ebsdml._napari.segmenter.state import MOST_CLASSES, Pair, SegmenterState
+from napari_ebsdml._napari.segmenter.strokes.annotation_layers import (
     class_of_label,
     count_labels,
     dress,
 )
-from napari_ebsdml._napari.segmenter.state import MOST_CLASSES, Pair, SegmenterState
 
 _DELAY_MS = 100
 # Painting, filling and erasing emit the first two; undo and redo only the third; other programs

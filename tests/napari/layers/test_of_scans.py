@@ -12,8 +12,9 @@ from napari.layers import Image, Labels, Layer
 
 from napari_ebsdml import InputError, Scan
 from napari_ebsdml._napari.files.map_layers import map_layers, stack_layers
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import (
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.lines import add_lines
+from napari_ebsdml._napari.layers.of_scans import (
     add_result,
     contrast_limits,
     info_of,
@@ -23,7 +24,6 @@ from napari_ebsdml._napari.shell.layers import (
     scans_in,
     scans_of,
 )
-from napari_ebsdml._napari.shell.lines import add_lines
 
 MakeScan = Callable[..., Scan]
 

@@ -10,15 +10,15 @@ from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_ebsdml._napari.segmenter.annotation_layers import new_annotation_layer
-from napari_ebsdml._napari.segmenter.annotations_store import (
+from napari_ebsdml._napari.segmenter.state import Pair, SegmentClass, SegmenterState
+from napari_ebsdml._napari.segmenter.strokes.annotation_layers import new_annotation_layer
+from napari_ebsdml._napari.segmenter.strokes.annotations_store import (
     Annotations,
     AnnotationsStore,
     Saved,
     scan_key,
 )
-from napari_ebsdml._napari.segmenter.painted import PaintedPixels
-from napari_ebsdml._napari.segmenter.state import Pair, SegmentClass, SegmenterState
+from napari_ebsdml._napari.segmenter.strokes.painted import PaintedPixels
 from napari_ebsdml.errors import ModelError, WriteError
 from napari_ebsdml.scan import Scan
 

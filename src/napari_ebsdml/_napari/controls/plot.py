@@ -11,7 +11,7 @@ from qtpy.QtCore import QEvent, Signal
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QSizePolicy
 
-from napari_ebsdml._napari.shell.theme import changes_theme
+from napari_ebsdml._napari.controls.theme import changes_theme
 
 _LEAST_DRAG = 4
 """Pixels of the screen."""

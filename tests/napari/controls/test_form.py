@@ -12,7 +12,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QLabel
 
-from napari_ebsdml._napari.shell.form import ChoicesForm, Offer, SettingsForm
+from napari_ebsdml._napari.controls.form import ChoicesForm, Offer, SettingsForm
 from napari_ebsdml.options import Option
 
 LONG = "a text that is far too long for a dock of three hundred and twenty pixels, and then some"

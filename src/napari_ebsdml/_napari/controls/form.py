@@ -9,7 +9,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QSizePolicy, QWidget
 
-from napari_ebsdml._napari.shell.combo import narrow
+from napari_ebsdml._napari.controls.combo import narrow
 from napari_ebsdml.options import Setting, matters, settings_of
 
 Settings = TypeVar("Settings")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._napari.shell.classes import LabelClass, rgba
-from napari_ebsdml._napari.shell.layers import (
+from napari_ebsdml._napari.layers.classes import LabelClass, rgba
+from napari_ebsdml._napari.layers.of_scans import (
     KEY,
     Level,
     at_home,
@@ -85,7 +85,7 @@ def add_lines(
         **{"opacity": 1.0, **arguments},
     )  # fmt: skip
     # Qt is loaded where there are viewers only.
-    from napari_ebsdml._napari.shell.line_width import keep_width
+    from napari_ebsdml._napari.layers.line_width import keep_width
 
     keep_width(viewer, layer, width)
     put_in_place(viewer, scan, layer)

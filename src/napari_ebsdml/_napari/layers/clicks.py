@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_ebsdml._napari.shell.layers import layers_of, scans_of
+from napari_ebsdml._napari.layers.of_scans import layers_of, scans_of
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:

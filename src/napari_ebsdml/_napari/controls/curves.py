@@ -15,7 +15,7 @@ from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent, QWheelEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_ebsdml._napari.shell.theme import changes_theme, shades
+from napari_ebsdml._napari.controls.theme import changes_theme, shades
 
 # A drawing costs some hundredths of a second on the GUI's thread.
 _REDRAW_MS = 250

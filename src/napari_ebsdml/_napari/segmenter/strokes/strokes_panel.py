@@ -15,19 +15,19 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ebsdml._napari.segmenter.annotation_layers import (
+from napari_ebsdml._napari.controls.combo import narrow_combo
+from napari_ebsdml._napari.segmenter.state import Pair, SegmenterState
+from napari_ebsdml._napari.segmenter.strokes.annotation_layers import (
     new_annotation_layer,
     other_labels,
     own_strokes,
     paint,
 )
-from napari_ebsdml._napari.segmenter.annotations_store import AnnotationsStore, Saved
-from napari_ebsdml._napari.segmenter.autosave import Autosave
-from napari_ebsdml._napari.segmenter.class_table import ClassTable, advice
-from napari_ebsdml._napari.segmenter.painted import PaintedPixels
-from napari_ebsdml._napari.segmenter.pairs_list import PairsList
-from napari_ebsdml._napari.segmenter.state import Pair, SegmenterState
-from napari_ebsdml._napari.shell.combo import narrow_combo
+from napari_ebsdml._napari.segmenter.strokes.annotations_store import AnnotationsStore, Saved
+from napari_ebsdml._napari.segmenter.strokes.autosave import Autosave
+from napari_ebsdml._napari.segmenter.strokes.class_table import ClassTable, advice
+from napari_ebsdml._napari.segmenter.strokes.painted import PaintedPixels
+from napari_ebsdml._napari.segmenter.strokes.pairs_list import PairsList
 from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.scan import Scan
 

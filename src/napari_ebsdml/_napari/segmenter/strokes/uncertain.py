@@ -9,8 +9,8 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.shell.layers import layers_of, scans_of
-from napari_ebsdml._napari.shell.ring import Ring
+from napari_ebsdml._napari.layers.of_scans import layers_of, scans_of
+from napari_ebsdml._napari.layers.ring import Ring
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:

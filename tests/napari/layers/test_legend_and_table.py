@@ -13,12 +13,12 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
 
 from napari_ebsdml import InputError, Scan, WriteError
+from napari_ebsdml._napari.controls.table import DataTable, shown
 from napari_ebsdml._napari.files.map_layers import map_layers
-from napari_ebsdml._napari.shell.classes import LabelClass
-from napari_ebsdml._napari.shell.layers import add_result
-from napari_ebsdml._napari.shell.legend import MapLegend, log_ticks, nice_ticks
-from napari_ebsdml._napari.shell.lines import add_lines
-from napari_ebsdml._napari.shell.table import DataTable, shown
+from napari_ebsdml._napari.layers.classes import LabelClass
+from napari_ebsdml._napari.layers.legend import MapLegend, log_ticks, nice_ticks
+from napari_ebsdml._napari.layers.lines import add_lines
+from napari_ebsdml._napari.layers.of_scans import add_result
 
 
 def _colors(widget: Any) -> np.ndarray:

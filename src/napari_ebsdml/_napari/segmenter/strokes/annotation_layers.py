@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._napari.layers.classes import class_colormap, class_features
+from napari_ebsdml._napari.layers.of_scans import Level, add_result, info_of, scans_of
 from napari_ebsdml._napari.segmenter.prediction_layers import SEGMENTATION, only_grey
 from napari_ebsdml._napari.segmenter.state import MOST_CLASSES, Pair, SegmentClass, SegmenterState
-from napari_ebsdml._napari.shell.classes import class_colormap, class_features
-from napari_ebsdml._napari.shell.layers import Level, add_result, info_of, scans_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

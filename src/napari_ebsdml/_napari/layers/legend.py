@@ -10,9 +10,9 @@ from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_ebsdml._napari.shell.classes import rgba
-from napari_ebsdml._napari.shell.layers import Level, info_of, layers_of, level_of, scan_of
-from napari_ebsdml._napari.shell.text import superscript
+from napari_ebsdml._napari.controls.text import superscript
+from napari_ebsdml._napari.layers.classes import rgba
+from napari_ebsdml._napari.layers.of_scans import Level, info_of, layers_of, level_of, scan_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_ebsdml._napari.shell.classes import (
+from napari_ebsdml._napari.layers.classes import (
     LabelClass,
     class_colormap,
     class_features,

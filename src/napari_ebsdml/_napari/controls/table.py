@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ebsdml._atomic import replacing
-from napari_ebsdml._napari.shell.text import superscript
+from napari_ebsdml._napari.controls.text import superscript
 from napari_ebsdml.errors import InputError, WriteError
 
 Columns = Mapping[str, Sequence[Any]]

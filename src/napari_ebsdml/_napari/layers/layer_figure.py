@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._napari.shell.layers import (
+from napari_ebsdml._napari.layers.of_scans import (
     Level,
     info_of,
     layers_of,

@@ -16,10 +16,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ebsdml._napari.segmenter.annotation_layers import erase_class
-from napari_ebsdml._napari.segmenter.class_names import NameDelegate
-from napari_ebsdml._napari.segmenter.painted import PaintedPixels
 from napari_ebsdml._napari.segmenter.state import MOST_CLASSES, SegmenterState
+from napari_ebsdml._napari.segmenter.strokes.annotation_layers import erase_class
+from napari_ebsdml._napari.segmenter.strokes.class_names import NameDelegate
+from napari_ebsdml._napari.segmenter.strokes.painted import PaintedPixels
 
 _COLOR, _NAME, _PIXELS = range(3)
 _ROW, _HEADER = 26, 34

@@ -1,0 +1,1 @@
+"""What docks are made of: forms, tables, plots, folding sections. Knows Qt, but no map."""

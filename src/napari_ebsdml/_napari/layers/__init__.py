@@ -1,0 +1,1 @@
+"""Layers of maps in a viewer, their classes, keys and figures. Imports no dock."""

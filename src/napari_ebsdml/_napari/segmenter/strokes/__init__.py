@@ -1,0 +1,1 @@
+"""Painted strokes: their layers, classes, keys, files, and where the next stroke helps most."""
