@@ -3,7 +3,8 @@
 Pixels of a foreign map look much like some pixels of the training, so that a model is as sure of
 them as ever; what gives the map away is how they come together. So a map, and what of it got each
 class, is summed up by quantiles of its planes, and these are compared, all at once, with those of
-the training maps.
+the training maps. And classes that hardly differ from each other on a map, where they always do in
+the training, were not there to be told apart.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +23,7 @@ from napari_ebsdml.segmentation.inputs.normalise import Normaliser
 from napari_ebsdml.segmentation.inputs.planes import ChannelStack
 
 QUANTILES = (0.1, 0.5, 0.9)
+_MIDDLE = QUANTILES.index(0.5)
 _RIDGE = 0.3
 """Added to the variances (planes have spread 1), so that no combination of quantiles that hardly
 differs among the training maps decides alone. Chosen while looking at the real maps."""
@@ -31,6 +34,10 @@ USUAL = 0.95
 _SURE_ENOUGH, _SURE_AT_MOST = 0.9, 0.65
 """Part of them that the model is sure enough of; a mean chance beyond the second always will do.
 Chosen looking at the sections of rolled iron: the model is less sure of them than of most maps."""
+
+_ALIKE = 0.02
+"""Part of the held-out maps on which two classes differ less. That they are compared was chosen
+looking at strained ferrite (DC06), whose grains all look alike."""
 
 _AXES, _FEWEST_MAPS = 40, 12
 _LEAST_SHARE, _LEAST_PIXELS = 0.1, 50
@@ -69,6 +76,11 @@ class Familiar:
         Distance within which most held-out maps lie; 0 for a class that too few maps have.
     sure : (1,) float32
         Mean chance of the answer that most held-out maps reach.
+    apart : (pairs of classes, planes) float32
+        Of the medians of two classes, what the difference is weighed with to be 1 in the mean of
+        the training maps; 0 for a pair that too few maps have.
+    least : (pairs of classes,) float32
+        What nearly all held-out maps reach.
     """
 
     planes: NDArray[np.int32]
@@ -78,6 +90,8 @@ class Familiar:
     size: NDArray[np.float32]
     limit: NDArray[np.float32]
     sure: NDArray[np.float32]
+    apart: NDArray[np.float32]
+    least: NDArray[np.float32]
 
     @classmethod
     def fit(
@@ -104,7 +118,19 @@ class Familiar:
             limit[k] = 1
         least = np.quantile([one.chance.mean() for one in held_out], 1 - _SURE_ENOUGH)
         sure = np.array([min(float(least), _SURE_AT_MOST)], np.float32)
-        made = cls(planes, mean, spread, axes, size, limit, sure)
+        pairs = list(combinations(range(classes), 2))
+        apart, least = np.zeros((len(pairs), len(planes)), np.float32), np.zeros(len(pairs), "f4")
+        made = cls(planes, mean, spread, axes, size, limit, sure, apart, least)
+        gaps = [made._gaps(parts) for parts in known]
+        for i in range(len(pairs)):
+            gap = np.array([each[i] for each in gaps if i in each])
+            if len(gap) >= min(_FEWEST_MAPS, len(train)):
+                way = gap.mean(axis=0) / (gap.var(axis=0) + _RIDGE)
+                apart[i] = way / max(way @ gap.mean(axis=0), 1e-6)
+        differ = [made._differ(one) for one in held_out]
+        for i in range(len(pairs)):
+            there = [each[i] for each in differ if i in each]
+            least[i] = np.quantile(there, _ALIKE) if there else 0
         away = [made._distances(one) for one in held_out]
         for part in map(int, np.flatnonzero(limit)):
             there = [each[part] for each in away if part in each]
@@ -126,6 +152,19 @@ class Familiar:
         worst = max(ratios, key=lambda k: ratios[k], default=0)
         return ratios.get(worst, 0.0), worst
 
+    def alike(self, pixels: Pixels) -> tuple[float, tuple[int, ...]]:
+        """Difference of two classes that are closer to each other than on the training maps.
+
+        It is 1 in the mean of those; the second are the indices of the classes, none where all
+        differ enough. Of several pairs the one with the smallest difference.
+        """
+        found = self._differ(pixels)
+        close = [i for i, differ in found.items() if self.apart[i].any() and differ < self.least[i]]
+        if not close:
+            return 1.0, ()
+        worst = min(close, key=lambda i: found[i])
+        return found[worst], list(combinations(range(len(self.limit) - 1), 2))[worst]
+
     def said(
         self, pixels: Pixels, normaliser: Normaliser, classes: Sequence[str]
     ) -> str:  # fmt: skip
@@ -133,6 +172,7 @@ class Familiar:
         if not len(pixels.values):
             return ""
         away, part = self.distance(pixels)
+        alike, pair = self.alike(pixels)
         chance = float(pixels.chance.mean())
         if away > 1:
             what = f"in what is called {classes[part - 1]} " if part else ""
@@ -141,6 +181,12 @@ class Familiar:
             first = (
                 f"Not like the training maps ({away:.1f} times as far from them as maps of their "
                 f"kind lie{why})."
+            )
+        elif pair:
+            first = (
+                f"Not like the training maps (what is called {classes[pair[0]]} and what is called "
+                f"{classes[pair[1]]} differ by {100 * max(alike, 0):.0f} % of what they do there "
+                "in the mean)."
             )
         elif chance < self.sure[0]:
             first = (
@@ -166,6 +212,18 @@ class Familiar:
             ) / _RIDGE
             out[k] = float(np.sqrt(max(square, 0.0)))
         return out
+
+    def _gaps(self, parts: Mapping[int, NDArray[np.float64]]) -> dict[int, NDArray[np.float64]]:
+        """Differences of the medians of two classes, for each pair that is there."""
+        middle = {
+            k - 1: found.reshape(len(QUANTILES), -1)[_MIDDLE] for k, found in parts.items() if k
+        }
+        pairs = enumerate(combinations(range(len(self.limit) - 1), 2))
+        return {i: middle[a] - middle[b] for i, (a, b) in pairs if a in middle and b in middle}
+
+    def _differ(self, pixels: Pixels) -> dict[int, float]:
+        parts = _parts(pixels.values[:, self.planes], pixels.best, len(self.limit) - 1)
+        return {i: float(self.apart[i] @ gap) for i, gap in self._gaps(parts).items()}
 
     def _strange(self, pixels: Pixels, part: int, normaliser: Normaliser) -> list[str]:
         """Planes that are furthest from the training, in words; of a plane and its means one."""
@@ -198,11 +256,12 @@ class Familiar:
             When a table is missing or does not fit.
         """
         planes, parts = _looked_at(normaliser), 1 + classes
+        pairs = classes * (classes - 1) // 2
         features = len(QUANTILES) * len(planes)
         shapes = {
             "planes": (len(planes),), "mean": (parts, features), "spread": (parts, features),
             "axes": (parts, _AXES, features), "size": (parts, _AXES), "limit": (parts,),
-            "sure": (1,),
+            "sure": (1,), "apart": (pairs, len(planes)), "least": (pairs,),
         }  # fmt: skip
         good = set(tables) == set(shapes) and all(
             tables[name].shape == shape and bool(np.isfinite(tables[name]).all())
