@@ -2,8 +2,8 @@
 
 ``python benchmarks/found_real.py FOLDER [--only steel] [--singles]``
 
-FOLDER holds the measured steel (15 rows of a map of 60 x 60 pixel patterns, and its .ang); nickel
-comes with kikuchipy (nine patterns). Neither phases nor orientations nor the pattern centre of the
+FOLDER holds the measured steel (15 rows of a map of 60 x 60 pixel patterns, and its .ang); the
+bundled nickel has nine patterns. Neither phases nor orientations nor the pattern centre of the
 files are used; the tilt of the screen is told, for orientations alone. ``--singles`` adds the
 single images of FOLDER/public and FOLDER/single.
 """
@@ -19,12 +19,11 @@ from pathlib import Path
 import dask.array as da
 import h5py
 import numpy as np
-from orix.crystal_map import Phase, PhaseList
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.maps import disorientation_angle
-from napari_ebsdml.patterns.frame.geometry import Geometry, from_kikuchipy
+from napari_ebsdml.patterns.frame.geometry import Geometry
 from patterns_common import show
 
 
@@ -37,19 +36,11 @@ def steel(folder: Path) -> tuple[ebsdml.Scan, tuple[float, float, float]]:
 
 
 def nickel() -> tuple[ebsdml.Scan, tuple[float, float, float]]:
-    import kikuchipy
-
-    signal = kikuchipy.data.nickel_ebsd_small()
-    x0, x1, y0, y1 = Geometry.of(signal.detector).bounds[0]
-    scan = ebsdml.Scan(
-        quaternions=from_kikuchipy(signal.xmap.rotations.data).reshape(3, 3, 4),
-        phase_id=np.zeros((3, 3), np.int32),
-        phases=PhaseList(Phase("Ni", space_group=225)),
-        step=(1.5, 1.5),
-        patterns=da.from_array(signal.data),
-        camera=Camera(shape=(60, 60), pc=None, sample_tilt=70.0, tilt=signal.detector.tilt),
-    )
-    return scan, (-x0 / (x1 - x0), y1 / (y1 - y0), 1 / (y1 - y0))
+    scan = ebsdml.read(ebsdml.samples.fetch("nickel_patterns"))
+    x0, x1, y0, y1 = Geometry.of(scan.camera).bounds[0]
+    camera = Camera(shape=(60, 60), pc=None, sample_tilt=70.0, tilt=scan.camera.tilt)
+    centre = (-x0 / (x1 - x0), y1 / (y1 - y0), 1 / (y1 - y0))
+    return dataclasses.replace(scan, camera=camera), centre
 
 
 def row(name: str, scan: ebsdml.Scan, centre: tuple[float, float, float]) -> tuple:

@@ -23,7 +23,7 @@ def test_what_is_in_this_map(model: ViewerModel, qtbot: Any) -> None:
     assert "without being told" in dock.text.text()
     assert not dock.table.isVisible()
     run(dock.compute, dock.tasks, qtbot, timeout=240_000)
-    assert dock.text.text() == dock.found.sentence
+    assert dock.text.text().replace("\n", " ") == dock.found.sentence
     groups = [row[1] for row in dock.table.rows()[1:]]
     assert sorted(groups) == ["6/mmm", "m-3m"]
     labels = layer(model, f"{FOUND} ·").data

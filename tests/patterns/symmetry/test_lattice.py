@@ -9,7 +9,7 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.simulated.kinematic import wavelength
 from napari_ebsdml.patterns.symmetry.bands import bands_of
-from napari_ebsdml.patterns.symmetry.lattice import find_lattice, rank_space_groups
+from napari_ebsdml.patterns.symmetry.lattice import Lattice, find_lattice, rank_space_groups
 from napari_ebsdml.patterns.symmetry.lattice_fit import Guess, LatticeFit, allowed, families
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
@@ -99,3 +99,16 @@ def test_wavelength_is_relativistic():
     assert wavelength(100) == pytest.approx(0.0370, abs=1e-4)
     with pytest.raises(InputError):
         wavelength(0)
+
+
+@pytest.mark.parametrize(("bravais", "ratio", "told"), [
+    ("tI", 1.42, ("cF", 5.0 * np.sqrt(2))), ("tI", 0.995, ("cI", 5.0)), ("tI", 1.05, None),
+    ("hR", 2.45, ("cF", 5.0 * np.sqrt(2))), ("hR", 0.61, ("cI", 5.0 / np.sqrt(2))),
+    ("hR", 1.22, ("cP", 5.0 / np.sqrt(2))), ("hP", 1.22, None), ("tP", 1.42, None),
+])  # fmt: skip
+def test_axes_that_are_those_of_a_cubic_lattice(bravais, ratio, told):
+    lattice = Lattice(5.0, 5.0, 5.0 * ratio, 90, 90, 90, bravais, 0.2, 0.01, 0.5)
+    if told is None:
+        assert lattice.cubic is None
+    else:
+        assert lattice.cubic == (told[0], pytest.approx(told[1]))

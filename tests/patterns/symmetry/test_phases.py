@@ -12,9 +12,11 @@ from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.batching.step import Work, named_step
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml.io.static_background import static_background
 from napari_ebsdml.patterns.crystals.master import sample
 from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
 from napari_ebsdml.patterns.simulated.synthetic import random_quaternions
+from napari_ebsdml.patterns.symmetry.even import without_background
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
 from napari_ebsdml.patterns.symmetry.operators import half_cube
 from napari_ebsdml.patterns.symmetry.phases import find_phases
@@ -122,6 +124,39 @@ def test_lattices_of_bcc_and_fcc_grains_are_told_apart():
             pytest.approx(1, abs=0.05) if is_iron else pytest.approx(0, abs=0.05)
         )
         assert one.lattice.bravais == ("cI" if is_iron else "cF")
+
+
+@pytest.mark.parametrize(("crystal", "group", "bravais"), [
+    (NICKEL, "m-3m", "cF"), (TITANIUM, "6/mmm", "hP"),
+])  # fmt: skip
+def test_few_patterns_of_one_grain_are_told(crystal, group, bravais):
+    rng = np.random.default_rng(0)
+    q = np.repeat(random_quaternions(rng, 1), 9, axis=0)
+    found = find_phases(scan_of(images_of((crystal,), np.zeros(9, int), q, 0.7, rng), (3, 3)))
+    (one,) = found.clusters
+    assert group in one.laue.group
+    assert one.laue.best == group
+    assert one.lattice.bravais == bravais
+    assert (found.scan.phase_id == 0).all()
+
+
+def test_raw_patterns_are_divided_by_the_background_of_their_file():
+    scan = ebsdml.read(ebsdml.samples.fetch("nickel_patterns"))
+    (one,) = find_phases(scan).clusters
+    assert one.laue.best == "m-3m"
+    assert one.lattice.bravais == "cF"
+    assert one.lattice.a == pytest.approx(3.52, rel=0.2)
+    assert 225 in one.space_groups[0].numbers
+    assert one.contradiction == ""
+
+
+def test_a_background_that_was_removed_stays_so():
+    scan = ebsdml.read(ebsdml.samples.fetch("nickel_patterns"))
+    stack = np.asarray(scan.patterns).reshape(9, 60, 60)
+    mask = np.ones((60, 60), bool)
+    assert without_background(scan, stack, mask).shape == scan.patterns.shape
+    even = stack / static_background(scan)
+    assert without_background(scan, even, mask) is None
 
 
 def test_the_files_phase_is_checked(answer):

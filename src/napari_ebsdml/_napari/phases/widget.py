@@ -149,9 +149,7 @@ class PhasesWidget(ScanWidget):
                 LabelClass(k + 1, one.name, LABEL_COLORS[k % len(LABEL_COLORS)])
                 for k, one in enumerate(found.clusters)
             ]
-            self.add_result(
-                scan, ipf_colors(found.scan), "IPF-Z of what was found", kind="rgb", visible=False
-            )
+            self.add_result(scan, ipf_colors(found.scan), "IPF-Z found", kind="rgb", visible=False)
             layer = self.add_result(
                 scan, labels, FOUND, kind="labels", classes=classes, result=found, opacity=1.0
             )
@@ -164,7 +162,11 @@ class PhasesWidget(ScanWidget):
         found, scan = self.found, self.scan
         clusters = found.clusters if found is not None else ()
         if found is not None:
-            self.text.setText(found.sentence)
+            text = found.sentence
+            for one in clusters:
+                # A phase a paragraph.
+                text = text.replace(f"{one.sentence} ", f"{one.sentence}\n")
+            self.text.setText(text)
         else:
             lacks = scan is not None and scan.patterns is None
             self.text.setText(_NO_PATTERNS if lacks else _START)
@@ -194,18 +196,19 @@ def columns_of(clusters: Any) -> dict[str, list[Any]]:
     def of_lattice(name: str) -> list[Any]:
         return [getattr(one.lattice, name) if one.lattice is not None else "" for one in clusters]
 
+    # Short ones first: they are seen without scrolling.
     return {
-        "phase": [one.name for one in clusters],
-        "Laue group": [one.laue.best or "none" for one in clusters],
-        "certain [%]": [100 * one.laue.probability for one in clusters],
-        "lattice": of_lattice("bravais"),
-        "a [Å]": of_lattice("a"),
-        "c [Å]": of_lattice("c"),
+        "phase": list(range(1, len(clusters) + 1)),
+        "Laue": [one.laue.best or "none" for one in clusters],
+        "sure %": [round(100 * one.laue.probability) for one in clusters],
+        "cell": of_lattice("bravais"),
+        "a Å": [round(a, 2) if a != "" else "" for a in of_lattice("a")],
+        "share %": [round(100 * one.share, 1) for one in clusters],
+        "c Å": [round(c, 2) if c != "" else "" for c in of_lattice("c")],
         "space groups": [
             ", ".join(str(n) for n in one.space_groups[0].numbers) if one.space_groups else ""
             for one in clusters
         ],
-        "share [%]": [100 * one.share for one in clusters],
     }
 
 

@@ -54,6 +54,13 @@ CENTRINGS = {
 _FIRST = 8
 _CANDIDATES, _CLIMBED = 10, 3
 _RESOLVED = 0.042
+_CUBIC = 0.015
+_CUBES = (
+    ("tI", np.sqrt(2), "cF", np.sqrt(2)), ("tI", 1.0, "cI", 1.0), ("tP", 1.0, "cP", 1.0),
+    ("hR", np.sqrt(6), "cF", np.sqrt(2)), ("hR", np.sqrt(3 / 8), "cI", np.sqrt(1 / 2)),
+    ("hR", np.sqrt(3 / 2), "cP", np.sqrt(1 / 2)),
+)  # fmt: skip
+"""Lattice, its c/a when it is cubic, the cubic one, and a of that over its a."""
 _ABOUT = (0.94, 0.97, 1.0, 1.03, 1.06)
 
 
@@ -98,6 +105,18 @@ class Lattice:
         if self.bravais[0] != "c":
             text += f", c/a = {self.c / self.a:.3f}"
         return text
+
+    @property
+    def cubic(self) -> tuple[str, float] | None:
+        """Bravais symbol and a of the cubic lattice whose axes these are, chance or not.
+
+        A cubic crystal may be described with tetragonal or hexagonal axes; few patterns can hide
+        the rest of its symmetry, not its c/a. None where c/a is 1.5 per cent off.
+        """
+        for bravais, ratio, cube, side in _CUBES:
+            if bravais == self.bravais and abs(self.c / self.a / ratio - 1) < _CUBIC:
+                return cube, self.a * side
+        return None
 
     def diffpy(self) -> DiffpyLattice:
         """The lattice as diffpy's, for an orix Phase."""

@@ -21,6 +21,7 @@ from napari_ebsdml.patterns.frame.scans import patterns_of
 from napari_ebsdml.patterns.symmetry.averages import Averages
 from napari_ebsdml.patterns.symmetry.camera import MOST, search_camera
 from napari_ebsdml.patterns.symmetry.clusters import Cluster, discover
+from napari_ebsdml.patterns.symmetry.even import without_background
 from napari_ebsdml.patterns.symmetry.groups import SYSTEMS
 from napari_ebsdml.patterns.symmetry.lattice import Lattice, find_lattice, rank_space_groups
 from napari_ebsdml.patterns.symmetry.laue import LaueResult, Trial, told
@@ -128,7 +129,7 @@ def find_phases(
     """Find the phases of a map from its patterns, and index the map with them.
 
     Phases and orientations in the file are not used; where the patterns contradict them, the
-    answer says so.
+    answer says so. Patterns that still show the static background of their file are divided by it.
 
     Parameters
     ----------
@@ -164,6 +165,10 @@ def find_phases(
     stack = np.asarray(stack)
     if mask is None:
         mask = find_mask(stack)
+    even = without_background(scan, stack, mask)
+    if even is not None:
+        patterns = even
+        stack = np.asarray(some_patterns(even, sample)[1])
     images, valid = flat_images(stack, mask)
     averages = Averages(patterns, places, images, valid, mask)
     camera, searched = _camera(scan, detector, averages, shape, progress)
@@ -184,7 +189,7 @@ def find_phases(
         if progress is not None:
             progress(0.4 + 0.2 * (k + 1) / len(clusters))
     indexed, fit, owner = _index(
-        scan, clusters, views[0], bounds, camera, mask, part_of(progress, 0.6)
+        patterns, clusters, views[0], bounds, camera, mask, part_of(progress, 0.6)
     )
     return _result(scan, clusters, lattices, places, indexed, fit, owner, camera, searched)
 
@@ -217,11 +222,11 @@ def _bounds(camera: Camera, shape: tuple[int, int], number: int) -> Floats:
 
 
 def _index(
-    scan: Scan, clusters: list[Cluster], view: View, bounds: Floats, camera: Camera,
+    patterns: Any, clusters: list[Cluster], view: View, bounds: Floats, camera: Camera,
     mask: NDArray[np.bool_], progress: Progress,
 ) -> tuple[Floats, NDArray[np.float32], NDArray[np.int32]]:  # fmt: skip
     """Quaternions (n, 4), fits (n,) and the phases (n,), -1 where none fits."""
-    number = scan.phase_id.size
+    number = int(np.prod(patterns.shape[:-2], dtype=int))
     searches = [SphereSearch(cluster.sphere, view) for cluster in clusters]
     least = np.array([cluster.least_fit for cluster in clusters])
     typical = np.array([cluster.typical for cluster in clusters])
@@ -246,7 +251,7 @@ def _index(
 
     done = 0
     with ThreadPoolExecutor(available_cores(), thread_name_prefix="ebsdml-phases") as pool:
-        for start, block in blocks(scan.patterns):
+        for start, block in blocks(patterns):
             jobs = [
                 pool.submit(
                     work, slice(start + at, start + min(at + _PIECE, len(block))),
@@ -288,9 +293,10 @@ def _result(
             structure=None if lattice is None else Structure(lattice=lattice.diffpy()),
         ))  # fmt: skip
         mine = owner == k
-        in_file, contradiction = _against_file(scan, mine, laue)
+        may_be_cubic = lattice is not None and lattice.cubic is not None
+        in_file, contradiction = _against_file(scan, mine, laue, may_be_cubic)
         share = float(mine.sum() / number)
-        told_of = f"{name}: {100 * share:.0f} % of the indexed pixels; {laue.sentence}"
+        told_of = f"phase {k + 1}: {100 * share:.0f} % of the indexed pixels; {laue.sentence}"
         told_of += f" {_of_lattice(cluster.sphere.group, lattice, groups)}"
         found.append(FoundPhase(
             name, laue, lattice, groups, cluster.sphere, share, len(cluster.members),
@@ -322,11 +328,17 @@ def _of_lattice(group: str, lattice: Lattice | None, groups: tuple[SpaceGroups, 
     text = f"{lattice.sentence}: space group {words(groups)}"
     if lattice.bravais in ("cF", "cI"):
         text += "; or 221, if the bands of an order are too weak to show"
+    if lattice.cubic is not None:
+        text += (
+            f". These axes are also those of a cubic crystal ({lattice.cubic[0]}, a = "
+            f"{lattice.cubic[1]:.2f} A), whose other axes few patterns may not show: give patterns "
+            "of other orientations"
+        )
     return text + "."
 
 
 def _against_file(
-    scan: Scan, mine: NDArray[np.bool_], laue: LaueResult
+    scan: Scan, mine: NDArray[np.bool_], laue: LaueResult, may_be_cubic: bool
 ) -> tuple[tuple[str, ...], str]:
     """The file's phases in these pixels, and a sentence where the patterns contradict the first."""
     from napari_ebsdml.errors import EbsdmlError
@@ -343,6 +355,8 @@ def _against_file(
         expected = laue_class(scan.phases[int(order[0])])
     except EbsdmlError:
         return names, ""
+    if may_be_cubic and expected in ("m-3", "m-3m"):
+        return names, ""
     if laue.system is None or expected in laue.group or laue.state.get(expected) != "contradicted":
         return names, ""
     return names, (
@@ -352,7 +366,12 @@ def _against_file(
 
 
 def _nothing(number: int, searched: bool) -> str:
-    text = f"No phase found: none of {number} patterns shows a symmetry that others share."
+    text = (
+        "No phase found: the pattern does not show the symmetry of a crystal."
+        if number == 1
+        else f"No phase found: none of {number} patterns shows a symmetry that others share."
+    )
+    text += " A static background that was not removed hides it, too."
     if searched:
         return text + " No pattern centre fits; give detector=, or better (averaged) patterns."
     return text + " Is the pattern centre right? It is searched for where nobody told it."
