@@ -12,7 +12,8 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from napari_ebsdml._napari.controls.combo import narrow_combo
 from napari_ebsdml._napari.controls.plot import Plot
 from napari_ebsdml._napari.crystal.plots import show_histogram, show_inverse_pole_figure
-from napari_ebsdml._napari.layers.of_scans import info_of, layers_of, scans_of
+from napari_ebsdml._napari.layers.legend import log_ticks
+from napari_ebsdml._napari.layers.of_scans import LOG, info_of, layers_of, scans_of
 from napari_ebsdml.errors import EbsdmlError
 
 if TYPE_CHECKING:
@@ -124,6 +125,12 @@ class InversePage(QWidget):
         self.draw()
 
 
+def _unit(info: dict[str, Any]) -> tuple[str, bool]:
+    """Unit of a layer's quantity, and whether the layer shows its logarithm."""
+    unit = str(info.get("unit") or "")
+    return unit.removeprefix(LOG), unit.startswith(LOG)
+
+
 class HistogramPage(QWidget):
     """Values of a layer of the map; dragging over a range shows its pixels.
 
@@ -181,7 +188,8 @@ class HistogramPage(QWidget):
             self.text.setText("No layer with numbers: compute one, KAM for instance.")
             return
         info = info_of(self.layer.currentData()) or {}
-        title = info["quantity"] + (f" [{info['unit']}]" if info["unit"] else "")
+        unit, logarithmic = _unit(info)
+        title = info["quantity"] + (f" [{unit}]" if unit else "")
         flat = values[np.isfinite(values)]
         flat = flat[:: max(1, flat.size // _MOST_VALUES)]
         if not flat.size:
@@ -194,7 +202,10 @@ class HistogramPage(QWidget):
         if self._grain is not None:
             inside = values[self._grain]
             own = np.histogram(inside[np.isfinite(inside)], edges)[0]
-        show_histogram(self.plot, title, edges, np.histogram(flat, edges)[0], own, self.range)
+        ticks = log_ticks(float(edges[0]), float(edges[-1])) if logarithmic else []
+        show_histogram(
+            self.plot, title, edges, np.histogram(flat, edges)[0], own, self.range, ticks
+        )
         self.text.setText("Drag over a range: which pixels have these values?")
 
     def show_range(self, low: float, high: float) -> None:
@@ -204,10 +215,13 @@ class HistogramPage(QWidget):
             return
         self.range = (low, high)
         found = (values >= low) & (values <= high)
-        name = (info_of(self.layer.currentData()) or {})["quantity"]
+        info = info_of(self.layer.currentData()) or {}
+        name, (unit, logarithmic) = info["quantity"], _unit(info)
+        ends = [f"{10**end:.3g}" if logarithmic else f"{end:.4g}" for end in (low, high)]
         self.draw()
         self.text.setText(
-            f"{100 * found.mean():.1f} % of the pixels have {name} from {low:.4g} to {high:.4g}."
+            f"{100 * found.mean():.1f} % of the pixels have {name} from {ends[0]} to {ends[1]}"
+            + (f" {unit}." if unit else ".")
         )
         self._mark(found, f"{name} in a range")
 

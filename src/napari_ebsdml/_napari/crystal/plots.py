@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -122,8 +123,9 @@ def show_histogram(
     every: NDArray[np.integer],
     own: NDArray[np.integer] | None = None,
     chosen: tuple[float, float] | None = None,
+    ticks: Sequence[tuple[float, str]] = (),
 ) -> None:
-    """Values of the map, those of one grain, and a range that was chosen.
+    """Values of the map, those of one grain, a range that was chosen, and ticks of its own.
 
     Both are scaled to the same height: a grain is a small part of the map.
     """
@@ -140,6 +142,8 @@ def show_histogram(
         axes.set_xlim(edges[0], edges[-1])
         axes.set_ylim(0, 1.05)
         axes.set_yticks([])
+        if ticks:
+            axes.set_xticks([place for place, _ in ticks], [text for _, text in ticks])
         axes.set_xlabel(title, color=ink, fontsize=8)
 
     plot.show_with(paint)

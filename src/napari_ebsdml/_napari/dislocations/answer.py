@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QFrame,
     QLabel,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -28,7 +29,22 @@ _NOTHING = (
     "How the lattice's rotation scatters from pixel to pixel tells how many dislocations there "
     "are, where orientations are known well enough. The answer comes with its limit."
 )
-_HIGH = 150
+_HIGH, _FRAME = 150, 12
+
+
+class _Card(QScrollArea):
+    """As high as its text, so that all of it is in sight where the window is high enough."""
+
+    def sizeHint(self) -> QSize:
+        width = self.viewport().width()
+        inside = self.widget().layout() if self.widget() is not None else None
+        high = inside.totalHeightForWidth(width) if inside is not None else 0
+        return QSize(super().sizeHint().width(), max(_HIGH, high + _FRAME))
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.updateGeometry()
 
 
 class Answer(QWidget):
@@ -88,7 +104,8 @@ class Answer(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self._card())
+        self._scroll = self._card()
+        layout.addWidget(self._scroll)
         layout.addWidget(self.improve)
         layout.addWidget(self.tabs, 1)
         self.show_result(None, {}, 0.0)
@@ -107,6 +124,7 @@ class Answer(QWidget):
         self.headline.setText(total.card(result, materials))
         self.headline.setToolTip(result.total.average().sentence)
         self.next.setText(total.next_step(result))
+        self._scroll.updateGeometry()
         for by, table in self.tables.items():
             found = result.total.averages(by, materials, friction)
             table.set_columns(upright(found) if by == "phase" else found)
@@ -156,12 +174,13 @@ class Answer(QWidget):
         inside.addWidget(self.headline)
         inside.addWidget(self.next)
         inside.addStretch(1)
-        scroll = QScrollArea()
+        scroll = _Card()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(frame)
         scroll.setMinimumHeight(_HIGH)
+        scroll.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         return scroll
 
     def _increase(self) -> QWidget:

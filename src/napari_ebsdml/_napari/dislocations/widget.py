@@ -152,6 +152,7 @@ class DislocationWidget(ScanWidget):
         self.answer.improve_clicked.connect(self._improve)
         self.answer.compared.connect(self._fill_rise)
         self.below.addWidget(self.answer, 1)
+        self.give_results_the_rest()
         self.total_result: TotalResult | None = None
 
         self.message = QLabel()

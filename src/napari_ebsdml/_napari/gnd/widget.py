@@ -192,6 +192,7 @@ class GndWidget(ScanWidget):
         self.tabs.setVisible(False)
         self.below.addWidget(self.message)
         self.below.addWidget(self.tabs, 1)
+        self.give_results_the_rest()
 
         self.result: GndDensity | None = None
         self._dependences: WeakKeyDictionary[GndDensity, Dependence] = WeakKeyDictionary()

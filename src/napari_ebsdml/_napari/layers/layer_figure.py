@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._napari.layers.of_scans import (
+    LOG,
     Level,
     info_of,
     layers_of,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from napari_ebsdml.scan import Scan
 
-_LOG = "log10 "
 _MOST = 16
 """Most layers in a report."""
 
@@ -158,10 +158,10 @@ def _content(layer: Any, info: dict[str, Any], data: NDArray[Any]) -> Content:
     if info["kind"] == "image":
         low, high = (float(v) for v in layer.contrast_limits)
         values = data.astype(np.float64)
-        log = unit.startswith(_LOG)
+        log = unit.startswith(LOG)
         if log:
             values, low, high = 10.0**values, 10.0**low, 10.0**high
-            unit = unit.removeprefix(_LOG)
+            unit = unit.removeprefix(LOG)
         return Content("values", values, title, unit, log, (low, high), _colors(layer))
     named = {int(n): str(name) for n, name in (info["classes"] or {}).items() if n}
     if not named:

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_ebsdml._napari.controls.text import superscript
 from napari_ebsdml._napari.layers.classes import rgba
-from napari_ebsdml._napari.layers.of_scans import Level, info_of, layers_of, level_of, scan_of
+from napari_ebsdml._napari.layers.of_scans import LOG, Level, info_of, layers_of, level_of, scan_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -25,8 +25,6 @@ _KEY_SIZE = 240
 _KEY_HEIGHT = 150
 _LINE = 20
 _GAP = 10
-_LOG = "log10 "
-"""Unit of layers that show a logarithm begins so; their key tells the numbers themselves."""
 _Keys = dict[tuple[str, ...], tuple[Any, list[str]]]
 """What makes a key differ -> a phase, and the names of all phases that share it."""
 _MARGIN = 6
@@ -139,10 +137,10 @@ class MapLegend(QWidget):
     def _paint(self, painter: QPainter, area: QRectF, layer: Layer) -> None:
         info = info_of(layer)
         assert info is not None
-        unit = info["unit"].removeprefix(_LOG)
+        unit = info["unit"].removeprefix(LOG)
         area = _line(painter, area, info["quantity"] + (f" [{unit}]" if unit else ""), bold=True)
         if info["kind"] == "image":
-            _paint_scale(painter, area, layer, info["unit"].startswith(_LOG))
+            _paint_scale(painter, area, layer, info["unit"].startswith(LOG))
         elif info["kind"] == "rgb":
             self._paint_keys(painter, area, self._keys_of(layer))
         else:

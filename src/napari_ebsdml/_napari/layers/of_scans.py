@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 SEPARATOR = " · "
 """Between the quantity and the map in the name of a layer."""
 
+LOG = "log10 "
+"""Unit of layers that show a logarithm begins so; keys and plots tell the numbers themselves."""
+
 KEY = "ebsdml"
 """Key of `Layer.metadata` under which the plugin keeps its own."""
 

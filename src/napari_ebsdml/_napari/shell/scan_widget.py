@@ -170,6 +170,14 @@ class ScanWidget(QWidget):
         if not self.tasks.running:
             self.run(*arguments, **options)
 
+    def give_results_the_rest(self) -> None:
+        """Let the form take the height that it needs, and what is below the rest."""
+        layout = self.layout()
+        assert isinstance(layout, QVBoxLayout)
+        for n in range(layout.count()):
+            layout.setStretch(n, 0)
+        layout.setStretchFactor(self.below, 1)
+
     def minimumSizeHint(self) -> QSize:
         """At least 320 pixels wide, more where the form needs it."""
         return super().minimumSizeHint().expandedTo(QSize(_WIDTH, 0))

@@ -125,10 +125,7 @@ class SpaceGroupWidget(ScanWidget):
         self.tabs.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.tabs.setMinimumHeight(_TABS_HEIGHT)
         self.below.addWidget(self.tabs, 1)
-        # The form takes the height that it needs, and the tabs the rest.
-        for n in range(layout.count()):
-            layout.setStretch(n, 0)
-        layout.setStretchFactor(self.below, 1)
+        self.give_results_the_rest()
         self._connect()
         self.begin()
         self._model_chosen()
