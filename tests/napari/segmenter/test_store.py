@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from napari_ebsdml import FileFormatError, Scan, WriteError
-from napari_ebsdml._napari.segmenter import annotations_store as module
+from napari_ebsdml._napari.segmenter.strokes import annotations_store as module
 from napari_ebsdml._napari.segmenter.strokes.annotations_store import (
     Annotations,
     AnnotationsStore,

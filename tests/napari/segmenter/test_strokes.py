@@ -14,8 +14,8 @@ from qtpy.QtWidgets import QColorDialog
 
 from napari_ebsdml import InputError, Scan
 from napari_ebsdml._napari.layers.of_scans import add_result
-from napari_ebsdml._napari.segmenter import annotation_layers as strokes_layers
 from napari_ebsdml._napari.segmenter.state import Pair, SegmentClass, SegmenterState
+from napari_ebsdml._napari.segmenter.strokes import annotation_layers as strokes_layers
 from napari_ebsdml._napari.segmenter.strokes.annotations_store import AnnotationsStore
 from napari_ebsdml._napari.segmenter.strokes.class_table import advice
 from napari_ebsdml._napari.segmenter.strokes.strokes_panel import StrokesPanel
