@@ -32,6 +32,8 @@ def test_some_hundred_damaged_files() -> None:
     jobs += [("h5oina", 1_006_031)]
     # Attributes: read past the look for endless strings, and of a type that ends the process.
     jobs += [("orix", 5_000_533), ("orix", 5_004_437), ("h5oina", 9_002_571)]
+    # The same of a dataset.
+    jobs += [("h5oina", 9_007_628)]
     bad = [found for found in mangling.run(iter(jobs), seconds=60) if not found.fine]
     assert bad == []
 

@@ -266,6 +266,9 @@ class Node:
         chunk = math.prod(dataset.chunks or (1,))
         announced = max(chunk, math.prod(dataset.shape)) * dataset.dtype.itemsize
         try:
+            if dataset.dtype.kind in "OV" and _has_sequences(dataset.id.get_type()):
+                # As of an attribute: a string whose type is damaged, and the end of the process.
+                raise self.error(name, f"it holds {dataset.dtype}, a sequence in each value")
             if dataset.dtype.kind == "O":
                 self._refuse_endless_strings(dataset)
             granted = self._allowance.grants(dataset, announced)
@@ -395,6 +398,11 @@ class Node:
                 # The header only informs; a broken entry must not cost the map.
                 continue
         return out
+
+
+def _has_sequences(kind: h5py.h5t.TypeID) -> bool:
+    """Whether values, or parts of them, are sequences of any length; strings are none."""
+    return bool(kind.detect_class(h5py.h5t.VLEN))
 
 
 def native(values: NDArray[Any]) -> NDArray[Any]:
