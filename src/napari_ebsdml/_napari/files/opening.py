@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +51,10 @@ def load_libraries(labels: bool = True) -> None:
         Whether to compile. Not while the window may draw labels: two threads must not run such
         code at once everywhere.
     """
-    import pandas  # noqa: F401
-    import pint
-
-    pint.get_application_registry().Unit("um")  # type: ignore[no-untyped-call]
+    # They are napari's, and may be others one day.
+    with suppress(ImportError, AttributeError):
+        import_module("pandas")
+        import_module("pint").get_application_registry().Unit("um")
     if labels:
         colormap = class_colormap([LabelClass(1, "", "white")])
         for kind in (np.uint8, np.int32):
