@@ -7,16 +7,22 @@ figure of each is the processor time that the window's thread took in between tw
 which other work on the machine does not change.
 
 With --docks a map is opened, and each dock computes on it, with its defaults; then strokes are
-painted with the segmenter open, one every 0.1 s. The rows tell the longest gap of each.
+painted with the segmenter open, one every 0.1 s. The rows tell the longest gap of each, by wall
+clock and by processor time. --stacks also tells where the thread was in the gap of most processor
+time: the functions of this package and of napari that were found there most often.
 
-Run ``tools/with_display.sh python benchmarks/gui_gaps.py [--side 2000] [--docks]``, with a display.
+Run ``tools/with_display.sh python benchmarks/gui_gaps.py [--side 2000] [--docks [--stacks]]``, with
+a display.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
+import threading
 import time
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -73,6 +79,43 @@ class Heartbeat:
             max(b[1] - a[1] for a, b in pairwise(ticks)),
         )
 
+    def busiest(self, start: Moment, stop: Moment) -> tuple[float, float]:
+        """Wall clock at both ends of the gap with most processor time."""
+        ticks = [start, *(tick for tick in self.ticks if start < tick < stop), stop]
+        a, b = max(pairwise(ticks), key=lambda ends: ends[1][1] - ends[0][1])
+        return a[0], b[0]
+
+
+class Sampler(threading.Thread):
+    """What the window's thread is doing, every 10 ms."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.samples: list[tuple[float, tuple[str, ...]]] = []
+        self.watched = threading.get_ident()
+
+    def run(self) -> None:
+        """Sample until the program ends."""
+        while True:
+            frame = sys._current_frames().get(self.watched)
+            names = []
+            while frame is not None:
+                path = Path(frame.f_code.co_filename)
+                if "napari" in str(path):
+                    names.append(f"{path.parent.name}/{path.stem}.{frame.f_code.co_qualname}")
+                frame = frame.f_back
+            self.samples.append((time.perf_counter(), tuple(names)))
+            time.sleep(0.01)
+
+    def table(self, start: float, stop: float, lines: int = 24) -> str:
+        """Functions on the stack between two times, the most frequent first."""
+        inside = [names for when, names in self.samples if start <= when <= stop]
+        found = Counter(name for names in inside for name in set(names))
+        return "\n".join(
+            f"    {count / max(len(inside), 1):5.0%} {name}"
+            for name, count in found.most_common(lines)
+        )
+
 
 def measure(path: Path, in_worker: bool) -> str:
     """Open a map once; one row of the table."""
@@ -119,13 +162,16 @@ DOCKS = ("EBSD maps", "Grains and poles", "Grain classes", "GND density", "Dislo
 _PATIENCE_S = 900
 
 
-def docks(path: Path, names: tuple[str, ...]) -> None:
+def docks(path: Path, names: tuple[str, ...], stacks: bool) -> None:
     """Print a row for each dock that computes, and for painting."""
     import napari
     from qtpy.QtWidgets import QApplication
 
     viewer = napari.Viewer(show=True)
     heart = Heartbeat()
+    sampler = Sampler()
+    if stacks:
+        sampler.start()
 
     def live(seconds: float) -> None:
         end = time.perf_counter() + seconds
@@ -135,9 +181,12 @@ def docks(path: Path, names: tuple[str, ...]) -> None:
 
     def row(name: str, start: Moment) -> None:
         wall, cpu = heart.longest(start, now())
-        print(f"{name:24s} {now()[0] - start[0]:8.2f} {wall:8.2f} {cpu:8.2f}", flush=True)
+        print(f"{name:34s} {now()[0] - start[0]:8.2f} {wall:8.2f} {cpu:8.2f}", flush=True)
+        if stacks:
+            print(sampler.table(*heart.busiest(start, now())), flush=True)
+            sampler.samples.clear()
 
-    print("                          whole, s; longest gap: wall, processor s")
+    print(f"{'':34s} whole, s; longest gap: wall, processor s")
     start = now()
     viewer.open(path, plugin="napari-ebsdml")
     live(2)
@@ -157,9 +206,12 @@ def docks(path: Path, names: tuple[str, ...]) -> None:
         live(0.5)
     start = now()
     _, dock = viewer.window.add_plugin_dock_widget("napari-ebsdml", "U-Net segmenter")
-    dock.strokes.paint(1)
-    live(2)
+    live(1)
     row("segmenter: dock", start)
+    start = now()
+    dock.strokes.paint(1)
+    live(1)
+    row("segmenter: layer for strokes", start)
     rng, layer = np.random.default_rng(0), dock.strokes.layer
     rows, columns = layer.data.shape
     start = now()
@@ -177,6 +229,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=2000)
     parser.add_argument("--docks", action="store_true")
     parser.add_argument("--only", nargs="*", default=DOCKS, help="docks that compute")
+    parser.add_argument("--stacks", action="store_true", help="where the thread was in the gaps")
     given = parser.parse_args()
     side = given.side
     with tempfile.TemporaryDirectory() as folder:
@@ -185,7 +238,7 @@ def main() -> None:
         print(f"{side} x {side} pixels, {path.stat().st_size / 1e6:.0f} MB")
         print("          open, s  reading: wall, processor s; adding: the same")
         if given.docks:
-            docks(path, tuple(given.only))
+            docks(path, tuple(given.only), given.stacks)
             return
         # The first opening loads libraries and compiles; it is not what is measured here.
         small = Path(folder) / "small.ctf"

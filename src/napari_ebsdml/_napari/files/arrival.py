@@ -8,6 +8,7 @@ from weakref import WeakSet
 
 from qtpy.QtCore import Qt, QTimer
 
+from napari_ebsdml._napari.controls.settings import remembered
 from napari_ebsdml._napari.layers.of_scans import (
     Level,
     info_of,
@@ -60,10 +61,10 @@ def settle_one_by_one(scans: Sequence[Scan], number: int) -> None:
 
     def added(_event: object = None) -> None:
         left[0] -= 1
-        if left[0] > 0:
-            QApplication.processEvents(waiting)
-        else:
+        if left[0] <= 0:
             inserted.disconnect(added)
+        QApplication.processEvents(waiting)
+        if left[0] <= 0:
             settle(scans)
 
     # What napari itself does with a new layer comes first.
@@ -87,10 +88,20 @@ def arrived(viewer: ViewerModel, scans: Sequence[Scan]) -> None:
         viewer.layers.selection.active = pictures[-1]
     viewer.canvas.overlays.scale_bar.visible = True
     show_map(viewer, *there)
-    _show_key(viewer)
+    # In a later turn, as the window draws in between.
+    QTimer.singleShot(0, lambda: _accompany(viewer))
+
+
+def _accompany(viewer: ViewerModel) -> None:
+    """Show the key, and keep the window's state from now on."""
     from napari_ebsdml._napari.files.recovery import keep
 
+    if not viewer.layers:
+        return
+    _show_key(viewer)
     keep(viewer)
+    # napari takes its time over the first question; docks ask while they open.
+    QTimer.singleShot(0, lambda: remembered(""))
 
 
 def _show_key(viewer: ViewerModel) -> None:

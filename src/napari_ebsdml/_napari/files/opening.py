@@ -43,7 +43,8 @@ def load_libraries(labels: bool = True) -> None:
     """Load and compile what napari needs for its first layers, for a worker thread.
 
     Tables of features need pandas, units need pint, and for labels napari compiles code: two
-    seconds in which the window would stand still.
+    seconds in which the window would stand still. The segmenter's dock is loaded as well, being
+    the largest.
 
     Parameters
     ----------
@@ -55,6 +56,8 @@ def load_libraries(labels: bool = True) -> None:
     with suppress(ImportError, AttributeError):
         import_module("pandas")
         import_module("pint").get_application_registry().Unit("um")
+    import_module("napari_ebsdml._napari.segmenter.widget")
+    import_module("napari_ebsdml.dislocations.gnd.density")
     if labels:
         colormap = class_colormap([LabelClass(1, "", "white")])
         for kind in (np.uint8, np.int32):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtCore import QRectF, QSize, Qt
@@ -29,6 +30,7 @@ _Keys = dict[tuple[str, ...], tuple[Any, list[str]]]
 """What makes a key differ -> a phase, and the names of all phases that share it."""
 _MARGIN = 6
 _OPAQUE = ("opaque", "translucent", "translucent_no_depth")
+_of_scans: WeakKeyDictionary[Scan, _Keys] = WeakKeyDictionary()
 _WATCHED = ("opacity", "blending", "colormap", "contrast_limits", "visible", "metadata", "name")
 
 
@@ -201,6 +203,9 @@ def _cubic() -> _Keys:
 
 def _phases_by_symmetry(scan: Scan) -> _Keys:
     """Phases that occur and have a symmetry, grouped by what makes a key differ."""
+    # Asked at every change of a layer, and at every drawing; a scan never changes.
+    if scan in _of_scans:
+        return _of_scans[scan]
     from napari_ebsdml.maps import laue_class
 
     groups: _Keys = {}
@@ -213,6 +218,7 @@ def _phases_by_symmetry(scan: Scan) -> _Keys:
         # Only trigonal and monoclinic keys depend on the setting.
         key = (laue, str(space_group)) if laue in ("-3m", "2/m") else (laue,)
         groups.setdefault(key, (phase, []))[1].append(phase.name)
+    _of_scans[scan] = groups
     return groups
 
 
