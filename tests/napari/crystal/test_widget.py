@@ -72,8 +72,11 @@ def test_click_tells_of_a_grain(viewer: Any, dock: CrystalWidget, qtbot: Any) ->
     assert "not indexed" in dock.text.text()
 
 
-def test_pole_figure_is_linked_to_the_map(viewer: Any, dock: CrystalWidget, scan: Scan) -> None:
+def test_pole_figure_is_linked_to_the_map(
+    viewer: Any, dock: CrystalWidget, scan: Scan, qtbot: Any
+) -> None:
     assert dock.phase.currentText() == "Nickel"
+    qtbot.waitUntil(lambda: "Click into the figure" in dock.pole_text.text(), timeout=20_000)
     # {100} at the right edge belongs to the left half of the map.
     dock.show_near(0.99, 0.0)
     marked = layer(viewer, "poles near").data
@@ -86,6 +89,10 @@ def test_pole_figure_is_linked_to_the_map(viewer: Any, dock: CrystalWidget, scan
     dock.plane.setText("one")
     dock.plane.editingFinished.emit()
     assert "Give the plane as numbers" in dock.pole_text.text()
+    dock.plane.setText("1 1 1")
+    dock.plane.editingFinished.emit()
+    assert "Drawing" in dock.pole_text.text()
+    qtbot.waitUntil(lambda: "Click into the figure" in dock.pole_text.text(), timeout=20_000)
 
 
 def test_profile_is_two_clicks(viewer: Any, dock: CrystalWidget, qtbot: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,8 +29,10 @@ from napari_ebsdml._napari.crystal.plots import show_cell, show_pole_figure, sho
 from napari_ebsdml._napari.layers.classes import LabelClass
 from napari_ebsdml._napari.layers.clicks import MapClicks
 from napari_ebsdml._napari.layers.of_scans import Level
+from napari_ebsdml._napari.shell.background import Background
 from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
+from napari_ebsdml._napari.shell.workers import Outcome
 from napari_ebsdml.errors import EbsdmlError, InputError
 from napari_ebsdml.scan import Scan
 
@@ -41,6 +44,8 @@ NEAR_POLE = "poles near"
 PROFILE = "profile line"
 
 _NEAR_DEGREES = 10.0
+_Wanted = tuple[Scan, int, tuple[float, ...]]
+"""Of a pole figure: map, phase, plane."""
 _START = "Find the grains, then click on one in the map."
 
 
@@ -71,6 +76,8 @@ class CrystalWidget(ScanWidget):
         self.grains: GrainMap | None = None
         self.label = 0
         self._ends: list[tuple[int, int]] | None = None
+        self._density: tuple[_Wanted, NDArray[np.float64]] | None = None
+        self._background = Background(self)
 
         self.tabs = QTabWidget()
         self.tabs.addTab(tab_page(self._grain_page()), "Grain")
@@ -95,6 +102,7 @@ class CrystalWidget(ScanWidget):
     def scan_chosen(self, scan: Scan | None) -> None:
         """Forget what belongs to another scan."""
         self.grains, self.label, self._ends = None, 0, None
+        self._density = None
         self.text.setText(_START)
         self.neighbours.set_columns({})
         self.cell.show_with(None)
@@ -130,6 +138,7 @@ class CrystalWidget(ScanWidget):
     def closing(self) -> None:
         """Let go of the mouse."""
         self._clicks.stop()
+        self._background.stop()
 
     def choose(self, row: int, column: int) -> None:
         """Tell of the grain at a pixel."""
@@ -234,26 +243,47 @@ class CrystalWidget(ScanWidget):
             raise InputError("Give the plane as numbers, such as 1 1 1 or 0 0 0 2.") from None
 
     def _draw_poles(self) -> None:
-        from napari_ebsdml.maps.poles import pole_density, poles, project
+        from napari_ebsdml.maps.poles import crystal_directions
 
         scan, number = self.scan, self.phase.currentData()
+        self._background.stop()
         if scan is None or number is None:
+            self._density = None
             self.poles.show_with(None)
             self.pole_text.setText("The map has no phase with orientations and a symmetry.")
             return
         try:
             plane = self._plane()
-            density = pole_density(poles(scan, int(number), plane)[0])
-            marked = None
-            if self.grains is not None and self.label:
-                of_grain = self.grains.labels == self.label
-                marked = project(
-                    poles(scan, int(number), plane, of_grain, most=1)[0].reshape(-1, 3)
-                )
+            crystal_directions(scan.phases[int(number)], plane)
         except EbsdmlError as error:
             self.poles.show_with(None)
             self.pole_text.setText(str(error))
             return
+        wanted = (scan, int(number), plane)
+        if self._density is not None and self._density[0] == wanted:
+            self._show_poles(self._density[1])
+            return
+        self.pole_text.setText("Drawing the pole figure …")
+        self._background.start(_pole_density, *wanted, then=partial(self._poles_found, wanted))
+
+    def _poles_found(self, wanted: _Wanted, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self.poles.show_with(None)
+            self.pole_text.setText(str(outcome.error))
+            return
+        self._density = wanted, outcome.value
+        self._show_poles(outcome.value)
+
+    def _show_poles(self, density: NDArray[np.float64]) -> None:
+        from napari_ebsdml.maps.poles import poles, project
+
+        assert self._density is not None
+        scan, number, plane = self._density[0]
+        marked = None
+        if self.grains is not None and self.label:
+            of_grain = self.grains.labels == self.label
+            if np.any(scan.phase_id[of_grain] == number):
+                marked = project(poles(scan, number, plane, of_grain, most=1)[0].reshape(-1, 3))
         show_pole_figure(
             self.poles, f"{{{self.plane.text()}}} {self.phase.currentText()}", density, marked
         )
@@ -307,6 +337,12 @@ class CrystalWidget(ScanWidget):
         self.line_text.setWordWrap(True)
         self.profile = Plot(220)
         return _page(self.line_button, self.line_text, self.profile)
+
+
+def _pole_density(scan: Scan, number: int, plane: tuple[float, ...]) -> NDArray[np.float64]:
+    from napari_ebsdml.maps.poles import pole_density, poles
+
+    return pole_density(poles(scan, number, plane)[0])
 
 
 def _page(*widgets: QWidget) -> QWidget:

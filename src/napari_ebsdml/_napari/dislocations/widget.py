@@ -154,6 +154,7 @@ class DislocationWidget(ScanWidget):
         self.below.addWidget(self.answer, 1)
         self.give_results_the_rest()
         self.total_result: TotalResult | None = None
+        self._adding = False
 
         self.message = QLabel()
         self.message.setVisible(False)
@@ -235,15 +236,20 @@ class DislocationWidget(ScanWidget):
         options["improved"] = bool(result.better is not None and result.better.worthwhile)
         newest = None
         options = {**options, "model_sha256": total_density.model_hash()}
-        for shown in ready.layers:
-            layer = show_layer(self, scan, shown, dict(options), result, model="default")
-            newest = layer if layer.visible else newest
-        self.add_result(
-            scan, ready.told, total_density.TOLD, kind="labels",
-            classes=total_density.TOLD_CLASSES, settings=dict(options), model="default",
-            opacity=0.35,
-        ).visible = bool(result.total.measurable.any())  # fmt: skip
-        self.viewer.layers.selection.active = newest
+        self._adding = True
+        try:
+            for shown in ready.layers:
+                layer = show_layer(self, scan, shown, dict(options), result, model="default")
+                newest = layer if layer.visible else newest
+            self.add_result(
+                scan, ready.told, total_density.TOLD, kind="labels",
+                classes=total_density.TOLD_CLASSES, settings=dict(options), model="default",
+                opacity=0.35,
+            ).visible = bool(result.total.measurable.any())  # fmt: skip
+            self.viewer.layers.selection.active = newest
+            self.draw_between(scan)
+        finally:
+            self._adding = False
         self._layers_changed()
 
     def _show(self, result: DensityResult, options: dict[str, Any]) -> None:
@@ -268,6 +274,8 @@ class DislocationWidget(ScanWidget):
             self._show_result(layer)
 
     def _layers_changed(self, event: Any = None) -> None:
+        if self._adding:
+            return
         scan = self.scan
         there = scan is not None and gnd_layer_of(self.viewer, scan) is not None
         if (self.source.count() == 2) != there or not self.source.count():

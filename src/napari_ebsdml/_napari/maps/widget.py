@@ -115,8 +115,6 @@ class MapsWidget(ScanWidget):
         if result.table:
             self._tables.setdefault(scan, {}).update(result.table)
             self._show_tables()
-        # Last, because the next map may come in here.
-        self.draw_between(scan)
 
     def _select_picture(self) -> None:
         """Select the map that is on top, whose looks one may want to change."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -60,8 +61,16 @@ class TaskBar(QWidget):
 
         self._relay = Relay()
         self._relay.progressed.connect(self._progressed)
-        self._relay.happened.connect(self._happened)
-        self._relay.ended.connect(self._ended)
+        self._relay.happened.connect(self._hear_event)
+        self._relay.ended.connect(self._hear_end)
+        # Each result has a turn of its own, so that the window draws and answers in between; Qt
+        # would also deliver the next one while a callback lets the window draw.
+        self._waiting: deque[tuple[Callable[[int, Any], None], int, Any]] = deque()
+        self._at_work = False
+        self._turn = QTimer(self)
+        self._turn.setSingleShot(True)
+        self._turn.setInterval(0)
+        self._turn.timeout.connect(self._take)
         self._job: Job | None = None
         self._allowed = True
         self._cancelling = False
@@ -187,6 +196,30 @@ class TaskBar(QWidget):
             self.progress_bar.setRange(0, _STEPS)
             self.progress_bar.setValue(round(_STEPS * min(max(fraction, 0.0), 1.0)))
 
+    def _hear_event(self, number: int, event: Any) -> None:
+        self._queue(self._happened, number, event)
+
+    def _hear_end(self, number: int, outcome: Outcome) -> None:
+        self._queue(self._ended, number, outcome)
+
+    def _queue(self, what: Callable[[int, Any], None], number: int, value: Any) -> None:
+        if self._is_current(number):
+            self._waiting.append((what, number, value))
+            if not self._at_work:
+                self._turn.start()
+
+    def _take(self) -> None:
+        if self._at_work or not self._waiting:
+            return
+        what, number, value = self._waiting.popleft()
+        self._at_work = True
+        try:
+            what(number, value)
+        finally:
+            self._at_work = False
+            if self._waiting:
+                self._turn.start()
+
     def _happened(self, number: int, event: Any) -> None:
         if not self._is_current(number) or self._cancelling:
             return
@@ -249,6 +282,7 @@ class TaskBar(QWidget):
 
     def _finish(self, how: str, text: str, kind: str = "info") -> None:
         self._job = None
+        self._waiting.clear()
         self._cancelling = False
         self._on_event = self._on_result = self._on_cancel = None
         self._clock.stop()

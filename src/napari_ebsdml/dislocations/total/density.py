@@ -17,7 +17,7 @@ from napari_ebsdml.dislocations.gnd.noise import orientation_noise as orientatio
 from napari_ebsdml.dislocations.gnd.phase_choice import choose_systems, noise_by_phase
 from napari_ebsdml.dislocations.gnd.phase_density import CONJUGATE
 from napari_ebsdml.dislocations.settings import TotalSettings
-from napari_ebsdml.dislocations.taylor import TaylorMaterial, taylor_material
+from napari_ebsdml.dislocations.taylor import TaylorMaterial, taylor_stress
 from napari_ebsdml.dislocations.total.average import AverageDensity, average
 from napari_ebsdml.dislocations.total.model import Calibration, TotalDensityModel
 from napari_ebsdml.dislocations.total.phase_question import PhaseQuestion
@@ -163,19 +163,23 @@ class TotalDensity:
             "polarised [%]", "Taylor stress [MPa]", "low stress [MPa]", "high stress [MPa]",
             "windows", "pixels",
         )  # fmt: skip
-        columns: list[list[Any]] = [[] for _ in titles]
-        # Looked up once: a large map has thousands of grains.
-        known = {n: taylor_material(one) for n, one in (materials or {}).items() if one is not None}
-        for _, phase, found in groups:
-            stress, ends = float("nan"), (float("nan"), float("nan"))
-            if phase in known:
-                stress, ends = found.taylor_stress(known[phase], friction)
-            values = (
+        # All grains at once: a large map has thousands.
+        stresses = np.full((len(groups), 3), np.nan)
+        of_phase = np.array([phase for _, phase, _ in groups])
+        told = np.array([(one.density, *one.interval) for _, _, one in groups]).reshape(-1, 3)
+        told[~np.isfinite(told)] = np.nan
+        for phase, material in (materials or {}).items():
+            if material is not None:
+                these = of_phase == phase
+                stresses[these] = taylor_stress(told[these], material, friction)
+        rows = [
+            (
                 found.density, *found.interval, found.measurable, found.limit,
-                100 * found.polarised, stress, *ends, found.windows, found.pixels,
-            )  # fmt: skip
-            for column, value in zip(columns, values, strict=True):
-                column.append(value)
+                100 * found.polarised, *stress, found.windows, found.pixels,
+            )
+            for (_, _, found), stress in zip(groups, stresses.tolist(), strict=True)
+        ]  # fmt: skip
+        columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in titles]
         return {**table, **dict(zip(titles, columns, strict=True))}
 
     @cached_property
