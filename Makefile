@@ -12,6 +12,8 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 MAP ?=
 DEMO_DIR ?= demo
+# Test processes side by side; JOBS=0 for one after the other.
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint docs system clean
@@ -36,7 +38,7 @@ demo: $(STAMP) system
 	  --output $(DEMO_DIR)
 
 test: $(STAMP) system
-	OMP_WAIT_POLICY=passive $(PY) -m pytest $(PYTEST_ARGS)
+	OMP_WAIT_POLICY=passive $(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

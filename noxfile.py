@@ -6,6 +6,7 @@ Torch comes from its index of small builds without CUDA; PIP_EXTRA_INDEX_URL nam
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import nox
 
@@ -35,7 +36,7 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests with the newest versions."""
     session.install("-e", ".[all]", "--group", "test", env=TORCH)
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session(python="3.11")
@@ -45,10 +46,13 @@ def core(session: nox.Session) -> None:
     session.run("pytest", *CORE, *session.posargs)
 
 
-@nox.session(python="3.11", venv_backend="uv")
+@nox.session(python="3.11")
 def oldest(session: nox.Session) -> None:
-    """The lowest versions that pyproject.toml allows."""
-    session.install("--resolution", "lowest-direct", "-e", ".", *CORE_TOOLS)
+    """The oldest minor versions that pyproject.toml allows."""
+    lines = session.run("python", "tools/oldest.py", silent=True)
+    constraints = Path(session.create_tmp()) / "oldest.txt"
+    constraints.write_text(lines)
+    session.install("-c", str(constraints), "-e", ".", *CORE_TOOLS, env=TORCH)
     session.run("pytest", *CORE, *session.posargs)
 
 

@@ -10,6 +10,14 @@ import pytest
 # numba's and torch's OpenMP pools fight on small machines: waiting threads must not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# Side by side (pytest -n), each process has a core, and compiled code of its own: two that compile
+# the same module at the same moment can leave a cache behind that ends every later process.
+if _worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["NUMBA_CACHE_DIR"] = str(
+        Path(__file__).resolve().parents[1] / ".pytest_cache" / "numba" / _worker
+    )
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
