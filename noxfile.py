@@ -20,7 +20,7 @@ TORCH = {
     )
 }
 CORE = ["--ignore=tests/napari", "--ignore=tests/test_packaging.py"]
-CORE_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "psutil"]
+CORE_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "psutil", "nbclient", "ipykernel"]
 
 
 @nox.session(python="3.11")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import shlex
 import shutil
@@ -17,40 +16,24 @@ import typer
 
 import napari_ebsdml as ebsdml
 from docs.code_blocks import ROOT, Block, blocks, pages
-from napari_ebsdml import samples
+from docs.make_notebooks import NAMES, TUTORIALS
 from napari_ebsdml.cli import app
-from napari_ebsdml.segmentation import segmenter
+from tests.pages.small import make_files, small_things
 
-SMALL = (60, 80)
-REAL_SETTINGS = segmenter.settings_from
-REAL_STEEL = samples.dual_phase_steel
+# `test_notebooks` runs the code of the tutorials.
 WITH_PYTHON = [
     page
     for page in pages()
-    if any(b.language == "python" and not b.reason for b in blocks(page.read_text("utf-8")))
+    if page not in [TUTORIALS / f"{name}.md" for name in NAMES]
+    and any(b.language == "python" and not b.reason for b in blocks(page.read_text("utf-8")))
 ]
-
-
-def small_steel(shape: tuple[int, int] = SMALL, *rest: Any, **more: Any) -> Any:
-    """The sample, but no larger than a test can afford."""
-    return REAL_STEEL((min(shape[0], SMALL[0]), min(shape[1], SMALL[1])), *rest, **more)
-
-
-def short_training(*given: Any) -> Any:
-    """The settings that a page gives, but only two short epochs."""
-    settings = REAL_SETTINGS(*given)
-    return dataclasses.replace(settings, epochs=2, steps=4, batch=2)
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the pages call map.ctf, map.ang, map.h5, and a folder of maps."""
     folder = tmp_path_factory.mktemp("files")
-    scan = REAL_STEEL(SMALL, seed=1).scan
-    for name in ("map.ctf", "map.ang", "measurements/one.ctf", "measurements/two.ctf"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        ebsdml.write(folder / name, scan)
-    shutil.copy(samples.fetch("nickel_patterns"), folder / "map.h5")
+    make_files(folder)
     return folder
 
 
@@ -58,16 +41,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with the files, where downloads are small synthetic maps."""
     shutil.copytree(files, tmp_path, dirs_exist_ok=True)
-    fetch = samples.fetch
-
-    def fetched(name: str) -> Path:
-        if name not in samples.downloads.registry():
-            return fetch(name)
-        return shutil.copy(files / "map.ang", tmp_path / f"{name}.ang")
-
-    monkeypatch.setattr(samples, "fetch", fetched)
-    monkeypatch.setattr(samples, "dual_phase_steel", small_steel)
-    monkeypatch.setattr(segmenter, "settings_from", short_training)
+    for module, name, value in small_things(tmp_path):
+        monkeypatch.setattr(module, name, value)
     monkeypatch.chdir(tmp_path)
     matplotlib.use("Agg")
     yield tmp_path
