@@ -15,6 +15,7 @@ from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps.settings import MapSettings
 
 if TYPE_CHECKING:
+    from napari_ebsdml.maps.ipf import Keys
     from napari_ebsdml.scan import Scan
 
 PER_AREA = "1/m²"
@@ -49,6 +50,8 @@ class Content:
         Colour of pixels without a value.
     ipf
         Whether the key is that of crystal directions.
+    keys
+        Phases by colour key, as `phases_by_key` gives them; None: those of the scan.
     """
 
     kind: str
@@ -62,6 +65,7 @@ class Content:
     note: str = ""
     ground: str = NOTHING
     ipf: bool = False
+    keys: Keys | None = None
 
 
 def layers_of(scan: Scan) -> list[str]:

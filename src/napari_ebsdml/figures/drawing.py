@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._palette import BOUNDARY_COLORS, NOTHING
 from napari_ebsdml.figures.content import Content, boundary_names, limits_of, shades
+from napari_ebsdml.maps.ipf import phases_by_key
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_ebsdml.figures.settings import FigureSettings
     from napari_ebsdml.maps import BoundarySegments
+    from napari_ebsdml.maps.ipf import Keys
     from napari_ebsdml.maps.settings import MapSettings
     from napari_ebsdml.scan import Scan
 
@@ -265,7 +267,7 @@ class _Key:
         if content.kind == "values":
             used = self._bar(shown, content)
         elif content.ipf:
-            used = self._keys(scan)
+            used = self._keys(phases_by_key(scan) if content.keys is None else content.keys)
         entries = [*self.handles]
         if content.note:
             entries.append((content.note, "", False))
@@ -297,11 +299,11 @@ class _Key:
         axis.get_offset_text().set_fontsize(self.how.font)
         return float(length + 8 if self.below else length + 0.9 * self.line)
 
-    def _keys(self, scan: Scan) -> float:
+    def _keys(self, keys: Keys) -> float:
         """Colour keys of the Laue classes that occur; how much of the place they took."""
         from napari_ebsdml.maps import ipf_key
 
-        groups = phases_by_symmetry(scan)
+        groups = [(key[0], phase, names) for key, (phase, names) in keys.items()]
         x, y, width, height = self.place
         shown = groups[:_MOST_KEYS]
         if not shown:
@@ -407,20 +409,3 @@ def _fitting(text: str, width: float, font: float) -> str:
     """A text cut to a width in mm."""
     most = max(3, int(width / (0.5 * font * _POINT)))
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def phases_by_symmetry(scan: Scan) -> list[tuple[str, Any, list[str]]]:
-    """Laue class, a phase and names of all phases that occur and share a colour key."""
-    from napari_ebsdml.maps import laue_class
-
-    present = set(np.unique(scan.phase_id).tolist())
-    groups: dict[tuple[str, ...], tuple[Any, list[str]]] = {}
-    for number, phase in scan.phases:
-        if number not in present or phase.point_group is None:
-            continue
-        space_group = phase.space_group.number if phase.space_group is not None else ""
-        laue = laue_class(phase)
-        # Only trigonal and monoclinic keys depend on the setting.
-        key = (laue, str(space_group)) if laue in ("-3m", "2/m") else (laue,)
-        groups.setdefault(key, (phase, []))[1].append(str(phase.name))
-    return [(key[0], phase, names) for key, (phase, names) in groups.items()]

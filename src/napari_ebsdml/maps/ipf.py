@@ -14,11 +14,14 @@ from napari_ebsdml._parallel import Progress, nth_of, over_rows
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps._checks import check_count
 from napari_ebsdml.maps.color_key import ColorKey, color_key, direction_color
-from napari_ebsdml.maps.symmetry import phase_table
+from napari_ebsdml.maps.symmetry import laue_class, phase_table
 
 if TYPE_CHECKING:
     from napari_ebsdml.maps.symmetry import CrystalSymmetry
     from napari_ebsdml.scan import Scan
+
+Keys = dict[tuple[str, ...], tuple[Any, list[str]]]
+"""Laue class, and what else makes a colour key differ -> a phase, names of all with that key."""
 
 _MOST_PLAIN = 1 << 18
 """Pixels up to which a map is coloured without the kernel."""
@@ -227,3 +230,18 @@ def _indices(direction: NDArray[np.float64], laue: str) -> str:
         largest = max(abs(x), abs(y), abs(z))
         whole = [round(float(n) / largest) for n in direction]
     return "[" + "".join(f"{n}" if n >= 0 else f"{-n}\u0305" for n in whole) + "]"
+
+
+def phases_by_key(scan: Scan) -> Keys:
+    """Phases that occur and have a symmetry, grouped by the colour key that they share."""
+    groups: Keys = {}
+    present = set(np.unique(scan.phase_id).tolist())
+    for number, phase in scan.phases:
+        if number not in present or phase.point_group is None:
+            continue
+        space_group = phase.space_group.number if phase.space_group is not None else ""
+        laue = laue_class(phase)
+        # Only trigonal and monoclinic keys depend on the setting.
+        key = (laue, str(space_group)) if laue in ("-3m", "2/m") else (laue,)
+        groups.setdefault(key, (phase, []))[1].append(str(phase.name))
+    return groups

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from orix.crystal_map import Phase, PhaseList
 from qtpy.QtCore import Qt
 
-from napari_ebsdml import Scan, Source
+from napari_ebsdml import Scan, Source, samples
 from napari_ebsdml._napari.crystal.grain import unit_cell
 from napari_ebsdml._napari.crystal.widget import CHOSEN, PROFILE, CrystalWidget
 from tests.napari.docks import add_map, compute, layer, open_dock
@@ -158,3 +159,12 @@ def test_figures_and_pixels_are_linked_both_ways(
     dock.tabs.setCurrentWidget(dock.inverse.parentWidget())
     qtbot.waitUntil(lambda: bool(dock.inverse.plot.drawn.axes), timeout=5000)
     assert len(dock.inverse.plot.drawn.axes[0].collections) == 1
+
+
+def test_pole_figure_of_a_hexagonal_crystal_begins_with_the_basal_plane(qtbot: Any) -> None:
+    model = ViewerModel()
+    add_map(model, samples.alpha_titanium((40, 40), 1).scan)
+    dock = CrystalWidget(model)
+    qtbot.addWidget(dock)
+    assert dock.plane.text() == "0 0 0 1"
+    dock.closing()

@@ -10,7 +10,10 @@ from napari.components import ViewerModel
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Scan, samples
-from napari_ebsdml._napari.layers.of_scans import layers_of
+from napari_ebsdml._napari.layers.ipf_keys import keys_of
+from napari_ebsdml._napari.layers.layer_figure import content_of
+from napari_ebsdml._napari.layers.of_scans import add_result, layers_of
+from napari_ebsdml._napari.parent_grains.results import layers_of_parents
 from napari_ebsdml._napari.parent_grains.widget import ParentGrainsWidget
 from tests.napari.docks import add_map, compute, layer, open_dock
 
@@ -42,6 +45,17 @@ def test_layers_and_table(widget: ParentGrainsWidget, model: ViewerModel, qtbot:
     # Again: the layers are replaced.
     compute(widget, qtbot)
     assert [one.name for one in layers_of(model, widget.scan)] == names
+
+
+def test_colour_key_is_that_of_the_parents(widget: ParentGrainsWidget, model: ViewerModel) -> None:
+    found = ebsdml.parent_grains(samples.alpha_titanium((60, 80), 1).scan)
+    for data, options in layers_of_parents(found):
+        if options["quantity"] == "parent IPF-Z":
+            ipf = add_result(model, found.scan, data, **options)
+    ((key, (_, names)),) = keys_of(ipf).items()
+    assert key == ("m-3m",)
+    assert names == ["parent of Titanium alpha"]
+    assert content_of(ipf)[1].keys == keys_of(ipf)
 
 
 def test_child_phase_and_cancel(widget: ParentGrainsWidget, qtbot: Any) -> None:

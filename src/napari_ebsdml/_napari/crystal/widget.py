@@ -119,7 +119,7 @@ class CrystalWidget(ScanWidget):
                    for n in range(self.phase.count())]  # fmt: skip
         self.inverse.set_scan(scan, offered)
         self.histogram.set_scan(scan)
-        self._draw_poles()
+        self._phase_chosen()
 
     def tour_actions(self) -> dict[int, Callable[[], object]]:
         """Grains, then the pole figure of one in the middle of the map."""
@@ -242,6 +242,20 @@ class CrystalWidget(ScanWidget):
         except ValueError:
             raise InputError("Give the plane as numbers, such as 1 1 1 or 0 0 0 2.") from None
 
+    def _suit_plane(self, scan: Scan, number: int) -> None:
+        """Begin with the plane that one looks at first, until the user names one."""
+        from napari_ebsdml.maps import laue_class
+
+        if not self.plane.isModified():
+            hexagonal = laue_class(scan.phases[number]) in ("-3", "-3m", "6/m", "6/mmm")
+            self.plane.setText("0 0 0 1" if hexagonal else "1 0 0")
+
+    def _phase_chosen(self) -> None:
+        number = self.phase.currentData()
+        if self.scan is not None and number is not None:
+            self._suit_plane(self.scan, int(number))
+        self._draw_poles()
+
     def _draw_poles(self) -> None:
         from napari_ebsdml.maps.poles import crystal_directions
 
@@ -313,7 +327,7 @@ class CrystalWidget(ScanWidget):
 
     def _pole_page(self) -> QWidget:
         self.phase: QComboBox = narrow_combo()
-        self.phase.currentIndexChanged.connect(lambda _: self._draw_poles())
+        self.phase.currentIndexChanged.connect(lambda _: self._phase_chosen())
         self.plane = QLineEdit("1 0 0")
         self.plane.setToolTip("Plane (h k l), of hexagonal crystals also (h k i l)")
         self.plane.setMaximumWidth(90)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._napari.layers.ipf_keys import keys_of
 from napari_ebsdml._napari.layers.of_scans import (
     LOG,
     Level,
@@ -118,7 +119,7 @@ def content_of(layer: Layer, viewer: ViewerModel | None = None) -> tuple[Scan, C
     flat = 3 if info["kind"] == "rgb" else 2
     if data.ndim > flat:
         data = data[scans_of(layer).index(scan)] if len(data) > 1 else data[0]
-    return scan, _content(layer, info, data)
+    return scan, _content(layer, info, data, viewer)
 
 
 def contents_to_report(viewer: ViewerModel, scan: Scan) -> list[Content]:
@@ -151,10 +152,13 @@ def _plain(settings: Any) -> Any:
     return dataclasses.asdict(settings) if is_settings else settings
 
 
-def _content(layer: Any, info: dict[str, Any], data: NDArray[Any]) -> Content:
+def _content(
+    layer: Any, info: dict[str, Any], data: NDArray[Any], viewer: ViewerModel | None
+) -> Content:
     title, unit = info["quantity"], info["unit"]
     if info["kind"] == "rgb":
-        return Content("rgb", data, title, ipf="IPF" in title)
+        ipf = "IPF" in title
+        return Content("rgb", data, title, ipf=ipf, keys=keys_of(layer, viewer) if ipf else None)
     if info["kind"] == "image":
         low, high = (float(v) for v in layer.contrast_limits)
         values = data.astype(np.float64)

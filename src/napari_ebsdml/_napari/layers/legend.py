@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtCore import QRectF, QSize, Qt
@@ -13,6 +12,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_ebsdml._napari.controls.text import superscript
 from napari_ebsdml._napari.layers.classes import rgba
+from napari_ebsdml._napari.layers.ipf_keys import keys_of
 from napari_ebsdml._napari.layers.of_scans import LOG, Level, info_of, layers_of, level_of, scan_of
 
 if TYPE_CHECKING:
@@ -20,17 +20,15 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_ebsdml.maps import IPFKey
+    from napari_ebsdml.maps.ipf import Keys
     from napari_ebsdml.scan import Scan
 
 _KEY_SIZE = 240
 _KEY_HEIGHT = 150
 _LINE = 20
 _GAP = 10
-_Keys = dict[tuple[str, ...], tuple[Any, list[str]]]
-"""What makes a key differ -> a phase, and the names of all phases that share it."""
 _MARGIN = 6
 _OPAQUE = ("opaque", "translucent", "translucent_no_depth")
-_of_scans: WeakKeyDictionary[Scan, _Keys] = WeakKeyDictionary()
 _WATCHED = ("opacity", "blending", "colormap", "contrast_limits", "visible", "metadata", "name")
 
 
@@ -116,7 +114,7 @@ class MapLegend(QWidget):
             return 2 * _LINE + 30
         if info["kind"] == "rgb":
             columns = max(1, self.width() // 150)
-            number = max(1, len(self._keys_of(layer)))
+            number = max(1, len(keys_of(layer, self._viewer)))
             return _LINE + _KEY_HEIGHT * math.ceil(number / columns)
         return _LINE * (1 + max(1, len(_named(info))))
 
@@ -144,18 +142,11 @@ class MapLegend(QWidget):
         if info["kind"] == "image":
             _paint_scale(painter, area, layer, info["unit"].startswith(LOG))
         elif info["kind"] == "rgb":
-            self._paint_keys(painter, area, self._keys_of(layer))
+            self._paint_keys(painter, area, keys_of(layer, self._viewer))
         else:
             _paint_classes(painter, area, layer, info)
 
-    def _keys_of(self, layer: Layer) -> _Keys:
-        info = info_of(layer)
-        assert info is not None
-        if (info.get("settings") or {}).get("orientations") == "searched for":
-            return _cubic()
-        return _phases_by_symmetry(scan_of(layer, self._viewer) or info["scan"])
-
-    def _paint_keys(self, painter: QPainter, area: QRectF, keys: _Keys) -> None:
+    def _paint_keys(self, painter: QPainter, area: QRectF, keys: Keys) -> None:
         """Colour key of the Laue class of each phase that occurs."""
         missing = {key: phase for key, (phase, _) in keys.items() if key not in self._keys}
         self._draw_keys(missing)
@@ -192,34 +183,6 @@ def _make_keys(phases: dict[tuple[str, ...], Any]) -> dict[tuple[str, ...], IPFK
     from napari_ebsdml.maps import ipf_key
 
     return {key: ipf_key(phase, _KEY_SIZE) for key, phase in phases.items()}
-
-
-def _cubic() -> _Keys:
-    """For orientations that were searched for, whatever the map's file says of phases."""
-    from orix.crystal_map import Phase
-
-    return {("m-3m",): (Phase("cubic", point_group="m-3m"), ["cubic"])}
-
-
-def _phases_by_symmetry(scan: Scan) -> _Keys:
-    """Phases that occur and have a symmetry, grouped by what makes a key differ."""
-    # Asked at every change of a layer, and at every drawing; a scan never changes.
-    if scan in _of_scans:
-        return _of_scans[scan]
-    from napari_ebsdml.maps import laue_class
-
-    groups: _Keys = {}
-    present = set(np.unique(scan.phase_id).tolist())
-    for number, phase in scan.phases:
-        if number not in present or phase.point_group is None:
-            continue
-        space_group = phase.space_group.number if phase.space_group is not None else ""
-        laue = laue_class(phase)
-        # Only trigonal and monoclinic keys depend on the setting.
-        key = (laue, str(space_group)) if laue in ("-3m", "2/m") else (laue,)
-        groups.setdefault(key, (phase, []))[1].append(phase.name)
-    _of_scans[scan] = groups
-    return groups
 
 
 def _line(painter: QPainter, area: QRectF, text: str, bold: bool = False) -> QRectF:
