@@ -27,7 +27,7 @@ def keys_of(layer: Layer, viewer: ViewerModel | None = None) -> Keys:
     info = info_of(layer) or {}
     if (info.get("settings") or {}).get("orientations") == "searched for":
         return _cubic()
-    shown = info.get("result")
+    shown: Any = info.get("result")
     if not hasattr(shown, "as_scan"):
         shown = scan_of(layer, viewer) or info["scan"]
     # Asked at every change of a layer, and at every drawing; neither ever changes.
