@@ -21,30 +21,32 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from laue_crystals import crystal, dynamical, patterns
+from laue_crystals import crystal, dynamical, further_symmetry, patterns
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
+from napari_ebsdml.patterns.symmetry.laue import kept_of
 from napari_ebsdml.patterns.symmetry.operators import Placement, place
 from napari_ebsdml.patterns.symmetry.straight import level_of, straightness
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
 from patterns_common import show
 
 POOLED = 10
+MOST_LOOKED_AT = 5
+"""Crystals of higher numbers were made after the rule: none of them was looked at."""
 POOLS = {1: 10, 4: 5, 10: 1}
 """Patterns pooled, and draws of them from the ten of a crystal and camera."""
-CONDITIONS = 2
 Job = tuple[str, str, str, Callable[[], NDArray | None]]
 
 
-def jobs(work: Path, masters: Path, number: int) -> Iterator[Job]:
+def jobs(work: Path, masters: Path, numbers: range) -> Iterator[Job]:
     """Kind, name, Laue group and a maker of the master pattern of each crystal, and noise."""
     for name, group, master in dynamical(masters):
         yield "dyn", name, group, lambda master=master: master
     for kind in ("white", "blur", "blobs"):
         for k in range(4):
             yield "noise", f"{kind} {k}", "none", lambda: None
-    for k in range(number):
+    for k in numbers:
         for group in GROUPS:
             yield "kin", f"{group} {k}", group, lambda group=group, k=k: kept(work, group, k)
 
@@ -58,10 +60,10 @@ def kept(work: Path, group: str, number: int) -> NDArray:
     return np.load(path)
 
 
-def collect(work: Path, masters: Path, number: int, seed: int = 1) -> None:
+def collect(work: Path, masters: Path, numbers: range, seed: int, conditions: int) -> None:
     """Place all groups in ten patterns of each crystal in each of two cameras."""
-    for condition in range(CONDITIONS):
-        for at, (kind, name, group, make) in enumerate(jobs(work, masters, number)):
+    for condition in range(conditions):
+        for at, (kind, name, group, make) in enumerate(jobs(work, masters, numbers)):
             path = work / f"{kind}-{name.replace('/', '_')}-{condition}.pkl"
             if path.exists():
                 continue
@@ -108,6 +110,11 @@ def answer(results: list[dict]) -> NDArray:
     return probabilities(pool_of(results), bands=level_of(mean, len(results)))
 
 
+def told_set(chance: NDArray, pool: Pool) -> list[str]:
+    """The groups that `LaueResult.group` holds; none where nothing is supported."""
+    return kept_of(dict(zip(NAMES, map(float, chance), strict=True)), pool)
+
+
 def by_evidence(pool: Pool) -> str:
     """The simplest rival: the group of most evidence."""
     return max(NAMES[1:], key=pool.evidence)
@@ -120,7 +127,8 @@ def tables(work: Path) -> None:
     def chosen(record: dict) -> bool:
         if record["kind"] == "dyn":
             return names.index(record["name"]) % 3 == 0
-        return int(record["name"].split()[-1]) % 3 == 0
+        number = int(record["name"].split()[-1])
+        return number < MOST_LOOKED_AT and number % 3 == 0
 
     rows = []
     confusion: Counter[tuple[str, str]] = Counter()
@@ -129,7 +137,7 @@ def tables(work: Path) -> None:
             part = [r for r in records if r["kind"] == kind and chosen(r) is looked_at]
             crystals = len({r["name"] for r in part})
             for number, draws in POOLS.items():
-                right, system, rival, none, sure, n = 0, 0, 0, 0, 0.0, 0
+                right, system, rival, none, sure, held, many, n = 0, 0, 0, 0, 0.0, 0, 0, 0
                 rng = np.random.default_rng(0)
                 for record in part:
                     for d in range(draws):
@@ -144,19 +152,46 @@ def tables(work: Path) -> None:
                             continue
                         true = record["group"]
                         right += got == true
+                        told = told_set(chance, pool)
+                        held += true in told
+                        many += len(told)
                         system += SYSTEMS[got] == SYSTEMS[true]
                         rival += by_evidence(pool) == true
                         if number == POOLED and not looked_at:
                             confusion[true, got] += 1
                 if n:
-                    values = [f"{100 * v / n:.1f}" for v in (right, system, rival, none, sure)]
+                    shares = (right, system, rival, none, sure, held)
+                    values = [f"{100 * v / n:.1f}" for v in shares]
+                    values.append(f"{many / n:.1f}")
                     rows.append((kind, "chosen on" if looked_at else "rest", crystals, number, n,
                                  *values))  # fmt: skip
     head = ("kind", "crystals", "number", "pooled", "n", "group %", "system %",
-            "most evidence %", "no answer %", "mean p %")  # fmt: skip
+            "most evidence %", "no answer %", "mean p %", "true in set %", "in set")  # fmt: skip
     show("Laue groups", rows, head)
     pairs = [(a, b, str(c)) for (a, b), c in sorted(confusion.items())]
     show("Rest, ten pooled", pairs, ("true", "told", "n"))
+    missed = []
+    for r in records:
+        if r["kind"] == "noise" or chosen(r):
+            continue
+        chance = answer(r["res"])
+        got = NAMES[int(chance.argmax())]
+        if got != r["group"]:
+            further = "" if r["kind"] == "dyn" else f"{further_of(r['name']):.2f}"
+            pool = pool_of(r["res"])
+            missed.append((r["name"], got, f"{100 * chance.max():.0f}",
+                           " ".join(told_set(chance, pool)), r["size"], f"{r['noise']:.2f}",
+                           f"{100 * r['err']:.2f}", further,
+                           f"{pool.ceiling:.2f}"))  # fmt: skip
+    head = ("true", "told", "p %", "set", "pixels", "noise", "centre error %",
+            "further symmetry", "ceiling")  # fmt: skip
+    show("Wrong ones, ten pooled", missed, head)
+
+
+def further_of(name: str) -> float:
+    """How much symmetry a crystal's pattern has that its group lacks."""
+    group, number = name.split()
+    return further_symmetry(crystal(group, int(number)), group)
 
 
 def steel(folder: Path, work: Path) -> None:
@@ -200,11 +235,15 @@ def main() -> None:
     parser.add_argument("--masters", type=Path, default=Path("masters"))
     parser.add_argument("--steel", type=Path)
     parser.add_argument("--crystals", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="number of the first crystal")
+    parser.add_argument("--cameras", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tables", action="store_true", help="of what WORK has, no more")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     if not given.tables:
-        collect(given.work, given.masters, given.crystals)
+        numbers = range(given.first, given.first + given.crystals)
+        collect(given.work, given.masters, numbers, given.seed, given.cameras)
     tables(given.work)
     if given.steel is not None:
         steel(given.steel, given.work)

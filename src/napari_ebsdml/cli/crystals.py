@@ -22,8 +22,9 @@ def crystals(
         int, typer.Option(min=1, help="Patterns of each map that its phases are found from.")
     ] = 200,
     energy: Annotated[
-        float, typer.Option(min=1, help="Of the beam in keV, for the size of lattices.")
-    ] = 20.0,
+        float | None,
+        typer.Option(min=1, help="Of the beam in keV, for the size of lattices (the file's; 20)."),
+    ] = None,
     frame: Frame = None,
 ) -> None:
     """Tell what crystals maps hold, from their patterns alone.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.simulated.kinematic import wavelength
+from napari_ebsdml.patterns.symmetry.band_size import SMALL, size_of
 from napari_ebsdml.patterns.symmetry.bands import bands_of
 from napari_ebsdml.patterns.symmetry.lattice import Lattice, find_lattice, rank_space_groups
 from napari_ebsdml.patterns.symmetry.lattice_fit import Guess, LatticeFit, allowed, families
@@ -74,6 +77,28 @@ def test_bands_along_the_same_normals_tell_the_centring(crystal, centring):
     cell = Guess(0.0, np.full(3, crystal.cell[0]), "P", np.eye(3))
     explained = {letter: fit.centred("cubic", cell, letter) for letter in "PIF"}
     assert max(explained, key=explained.get) == centring
+
+
+@pytest.mark.parametrize(("crystal", "centring"), [(NICKEL, "F"), (IRON, "I")])
+def test_size_is_found_from_a_wrong_start_and_goes_with_the_wavelength(crystal, centring):
+    sphere = sphere_of(crystal, "m-3m")
+    told = []
+    for energy in (20.0, 10.0):
+        longer = wavelength(energy) / wavelength(20.0)
+        guess = Guess(0.0, np.full(3, 1.2 * longer * crystal.cell[0]), centring, np.eye(3))
+        size = size_of(sphere, guess, energy)
+        told.append(1.2 * size.factor * longer)
+        assert not size.is_large
+    assert told[0] == pytest.approx(1, abs=2 * SMALL)
+    assert told[1] / told[0] == pytest.approx(wavelength(10.0) / wavelength(20.0), rel=SMALL)
+
+
+def test_an_assumed_energy_is_said():
+    lattice = Lattice(3.6, 3.6, 3.6, 90, 90, 90, "cF", 0.1, 0.0, 0.5, 20.0, False)
+    assert "at 20 kV assumed; 4.17 A if it was 15 kV" in lattice.sentence
+    assert "assumed" not in dataclasses.replace(lattice, is_energy_told=True).sentence
+    assert lattice.primitive == "cP"
+    assert dataclasses.replace(lattice, bravais="cP").primitive is None
 
 
 def test_low_symmetry_and_empty_spheres_have_none():

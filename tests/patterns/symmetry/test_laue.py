@@ -12,7 +12,7 @@ from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import InputError, NoCameraError
 from napari_ebsdml.patterns.symmetry.decision import Pool
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
-from napari_ebsdml.patterns.symmetry.laue import laue_group
+from napari_ebsdml.patterns.symmetry.laue import kept_of, laue_group
 from napari_ebsdml.patterns.symmetry.operators import embeddings, place
 from napari_ebsdml.patterns.symmetry.view import bounds_of, ceiling_of, flat_images, views_of
 from tests.patterns.symmetry.crystals import CENTRE, NICKEL, TIN, TITANIUM, URANIUM, patterns
@@ -53,6 +53,19 @@ def test_the_axes_are_told_of_each_pattern():
     assert orders == sorted([4] * 3 + [3] * 4 + [2] * 6)
     assert all(np.linalg.norm(axis.direction) == pytest.approx(1) for axis in first)
     assert all((axis.part > 0) == np.isfinite(axis.correlation) for axis in first)
+
+
+def test_few_patterns_do_not_exclude_a_cube_that_they_do_not_contradict():
+    chances = dict.fromkeys(GROUPS, 0.0) | {"4/mmm": 0.95, "m-3m": 0.05}
+    for crystal, number, kept in (
+        (NICKEL, 1, ["4/mmm", "m-3m"]), (NICKEL, 5, ["4/mmm"]), (TIN, 3, ["4/mmm"])
+    ):  # fmt: skip
+        images, _ = patterns(crystal, number, noise=0.2)
+        flat, valid = flat_images(images)
+        views = views_of(flat, valid, bounds_of(CENTRE, (60, 60), number))
+        pool = Pool([place(view) for view in views])
+        assert kept_of(chances, pool) == kept
+    assert kept_of(dict.fromkeys(GROUPS, 0.0) | {"-1": 1.0}, pool) == []
 
 
 def test_one_pattern_without_noise():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
+from diffpy.structure import Lattice, Structure
 from orix.crystal_map import Phase, PhaseList
 
 import napari_ebsdml as ebsdml
@@ -16,10 +17,11 @@ from napari_ebsdml.io.static_background import static_background
 from napari_ebsdml.patterns.crystals.master import sample
 from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
 from napari_ebsdml.patterns.simulated.synthetic import random_quaternions
+from napari_ebsdml.patterns.symmetry.energy import energy_of
 from napari_ebsdml.patterns.symmetry.even import without_background
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
 from napari_ebsdml.patterns.symmetry.operators import half_cube
-from napari_ebsdml.patterns.symmetry.phases import find_phases
+from napari_ebsdml.patterns.symmetry.phases import find_phases, of_relatives
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, rotation_grid
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
 from tests.patterns.symmetry.crystals import CENTRE, IRON, NICKEL, TITANIUM
@@ -145,9 +147,13 @@ def test_raw_patterns_are_divided_by_the_background_of_their_file():
     (one,) = find_phases(scan).clusters
     assert one.laue.best == "m-3m"
     assert one.lattice.bravais == "cF"
-    assert one.lattice.a == pytest.approx(3.52, rel=0.2)
+    assert one.lattice.a == pytest.approx(3.52, rel=0.15)
     assert 225 in one.space_groups[0].numbers
     assert one.contradiction == ""
+    # Its file tells the energy.
+    assert energy_of(scan) == 20.0
+    assert "assumed" not in one.sentence
+    assert "or cP of the same axes" in one.sentence
 
 
 def test_a_background_that_was_removed_stays_so():
@@ -187,6 +193,22 @@ def test_the_step_of_a_batch(tmp_path):
     assert outcome.arrays["phase_id"].shape == scan.shape
     outcome.files["-crystals.h5"](tmp_path / "map.h5")
     assert ebsdml.read(tmp_path / "map.h5").shape == scan.shape
+
+
+def test_the_files_phases_of_one_structure_are_said_to_be_one():
+    phases = PhaseList([
+        Phase(name, point_group="m-3m", structure=Structure(lattice=Lattice(a, a, a, 90, 90, 90)))
+        for name, a in (("nickel", 3.52), ("austenite", 3.60), ("iron", 2.87))
+    ])  # fmt: skip
+    ids = np.array([[0, 0, 0, 1, 1, 2]])
+    scan = ebsdml.Scan(
+        quaternions=np.tile([1.0, 0, 0, 0], (1, 6, 1)), phase_id=ids, phases=phases, step=(1.0, 1.0)
+    )
+    told = of_relatives(scan, (ids < 2).ravel())
+    assert "'nickel' and 'austenite'" in told
+    assert "2.3 %" in told
+    assert of_relatives(scan, (ids != 1).ravel()) == ""
+    assert of_relatives(scan, (ids == 0).ravel()) == ""
 
 
 def test_noise_has_no_phase():

@@ -23,9 +23,10 @@ ENDING = "-crystals"
 
 def run(work: Work) -> Outcome:
     """Phases of a map, and the map indexed with them."""
+    energy = work.settings["energy"]
     found = ebsdml.find_phases(
-        work.scan, sample=int(work.settings["sample"]), energy=float(work.settings["energy"]),
-        progress=work.progress,
+        work.scan, sample=int(work.settings["sample"]),
+        energy=None if energy is None else float(energy), progress=work.progress,
     )  # fmt: skip
     if not found.clusters:
         return Outcome({"phases": 0}, notes=[found.sentence])
@@ -73,4 +74,4 @@ def _save(path: Path, scan: Scan) -> None:
     ebsdml.write(path, scan)
 
 
-STEP = Step("crystals", run, ENDING, (), {"sample": 200, "energy": 20.0}, table=TABLE)
+STEP = Step("crystals", run, ENDING, (), {"sample": 200, "energy": None}, table=TABLE)

@@ -59,6 +59,9 @@ class Cluster:
         Whether the best patterns show straight bands, see `straight.bands_in`.
     turn : (3, 3) array
         Rotation from the sphere's frame to the crystal's, whose x lies along a.
+    single
+        Merged from all members as they are: averages of like neighbours blur the edges of bands
+        where the orientation changes within a grain. None until the cluster is settled.
     """
 
     sphere: MeasuredSphere
@@ -68,6 +71,7 @@ class Cluster:
     typical: float
     bands: int = 2
     turn: Floats = field(default_factory=lambda: np.eye(3))
+    single: MeasuredSphere | None = None
 
     @property
     def least_fit(self) -> float:
@@ -235,9 +239,13 @@ def _settled(views: Sequence[View], cluster: Cluster, placed: _Placed) -> Cluste
     chosen = [views[k] for k in cluster.members]
     for _ in range(turns):
         sphere = placed.merged(cluster.members, SphereSearch(sphere, chosen[0]))
-    fits = SphereSearch(sphere, chosen[0]).find(chosen)[1]
+    turns_of, fits = SphereSearch(sphere, chosen[0]).find(chosen)
+    good = np.flatnonzero(fits >= _PART_OF_TYPICAL * _typical(fits))
+    single = MeasuredSphere.merged(
+        [chosen[k] for k in good], np.swapaxes(turns_of[good], 1, 2), group
+    )
     return replace(
-        cluster, sphere=sphere, typical=_typical(fits), best=best,
+        cluster, sphere=sphere, single=single, typical=_typical(fits), best=best,
         placed=tuple(placed.of(best)), bands=bands,
     )  # fmt: skip
 

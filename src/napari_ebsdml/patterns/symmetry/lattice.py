@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.patterns.simulated.kinematic import wavelength
 from napari_ebsdml.patterns.symmetry import _lattice_kernels as kernels
+from napari_ebsdml.patterns.symmetry.band_size import size_of
 from napari_ebsdml.patterns.symmetry.bands import NORMALS, STEP, Bands, bands_of
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
 from napari_ebsdml.patterns.symmetry.lattice_fit import (
@@ -82,6 +83,10 @@ class Lattice:
         Standard error of c/a (and b/a) as a part of it; 0 for cubic lattices.
     explained
         Part of the sphere's variance that bands of this lattice explain, 0..1.
+    energy
+        Of the beam in keV: lengths go with its wavelength.
+    is_energy_told
+        Whether the user or the file told it; else it is assumed.
     """
 
     a: float
@@ -94,12 +99,18 @@ class Lattice:
     uncertainty: float
     ratio_uncertainty: float
     explained: float
+    energy: float = 20.0
+    is_energy_told: bool = True
 
     @property
     def sentence(self) -> str:
         """Lattice in words."""
         error = self.a * self.uncertainty
         text = f"{self.bravais}, a = {self.a:.2f} +- {error:.2f} A"
+        if not self.is_energy_told:
+            other = 15.0
+            longer = self.a * wavelength(other) / wavelength(self.energy)
+            text += f" (at {self.energy:g} kV assumed; {longer:.2f} A if it was {other:g} kV)"
         if self.bravais[0] == "o":
             text += f", b/a = {self.b / self.a:.3f}"
         if self.bravais[0] != "c":
@@ -118,6 +129,15 @@ class Lattice:
                 return cube, self.a * side
         return None
 
+    @property
+    def primitive(self) -> str | None:
+        """Symbol of the primitive lattice whose weak bands may be hidden; None for other lattices.
+
+        Ordered crystals such as Ni3Al and TiFe have the bands of the disordered ones, cF and cI,
+        and superlattice bands that patterns with noise do not show.
+        """
+        return "cP" if self.bravais in ("cF", "cI") else None
+
     def diffpy(self) -> DiffpyLattice:
         """The lattice as diffpy's, for an orix Phase."""
         from diffpy.structure import Lattice as DiffpyLattice
@@ -125,7 +145,9 @@ class Lattice:
         return DiffpyLattice(self.a, self.b, self.c, self.alpha, self.beta, self.gamma)
 
 
-def find_lattice(sphere: MeasuredSphere, energy: float = 20.0) -> tuple[Lattice, Floats] | None:
+def find_lattice(
+    sphere: MeasuredSphere, energy: float = 20.0, edges: MeasuredSphere | None = None
+) -> tuple[Lattice, Floats] | None:
     """Lattice of a crystal.
 
     Parameters
@@ -134,6 +156,9 @@ def find_lattice(sphere: MeasuredSphere, energy: float = 20.0) -> tuple[Lattice,
         Merged from patterns of the crystal; its Laue group tells the system.
     energy
         Of the beam, in keV.
+    edges
+        The same crystal in the same frame, where edges of bands are sharper: tells the size.
+        Default: `sphere`.
 
     Returns
     -------
@@ -165,14 +190,19 @@ def find_lattice(sphere: MeasuredSphere, energy: float = 20.0) -> tuple[Lattice,
     relatives.sort(key=lambda one: -one.score)
     best = max((fit.climb(system, one) for one in [best, *relatives[:_CLIMBED]]),
                key=lambda one: one.score)  # fmt: skip
-    best = _centred(system, fit, fit.measured(system, best))
+    size = size_of(edges or sphere, best, energy)
+    sized = dataclasses.replace(best, lengths=best.lengths * size.factor)
+    best = _centred(system, fit, sized)
+    if best.centring != sized.centring:
+        size = size_of(edges or sphere, best, energy)
+        best = dataclasses.replace(best, lengths=best.lengths * size.factor)
     lengths, centring, turn = best.lengths, best.centring, best.turn
     explained = fit.explained(system, lengths, centring, turn)[0]
     gamma = 120.0 if system in ("hexagonal", "trigonal") else 90.0
-    size, ratio = fit.errors(system, lengths, centring, turn)
+    ratio = fit.ratio_error(system, lengths, centring, turn)
     a, b, c = (float(v) for v in lengths)
     bravais = LETTERS[system] + centring
-    lattice = Lattice(a, b, c, 90.0, 90.0, gamma, bravais, size, ratio, explained)
+    lattice = Lattice(a, b, c, 90.0, 90.0, gamma, bravais, size.error, ratio, explained, energy)
     return lattice, turn
 
 

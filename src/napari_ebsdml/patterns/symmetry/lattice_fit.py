@@ -23,10 +23,8 @@ _BLUR, _DARK, _LOST = 0.013, 0.5, 0.12
 
 NARROWER = 0.85
 """Bands look narrower than twice the Bragg angle, by this."""
-_SHARP, _SIZED_BY, OF_SIZE = 0.009, 30, 0.92
-"""Softness of an edge, number of families and narrowing that tell the size. How wide dynamical
-bands look differs from crystal to crystal: that scatter is the error of the size."""
-SCATTER = 0.2
+OF_SIZE = 0.92
+"""The same of strong bands alone."""
 _FINEST = 0.9
 """Spacing in angstrom of the finest planes whose bands take part."""
 _PER_FAMILY = 0.008
@@ -61,10 +59,11 @@ def families(group: str, centring: str) -> NDArray[np.int64]:
     system = SYSTEMS[group]
     deep = 4 if system in ("cubic", "orthorhombic") else 9 if centring == "R" else 6
     grid = np.array(list(product(range(-4, 5), range(-4, 5), range(-deep, deep + 1))))
-    return _one_of_each(group, grid[allowed(grid, centring) & (grid != 0).any(axis=1)])
+    return one_of_each(group, grid[allowed(grid, centring) & (grid != 0).any(axis=1)])
 
 
-def _one_of_each(group: str, hkl: NDArray[np.int64]) -> NDArray[np.int64]:
+def one_of_each(group: str, hkl: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One hkl of each family of equivalent reflections among (n, 3), the widest spaced first."""
     system = SYSTEMS[group]
     odd = {"cubic": (1.0, 1.0, 1.0), "tetragonal": (1.0, 1.0, 1.2345), "orthorhombic":
            (1.0, 1.1234, 1.2345)}.get(system, (1.0, 1.0, 1.2345))  # fmt: skip
@@ -109,12 +108,11 @@ class LatticeFit:
 
     def explained(
         self, system: str, lengths: Floats, centring: str, turn: Floats,
-        only: int | None = None, blur: float = _BLUR, lacks: Lacks | None = None,
+        lacks: Lacks | None = None,
     ) -> tuple[float, int]:  # fmt: skip
         """Part of the variance that the bands explain, and the number of families.
 
-        Families of planes down to `_FINEST`, or the first `only`; but those that `lacks` says of
-        their hkl.
+        Families of planes down to `_FINEST`, but those that `lacks` says of their hkl.
         """
         indices = families(self._group, centring)
         if lacks is not None:
@@ -122,8 +120,8 @@ class LatticeFit:
         g = indices @ (turn.T @ reciprocal(system, lengths)).T
         size = np.linalg.norm(g, axis=1)
         order = np.argsort(size)
-        number = int((size < 1 / _FINEST).sum()) if only is None else min(only, len(size))
-        return self._part(g[order[: min(number, _MOST_FAMILIES)]], blur), number
+        number = int((size < 1 / _FINEST).sum())
+        return self._part(g[order[: min(number, _MOST_FAMILIES)]]), number
 
     def centred(self, system: str, guess: Guess, centring: str) -> float:
         """Part of the variance that bands along all normals of the primitive lattice explain.
@@ -139,9 +137,9 @@ class LatticeFit:
         hkl = plain[order]
         has = allowed(hkl, centring)
         first = np.where(has[:, None], hkl, (3 if centring == "R" else 2) * hkl)
-        return self._part(_one_of_each(self._group, np.unique(first, axis=0)) @ to_g.T, _BLUR)
+        return self._part(one_of_each(self._group, np.unique(first, axis=0)) @ to_g.T)
 
-    def _part(self, g: Floats, blur: float) -> float:
+    def _part(self, g: Floats) -> float:
         """Part of the variance that bands of reciprocal vectors g, one a family, explain."""
         size = np.linalg.norm(g, axis=1)
         total = float((self._values**2).sum())
@@ -158,7 +156,7 @@ class LatticeFit:
         matrix = np.empty((len(self._points), len(g)))
         kernels.band_columns(
             self._points, np.concatenate(normals), np.array(start), size * self._half_wave,
-            blur, _DARK, _LOST, matrix,
+            _BLUR, _DARK, _LOST, matrix,
         )  # fmt: skip
         matrix -= matrix.mean(axis=0)
         # Normal equations: thousands of points become as many rows as columns.
@@ -188,19 +186,6 @@ class LatticeFit:
         at = int(np.argmax(values))
         return Guess(values[at], sizes[at], centring, turn)
 
-    def measured(self, system: str, guess: Guess) -> Guess:
-        """The lattice in the size that the widths of its first bands tell."""
-        factors = np.geomspace(0.65, 1.5, 36)
-        found = [
-            self.explained(
-                system, guess.lengths * factor * NARROWER / OF_SIZE, guess.centring, guess.turn,
-                _SIZED_BY, _SHARP,
-            )[0]
-            for factor in factors
-        ]  # fmt: skip
-        lengths = guess.lengths * float(factors[int(np.argmax(found))])
-        return Guess(guess.score, lengths, guess.centring, guess.turn)
-
     def climb(self, system: str, guess: Guess) -> Guess:
         """Lengths in shrinking steps to where the score is highest."""
         lengths = guess.lengths
@@ -219,13 +204,11 @@ class LatticeFit:
                 size /= 2
         return Guess(best, lengths, guess.centring, guess.turn)
 
-    def errors(
-        self, system: str, lengths: Floats, centring: str, turn: Floats
-    ) -> tuple[float, float]:
-        """Standard errors of the size and of the ratios, as parts of them, from the curvature."""
-        found = []
+    def ratio_error(self, system: str, lengths: Floats, centring: str, turn: Floats) -> float:
+        """Standard error of the ratios, as a part of them, from the curvature; 0 for cubic."""
+        found = [0.0]
         best, _ = self.explained(system, lengths, centring, turn)
-        for step in steps(system):
+        for step in steps(system)[1:]:
             drops = [
                 best - self.explained(system, lengths * (1 + s * 0.02 * step), centring, turn)[0]
                 for s in (1, -1)
@@ -234,7 +217,7 @@ class LatticeFit:
             # Cells within some two degrees of each other tell the same.
             number = len(self._points) / 6
             found.append(float(np.sqrt((1 - best) / (2 * number * curvature))))
-        return float(np.hypot(found[0], SCATTER)), max(found[1:], default=0.0)
+        return max(found)
 
 
 def steps(system: str) -> list[Floats]:
