@@ -8,14 +8,17 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import napari_ebsdml as ebsdml
+from napari_ebsdml.batching import large
 from napari_ebsdml.batching.cluster import connected
 from napari_ebsdml.batching.events import BatchEvent
-from tests.batching.dask_processes import ROOT, dask_processes
+from napari_ebsdml.batching.large.store import LargeMap
+from tests.batching.dask_processes import ROOT, Processes, dask_processes
 from tests.batching.own_steps import slow
 
 pytestmark = pytest.mark.filterwarnings("default::ResourceWarning", "ignore::UserWarning")
@@ -43,6 +46,32 @@ def begun(log: Path) -> Counter[str]:
     return Counter(log.read_text("utf-8").split()) if log.exists() else Counter()
 
 
+def bands_of_one_map_while_a_worker_is_killed(
+    dask: Processes, client: Any, folder: Path
+) -> None:  # fmt: skip
+    """As the whole to 1e-6: in a batch, which spreads its only map, and with a worker killed."""
+    path = folder / "large.ctf"
+    ebsdml.write(path, ebsdml.samples.dual_phase_steel((60, 50), 0.4, seed=3).scan)
+    scan = ebsdml.read(path)
+    want = ebsdml.gnd_density(scan, keep_per_system=False)
+    done = ebsdml.batch(path, "gnd", folder / "large", client, band=1_000)
+    assert not done.failed, done.failed
+    with np.load(folder / "large" / "large-gnd.npz") as arrays:
+        np.testing.assert_allclose(arrays["total"], want.total, rtol=1e-6)
+
+    def kill(fraction: float) -> None:
+        if fraction > 0.4 and dask.workers[0].poll() is None:
+            dask.workers[0].send_signal(signal.SIGKILL)
+            dask.workers[0].wait(60)
+
+    held = LargeMap.of(scan, folder / "held", 1_000)
+    found = large.gnd_density(held, progress=kill, client=client)
+    assert dask.workers[0].poll() == -signal.SIGKILL
+    for name in ("total", "energy", "misfit", "noise_floor"):
+        np.testing.assert_allclose(getattr(found, name), getattr(want, name), rtol=1e-6)
+    np.testing.assert_array_equal(found.above_noise, want.above_noise)
+
+
 def test_a_worker_that_is_killed_and_a_client_that_is_killed(
     maps: Path, tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,6 +82,9 @@ def test_a_worker_that_is_killed_and_a_client_that_is_killed(
 
     with dask_processes(tmp_path, 2) as dask, connected(dask.address) as client:
         client.wait_for_workers(2, timeout=120)
+        bands_of_one_map_while_a_worker_is_killed(dask, client, tmp_path)
+        dask.add_worker()
+        client.wait_for_workers(2, timeout=120)
         # One of the workers ends while it is at a map, which the other one then does again.
         seen: list[BatchEvent] = []
 
@@ -62,10 +94,10 @@ def test_a_worker_that_is_killed_and_a_client_that_is_killed(
                 end = time.monotonic() + 60
                 while sum(begun(log).values()) < 3 and time.monotonic() < end:
                     time.sleep(0.02)
-                dask.workers[0].send_signal(signal.SIGKILL)
+                dask.workers[1].send_signal(signal.SIGKILL)
 
         found = ebsdml.batch(maps, slow, tmp_path / "killed", client, on_event=kill)
-        assert dask.workers[0].wait(60) == -signal.SIGKILL
+        assert dask.workers[1].wait(60) == -signal.SIGKILL
         assert found.rows == want.rows
         assert sum(begun(log).values()) in (6, 7)
         for row in want.rows:

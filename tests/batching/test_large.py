@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import pickle
+from concurrent.futures import Future
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +16,18 @@ from orix.crystal_map import Phase, PhaseList
 import napari_ebsdml as ebsdml
 from napari_ebsdml.batching import large
 from napari_ebsdml.batching.large.gnd import mean_of_bands
+from napari_ebsdml.batching.large.grains import grain_extents, map_measures, rows_of_grains
+from napari_ebsdml.batching.large.maps import labelled
 from napari_ebsdml.batching.large.store import LargeMap
 from napari_ebsdml.errors import InputError, ModelError
-from napari_ebsdml.scan import Scan
+from napari_ebsdml.scan import ORIENTATION_NOISE, Scan
+from napari_ebsdml.segmentation import ForestSegmenter
+from napari_ebsdml.segmentation.inputs.channels import (
+    COMPUTED_CHANNELS,
+    GRAIN_THRESHOLD,
+    compute_channels,
+    grain_rings,
+)
 from napari_ebsdml.segmentation.settings import UNetSettings
 
 BAND = 1500
@@ -138,8 +151,116 @@ def test_segmentation_equals_that_of_the_whole(
     assert found.fractions()[0].fraction == pytest.approx(want.fractions()[0].fraction, abs=1e-4)
     with pytest.raises(InputError, match="turns must be 1"):
         large.predict(model, held, turns=2)
-    with pytest.raises(ModelError, match="forest"):
+    with pytest.raises(ModelError, match="as a whole"):
         large.predict(object(), held)  # type: ignore[arg-type]
+
+
+EVERY = [name for name in COMPUTED_CHANNELS if name != "Quaternions"]
+
+
+@pytest.mark.parametrize("bands", [1_500, 3_000])
+def test_every_channel_in_bands_is_that_of_the_whole(
+    scan: Scan, tmp_path: Path, bands: int
+) -> None:
+    sample = ebsdml.samples.dual_phase_steel((48, 48), 0.5, seed=1)
+    channels = [*EVERY, *(f"{name}@far" for name in EVERY), "Quality@grain", "BC"]
+    model = ebsdml.Segmenter.train([(sample.scan, sample.truth)], channels, epochs=0, seed=0)
+    assert model.network is None
+    held = LargeMap.of(scan, tmp_path / "held", bands)
+    want, found = model.predict(scan, warn=False), large.predict(model, held, warn=False)
+    np.testing.assert_allclose(found.probability, want.probability, atol=2e-5)
+    # The probabilities would hide what the discriminant gives little weight: the planes as well.
+    whole = compute_channels(scan, channels)
+    grains = labelled(held, GRAIN_THRESHOLD, 1)
+    extents = grain_extents(held, grains, None)
+    measures = map_measures(held, grains, extents, {}, None)
+    for band in held.bands():
+        near = slice(max(0, band.write.start - 40), min(131, band.write.stop + 40))
+        rows = rows_of_grains(held, grains, extents, near, grain_rings(channels))
+        part = compute_channels(held.band(rows), channels, measures=measures)
+        keep = slice(band.write.start - rows.start, band.write.stop - rows.start)
+        for number, plane in enumerate(whole.planes):
+            np.testing.assert_allclose(
+                part.values[number, keep], whole.values[number, band.write], rtol=1e-4, atol=1e-4,
+                err_msg=plane.name,
+            )  # fmt: skip
+
+
+def test_forests_and_ready_models_in_bands(scan: Scan, tmp_path: Path) -> None:
+    sample = ebsdml.samples.dual_phase_steel((48, 48), 0.5, seed=1)
+    forest = ForestSegmenter.train([(sample.scan, sample.truth)], ("BC", "KAM"), trees=10)
+    held = LargeMap.of(scan, tmp_path / "held", 2_000)
+    for model in (forest, ebsdml.Segmenter.ready("twins")):
+        want = model.predict(scan, warn=False, grain_vote=True)
+        found = large.predict(model, held, warn=False, grain_vote=True)
+        # A pixel whose feature is a threshold but for rounding may fall on either side.
+        close = np.isclose(found.probability, want.probability, atol=1e-5).all(axis=-1)
+        assert close.mean() > 0.999
+        assert (found.labels != want.labels).mean() < 1e-3
+        assert found.warnings == want.warnings
+    with pytest.raises(InputError, match="forest"):
+        large.predict(forest, held, standardise="this_map")
+
+
+def test_noise_that_an_improved_map_tells_is_used(scan: Scan, tmp_path: Path) -> None:
+    told = np.full(scan.shape, 0.11)
+    better = ebsdml.segmentation.with_property(scan, ORIENTATION_NOISE, told)
+    held = LargeMap.of(better, tmp_path / "held", BAND)
+    want, found = ebsdml.gnd_density(better, keep_per_system=False), large.gnd_density(held)
+    assert found.orientation_noise == pytest.approx(want.orientation_noise, rel=1e-9)
+    assert list(found.orientation_noise.values()) == pytest.approx([0.11, 0.11])
+    np.testing.assert_allclose(found.noise_floor, want.noise_floor, rtol=1e-6)
+
+
+def test_a_large_map_is_small_to_send(held: LargeMap) -> None:
+    before = len(pickle.dumps(held))
+    assert held.scan.shape == held.shape  # mapped, and kept
+    assert len(pickle.dumps(held)) == before < 50_000
+    again = pickle.loads(pickle.dumps(held))
+    np.testing.assert_array_equal(again.scan.phase_id, held.scan.phase_id)
+
+
+def test_work_that_is_done_again_gives_the_same(scan: Scan, held: LargeMap) -> None:
+    """A band whose worker is lost after it wrote is done a second time."""
+
+    class Twice:
+        """Of a client: what `over_bands` uses, here."""
+
+        def nthreads(self) -> dict[str, int]:
+            return {"here": 2}
+
+        def submit(self, work: Any, *arguments: Any, **_: Any) -> Any:
+            given = [one.result() if isinstance(one, Future) else one for one in arguments]
+            work(*given)
+            made: Future[Any] = Future()
+            made.set_result(work(*given))
+            return made
+
+        def as_current(self) -> Any:
+            return nullcontext()
+
+        def cancel(self, futures: Any) -> None:
+            assert not futures
+
+    twice: Any = Twice()
+    wait_here = pytest.MonkeyPatch()
+    wait_here.setattr("distributed.wait", lambda futures, **_: (list(futures), []))
+    with wait_here.context():
+        np.testing.assert_array_equal(
+            large.segment_grains(held, 3.0, 6, client=twice), ebsdml.segment_grains(scan, 3.0, 6)
+        )
+        rho = large.total_dislocation_density(held, window=16, surface=True, client=twice)
+        gnd = large.gnd_density(held, client=twice)
+        forest = ebsdml.Segmenter.ready("twins")
+        found = large.predict(forest, held, warn=False, grain_vote=True, client=twice)
+    wait_here.undo()
+    want = ebsdml.total_dislocation_density(scan, window=16, surface=True)
+    np.testing.assert_allclose(rho.density, want.density, rtol=1e-5)
+    np.testing.assert_allclose(
+        gnd.total, ebsdml.gnd_density(scan, keep_per_system=False).total, rtol=1e-6
+    )
+    whole = forest.predict(scan, warn=False, grain_vote=True)
+    assert (found.labels != whole.labels).mean() < 1e-3
 
 
 @pytest.mark.parametrize("ending", ["ctf", "ang"])

@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import time
 import uuid
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from napari_ebsdml._parallel import Report, available_cores
 from napari_ebsdml.batching.files import MapFile
 from napari_ebsdml.batching.one_file import Done, Plan, do_file
+from napari_ebsdml.batching.sending import sent
 from napari_ebsdml.errors import EbsdmlError, InputError
 
 if TYPE_CHECKING:
@@ -153,15 +153,18 @@ def _finished(
 
     try:
         client.subscribe_topic(topic, hear)
-        there = [None if model is None else _sent(client, model) for model in models]
-        waiting = iter(sorted(left))
+        there = [None if model is None else sent(client, model) for model in models]
+        last = sorted(left)
+        waiting = iter(last)
         under_way: dict[Any, int] = {}
         while True:
             threads = max(1, sum(client.nthreads().values()))
             most = threads * (1 + _AHEAD)
             while len(under_way) < most and (number := next(waiting, None)) is not None:
+                # Files that are left over when each thread has had as many as the others.
+                spread = number in last[len(last) - len(last) % threads :]
                 future = client.submit(
-                    _task, plan, left[number], number, topic, len(left) < threads, *there,
+                    _task, plan, left[number], number, topic, spread, *there,
                     pure=False, key=f"{left[number].name}-{uuid.uuid4().hex}",
                 )  # fmt: skip
                 under_way[future] = number
@@ -186,21 +189,6 @@ def _finished(
             client.unsubscribe_topic(topic)
         with contextlib.suppress(Exception):
             client.cancel(list(under_way), force=True)
-
-
-def _sent(client: Client, model: Any) -> Any:
-    """A model on the cluster, once for all files.
-
-    A task, not scattered data: that needs workers at once, where clusters start theirs for tasks,
-    and is lost with the worker that has it.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
-        return client.submit(_as_it_is, model, pure=False)
-
-
-def _as_it_is(model: Any) -> Any:
-    return model
 
 
 def _result(future: Any, plan: Plan, file: MapFile) -> Done:
@@ -229,7 +217,7 @@ def _result(future: Any, plan: Plan, file: MapFile) -> Done:
 def _task(plan: Plan, file: MapFile, number: int, topic: str, spread: bool, *models: Any) -> Done:
     """`do_file` in a worker, which tells the client how far it is.
 
-    With fewer files than threads, bands of large maps are spread over the workers.
+    The bands of its large maps go to all workers where `spread`.
     """
     report = _reporter(number, topic)
     if not spread:

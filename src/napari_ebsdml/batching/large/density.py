@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, nth_of, part_of
 from napari_ebsdml.batching.large.bands import over_bands
-from napari_ebsdml.batching.large.maps import labelled
+from napari_ebsdml.batching.large.basis import Basis
 from napari_ebsdml.batching.large.store import Band, LargeMap
 from napari_ebsdml.dislocations.article.divergence import square_step
-from napari_ebsdml.dislocations.gnd.bands import NOISE_HALO, Part, banded_noise
-from napari_ebsdml.dislocations.gnd.phase_choice import choose_systems, noise_by_phase
 from napari_ebsdml.dislocations.settings import TotalSettings
 from napari_ebsdml.dislocations.total.density import (
     WINDOW,
@@ -29,7 +27,6 @@ from napari_ebsdml.dislocations.total.phase_question import PhaseQuestion
 from napari_ebsdml.dislocations.total.segments import Cut, cut_grains, measure, reference_turns
 from napari_ebsdml.dislocations.total.sums import REACH, SUMS
 from napari_ebsdml.dislocations.total.windows import Windows, joined, maps_of
-from napari_ebsdml.errors import MissingDataError
 from napari_ebsdml.maps.settings import MapSettings
 from napari_ebsdml.maps.symmetry import laue_operators
 
@@ -79,17 +76,14 @@ def total_dislocation_density(
     """
     check_arguments(window, by)
     step = square_step(large.head.step)
-    present = large.present()
-    if not present:
-        raise MissingDataError(f"{large.head.name} has no orientations, which a density needs.")
     loaded = TotalDensityModel.load(model)
-    chosen, notes = choose_systems(large.head, slip_systems, present)
+    basis = Basis.of(
+        large, "a density", slip_systems, orientation_noise, grain_threshold,
+        MapSettings.grain_min_pixels, part_of(progress, 0.0, 0.15), client,
+    )  # fmt: skip
+    grains, chosen = basis.grains, basis.systems
     free = large.head.source.path is not None if surface is None else bool(surface)
-    grains = labelled(
-        large, grain_threshold, MapSettings.grain_min_pixels, part_of(progress, 0.0, 0.15), client
-    )
-    sizes = over_bands(_oriented, large, large.bands(), (grains,))
-    given = noise_by_phase(large.scan, orientation_noise, present)
+    sizes = over_bands(_oriented, large, large.bands(), (grains,), None, client)
     asked: list[PhaseQuestion] = []
     cuts: list[tuple[int, Cut]] = []
     parts: list[Windows] = []
@@ -98,8 +92,8 @@ def total_dislocation_density(
         phase = large.head.phases[number]
         asked.append(
             PhaseQuestion.of(
-                number, phase.name, systems, given.get(number),
-                partial(_noise, large, grains, number, part_of(own, 0.0, 0.4)), step, free,
+                number, phase.name, systems, basis.given.get(number),
+                partial(_noise, basis, number, part_of(own, 0.0, 0.4)), step, free,
             )
         )  # fmt: skip
         if asked[-1].trouble:
@@ -128,7 +122,7 @@ def total_dislocation_density(
     made = {name: large.array(file) for name, file in names.items()}
     result = total_density(
         (made["density"], made["interval"], made["measurable"]), windows, made["segments"],
-        large.array(grains), asked, largest, loaded, large.scan, notes,
+        large.array(grains), asked, largest, loaded, large.scan, basis.notes,
     )  # fmt: skip
     result.table.update(result.averages(by))
     return result
@@ -171,18 +165,8 @@ def _turns(large: LargeMap, rows: slice) -> NDArray[np.float64]:
     return turns
 
 
-def _noise(large: LargeMap, grains: str, number: int, progress: Progress) -> float:
-    """Orientation noise in degrees, measured at the places where that of the whole map is."""
-
-    def bands(turn: int) -> Iterator[Part]:
-        every = large.bands(NOISE_HALO)
-        for n, band in enumerate(every):
-            yield Part(large.band(band.read), large.read(grains, band.read), band.read.start,
-                       band.keep)  # fmt: skip
-            if progress is not None:
-                progress((turn * len(every) + n + 1) / (2 * len(every)))
-
-    return banded_noise(bands, large.shape, number, large.head.phases[number]).sigma
+def _noise(basis: Basis, number: int, progress: Progress) -> float:
+    return basis.noise(number, progress).sigma
 
 
 def _measure(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,28 +10,26 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, nth_of, part_of
 from napari_ebsdml.batching.large.bands import over_bands
-from napari_ebsdml.batching.large.maps import labelled
+from napari_ebsdml.batching.large.basis import Basis, part_of_map
 from napari_ebsdml.batching.large.store import Band, LargeMap
 from napari_ebsdml.dislocations.averages import EVERYTHING
 from napari_ebsdml.dislocations.gnd.average import average
 from napari_ebsdml.dislocations.gnd.bands import (
     HALO,
-    NOISE_HALO,
-    Part,
     band_density,
-    banded_level,
-    banded_noise,
     floor_of,
+    level_of,
     pooled,
+    sampling,
 )
 from napari_ebsdml.dislocations.gnd.curvature import nye_tensor
 from napari_ebsdml.dislocations.gnd.density import GndDensity
 from napari_ebsdml.dislocations.gnd.noise import OrientationNoise
 from napari_ebsdml.dislocations.gnd.noise_floor import NoiseLevel
-from napari_ebsdml.dislocations.gnd.phase_choice import SlipChoice, by_phase, choose_systems
+from napari_ebsdml.dislocations.gnd.phase_choice import SlipChoice
 from napari_ebsdml.dislocations.settings import GndSettings
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
-from napari_ebsdml.errors import InputError, MissingDataError
+from napari_ebsdml.errors import InputError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -91,44 +89,27 @@ def gnd_density(
         )
     if min(large.shape) < 2:
         raise InputError(f"GND density needs a map of at least 2 x 2 pixels, not {large.shape}.")
-    present = large.present()
-    if not present:
-        raise MissingDataError(f"{large.head.name} has no orientations, which GND density needs.")
-    chosen, notes = choose_systems(large.head, slip_systems, present)
-    given = (
-        by_phase(large.head, "orientation_noise", orientation_noise)
-        if isinstance(orientation_noise, Mapping)
-        else dict.fromkeys(present, orientation_noise)
-    )
-    grains = labelled(large, grain_threshold, min_pixels, part_of(progress, 0.0, 0.15), client)
-    noise: dict[int, OrientationNoise] = {}
-    for index, number in enumerate(chosen):
-        told = nth_of(part_of(progress, 0.15, 0.3), index, len(chosen))
-
-        def bands(turn: int, told: Progress = told) -> Iterator[Part]:
-            every = large.bands(NOISE_HALO)
-            for n, band in enumerate(every):
-                yield _part(large, band, grains)
-                if told is not None:
-                    told((turn * len(every) + n + 1) / (2 * len(every)))
-
-        phase = large.head.phases[number]
-        noise[number] = banded_noise(bands, large.shape, number, phase, given.get(number))
+    basis = Basis.of(
+        large, "GND density", slip_systems, orientation_noise, grain_threshold, min_pixels,
+        part_of(progress, 0.0, 0.15), client,
+    )  # fmt: skip
+    grains, chosen = basis.grains, basis.systems
+    noise = {
+        number: basis.noise(number, nth_of(part_of(progress, 0.15, 0.3), index, len(chosen)))
+        for index, number in enumerate(chosen)
+    }
     names = {name: large.new(*kind) for name, kind in _MAPS.items()}
     counts = over_bands(
         _fit, large, large.bands(HALO), (grains, names, chosen, norm, stencil),
         part_of(progress, 0.3, 0.9), client,
     )  # fmt: skip
-    known = {number: sum(count.get(number, 0) for count in counts) for number in chosen}
+    gain = names["curvature_gain"]
     levels = {
-        number: banded_level(
-            ((large.band(b.write), large.read(names["curvature_gain"], b.write))
-             for b in large.bands()),
-            number, known[number], systems, norm,
-        )
-        for number, systems in chosen.items() if known[number] and np.isfinite(noise[number].sigma)
-    }  # fmt: skip
-    over_bands(_floor, large, large.bands(), (names, noise, levels), part_of(progress, 0.9), None)
+        number: _level(large, gain, number, [count[number] for count in counts], how, client)
+        for number, how in ((n, (systems, norm)) for n, systems in chosen.items())
+        if any(count[number] for count in counts) and np.isfinite(noise[number].sigma)
+    }
+    over_bands(_floor, large, large.bands(), (names, noise, levels), part_of(progress, 0.9), client)
     stops = np.cumsum([0, *(len(systems) for systems in chosen.values())])
     arrays: dict[str, Any] = {name: large.array(file) for name, file in names.items()}
     return GndDensity(
@@ -146,26 +127,43 @@ def gnd_density(
             "slip_systems": {large.head.phases[i].name: repr(s) for i, s in chosen.items()},
             "norm": norm, "stencil": stencil, "denoise": None,
             "grain_threshold": grain_threshold, "min_pixels": min_pixels,
-            "orientation_noise": {n: sigma for n, sigma in given.items() if sigma is not None},
+            "orientation_noise": {n: sd for n, sd in basis.given.items() if sd is not None},
         },
-        notes=notes,
+        notes=basis.notes,
     )  # fmt: skip
-
-
-def _part(large: LargeMap, band: Band, grains: str) -> Part:
-    return Part(large.band(band.read), large.read(grains, band.read), band.read.start, band.keep)
 
 
 def _fit(
     large: LargeMap, band: Band, grains: str, names: Mapping[str, str],
     systems: dict[int, SlipSystems], norm: str, stencil: str,
 ) -> dict[int, int]:  # fmt: skip
-    part = _part(large, band, grains)
+    part = part_of_map(large, band, grains)
     found = band_density(part, systems, norm, stencil)
     for name, values in found.items():
         large.write(names[name], band.write.start, values)
     ids = part.scan.phase_id[part.keep][np.isfinite(found["curvature_gain"])]
     return {number: int((ids == number).sum()) for number in systems}
+
+
+def _level(
+    large: LargeMap, gain: str, number: int, known: Sequence[int], how: tuple[SlipSystems, str],
+    client: Client | None,
+) -> NoiseLevel:  # fmt: skip
+    """What noise alone pretends in a phase, of which each band has so many known pixels."""
+    every = sampling(sum(known))
+    starts = [(-seen % every,) for seen in np.cumsum([0, *known[:-1]]).tolist()]
+    samples = over_bands(
+        _sample, large, large.bands(), (gain, number, every), None, client, each=starts
+    )
+    return level_of(samples, *how)
+
+
+def _sample(
+    large: LargeMap, band: Band, gain: str, number: int, every: int, start: int
+) -> NDArray[np.float64]:
+    ids, rows = large.read("phase_id", band.write), band.write
+    known = np.isfinite(large.read(gain, rows)) & (ids == number)
+    return large.read("quaternions", rows)[known][start::every].copy()
 
 
 def _floor(

@@ -142,21 +142,23 @@ def labelled(
 ) -> str:  # fmt: skip
     """As `segment_grains`; the name of the array."""
     maps.segment_grains(large.band(slice(0, 1)), threshold, min_pixels)  # the arguments
-    out = large.new(np.int32)
+    parts, out = large.new(np.int32), large.new(np.int32)
     bands = large.bands()
     first = part_of(progress, 0.0, 0.8)
-    sizes = over_bands(_grains, large, bands, (out, threshold), first, client)
+    sizes = over_bands(_grains, large, bands, (parts, threshold), first, client)
     # Grains of all bands one after the other; those that go on across a seam are one.
     starts = np.cumsum([0, *(len(size) for size in sizes)])
     pairs = [
-        _seam(large, out, band.write.stop, threshold, starts[n], starts[n + 1])
+        _seam(large, parts, band.write.stop, threshold, starts[n], starts[n + 1])
         for n, band in enumerate(bands[:-1])
     ]
     number = _numbered(np.concatenate(sizes), pairs, min_pixels)
     # Label 0 of a band stays 0.
-    luts = [(out, np.r_[np.int32(0), number[a:b]])
-            for a, b in pairwise(starts)]  # fmt: skip
-    over_bands(_relabel, large, bands, luts, part_of(progress, 0.8), client)
+    luts = [(np.r_[np.int32(0), number[a:b]],) for a, b in pairwise(starts)]
+    over_bands(
+        _relabel, large, bands, (parts, out), part_of(progress, 0.8), client, each=luts
+    )  # fmt: skip
+    large.remove(parts)
     return out
 
 
@@ -205,5 +207,5 @@ def _numbered(
     return number[group.ravel()]
 
 
-def _relabel(large: LargeMap, band: Band, out: str, lut: NDArray[np.int32]) -> None:
-    large.write(out, band.write.start, lut[large.read(out, band.write)])
+def _relabel(large: LargeMap, band: Band, parts: str, out: str, lut: NDArray[np.int32]) -> None:
+    large.write(out, band.write.start, lut[large.read(parts, band.write)])

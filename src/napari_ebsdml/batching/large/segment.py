@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,15 +11,23 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.batching.large.bands import over_bands
+from napari_ebsdml.batching.large.grains import grain_extents, map_measures, rows_of_grains
 from napari_ebsdml.batching.large.maps import labelled
 from napari_ebsdml.batching.large.store import Band, LargeMap
 from napari_ebsdml.errors import InputError, MissingDataError, ModelError
+from napari_ebsdml.segmentation.inputs.channels import (
+    GRAIN_THRESHOLD,
+    grain_rings,
+    needs_measures,
+)
+from napari_ebsdml.segmentation.models.baselines import ForestSegmenter
 from napari_ebsdml.segmentation.settings import PredictSettings
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from napari_ebsdml.segmentation import SegmentationResult, Segmenter
+    from napari_ebsdml.segmentation.inputs.relative import MapMeasures
 
 _NEAR, _FAR = 16, 40
 """Rows that a channel looks at: of neighbourhoods of 3 pixels (4 sigma) and less, and of 9."""
@@ -39,11 +46,12 @@ class _How:
     grains: str
     margin: int
     rings: int
+    measures: MapMeasures | None
     names: tuple[str, str]
 
 
 def predict(
-    model: Segmenter,
+    model: Segmenter | ForestSegmenter,
     large: LargeMap,
     *,
     grain_vote: bool = PredictSettings.grain_vote,
@@ -62,7 +70,7 @@ def predict(
     Parameters
     ----------
     model
-        A network or a discriminant.
+        A network, a discriminant, boosted trees or a forest.
     large
     grain_vote, grain_threshold, not_indexed, standardise, tile, device, progress, warn
         As `Segmenter.predict` takes them.
@@ -81,7 +89,7 @@ def predict(
     InputError
         When an argument is out of range, or the map is to be turned.
     ModelError
-        When the map lacks a channel of the model, or the model is a forest.
+        When the map lacks a channel of the model, or the model is of another kind.
 
     Notes
     -----
@@ -96,10 +104,11 @@ def predict(
         raise InputError("A map in bands is not turned: turns must be 1, or the bands larger.")
     if standardise not in ("as_trained", "this_map"):
         raise InputError(f"standardise must be 'as_trained' or 'this_map', not {standardise!r}.")
-    if not hasattr(model, "network"):
-        raise ModelError(
-            "A forest sees a map as a whole: ask for larger bands, or train a network."
-        )
+    if not works_in_bands(model):
+        raise ModelError(f"A {type(model).__name__} sees a map as a whole: ask for larger bands.")
+    forest = isinstance(model, ForestSegmenter)
+    if standardise == "this_map" and forest:
+        raise InputError("Only a segmenter can standardise to this map, not a forest.")
     if standardise == "this_map" and model.ranges is None:
         raise ModelError(
             "The model is of an earlier version and does not know what its training maps looked "
@@ -108,29 +117,31 @@ def predict(
     changes: dict[str, tuple[float, float]] = {}
     if standardise == "this_map" and model.ranges is not None:
         changes = model.ranges.matching(large.scan)
-    rings = _rings(model.channels)
+    rings = grain_rings(model.channels)
     grains, extents = "", None
     if rings:
-        from napari_ebsdml.segmentation.inputs.channels import GRAIN_THRESHOLD
-
         grains = labelled(large, GRAIN_THRESHOLD, 1, part_of(progress, 0.0, 0.1), client)
-        extents = _extents(large, grains)
+        extents = grain_extents(large, grains, client)
+    measures = None
+    if needs_measures(model.channels):
+        measures = map_measures(large, grains, extents, changes, client)
     classes = len(model.classes)
     labels = large.new(np.uint8 if max(model.classes.values) < 256 else np.int32)
     names = (labels, large.new(np.float32, (classes,)))
     margin = _FAR if any(name.endswith("@far") for name in model.channels) else _NEAR
-    how = _How(model, changes, not_indexed, tile, device, extents, grains, margin, rings, names)
-    network = model.network
-    halo, align = (0, 1) if network is None else (network.halo, network.align)
-    bands = large.bands(halo, align)
+    how = _How(
+        model, changes, not_indexed, tile, device, extents, grains, margin, rings, measures, names
+    )  # fmt: skip
+    bands = large.bands(*_halo(model))
     share = 0.85 if grain_vote else 1.0
     sampled = over_bands(_predict, large, bands, (how,), part_of(progress, 0.1, share), client)
-    foreign = _foreign(model, [pixels for _, pixels in sampled])
-    kams = [kam for kam, _ in sampled]
-    notes = (
-        *filter(None, (foreign,)), *model.check(_head(large)),
-        *_said(model, large, changes, kams),
-    )  # fmt: skip
+    foreign, notes = "", ()
+    if not forest:
+        foreign = _foreign(model, [pixels for _, pixels in sampled])
+        notes = (
+            *filter(None, (foreign,)), *model.check(_head(large)),
+            *_said(model, large, changes, [kam for kam, _ in sampled]),
+        )  # fmt: skip
     for note in notes if warn else ():
         warnings.warn(f"{large.head.name}: {note}", ModelWarning, stacklevel=2)
     if grain_vote:
@@ -146,15 +157,16 @@ def predict(
     )  # fmt: skip
 
 
-def _rings(channels: Sequence[str]) -> int:
-    """0: no channel is measured on grains; 1: on grains; 2: on their neighbours as well."""
-    from napari_ebsdml.segmentation.inputs.channels import GRAIN_MEAN
+def works_in_bands(model: Any) -> bool:
+    """Whether `predict` takes a model: networks, discriminants, boosted trees and forests."""
+    return isinstance(model, ForestSegmenter) or hasattr(model, "network")
 
-    base = [name.partition("@")[0] for name in channels]
-    if "Relations" in base:
-        return 2
-    own = {"GROD", "GOS", "GrainSize", "GrainWidth", "GrainAspect", "Quaternions"}
-    return int(bool(own & set(base)) or any(name.endswith(GRAIN_MEAN) for name in channels))
+
+def _halo(model: Any) -> tuple[int, int]:
+    """Rows beside a band that its answer needs, and what the first of them is a multiple of."""
+    if isinstance(model, ForestSegmenter):
+        return model.reach, 1
+    return (0, 1) if model.network is None else (model.network.halo, model.network.align)
 
 
 def _head(large: LargeMap) -> Any:
@@ -185,44 +197,6 @@ def _foreign(model: Any, sampled: list[Any]) -> str:
     return str(model.familiar.said(pixels, model.normaliser, model.classes.names))
 
 
-def _extents(large: LargeMap, grains: str) -> NDArray[np.int32]:
-    """First row, and that after the last one, of each grain (n + 1, 2)."""
-    found = []
-    most = 0
-    for band in large.bands():
-        labels = large.read(grains, band.write)
-        number, place = np.unique(labels, return_inverse=True)
-        row = np.repeat(np.arange(len(labels), dtype=np.int32), labels.shape[1])
-        low = np.full(len(number), len(labels), np.int32)
-        high = np.zeros(len(number), np.int32)
-        np.minimum.at(low, place.ravel(), row)
-        np.maximum.at(high, place.ravel(), row + 1)
-        found.append((number, low + band.write.start, high + band.write.start))
-        most = max(most, int(number[-1]))
-    table = np.zeros((most + 1, 2), np.int32)
-    table[:, 0] = large.shape[0]
-    for number, low, high in found:
-        np.minimum.at(table[:, 0], number, low)
-        np.maximum.at(table[:, 1], number, high)
-    return table
-
-
-def _whole(large: LargeMap, rows: slice, how: _How) -> slice:
-    """Rows with all of the grains that lie in them."""
-    last = large.shape[0]
-    low, high = max(0, rows.start - how.margin), min(last, rows.stop + how.margin)
-    for _ in range(how.rings):
-        assert how.extents is not None
-        inside = np.unique(large.read(how.grains, slice(low, high)))
-        inside = inside[inside > 0]
-        if inside.size:
-            low = min(low, int(how.extents[inside, 0].min()))
-            high = max(high, int(how.extents[inside, 1].max()))
-        # What lies beside a grain is part of its outline.
-        low, high = max(0, low - 1), min(last, high + 1)
-    return slice(low, high)
-
-
 def _predict(large: LargeMap, band: Band, how: _How) -> tuple[Any, Any]:
     """Segments a band; gives some of its KAM, and some of its pixels as `Familiar` wants them."""
     from napari_ebsdml.learning.device import pick_device
@@ -231,19 +205,27 @@ def _predict(large: LargeMap, band: Band, how: _How) -> tuple[Any, Any]:
     from napari_ebsdml.segmentation.models.predict import predict_probability, stack_of
     from napari_ebsdml.segmentation.results.result import labels_of
 
-    rows = _whole(large, band.read, how)
+    last = large.shape[0]
+    near = slice(
+        max(0, band.read.start - how.margin), min(last, band.read.stop + how.margin)
+    )  # fmt: skip
+    rows = rows_of_grains(large, how.grains, how.extents, near, how.rings)
     try:
-        stack = stack_of(how.model, matched(large.band(rows), how.changes), 1)
+        scan = matched(large.band(rows), how.changes)
+        stack = stack_of(how.model, scan, 1, None, how.measures)
     except MissingDataError as error:
         raise ModelError(str(error)) from None
     cut = slice(band.read.start - rows.start, band.read.stop - rows.start)
     stack = dataclasses.replace(stack, values=stack.values[:, cut], grains=None, variants=None)
-    found = predict_probability(
-        how.model, stack, 1, how.tile, pick_device(how.device), None
-    )[band.keep]  # fmt: skip
+    forest = isinstance(how.model, ForestSegmenter)
+    if forest:
+        found = how.model.probability(stack)[band.keep]
+    else:
+        device = pick_device(how.device)
+        found = predict_probability(how.model, stack, 1, how.tile, device, None)[band.keep]
     first, size = band.write.start * large.shape[1], large.shape[0] * large.shape[1]
     there, pixels = large.read("phase_id", band.write) != -1, None
-    if how.model.familiar is not None:
+    if not forest and how.model.familiar is not None:
         kept = dataclasses.replace(stack, values=stack.values[:, band.keep])
         pixels = pixels_of(kept, how.model.normaliser, found, there, first, size)
     if how.not_indexed == "leave_out":

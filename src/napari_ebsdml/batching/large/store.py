@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import uuid
@@ -156,6 +157,10 @@ class LargeMap:
         """All of the map, mapped into memory: the system loads what is looked at, and drops it."""
         return self._scan({name: self.array(name) for name in self._names()})
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the mapped arrays, which would be copied to every worker."""
+        return {key: value for key, value in vars(self).items() if key != "scan"}
+
     def _names(self) -> list[str]:
         return ["quaternions", "phase_id", *(f"prop{n}" for n in range(len(self.head.prop)))]
 
@@ -185,6 +190,12 @@ class LargeMap:
     def new(self, kind: DTypeLike, inner: tuple[int, ...] = ()) -> str:
         """Make an array under a name of its own."""
         return self.make(uuid.uuid4().hex, kind, inner)
+
+    def remove(self, name: str) -> None:
+        """Remove an array that nothing needs any more."""
+        # Windows keeps what is still open somewhere; it goes with the folder.
+        with contextlib.suppress(OSError):
+            self._path(name).unlink()
 
     def array(self, name: str) -> NDArray[Any]:
         """A whole array, mapped into memory."""

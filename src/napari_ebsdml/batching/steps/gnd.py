@@ -28,9 +28,8 @@ def run(work: Work) -> Outcome:
     from napari_ebsdml.dislocations.averages import gnd_averages
 
     step = work.of(StepSettings).step or None
-    # Both need the map as a whole, which is then mapped from its files.
-    if step is not None or work.of(GndSettings).denoise:
-        work = dataclasses.replace(work, large=None)
+    # Needs the map as a whole, which is then mapped from its files.
+    work = dataclasses.replace(work, large=None) if step is not None else whole_if_denoised(work)
     found = gnd_of(work, work.progress)
     if work.large is None:
         rows = rows_of_columns(gnd_averages(found, "phase", step))
@@ -47,9 +46,14 @@ def run(work: Work) -> Outcome:
     )
 
 
+def whole_if_denoised(work: Work) -> Work:
+    """The work without bands where it denoises, which needs the map as a whole."""
+    return dataclasses.replace(work, large=None) if work.of(GndSettings).denoise else work
+
+
 def gnd_of(work: Work, progress: Progress) -> GndDensity:
     """GND density of the scan of some work, by its settings."""
-    how = work.of(GndSettings).arguments()
+    work, how = whole_if_denoised(work), work.of(GndSettings).arguments()
     if work.large is not None:
         return in_bands(work.large, **how, progress=progress, client=work.client)
     found: GndDensity = ebsdml.gnd_density(work.scan, **how, progress=progress)

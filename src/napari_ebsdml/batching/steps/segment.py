@@ -11,6 +11,7 @@ import numpy as np
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml.batching.large.segment import predict as in_bands
+from napari_ebsdml.batching.large.segment import works_in_bands
 from napari_ebsdml.batching.pictures import of_labels
 from napari_ebsdml.batching.step import Outcome, Step, Work
 from napari_ebsdml.batching.writing import write_image
@@ -30,8 +31,8 @@ def run(work: Work) -> Outcome:
     scan, wanted = work.scan, work.settings["phases"]
     how = dataclasses.asdict(work.of(PredictSettings))
     how |= {"device": work.settings["device"], "progress": work.progress, "warn": False}
-    # Forests see a map as a whole, and a map that is turned is cut into other cells.
-    if work.large is None or how["turns"] > 1 or not hasattr(work.model, "network"):
+    # A map that is turned is cut into other cells.
+    if work.large is None or how["turns"] > 1 or not works_in_bands(work.model):
         result = work.model.predict(scan, **how)
     else:
         result = in_bands(work.model, work.large, **how, client=work.client)

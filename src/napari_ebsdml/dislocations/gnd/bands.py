@@ -1,11 +1,11 @@
 """GND density of a map that is seen band by band; equal to that of the whole in one piece.
 
-Nothing here knows where the map is kept: `bands` gives its rows from the top to the bottom.
+Nothing here knows where the map is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,28 +16,19 @@ from napari_ebsdml.dislocations.gnd.curvature import check_stencil
 from napari_ebsdml.dislocations.gnd.fit import check_norm, fit_slip_systems
 from napari_ebsdml.dislocations.gnd.grid import square_grid
 from napari_ebsdml.dislocations.gnd.grid_curvature import grid_curvature
-from napari_ebsdml.dislocations.gnd.noise import (
-    RESOLUTION,
-    OrientationNoise,
-    given_noise,
-    measure_noise,
-)
+from napari_ebsdml.dislocations.gnd.noise import RESOLUTION, OrientationNoise
 from napari_ebsdml.dislocations.gnd.noise_floor import NoiseLevel, noise_level
 from napari_ebsdml.dislocations.gnd.phase_density import CONJUGATE
-from napari_ebsdml.dislocations.gnd.second_differences import BandedDifferences, second_differences
+from napari_ebsdml.dislocations.gnd.second_differences import BAND_HALO, second_differences
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
 from napari_ebsdml.maps.symmetry import laue_operators
 
 if TYPE_CHECKING:
-    from orix.crystal_map import Phase
-
     from napari_ebsdml.scan import Scan
 
 HALO = 2
 """Rows beside a band that the density of its pixels needs."""
-NOISE_HALO = BandedDifferences.HALO
-SAMPLE = 1 << 16
-"""Pixels of a phase, about, whose orientations stand for all where noise is fitted."""
+NOISE_HALO = BAND_HALO
 
 
 @dataclass(frozen=True)
@@ -63,33 +54,6 @@ class Part:
         """Turns crystal -> specimen, and labels of the grains of a phase, 0 elsewhere."""
         labels = np.where(self.scan.phase_id == number, self.grains, 0).astype(np.int64)
         return self.scan.quaternions * CONJUGATE, labels
-
-
-def banded_noise(
-    bands: Callable[[int], Iterator[Part]], shape: tuple[int, int], number: int, phase: Phase,
-    sigma: float | None = None,
-) -> OrientationNoise:  # fmt: skip
-    """Orientation noise of a phase, measured at the places where the whole map would be.
-
-    Parameters
-    ----------
-    bands
-        Gives the map, with a halo of `NOISE_HALO` rows, for the first (0) and the second (1) time.
-    shape
-        Rows and columns of the map.
-    number, phase
-        Its id, and the phase.
-    sigma
-        Degrees, where it is known.
-    """
-    pool = BandedDifferences(shape, phase)
-    for part in bands(0):
-        pool.count(*part.of_phase(number), part.first, part.keep)
-    pool.choose()
-    for part in bands(1):
-        pool.take(*part.of_phase(number), part.first, part.keep)
-    found = pool.result()
-    return measure_noise(found) if sigma is None else given_noise(sigma, found)
 
 
 def band_density(
@@ -124,30 +88,23 @@ def band_density(
     return out
 
 
-def banded_level(
-    parts: Iterator[tuple[Scan, NDArray[np.float64]]], number: int, known: int,
-    systems: SlipSystems, norm: str,
-) -> NoiseLevel:  # fmt: skip
+def level_of(samples: Sequence[NDArray[Any]], systems: SlipSystems, norm: str) -> NoiseLevel:
     """What noise alone pretends in a phase.
 
     Parameters
     ----------
-    parts
-        Rows of the map without a halo, and their `curvature_gain`, from the top to the bottom.
-    number
-        Of the phase.
-    known
-        Pixels of it with a curvature.
+    samples
+        Of each band every n-th orientation (pixels, 4) of those with a curvature, n of
+        `sampling`.
     systems, norm
         In use.
     """
-    every = max(1, known >> 16)
-    seen, some = 0, []
-    for scan, gain in parts:
-        q = scan.quaternions[np.isfinite(gain) & (scan.phase_id == number)]
-        some.append(q[-seen % every :: every])
-        seen += len(q)
-    return noise_level(systems, np.concatenate(some) * CONJUGATE, norm)
+    return noise_level(systems, np.concatenate(samples) * CONJUGATE, norm)
+
+
+def sampling(known: int) -> int:
+    """One of how many pixels of a phase stands for all, so that some 65 000 do."""
+    return max(1, known >> 16)
 
 
 def floor_of(

@@ -7,8 +7,9 @@ and structure finer than h stay. How its mean square grows with h tells the two 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -105,71 +106,86 @@ Rows = tuple[int, int]
 """First row, and that after the last one."""
 
 
-class BandedDifferences:
-    """As `second_differences`, of the square grid of a map that is seen band by band.
+BAND_HALO = max(LAGS)
+"""Rows beside a band that differences in it need."""
 
-    Twice: with `count` first, which chooses the tiles, then with `take`. Each is called with bands
-    from the top to the bottom, and both with the same ones.
+
+class BandCount(NamedTuple):
+    """What a band of a map holds; see `count_band`."""
+
+    nodes: int
+    """Points of grains."""
+    pairs: int
+    """Of neighbours."""
+    same: int
+    """Of them those of the same orientation."""
+    tiles: NDArray[np.int64]
+
+
+BandDifferences = tuple[NDArray[Any], ...]
+"""Points, tiles, labels, squares, whether copied; of a band."""
+
+
+def count_band(
+    quaternions: NDArray[Any], labels: NDArray[Any], first: int, keep: slice,
+    shape: tuple[int, int], point_group: Any,
+) -> BandCount:  # fmt: skip
+    """See a band of the square grid of a map, as `band_differences` takes it."""
+    found = _Found.of_map(quaternions, labels, point_group)
+    kept = (keep.start, keep.stop)
+    pairs, same, _ = found.identical(kept)
+    _, tile = found.nodes(kept, first, shape)
+    return BandCount(len(tile), pairs, same, np.unique(tile))
+
+
+def tiles_of_bands(counts: Sequence[BandCount], seed: int = 0) -> NDArray[np.int64] | None:
+    """Tiles that stand for the map, chosen as `second_differences` chooses them; None: all."""
+    every = np.unique(np.concatenate([np.zeros(0, np.int64), *(one.tiles for one in counts)]))
+    return chosen_tiles(every, sum(one.nodes for one in counts), seed)
+
+
+def band_differences(
+    quaternions: NDArray[Any], labels: NDArray[Any], first: int, keep: slice,
+    shape: tuple[int, int], point_group: Any, chosen: NDArray[np.int64] | None,
+) -> BandDifferences:  # fmt: skip
+    """Second differences of a band of the square grid of a map.
 
     Parameters
     ----------
+    quaternions, labels
+        Rows (rows, columns, 4) and (rows, columns) of the map from `first` on.
+    first
+    keep
+        Those of them that are wanted; the others are a halo of `BAND_HALO` rows.
     shape
-        Rows and columns of the map.
-    point_group, seed
-        See `second_differences`.
+        Of the map.
+    point_group
+        What `laue_operators` takes.
+    chosen
+        Of `tiles_of_bands`.
     """
+    found = _Found.of_map(quaternions, labels, point_group)
+    node, tile = found.nodes((keep.start, keep.stop), first, shape)
+    if chosen is not None:
+        inside = np.isin(tile, chosen)
+        node, tile = node[inside], tile[inside]
+    label, squares, copied, _ = found.differences(node)
+    points = (node[:, 0] + first) * shape[1] + node[:, 1]
+    return points.astype(np.intp), tile, label, squares, copied
 
-    HALO = max(LAGS)
 
-    def __init__(self, shape: tuple[int, int], point_group: Any = "m-3m", seed: int = 0) -> None:
-        self.shape, self.point_group, self.seed = shape, point_group, seed
-        self.total = self.pairs = self.same = 0
-        self._tiles: list[NDArray[np.int64]] = []
-        self._found: list[tuple[Any, ...]] = []
-        self._chosen: NDArray[np.int64] | None = None
-
-    def count(
-        self, quaternions: NDArray[Any], labels: NDArray[Any], first: int, keep: slice
-    ) -> None:
-        """See rows (rows, columns, 4) of the map from `first` on, of which some are kept."""
-        found = _Found.of_map(quaternions, labels, self.point_group)
-        kept = (keep.start, keep.stop)
-        pairs, same, _ = found.identical(kept)
-        _, tile = found.nodes(kept, first, self.shape)
-        self.pairs, self.same, self.total = (
-            self.pairs + pairs,
-            self.same + same,
-            self.total + len(tile),
-        )
-        self._tiles.append(np.unique(tile))
-
-    def choose(self) -> None:
-        """Choose the tiles, when all has been counted."""
-        every = np.unique(np.concatenate([np.zeros(0, np.int64), *self._tiles]))
-        self._chosen = chosen_tiles(every, self.total, self.seed)
-
-    def take(
-        self, quaternions: NDArray[Any], labels: NDArray[Any], first: int, keep: slice
-    ) -> None:
-        """Take the differences of the kept rows; the others are a halo of `HALO` rows."""
-        found = _Found.of_map(quaternions, labels, self.point_group)
-        node, tile = found.nodes((keep.start, keep.stop), first, self.shape)
-        if self._chosen is not None:
-            inside = np.isin(tile, self._chosen)
-            node, tile = node[inside], tile[inside]
-        label, squares, copied, _ = found.differences(node)
-        points = (node[:, 0] + first) * self.shape[1] + node[:, 1]
-        self._found.append((points.astype(np.intp), tile, label, squares, copied, found.lags))
-
-    def result(self) -> SecondDifferences:
-        """The differences; without `is_copy`, which is empty."""
-        points, tile, label, squares, copied = (
-            np.concatenate(part) for part in list(zip(*self._found, strict=True))[:5]
-        )
-        return SecondDifferences(
-            points, _tile_numbers(tile, label), squares, copied, self._found[0][5],
-            self.same / self.pairs if self.pairs else float("nan"), np.zeros(0, bool),
-        )  # fmt: skip
+def joined_bands(
+    counts: Sequence[BandCount], parts: Sequence[BandDifferences]
+) -> SecondDifferences:
+    """As `second_differences` of the map, from its bands; without `is_copy`, which is empty."""
+    points, tile, label, squares, copied = (
+        np.concatenate(part) for part in zip(*parts, strict=True)
+    )
+    pairs, same = sum(one.pairs for one in counts), sum(one.same for one in counts)
+    return SecondDifferences(
+        points, _tile_numbers(tile, label), squares, copied, _lags(len(SQUARE[0])),
+        same / pairs if pairs else float("nan"), np.zeros(0, bool),
+    )  # fmt: skip
 
 
 class _Found:
@@ -187,8 +203,7 @@ class _Found:
         self.grid = np.ascontiguousarray(index, dtype=np.int64)
         self.limit = safe_cosine(self.operators)
         self.nearest, self.second = (np.array(part, dtype=np.int64) for part in neighbours)
-        # Second neighbours: the diagonals of squares, or of pairs of equilateral triangles.
-        self.lags = np.repeat([*LAGS, np.sqrt(len(self.nearest))], len(self.nearest))
+        self.lags = _lags(len(self.nearest))
 
     @classmethod
     def of_map(cls, quaternions: NDArray[Any], labels: NDArray[Any], point_group: Any) -> _Found:
@@ -232,6 +247,11 @@ class _Found:
         )
         points = self.grid[node[:, 0], node[:, 1]].astype(np.intp)
         return self.grains[points], squares, copied, points
+
+
+def _lags(nearest: int) -> NDArray[np.float64]:
+    # Second neighbours: the diagonals of squares, or of pairs of equilateral triangles.
+    return np.repeat([*LAGS, np.sqrt(nearest)], nearest)
 
 
 def chosen_tiles(tiles: NDArray[np.int64], nodes: int, seed: int) -> NDArray[np.int64] | None:

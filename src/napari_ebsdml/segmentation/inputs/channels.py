@@ -32,6 +32,7 @@ from napari_ebsdml.segmentation.inputs.relative import (
     PARTNER_NAMES,
     QUALITY_NAMES,
     SIZE_NAMES,
+    MapMeasures,
     relative_quality,
     relative_sizes,
     twin_partners,
@@ -57,8 +58,8 @@ _UNITS = {"BC": "grey level", "BS": "grey level", "MAD": "degree", "IQ": "grey l
 class _Maps:
     """What several channels need, computed once."""
 
-    def __init__(self, scan: Scan) -> None:
-        self.scan = scan
+    def __init__(self, scan: Scan, measures: MapMeasures | None = None) -> None:
+        self.scan, self.measures = scan, measures
         self.made: dict[str, NDArray[np.float32]] = {}
 
     @functools.cached_property
@@ -135,11 +136,12 @@ def _quaternions(m: _Maps) -> Any:
 
 
 def _quality(m: _Maps) -> Any:
-    return relative_quality(m.scan)
+    return relative_quality(m.scan, m.measures)
 
 
 def _relative_size(m: _Maps) -> Any:
-    return relative_sizes(m.table, int(m.grains.max()) + 1, m.scan.step)[:, m.grains]
+    found = relative_sizes(m.table, int(m.grains.max()) + 1, m.scan.step, m.measures)
+    return found[:, m.grains]
 
 
 def _partner(m: _Maps) -> Any:
@@ -188,6 +190,18 @@ _COMPUTED: dict[str, tuple[_Maker, tuple[Plane, ...]]] = {
     ),
     "Indexed": (_indexed, (Plane("indexed", "1", "flag"),)),
 }  # fmt: skip
+
+_OF_GRAINS = {
+    "GROD",
+    "GOS",
+    "GrainSize",
+    "GrainWidth",
+    "GrainAspect",
+    "RelativeSize",
+    "Quaternions",
+}
+_OF_NEIGHBOURS = {"Relations", "Twins", "TwinPartner"}
+_OF_MAPS = {"RelativeSize", "Quality"}
 
 _WITHOUT_ORIENTATIONS = ("Indexed", "Quality")
 
@@ -238,6 +252,22 @@ def with_property(scan: Scan, name: str, values: ArrayLike) -> Scan:
         When `values` does not have the shape of the map.
     """
     return dataclasses.replace(scan, prop={**scan.prop, name: np.asarray(values)})
+
+
+def grain_rings(channels: Sequence[str]) -> int:
+    """What of its grains a pixel's planes depend on.
+
+    0: none of them; 1: all of the grain that it lies in; 2: its grain and the neighbours of that.
+    """
+    base = {name.partition("@")[0] for name in channels}
+    if base & _OF_NEIGHBOURS:
+        return 2
+    return int(bool(base & _OF_GRAINS) or any(name.endswith(GRAIN_MEAN) for name in channels))
+
+
+def needs_measures(channels: Sequence[str]) -> bool:
+    """Whether some planes are measured by the whole map (`MapMeasures`)."""
+    return bool({name.partition("@")[0] for name in channels} & _OF_MAPS)
 
 
 def default_channels(scan: Scan) -> tuple[str, ...]:
@@ -312,8 +342,9 @@ def _around(
 
 
 def compute_channels(
-    scan: Scan, channels: Sequence[str], progress: Progress = None, turns: bool = False
-) -> ChannelStack:
+    scan: Scan, channels: Sequence[str], progress: Progress = None, turns: bool = False,
+    measures: MapMeasures | None = None,
+) -> ChannelStack:  # fmt: skip
     """Compute the input planes of a scan.
 
     Parameters
@@ -328,6 +359,8 @@ def compute_channels(
         Called with the fraction done; may raise to cancel.
     turns
         Also prepare `ChannelStack.variants`, which augmentation needs.
+    measures
+        Of the whole map, where the scan is a part of it.
 
     Raises
     ------
@@ -337,7 +370,7 @@ def compute_channels(
         When the scan lacks a property, or orientations that a channel needs.
     """
     names = channel_names(channels)
-    shared = _Maps(scan)
+    shared = _Maps(scan, measures)
     arrays: list[NDArray[np.float32]] = []
     planes: list[Plane] = []
     groups = []

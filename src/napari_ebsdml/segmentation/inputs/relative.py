@@ -7,7 +7,7 @@ from another is that it is darker, or smaller, than the rest of the same map.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,56 @@ _PROPERTIES = ("bc", "iq", "bs")
 _SAMPLE = 100_000
 
 
+class QualityScale(NamedTuple):
+    """What quality is measured by within a map."""
+
+    name: str
+    """Of the property."""
+    middle: float
+    span: float
+    sample: NDArray[np.float64]
+    """Values of the map, rising."""
+
+    @classmethod
+    def of_sample(cls, name: str, values: NDArray[np.float64]) -> QualityScale:
+        """Of values, of which one in `every_nth` stands for the map."""
+        flat = np.sort(values)
+        low, middle, high = np.percentile(flat, [5, 50, 95])
+        span = high - low if high > low else max(flat[-1] - flat[0], 1e-12)
+        return cls(name, float(middle), float(span), flat)
+
+    @classmethod
+    def of(cls, scan: Scan) -> QualityScale | None:
+        """Of a map; None where nothing tells quality."""
+        name = quality_of(scan)
+        if name is None:
+            return None
+        values = np.asarray(scan.prop[name], dtype=np.float64)
+        flat = values[np.isfinite(values)]
+        return cls.of_sample(name, flat[:: every_nth(flat.size)])
+
+
+class MapMeasures(NamedTuple):
+    """What relative planes are measured by, of a map that is seen in bands."""
+
+    quality: QualityScale | None
+    sizes: tuple[float, float]
+    """Means of log10 of the equivalent diameter, and of twice area over perimeter, over area."""
+
+
+def every_nth(values: int) -> int:
+    """One of how many of so many finite values is looked at."""
+    return max(values // _SAMPLE, 1)
+
+
+def size_and_width(
+    area: NDArray[np.float64], perimeter: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """log10 of the equivalent diameter and of twice area over perimeter, um."""
+    width: NDArray[np.float64] = np.log10(2 * area / np.maximum(perimeter, 1e-9))
+    return np.log10(np.sqrt(4 * area / np.pi)), width
+
+
 def quality_of(scan: Scan) -> str | None:
     """Name of the property that says most of pattern quality: BC, else IQ, else BS."""
     have = {name.casefold(): name for name in scan.prop}
@@ -40,8 +90,14 @@ def quality_of(scan: Scan) -> str | None:
     return None
 
 
-def relative_quality(scan: Scan) -> NDArray[np.float32]:
+def relative_quality(scan: Scan, measures: MapMeasures | None = None) -> NDArray[np.float32]:
     """Pattern quality within its map.
+
+    Parameters
+    ----------
+    scan
+    measures
+        Of the map, where the scan is a part of it.
 
     Returns
     -------
@@ -50,18 +106,14 @@ def relative_quality(scan: Scan) -> NDArray[np.float32]:
         (0..1); 1 where there is a property at all. 0 in all three where there is none.
     """
     out = np.zeros((3, *scan.shape), np.float32)
-    name = quality_of(scan)
-    if name is None:
+    scale = QualityScale.of(scan) if measures is None else measures.quality
+    if scale is None:
         return out
-    values = np.asarray(scan.prop[name], dtype=np.float64)
-    finite = np.isfinite(values)
-    flat = values[finite]
-    flat = np.sort(flat[:: max(flat.size // _SAMPLE, 1)])
-    low, middle, high = np.percentile(flat, [5, 50, 95])
-    span = high - low if high > low else max(flat[-1] - flat[0], 1e-12)
-    values = np.where(finite, values, middle)
-    out[0] = np.clip((values - middle) / span, -5, 5)
+    values = np.asarray(scan.prop[scale.name], dtype=np.float64)
+    values = np.where(np.isfinite(values), values, scale.middle)
+    out[0] = np.clip((values - scale.middle) / scale.span, -5, 5)
     # Of equal values, whole numbers above all, the middle of their ranks.
+    flat = scale.sample
     below = np.searchsorted(flat, values, side="left") + np.searchsorted(flat, values, "right")
     out[1] = below / (2 * len(flat))
     out[2] = 1
@@ -69,8 +121,9 @@ def relative_quality(scan: Scan) -> NDArray[np.float32]:
 
 
 def relative_sizes(
-    table: Mapping[str, NDArray[Any]], labels: int, step: tuple[float, float]
-) -> NDArray[np.float32]:
+    table: Mapping[str, NDArray[Any]], labels: int, step: tuple[float, float],
+    measures: MapMeasures | None = None,
+) -> NDArray[np.float32]:  # fmt: skip
     """Size of each grain within its map.
 
     Parameters
@@ -81,6 +134,8 @@ def relative_sizes(
         One more than the largest label.
     step
         um.
+    measures
+        Of the map, where the table is of a part of it.
 
     Returns
     -------
@@ -91,11 +146,13 @@ def relative_sizes(
     out = np.zeros((3, labels), np.float32)
     if not len(table["id"]):
         return out
-    size = np.log10(table["equivalent_diameter"])
-    width = np.log10(2 * table["area"] / np.maximum(table["perimeter"], 1e-9))
+    size, width = size_and_width(table["area"], table["perimeter"])
     weight = table["area"] / table["area"].sum()
-    out[0, table["id"]] = size - (weight * size).sum()
-    out[1, table["id"]] = width - (weight * width).sum()
+    means = ((weight * size).sum(), (weight * width).sum())
+    if measures is not None:
+        means = measures.sizes
+    out[0, table["id"]] = size - means[0]
+    out[1, table["id"]] = width - means[1]
     out[2, table["id"]] = size - 0.5 * np.log10(step[0] * step[1])
     return out
 

@@ -27,6 +27,7 @@ from napari_ebsdml.segmentation.results.result import (
 
 if TYPE_CHECKING:
     from napari_ebsdml.learning.model_card import ModelCard
+    from napari_ebsdml.segmentation.inputs.planes import ChannelStack
 
 Items = Sequence[tuple[Scan, ArrayLike]]
 Names = Mapping[int, str] | Sequence[str] | None
@@ -164,9 +165,18 @@ class ForestSegmenter(_Baseline):
         return cls(**load_forest(path))
 
     def _probability(self, scan: Scan) -> NDArray[np.float32]:
-        features = _features(self.normaliser(compute_channels(scan, self.channels)), self.scales)
+        return self.probability(compute_channels(scan, self.channels))
+
+    @property
+    def reach(self) -> int:
+        """Pixels round one that its features depend on: Gaussians, and differences of them."""
+        return int(4 * self.scales[1] + 0.5) + 3
+
+    def probability(self, stack: ChannelStack) -> NDArray[np.float32]:
+        """Probabilities (rows, columns, classes) of input planes."""
+        features = _features(self.normaliser(stack), self.scales)
         flat = features.reshape(-1, features.shape[-1]).astype(np.float32, copy=False)
-        return self.forest.probability(flat).reshape(*scan.shape, -1)
+        return self.forest.probability(flat).reshape(*features.shape[:2], -1)
 
 
 def _features(planes: NDArray[np.float32], scales: tuple[float, float]) -> NDArray[np.float32]:

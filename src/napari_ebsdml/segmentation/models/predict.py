@@ -22,6 +22,7 @@ from napari_ebsdml.segmentation.models.network import UNet
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
     from napari_ebsdml.segmentation.inputs.planes import ChannelStack
+    from napari_ebsdml.segmentation.inputs.relative import MapMeasures
     from napari_ebsdml.segmentation.models.model import TrainedModel
 
 TILE = 384
@@ -95,9 +96,10 @@ def answering(
 
 
 def stack_of(
-    model: TrainedModel, scan: Scan, turns: int, progress: Progress = None
-) -> ChannelStack:
-    """Input planes of a scan for a model.
+    model: TrainedModel, scan: Scan, turns: int, progress: Progress = None,
+    measures: MapMeasures | None = None,
+) -> ChannelStack:  # fmt: skip
+    """Input planes of a scan for a model; see `compute_channels`.
 
     Raises
     ------
@@ -106,7 +108,7 @@ def stack_of(
     """
     try:
         return compute_channels(
-            scan, model.channels, part_of(progress, 0.0, _CHANNELS_SHARE), turns=turns > 1
+            scan, model.channels, part_of(progress, 0.0, _CHANNELS_SHARE), turns > 1, measures
         )
     except MissingDataError as error:
         raise ModelError(
