@@ -9,6 +9,11 @@ process had before it ("extra", MB): "whole" with the map in memory (for reading
 that what is read counts), "bands" with the map in a folder, a million pixels at a time. The
 exponent is the slope of log time over log pixels between the two largest maps: 1 is linear.
 
+"unet" is a small U-Net on BC and KAM, "light" the ready model for recrystallised grains (whose
+answers on this steel mean nothing), "forest" one of 100 trees on BC and KAM with Weka's features.
+"denoise" (GND density of denoised orientations, with what that loses) and "parents" (parent grains,
+on a synthetic martensite of 256 x 256 pixels, seed 20, repeated) need the whole map.
+
 Anchors, of the same number of pixels: "sort", numpy's of random floats; "label", connected areas
 of equal numbers by scikit-image on a map of 256 x 256 random labels each of 8 x 8 pixels.
 """
@@ -32,30 +37,46 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-STEPS = ("read", "kam", "grains", "gnd", "density", "unet", "sort", "label")
+STEPS = (
+    "read", "kam", "grains", "gnd", "density", "unet", "light", "forest", "denoise", "parents",
+    "sort", "label",
+)  # fmt: skip
 WAYS = ("whole", "bands")
+WHOLE = ("denoise", "parents")
 ANCHORS = ("sort", "label")
 
 
 def steel(pixels: int) -> Any:
-    import numpy as np
-
     import napari_ebsdml as ebsdml
 
-    tile = ebsdml.samples.dual_phase_steel((256, 256), 0.3, seed=0).scan
+    return repeated(ebsdml.samples.dual_phase_steel((256, 256), 0.3, seed=0).scan, pixels)
+
+
+def martensite(pixels: int) -> Any:
+    from napari_ebsdml import samples
+
+    return repeated(
+        samples.martensite((256, 256), seed=20, relationship="Greninger-Troiano").scan, pixels
+    )
+
+
+def repeated(tile: Any, pixels: int) -> Any:
+    """A map of 256 x 256 pixels side by side with itself, with new noise."""
+    import numpy as np
+
     side = round(pixels**0.5)
     times = -(-side // 256)
 
-    def repeated(values: Any) -> Any:
+    def many(values: Any) -> Any:
         return np.tile(values, (times, times, *(1,) * (values.ndim - 2)))[:side, :side]
 
-    q = repeated(tile.quaternions)
+    q = many(tile.quaternions)
     noise = np.random.default_rng(1).normal(scale=math.radians(0.05), size=q.shape)
     q = np.where(q.any(-1, keepdims=True), q + noise, 0)
     length = np.linalg.norm(q, axis=-1, keepdims=True)
     return dataclasses.replace(
-        tile, quaternions=q / np.where(length > 0, length, 1), phase_id=repeated(tile.phase_id),
-        prop={name: repeated(values) for name, values in tile.prop.items()}, is_measured=None,
+        tile, quaternions=q / np.where(length > 0, length, 1), phase_id=many(tile.phase_id),
+        prop={name: many(values) for name, values in tile.prop.items()}, is_measured=None,
     )  # fmt: skip
 
 
@@ -76,7 +97,19 @@ def work(step: str, folder: Path, way: str) -> Callable[[Any], Any]:
         )
     if step == "density":
         return place.total_dislocation_density
-    model = ebsdml.Segmenter.load(folder / "model")
+    if step == "denoise":
+        return partial(ebsdml.gnd_density, denoise=True, keep_per_system=False)
+    if step == "parents":
+        return ebsdml.parent_grains
+    model: Any
+    if step == "light":
+        model = ebsdml.Segmenter.ready("recrystallised")
+    elif step == "forest":
+        from napari_ebsdml.segmentation import ForestSegmenter
+
+        model = ForestSegmenter.load(folder / "forest")
+    else:
+        model = ebsdml.Segmenter.load(folder / "model")
     if way == "bands":
         return lambda held: large.predict(model, held, warn=False)
     return lambda scan: model.predict(scan, warn=False)
@@ -129,6 +162,9 @@ def measure(step: str, pixels: int, folder: Path, way: str) -> dict[str, float]:
             function(LargeMap.of(steel(10_000), folder / f"small-{step}-{pixels}"))
             held = read_large(folder / f"{pixels}.ctf", folder / f"{step}-{pixels}")
             call = partial(function, held)
+        elif step == "parents":
+            function(martensite(10_000))
+            call = partial(function, martensite(pixels))
         else:
             function(steel(10_000))
             scan = ebsdml.read(folder / f"{pixels}.ctf")
@@ -167,6 +203,8 @@ def main() -> None:
         )
         for step in asked.steps:
             for way in ("anchor",) if step in ANCHORS else asked.ways:
+                if way == "bands" and step in WHOLE:
+                    continue
                 found = []
                 for pixels in sizes:
                     done = subprocess.run(
@@ -197,8 +235,12 @@ def prepare(folder: Path, sizes: list[int], steps: list[str]) -> None:
     ebsdml.write(folder / "small.ctf", steel(100))
     for pixels in sizes:
         ebsdml.write(folder / f"{pixels}.ctf", steel(pixels))
+    sample = ebsdml.samples.dual_phase_steel((64, 64), 0.5, seed=1)
+    if "forest" in steps:
+        from napari_ebsdml.segmentation import ForestSegmenter
+
+        ForestSegmenter.train([(sample.scan, sample.truth)], ("BC", "KAM")).save(folder / "forest")
     if "unet" in steps:
-        sample = ebsdml.samples.dual_phase_steel((64, 64), 0.5, seed=1)
         model = ebsdml.Segmenter.train(
             [(sample.scan, sample.truth)], ("BC", "KAM"), epochs=1, steps=2, keep="network"
         )

@@ -149,3 +149,25 @@ def cores(scan: ebsdml.Scan) -> dict[str, int]:
     import napari_ebsdml._parallel as parallel
 
     return {"cores": parallel.available_cores()}
+
+
+def test_the_job_of_slurm_that_the_documentation_shows() -> None:
+    """Started by dask-jobqueue: one thread of Dask, four of the kernels, in four cores."""
+    pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
+    import shlex
+
+    from distributed.cli.dask_worker import main
+
+    text = (ROOT / "docs/how-to/many-maps.md").read_text("utf-8")
+    start = text.index("from dask_jobqueue import SLURMCluster")
+    told: dict[str, Any] = {}
+    exec(text[start : text.index("cluster.scale", start)], told)
+    with told["cluster"] as cluster:
+        lines = cluster.job_script().splitlines()
+    assert "#SBATCH --cpus-per-task=4" in lines
+    assert "export OMP_NUM_THREADS=4 NUMBA_NUM_THREADS=4" in lines
+    command = next(line for line in lines if "dask_worker" in line)
+    words = shlex.split(command)
+    given = main.make_context("worker", words[words.index("distributed.cli.dask_worker") + 1 :])
+    assert given.params["nthreads"] == 1
+    assert given.params["memory_limit"] == "14.90GiB"

@@ -194,7 +194,12 @@ def test_dream3d(tmp_path: Path) -> None:
     found = volume_of(sections_of(block()), spacing=0.3)
     path = export_volume(tmp_path / "v.dream3d", found, {"a": 1}, {"class": found.grains % 3})
     with h5py.File(path) as file:
-        assert file.attrs["FileVersion"] == "7.0"
+        # Groups, and text of fixed length, as "Native DREAM.3D File Format" and SIMPL have them.
+        assert set(file) == {"DataContainerBundles", "DataContainers", "Pipeline"}
+        assert file.attrs["FileVersion"] == b"7.0"
+        kind = h5py.h5a.open(file.id, b"FileVersion").get_type()
+        assert (kind.get_strpad(), kind.is_variable_str()) == (h5py.h5t.STR_NULLTERM, False)
+        assert isinstance(file["Pipeline/Pipeline"][()], bytes)
         box = file["DataContainers/ImageDataContainer"]
         geometry = box["_SIMPL_GEOMETRY"]
         assert geometry["DIMENSIONS"][...].tolist() == [44, 40, 6]
@@ -206,7 +211,14 @@ def test_dream3d(tmp_path: Path) -> None:
             assert one.shape == (6, 40, 44, int(one.attrs["ComponentDimensions"][0]))
         np.testing.assert_array_equal(cells["FeatureIds"][..., 0], found.grains)
         np.testing.assert_array_equal(cells["class"][..., 0], found.grains % 3)
-        assert cells["FeatureIds"].attrs["ObjectType"] == "DataArray<int32_t>"
+        assert cells["FeatureIds"].attrs["ObjectType"] == b"DataArray<int32_t>"
+        assert cells["Phases"].attrs["Tuple Axis Dimensions"] == b"x=44,y=40,z=6"
+        assert geometry.attrs["GeometryTypeName"] == b"ImageGeometry"
+        for one in (*cells.values(), *box["CellEnsembleData"].values()):
+            assert set(one.attrs) == {
+                "ObjectType", "ComponentDimensions", "TupleDimensions", "Tuple Axis Dimensions",
+                "DataArrayVersion",
+            }  # fmt: skip
         # Angles and quaternions say the same, as orix has it.
         q = Rotation.from_euler(cells["EulerAngles"][2, 5].astype(float)).data
         own = np.roll(cells["Quats"][2, 5], 1, axis=-1)
@@ -215,6 +227,25 @@ def test_dream3d(tmp_path: Path) -> None:
         assert phases["CrystalStructures"][:, 0].tolist() == [999, 1]
         assert phases["MaterialName"].asstr()[1] == found.sections[0].phases.names[-1]
         assert phases["LatticeConstants"].shape == (2, 6)
+
+
+def test_damask_reads_dream3d(tmp_path: Path) -> None:
+    """An independent reader: https://damask-multiphysics.org, with the phases and orientations."""
+    damask = pytest.importorskip("damask", reason="DAMASK is not installed")
+    found = volume_of(sections_of(block()), spacing=0.3)
+    path = export_volume(tmp_path / "v.dream3d", found)
+    grid = damask.GeomGrid.load_DREAM3D(path, feature_IDs="FeatureIds")
+    np.testing.assert_array_equal(grid.material, np.moveaxis(found.grains, (0, 1, 2), (2, 1, 0)))
+    np.testing.assert_allclose(grid.size, (22, 20, 1.8), rtol=1e-6)
+    held = damask.ConfigMaterial.load_DREAM3D(path, phase_names="MaterialName")
+    names = {str(one["constituents"][0]["phase"]) for one in held["material"]}
+    assert names == {found.sections[0].phases.names[-1]}
+    every = np.stack([scan.quaternions for scan in found.sections]).reshape(-1, 4)
+    own = np.array([one["constituents"][0]["O"] for one in held["material"]])
+    assert len(own) == len(every)
+    # Of the same Bunge angles, DAMASK's quaternion is the conjugate of orix's.
+    own *= (1, -1, -1, -1)
+    np.testing.assert_allclose(np.abs((own * every).sum(-1)), 1, atol=1e-5)
 
 
 def test_classes_by_a_vote_of_the_volume() -> None:

@@ -94,12 +94,12 @@ def write_dream3d(
         cells[name.replace("/", " per ")] = _fit(name, array, shape)
     try:
         with replacing(target) as part, h5py.File(part, "w") as file:
-            file.attrs["FileVersion"] = "7.0"
-            file.attrs["DREAM3D Version"] = "6.5.171"
+            _say(file, "FileVersion", "7.0")
+            _say(file, "DREAM3D Version", "6.5.171")
             file.attrs[KEY] = json.dumps(record_of(first, made_with), default=str)
             file.create_group("DataContainerBundles")
             pipeline = file.create_group("Pipeline")
-            pipeline.attrs["Current Pipeline"] = "Pipeline"
+            _say(pipeline, "Current Pipeline", "Pipeline")
             pipeline.attrs["Pipeline Version"] = np.array([2], np.int32)
             pipeline["Pipeline"] = json.dumps(
                 {"PipelineBuilder": {"Name": "napari-ebsdml", "Number_Filters": 0, "Version": 6}}
@@ -113,6 +113,17 @@ def write_dream3d(
     return target
 
 
+def _say(where: Any, name: str, text: str) -> None:
+    """An attribute of text as DREAM.3D has it: of fixed length, ending with a zero.
+
+    Readers take it for bytes; h5py's own would be of any length.
+    """
+    kind = h5py.h5t.C_S1.copy()
+    kind.set_size(len(text) + 1)
+    kind.set_strpad(h5py.h5t.STR_NULLTERM)
+    where.attrs.create(name, np.bytes_(text), dtype=h5py.Datatype(kind))
+
+
 def _fit(name: str, array: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
     values = np.asarray(array)
     if values.shape[:3] != shape or values.ndim > 4:
@@ -124,7 +135,8 @@ def _fit(name: str, array: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
 
 def _geometry(container: h5py.Group, shape: tuple[int, ...], step: tuple[float, ...]) -> None:
     group = container.create_group(_GEOMETRY)
-    group.attrs["GeometryName"] = group.attrs["GeometryTypeName"] = "ImageGeometry"
+    for name in ("GeometryName", "GeometryTypeName"):
+        _say(group, name, "ImageGeometry")
     group.attrs["GeometryType"] = np.array([0], np.uint32)
     group.attrs["SpatialDimensionality"] = group.attrs["UnitDimensionality"] = np.array(
         [3], np.uint32
@@ -145,16 +157,17 @@ def _matrix(
     axes = ",".join(f"{axis}={n}" for axis, n in zip("xyz", shape[::-1], strict=False))
     for title, values in content.items():
         if isinstance(values, list):
-            data = group.create_dataset(title, data=values, dtype=h5py.string_dtype())
+            coding = "ascii" if all(map(str.isascii, values)) else "utf-8"
+            data = group.create_dataset(title, data=values, dtype=h5py.string_dtype(coding))
             kind_name, inner = "StringDataArray", 1
         else:
             inner = values.shape[len(shape)] if values.ndim > len(shape) else 1
             data = group.create_dataset(title, data=values.reshape(*shape, inner))
             kind_name = f"DataArray<{_TYPES[values.dtype.name]}>"
-        data.attrs["ObjectType"] = kind_name
+        _say(data, "ObjectType", kind_name)
         data.attrs["ComponentDimensions"] = np.array([inner], np.uint64)
         data.attrs["TupleDimensions"] = tuples
-        data.attrs["Tuple Axis Dimensions"] = axes
+        _say(data, "Tuple Axis Dimensions", axes)
         data.attrs["DataArrayVersion"] = np.array([2], np.int32)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,17 +107,7 @@ def predict(
         raise InputError(f"standardise must be 'as_trained' or 'this_map', not {standardise!r}.")
     if not works_in_bands(model):
         raise ModelError(f"A {type(model).__name__} sees a map as a whole: ask for larger bands.")
-    forest = isinstance(model, ForestSegmenter)
-    if standardise == "this_map" and forest:
-        raise InputError("Only a segmenter can standardise to this map, not a forest.")
-    if standardise == "this_map" and model.ranges is None:
-        raise ModelError(
-            "The model is of an earlier version and does not know what its training maps looked "
-            "like: train it anew to standardise to this map."
-        )
-    changes: dict[str, tuple[float, float]] = {}
-    if standardise == "this_map" and model.ranges is not None:
-        changes = model.ranges.matching(large.scan)
+    changes = _changes(model, large, standardise)
     rings = grain_rings(model.channels)
     grains, extents = "", None
     if rings:
@@ -135,13 +126,7 @@ def predict(
     bands = large.bands(*_halo(model))
     share = 0.85 if grain_vote else 1.0
     sampled = over_bands(_predict, large, bands, (how,), part_of(progress, 0.1, share), client)
-    foreign, notes = "", ()
-    if not forest:
-        foreign = _foreign(model, [pixels for _, pixels in sampled])
-        notes = (
-            *filter(None, (foreign,)), *model.check(_head(large)),
-            *_said(model, large, changes, [kam for kam, _ in sampled]),
-        )  # fmt: skip
+    foreign, notes = _notes(model, large, changes, sampled)
     for note in notes if warn else ():
         warnings.warn(f"{large.head.name}: {note}", ModelWarning, stacklevel=2)
     if grain_vote:
@@ -160,6 +145,34 @@ def predict(
 def works_in_bands(model: Any) -> bool:
     """Whether `predict` takes a model: networks, discriminants, boosted trees and forests."""
     return isinstance(model, ForestSegmenter) or hasattr(model, "network")
+
+
+def _changes(
+    model: Segmenter | ForestSegmenter, large: LargeMap, standardise: str
+) -> dict[str, tuple[float, float]]:
+    """Slope and shift of properties, see `Ranges.matching`."""
+    if standardise != "this_map":
+        return {}
+    if isinstance(model, ForestSegmenter):
+        raise InputError("Only a segmenter can standardise to this map, not a forest.")
+    if model.ranges is None:
+        raise ModelError(
+            "The model is of an earlier version and does not know what its training maps looked "
+            "like: train it anew to standardise to this map."
+        )
+    return model.ranges.matching(large.scan)
+
+
+def _notes(
+    model: Segmenter | ForestSegmenter, large: LargeMap, changes: Any,
+    sampled: Sequence[tuple[Any, Any]],
+) -> tuple[str, tuple[str, ...]]:  # fmt: skip
+    """Whether the map is foreign, in a sentence, and all that there is to say of it."""
+    if isinstance(model, ForestSegmenter):
+        return "", ()
+    foreign = _foreign(model, [pixels for _, pixels in sampled])
+    said = _said(model, large, changes, [kam for kam, _ in sampled])
+    return foreign, (*filter(None, (foreign,)), *model.check(_head(large)), *said)
 
 
 def _halo(model: Any) -> tuple[int, int]:
