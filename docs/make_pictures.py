@@ -1,9 +1,10 @@
-"""Make the pictures of README and docs: ``python docs/make_pictures.py [windows] [tutorials]``.
+"""Make the pictures of README and docs: ``python docs/make_pictures.py [KIND ...]``; kinds:
 
 windows     docks at work, as `make demo` and `crystal_picture.py` show them; needs a display
 tutorials   the figures that the code of the tutorials draws; fetches the DC06 map once
+outside     contact sheet, figure, session and volume of `show_pictures.py`; needs a display
 
-Without names, both. Pictures land in docs/images, at most 200 kB each.
+Without names, all. Pictures land in docs/images, at most 200 kB each.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 TUTORIALS = {"segment": "segment.png", "deformation": "deformation.png", "crystal": "crystal.png"}
 WINDOWS = ("segmenter.png", "gnd.png")
+OUTSIDE = {
+    "sheet.png": "contact-sheet.png", "figure.png": "figure.png", "session.png": "session.png",
+    "volume.png": "volume.png",
+}  # fmt: skip
 MOST = 200_000
 """Bytes of a picture."""
 
@@ -51,6 +56,13 @@ def windows(folder: Path) -> None:
     keep(crystal, crystal.name)
 
 
+def outside(folder: Path) -> None:
+    """What leaves the window."""
+    subprocess.run([sys.executable, ROOT / "docs" / "show_pictures.py", folder], check=True)
+    for name, kept in OUTSIDE.items():
+        keep(folder / name, kept)
+
+
 def keep(picture: Path, name: str) -> None:
     """Into docs/images, with as many colours and pixels as fit."""
     from PIL import Image
@@ -69,7 +81,7 @@ def keep(picture: Path, name: str) -> None:
 
 def main(chosen: list[str]) -> None:
     """Make the chosen kinds of pictures."""
-    kinds = {"windows": windows, "tutorials": tutorials}
+    kinds = {"windows": windows, "tutorials": tutorials, "outside": outside}
     if not set(chosen) <= set(kinds):
         raise SystemExit(__doc__)
     for kind in chosen or kinds:

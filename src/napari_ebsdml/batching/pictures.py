@@ -15,6 +15,7 @@ SIDE = 240
 
 _NOTHING = (96, 96, 96)
 _SHADES = 997
+_RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def of_values(title: str, values: ArrayLike, unit: str = "", log: bool = False) -> Any:
@@ -37,7 +38,13 @@ def of_values(title: str, values: ArrayLike, unit: str = "", log: bool = False) 
     picture = (255 * colormaps["viridis"](part)[..., :3]).astype(np.uint8)
     picture[~known] = _NOTHING
     ends = (10**low, 10**high) if log else (low, high)
-    return f"{title} {ends[0]:.2g} to {ends[1]:.2g} {unit}".rstrip(), picture
+    return f"{title} {_number(ends[0])} to {_number(ends[1])} {unit}".rstrip(), picture
+
+
+def _number(value: float) -> str:
+    """Two digits; powers of ten as they are written by hand."""
+    digits, _, power = f"{value:.2g}".partition("e")
+    return f"{digits}·10{str(int(power)).translate(_RAISED)}" if power else digits
 
 
 def of_labels(title: str, labels: ArrayLike, colors: list[str] | None = None) -> Any:

@@ -6,7 +6,10 @@ import html
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_ebsdml._atomic import write_atomic
 from napari_ebsdml.batching.pictures import SIDE
@@ -14,7 +17,6 @@ from napari_ebsdml.batching.tables import SUMMARY, rows_of
 from napari_ebsdml.batching.writing import replacing
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 PAGE, PICTURE = "index.html", "contact_sheet.png"
@@ -34,12 +36,17 @@ def write_sheet(output: Path, records: Sequence[Mapping[str, Any]]) -> None:
     maps = [one for record in records for one in record["maps"]]
     rows = [row for record in records for row in rows_of(record)]
     write_atomic(output / PAGE, _page(output.name, maps, rows).encode())
-    shown = [
-        (one["name"], entry["picture"])
-        for one in maps for entry in one["steps"].values() if entry.get("picture")
-    ]  # fmt: skip
-    if shown:
+    shown = [tile for one in maps for tile in _tiles(one)]
+    if any("file" in tile for _, tile in shown):
         _picture(output, shown)
+
+
+def _tiles(one: Mapping[str, Any]) -> list[tuple[str, Mapping[str, str]]]:
+    """Pictures of a map, or why it has none."""
+    found = [entry["picture"] for entry in one["steps"].values() if entry.get("picture")]
+    if not found and one["error"]:
+        found = [{"title": "failed", "error": one["error"]}]
+    return [(one["name"], picture) for picture in found]
 
 
 def _page(title: str, maps: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> str:
@@ -77,20 +84,39 @@ def _picture(output: Path, shown: Sequence[tuple[str, Mapping[str, str]]]) -> No
     """Thumbnails in rows, with their names, as one PNG."""
     from matplotlib.figure import Figure
 
-    shown = [one for one in shown[:MOST] if (output / one[1]["file"]).is_file()]
-    if not shown:
+    found = [
+        (name, told, _read(output / told["file"]) if "file" in told else None)
+        for name, told in shown[:MOST]
+        if "file" not in told or (output / told["file"]).is_file()
+    ]
+    known = [image.shape[0] / image.shape[1] for _, _, image in found if image is not None]
+    if not known:
         return
-    # The pictures of a map stay side by side.
-    each = max(Counter(name for name, _ in shown).values())
-    across = min(len(shown), each * max(1, round((len(shown) * 1.4) ** 0.5 / each)))
-    down = -(-len(shown) // across)
-    figure = Figure((2.2 * across, 2.5 * down), layout="constrained")
+    # The pictures of a map stay side by side; a map with fewer leaves places empty.
+    count = Counter(name for name, *_ in found)
+    each = max(count.values())
+    tiles: list[tuple[str, Mapping[str, str], NDArray[np.uint8] | None] | None] = [
+        tile for name in count
+        for tile in [*(one for one in found if one[0] == name), *[None] * (each - count[name])]
+    ]  # fmt: skip
+    across = min(len(tiles), each * max(1, round((len(tiles) * 1.4) ** 0.5 / each)))
+    down = -(-len(tiles) // across)
+    # Rows as high as most maps need, with their titles.
+    height = 2.1 * float(np.clip(np.quantile(known, 0.9), 0.3, 1.5)) + 0.45
+    figure = Figure((2.2 * across, height * down), layout="constrained")
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for ax in axes:
         ax.set_axis_off()
-    for ax, (name, picture) in zip(axes, shown, strict=False):
-        ax.imshow(_read(output / picture["file"]), interpolation="nearest")
-        ax.set_title(f"{_cut(name)}\n{_cut(picture['title'])}", fontsize=7)
+    for ax, tile in zip(axes, tiles, strict=False):
+        if tile is None:
+            continue
+        name, told, image = tile
+        if image is None:
+            ax.text(0.5, 0.5, fill(_cut(told["error"], 220), 30), fontsize=6, color="#a40000",
+                    ha="center", va="center", transform=ax.transAxes)  # fmt: skip
+        else:
+            ax.imshow(image, interpolation="nearest")
+        ax.set_title(f"{_cut(name)}\n{_cut(told['title'])}", fontsize=7)
     with replacing(output / PICTURE) as part:
         figure.savefig(part, format="png", dpi=max(60, min(150, 12_000 // (3 * across))))
 
@@ -102,6 +128,5 @@ def _read(path: Path) -> NDArray[np.uint8]:
     return found
 
 
-def _cut(text: str) -> str:
-    most = SIDE // 6
+def _cut(text: str, most: int = SIDE // 6) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
