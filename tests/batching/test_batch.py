@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,14 @@ def test_files_folders_and_globs(maps: Path, tmp_path: Path) -> None:
     assert find_maps(str(maps / "**" / "*.ctf"), leave_out=[b]) == [a, deep]
     # What is named is tried, whatever it is.
     assert find_maps([tmp_path / "none.ctf", maps / "notes.txt"])[1] == maps / "notes.txt"
+    # Of a folder, what only EBSD has and what is empty is told; what others write is left out.
+    (tmp_path / "broken").mkdir()
+    for name in ("zero.ctf", "zero.h5", "zero.txt", ".hidden.ctf"):
+        (tmp_path / "broken" / name).touch()
+    (tmp_path / "broken" / "noise.ANG").write_bytes(bytes(range(256)))
+    (tmp_path / "broken" / "other.h5").write_bytes(b"x")
+    told = [path.name for path in find_maps(tmp_path / "broken")]
+    assert told == ["noise.ANG", "zero.ctf", "zero.h5"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(ebsdml.InputError, match="no reader knows any file"):
         find_maps(tmp_path / "empty")
@@ -166,6 +175,68 @@ def test_what_cannot_be_is_one_sentence(maps: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     with pytest.raises(ebsdml.InputError, match="No scheduler"):
         connected("nonsense://nowhere").__enter__()
+
+
+def test_what_a_reader_warns_of_and_a_failed_map_are_shown(maps: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    lines = (maps / "a.ctf").read_bytes()
+    (source / "cut map.ctf").write_bytes(lines[: len(lines) // 2])
+    (source / "zero.ctf").touch()
+    notes: list[str] = []
+    done = ebsdml.batch(
+        source, LIGHT, tmp_path / "out", on_event=lambda event: notes.extend(event.notes)
+    )
+    cut, zero = done.rows
+    assert "it ends early" in cut["note"]
+    assert any("it ends early" in text and text.startswith("cut_map:") for text in notes)
+    assert cut["file"] == str(source / "cut map.ctf")
+    assert "empty" in zero["error"]
+    assert zero["file"] == str(source / "zero.ctf")
+    # Two tiles side by side, of which one says why.
+    tall, wide = imread(tmp_path / "out" / "contact_sheet.png").shape[:2]
+    assert wide > 1.5 * tall
+
+
+def test_a_full_disk_leaves_a_valid_folder(
+    maps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_ebsdml.batching import tables
+
+    written = tables.write_table
+
+    def full(path: Path, rows: Any) -> None:
+        if path.name == "grains.csv":
+            try:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            except OSError as error:
+                raise ebsdml.WriteError(f"{path}: {error.strerror}.") from None
+        written(path, rows)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tables, "write_table", full)
+        with pytest.raises(ebsdml.WriteError, match="No space"):
+            ebsdml.batch(maps, LIGHT, tmp_path)
+    assert json.loads((tmp_path / "run.json").read_text("utf-8"))["state"] == "stopped"
+    assert len(rows_of(tmp_path / "summary.csv")) == 1
+    assert ebsdml.batch(maps, LIGHT, tmp_path, resume=True).skipped == 1
+
+    # A table that another program holds is written at the end.
+    tries: list[Path] = []
+
+    def held(path: Path, rows: Any) -> None:
+        tries.append(path)
+        if len(tries) < 3:
+            try:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            except OSError as error:
+                raise ebsdml.WriteError(f"{path}: {error.strerror}.") from None
+        written(path, rows)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tables, "write_table", held)
+        done = ebsdml.batch(maps, LIGHT, tmp_path)
+    assert len(rows_of(tmp_path / "summary.csv")) == len(done.rows) == 3
 
 
 def test_cancel_leaves_a_valid_folder(maps: Path, tmp_path: Path) -> None:

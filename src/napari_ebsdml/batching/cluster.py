@@ -38,8 +38,10 @@ def local(workers: int) -> Iterator[Client]:
     # Threads of the kernels, not of Dask: a worker does one map at a time, with its share of cores.
     with (
         LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None,
+            n_workers=workers, threads_per_worker=1, processes=True,
+            dashboard_address="127.0.0.1:0",
             env=dict.fromkeys(names, each), silence_logs=40,
+            preload=["napari_ebsdml.batching.worker"],
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):  # fmt: skip
@@ -208,7 +210,7 @@ def _result(future: Any, plan: Plan, file: MapFile) -> Done:
         text = f"unexpected {type(error).__name__}: {error}"
     return Done(
         {
-            "run": plan.run, "name": file.name,
+            "run": plan.run, "name": file.name, "input": {"path": str(file.path)},
             "maps": [{"name": file.name, "error": text, "row": {}, "steps": {}}],
         }
     )  # fmt: skip

@@ -21,6 +21,12 @@ RUN, OWN_FOLDERS = "run.json", ("records", "thumbnails")
 """What tells a folder of results, and what lies in it besides them."""
 
 _IMAGES = "images"
+_OURS = {
+    ".ctf", ".ang", ".cpr", ".h5oina", ".oh5", ".edaxh5", ".h5ebsd", ".up1", ".up2", ".ebsp",
+    ".uebsp",
+}  # fmt: skip
+"""Endings that nothing but EBSD has: such a file that no reader knows is broken, not another's."""
+_ANYONES = {".h5", ".hdf5"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,8 @@ def find_maps(
     files
         One or several of: a file; a folder, which is looked through with all that it holds but
         hidden folders; a glob (``"maps/*.ctf"``, ``"**/*.ang"``). A folder of pattern images is one
-        map.
+        map. Files that no reader knows are left out of a folder, but for empty and broken ones with
+        an ending that only EBSD has: reading these tells.
     leave_out
         Files that no folder or glob gives, such as results that lie among the maps.
 
@@ -107,6 +114,9 @@ def _is_map(path: Path) -> bool:
     from napari_ebsdml import io
 
     known = io.sniff(path)
+    if known is None and path.is_file():
+        ending = path.suffix.lower()
+        return ending in _OURS or (ending in _ANYONES and not path.stat().st_size)
     # A picture in a folder of maps is a photograph, not a pattern.
     return known is not None and (path.is_dir() or known.name != _IMAGES)
 

@@ -159,7 +159,8 @@ def _input(file: MapFile, before: Mapping[str, Any]) -> tuple[list[list[Any]], s
 def _failed(plan: Plan, file: MapFile, text: str) -> Done:
     """A file that cannot be read: a row with the error; no record, so that it is tried again."""
     one = {"name": file.name, "error": text, "row": {}, "steps": {}}
-    return Done({"run": plan.run, "name": file.name, "maps": [one]})
+    told = {"path": str(file.path)}
+    return Done({"run": plan.run, "name": file.name, "input": told, "maps": [one]})
 
 
 def _told(error: Exception) -> str:
@@ -218,7 +219,10 @@ def _do_map(
     }  # fmt: skip
     errors = [f"{one}: {entry['error']}" if len(names) > 1 else entry["error"]
               for one, entry in steps.items() if entry.get("error")]  # fmt: skip
-    return {"name": name, "error": " ".join(errors), "row": row, "steps": steps}
+    return {
+        "name": name, "error": " ".join(errors), "row": row, "steps": steps,
+        "warnings": list(scan.source.warnings),
+    }  # fmt: skip
 
 
 def _write(plan: Plan, step: BoundStep, name: str, outcome: Outcome, digest: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import uuid
@@ -9,18 +10,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ebsdml.batching.events import BatchEvent, Pace
-from napari_ebsdml.batching.files import MapFile, as_map_files, find_maps
+from napari_ebsdml.batching.files import RUN, MapFile, as_map_files, find_maps
 from napari_ebsdml.batching.large.store import FEWEST_PIXELS
 from napari_ebsdml.batching.one_file import Done, Plan, do_file
 from napari_ebsdml.batching.records import results_in
 from napari_ebsdml.batching.step import BoundStep, StepLike, bind
 from napari_ebsdml.batching.tables import Tables, rows_of, write_run
 from napari_ebsdml.batching.writing import make_folder
-from napari_ebsdml.errors import InputError
+from napari_ebsdml.errors import InputError, WriteError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -192,13 +194,15 @@ class _Books:
         self.skipped += done.skipped
         self.tables.add(number, done.record)
         self.hashes[str(file.path)] = done.record.get("input", {}).get("sha256", "")
-        self.tables.write(at_once=False)
+        self._write_tables()
         several = len(done.record["maps"]) > 1
         says, notes = [], []
         for one in done.record["maps"]:
+            told = one["name"] if several else file.name
+            if one.get("warnings"):
+                notes.append(f"{told}: {' '.join(one['warnings'])}")
             for name in [step.name for step in self.plan.steps]:
                 entry = one["steps"].get(name, {})
-                told = one["name"] if several else file.name
                 says += [f"{told}: {text}" for text in [entry.get("says")] if text]
                 notes += [f"{told}: {text}" for text in entry.get("notes", [])]
         self.tell(
@@ -208,23 +212,37 @@ class _Books:
             )
         )  # fmt: skip
 
+    def _write_tables(self) -> None:
+        """Write the tables now and then; one that another program holds is written at the end."""
+        try:
+            self.tables.write(at_once=False)
+        except WriteError as error:
+            if not isinstance(error.__context__, PermissionError):
+                raise
+
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Leave the tables and run.json as they should be, whatever happens."""
         self._run("running")
         self.tell(self.pace.event("start"))
-        state = "stopped"
         try:
             yield
-            state = "finished"
-        finally:
             self.tables.write()
-            self._run(state)
-            if self.tables.rows():
-                from napari_ebsdml.batching.sheet import write_sheet
-
-                write_sheet(self.plan.output, self.tables.records())
+        except BaseException:
+            # A full disk may stop each of these: what was told first is raised.
+            for leave in (self.tables.write, partial(self._run, "stopped"), self._sheet):
+                with contextlib.suppress(WriteError, OSError):
+                    leave()
+            raise
+        self._run("finished")
+        self._sheet()
         self.tell(self.pace.event("end"))
+
+    def _sheet(self) -> None:
+        if self.tables.rows():
+            from napari_ebsdml.batching.sheet import write_sheet
+
+            write_sheet(self.plan.output, self.tables.records())
 
     def _run(self, state: str) -> None:
         rows = self.tables.rows()
@@ -235,7 +253,10 @@ class _Books:
             "files_done": len(self.pace.finished), "files": len(self.files),
         }  # fmt: skip
         plan = self.plan
-        write_run(plan.output, plan.steps, self.files, plan.frame, state, told, self.hashes)
+        try:
+            write_run(plan.output, plan.steps, self.files, plan.frame, state, told, self.hashes)
+        except OSError as error:
+            raise WriteError(f"{plan.output / RUN}: {error.strerror or error}.") from None
 
     def result(self) -> BatchResult:
         """What was done."""

@@ -62,7 +62,7 @@ def _page(title: str, maps: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[
         told = [
             f"{html.escape(name)}: {html.escape(_short(value))}"
             for name, value in row.items()
-            if name not in ("map", "error", "note") and value not in ("", None)
+            if name not in ("map", "error", "note", "file") and value not in ("", None)
         ]
         cells.append(f"<td><small>{'<br>'.join(told)}</small>")
         for entry in one["steps"].values():

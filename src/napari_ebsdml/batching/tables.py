@@ -99,13 +99,18 @@ class Tables:
 
 
 def rows_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of the summary for the maps of a file: what each step told, notes and errors last."""
+    """Rows of the summary for the maps of a file: what each step told, notes and errors last.
+
+    Notes begin with what the reader warned of.
+    """
     rows = []
     for one in record["maps"]:
         row = {"map": one["name"], **one["row"]}
         for entry in one["steps"].values():
             row |= entry["row"]
-        notes = dict.fromkeys(note for entry in one["steps"].values() for note in entry["notes"])
+        notes = dict.fromkeys(one.get("warnings", ()))
+        notes |= dict.fromkeys(note for entry in one["steps"].values() for note in entry["notes"])
+        row["file"] = record.get("input", {}).get("path", "")
         row["note"] = " ".join(notes)
         row["error"] = one["error"]
         rows.append(row)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_ebsdml.cli._app import complain, err, out, say, warn
-from napari_ebsdml.errors import InputError
+from napari_ebsdml.errors import InputError, WriteError
 from napari_ebsdml.options import Option
 
 if TYPE_CHECKING:
@@ -108,6 +108,13 @@ def run_batch(
             "Go on with --resume."
         )
         raise typer.Exit(_INTERRUPTED) from None
+    except WriteError as error:
+        if not watch.good:
+            raise
+        raise WriteError(
+            f"{error} {output} holds what was done until then: {watch.good} maps. Go on with "
+            "--resume."
+        ) from None
     if compare_gnd:
         warn_of_steps({float(row["step_um"]) for row in result.rows if "step_um" in row})
     if how.json:
@@ -115,7 +122,8 @@ def run_batch(
     else:
         before = f", {result.skipped} files done before" if result.skipped else ""
         good = len(result.rows) - len(result.failed)
-        say(f"{output / 'summary.csv'}: {good} maps{before}")
+        failed = f", {len(result.failed)} failed" if result.failed else ""
+        say(f"{output / 'summary.csv'}: {good} maps{failed}{before}")
     if result.failed:
         raise typer.Exit(1)
 
