@@ -1,11 +1,15 @@
 """Batches that lose a worker, the scheduler's connection, or their client: same results, once each.
 
-    python benchmarks/batch_faults.py [--maps 30] [--size 200] [--scaling]
+    python benchmarks/batch_faults.py [--maps 30] [--size 200] [--scaling] [--large]
 
 A scheduler and three workers run as processes of this machine. Each scenario works on the same
 synthetic dual-phase steels (seeds 0, 1, ...) with the steps "maps" and "gnd"; its arrays and
 summary are compared with those of one process that nothing happens to. "begun" counts how often
 the steps were begun: what a killed worker was at is done again, nothing else is.
+
+``--large`` instead works on one map in ten bands, which go to three workers: nothing happens; the
+worker that holds the map together is killed; another one is. Results are compared with those of the
+whole map in one process, to 1e-6.
 """
 
 from __future__ import annotations
@@ -148,9 +152,13 @@ def main() -> None:
     parser.add_argument("--maps", type=int, default=30)
     parser.add_argument("--size", type=int, default=200, help="side of a map in pixels")
     parser.add_argument("--scaling", action="store_true", help="time 1 and 2 workers instead")
+    parser.add_argument("--large", action="store_true", help="one large map in bands instead")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder)
+        if asked.large:
+            large(top, asked.size)
+            return
         maps = top / "maps"
         maps.mkdir()
         for seed in range(asked.maps):
@@ -184,6 +192,48 @@ def faults(maps: Path, top: Path, n: int) -> None:
         once = sum(count == 1 for count in times.values())
         again = sum(count > 1 for count in times.values())
         print(f"{scenario.__name__:24}{seconds:7.1f}{equal:13}{once:12}{again:13}")
+
+
+def large(top: Path, size: int) -> None:
+    """Kill workers that are at the bands of one map."""
+    path, steps = top / "steel.ctf", ["gnd", "density"]
+    ebsdml.write(path, ebsdml.samples.dual_phase_steel((size, size), 0.4, seed=0).scan)
+    ebsdml.batch(path, steps, top / "here", band=0)
+    print(f"one map of {size} x {size} pixels in ten bands\n{'':16}seconds  largest difference")
+    for who in ("nobody", "the holder", "another"):
+        out, place = top / who, top / f"dask {who}"
+        place.mkdir()
+        begun = time.monotonic()
+        with (
+            dask_processes(place, 3, OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1") as dask,
+            connected(dask.address) as client,
+        ):
+            client.wait_for_workers(3, timeout=120)
+            killed = []
+
+            def kill(
+                event: Any, who: str = who, dask: Any = dask, killed: Any = killed, out: Path = out
+            ) -> None:  # fmt: skip
+                if who == "nobody" or killed or event.kind != "progress" or event.fraction < 0.2:
+                    return
+                # The folder of the bands is named by the process that made it.
+                holder = next(int(one.name.split("-")[1]) for one in out.glob(".bands.*.part"))
+                chosen = [one for one in dask.workers if (one.pid == holder) == (who != "another")]
+                killed.append(chosen[0])
+                chosen[0].send_signal(signal.SIGKILL)
+
+            done = ebsdml.batch(path, steps, out, client, band=size * size // 10, on_event=kill)
+        assert not done.failed, done.failed
+        assert who == "nobody" or killed
+        seconds, most = time.monotonic() - begun, 0.0
+        for name in ("steel-gnd.npz", "steel-density.npz"):
+            with np.load(top / "here" / name) as want, np.load(out / name) as found:
+                for key in ("total", "noise_floor", "density", "low", "high"):
+                    if key in want:
+                        assert (np.isfinite(want[key]) == np.isfinite(found[key])).all()
+                        most = max(most, float(np.nanmax(abs(found[key] / want[key] - 1))))
+        assert most < 1e-6, most
+        print(f"{who:16}{seconds:7.1f}{most:20.1e}", flush=True)
 
 
 def scaling(maps: Path, top: Path) -> None:

@@ -1,12 +1,13 @@
 """Time and memory from 1e4 to 1e7 pixels, in one piece and in bands, beside anchors.
 
     python benchmarks/scaling.py [--pixels 1e4 1e5 1e6 1e7] [--steps read kam] [--ways bands]
+                                 [--band 1e6]
 
 Maps are a synthetic dual-phase steel of 256 x 256 pixels (seed 0), repeated, with new orientation
 noise of 0.1 degrees (seed 1). Each measurement is a process of its own: processor seconds of the
 step alone, after one call on a small map that compiles, and the most memory above what the
 process had before it ("extra", MB): "whole" with the map in memory (for reading: without it, so
-that what is read counts), "bands" with the map in a folder, a million pixels at a time. The
+that what is read counts), "bands" with the map in a folder, `--band` pixels at a time. The
 exponent is the slope of log time over log pixels between the two largest maps: 1 is linear.
 
 "unet" is a small U-Net on BC and KAM, "light" the ready model for recrystallised grains (whose
@@ -143,7 +144,7 @@ def forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5", "ascii")
 
 
-def measure(step: str, pixels: int, folder: Path, way: str) -> dict[str, float]:
+def measure(step: str, pixels: int, folder: Path, way: str, band: int) -> dict[str, float]:
     import napari_ebsdml as ebsdml
     from napari_ebsdml.batching.large import LargeMap, read_large
 
@@ -155,12 +156,14 @@ def measure(step: str, pixels: int, folder: Path, way: str) -> dict[str, float]:
         path = folder / f"{pixels}.ctf"
         call = partial(ebsdml.read, path)
         if way == "bands":
-            call = partial(read_large, path, folder / f"read{pixels}")
+            call = partial(read_large, path, folder / f"read{pixels}", pixels=band)
     else:
         function = work(step, folder, way)
         if way == "bands":
             function(LargeMap.of(steel(10_000), folder / f"small-{step}-{pixels}"))
-            held = read_large(folder / f"{pixels}.ctf", folder / f"{step}-{pixels}")
+            held = read_large(
+                folder / f"{pixels}.ctf", folder / f"{step}-{pixels}", pixels=band
+            )  # fmt: skip
             call = partial(function, held)
         elif step == "parents":
             function(martensite(10_000))
@@ -186,11 +189,12 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--folder", help="for files; default: a temporary one")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--band", type=float, default=1e6, help="pixels of a band")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
         step, pixels, folder, way = asked.one
-        print(json.dumps(measure(step, int(pixels), Path(folder), way)))
+        print(json.dumps(measure(step, int(pixels), Path(folder), way, int(asked.band))))
         return
     sizes = [round(n**0.5) ** 2 for n in asked.pixels]
     env = {**os.environ, "OMP_NUM_THREADS": str(asked.threads)}
@@ -208,7 +212,8 @@ def main() -> None:
                 found = []
                 for pixels in sizes:
                     done = subprocess.run(
-                        [sys.executable, __file__, "--one", step, str(pixels), name, way],
+                        [sys.executable, __file__, "--band", str(asked.band), "--one", step,
+                         str(pixels), name, way],
                         env=env, capture_output=True, text=True, check=False,
                     )  # fmt: skip
                     if done.returncode:
