@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.grains.parents.clusters import Parents
-from napari_ebsdml.grains.parents.cuts import TWINS
 from napari_ebsdml.grains.parents.energy import Energy, fits
+from napari_ebsdml.grains.parents.twins import TWINS
 from napari_ebsdml.maps.disorientation import disorientation_angle
 
 Floats = NDArray[np.float64]
@@ -37,6 +37,12 @@ def certainty(energy: Energy, belief: Floats, parents: Parents, group: str, twin
     close = np.nan_to_num(turned, nan=180.0) < _CLOSE
     votes = _around(energy, parents, np.where(close, belief, 0.0).sum(axis=1)[:, None])[:, 0]
     votes = np.where(energy.found.number == 1, np.maximum(votes, has), votes)
+    # Where neighbours disagree for noise, the rest of the parent tells more than they do. All of
+    # them are wrong together or not at all: doubts are multiplied.
+    count = len(parents.orientation)
+    area = np.bincount(labels, weights=energy.weight, minlength=count)
+    whole = np.bincount(labels, weights=energy.weight * votes, minlength=count)
+    votes = 1.0 - (1.0 - np.minimum(votes, 1.0)) * (1.0 - whole / np.maximum(area, 1e-12))[labels]
     if not twins:
         return np.where(has, np.minimum(votes, 1.0), 0.0)
     extra = np.zeros((n, len(TWINS)))

@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, over_rows, part_of
-from napari_ebsdml.grains.adjacency import neighbours, widened
+from napari_ebsdml.grains.adjacency import facing, neighbours, widened
 from napari_ebsdml.maps.disorientation import (
     disorientation_angle,
     nearest_operator,
@@ -58,6 +58,8 @@ class Children(NamedTuple):
     """(m, 2) labels of neighbours, the smaller first."""
     length: NDArray[np.float64]
     """(m,) pixel edges that they share."""
+    facing: Floats
+    """(m, 2) mean normals, x and y, of these boundaries, of unit length."""
     noise: float
     """Standard deviation of the orientation about each axis in degrees, as estimated."""
 
@@ -87,7 +89,8 @@ def find_children(
     pairs, length = neighbours(wide, len(means))
     if progress is not None:
         progress(1.0)
-    return Children(only, labels, wide, means, area, is_parent, pairs, length, noise)
+    normals = facing(wide, pairs, len(means), scan.step)
+    return Children(only, labels, wide, means, area, is_parent, pairs, length, normals, noise)
 
 
 def orientation_noise(scan: Scan, phase: int) -> float:

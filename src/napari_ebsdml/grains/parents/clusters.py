@@ -13,6 +13,7 @@ from napari_ebsdml._parallel import Progress, nth_of, part_of
 from napari_ebsdml._quaternion_kernels import product
 from napari_ebsdml.grains.parents.cuts import divide, split_twins
 from napari_ebsdml.grains.parents.energy import Energy, cost, nearest
+from napari_ebsdml.grains.parents.twins import saved, saved_between
 from napari_ebsdml.maps.disorientation import half_angle, nearest_operator
 
 Floats = NDArray[np.float64]
@@ -36,9 +37,7 @@ class Parents(NamedTuple):
     """(n,) degrees between the best candidate of the grain and its parent; NaN for none."""
 
 
-def group(
-    energy: Energy, belief: Floats, cuts: int = 0, twins: bool = False, progress: Progress = None
-) -> Parents:
+def group(energy: Energy, belief: Floats, cuts: int = 0, progress: Progress = None) -> Parents:
     """Group child grains into parent grains.
 
     Parameters
@@ -49,8 +48,6 @@ def group(
         Votes of the candidates.
     cuts
         How often grains are divided anew between neighbouring parents.
-    twins
-        Whether twins of the parents are looked for.
     progress
         Called with the fraction done; may raise to cancel.
     """
@@ -64,7 +61,7 @@ def group(
     labels, orientation = _settle(energy, labels, part_of(progress, 0.0, share))
     for number in range(cuts):
         told = part_of(nth_of(progress, number, cuts), share)
-        if twins:
+        if energy.has_twins:
             labels, orientation = split_twins(energy, labels, orientation, part_of(told, 0.0, 0.4))
         labels = divide(energy, labels, orientation, part_of(told, 0.4, 0.8))
         labels, orientation = _settle(energy, _pieces(labels, energy.pairs), part_of(told, 0.8))
@@ -77,10 +74,11 @@ def _settle(energy: Energy, labels: Ints, progress: Progress) -> tuple[Ints, Flo
     """Move grains one by one and merge parents, in turns, until nothing changes."""
     orientation = orientations_of(energy, labels)
     for number in range(_ROUNDS):
+        keys, normals = energy.twin_pairs(labels, orientation)
         moved = _move(
             *energy.found, labels, orientation, energy.edges, energy.start, energy.pairs,
-            energy.length, energy.weight, energy.operators, energy.safe, energy.sigma2,
-            energy.gain, energy.cap,
+            energy.length, energy.facing, keys, normals, energy.weight, energy.operators,
+            energy.safe, energy.sigma2, energy.gain, energy.cap,
         )  # fmt: skip
         labels = _pieces(labels, energy.pairs)
         orientation = orientations_of(energy, labels)
@@ -127,35 +125,6 @@ def orientations_of(energy: Energy, labels: Ints) -> Floats:
     return out
 
 
-_NEAR = 2
-"""Rings of neighbours over which the parent of a child grain may bend."""
-
-
-def local_parents(energy: Energy, labels: Ints, orientation: Floats) -> Floats:
-    """Orientation of the parent about each grain (n, 4), from its neighbours' candidates.
-
-    The parent is strained as it transforms: by a degree and more from packet to packet. A grain
-    does not count for itself, lest it agree with its own error.
-    """
-    aligned = orientation[labels].copy()
-    _align(*energy.found, labels, orientation, energy.operators, energy.safe, aligned)
-    a, b = energy.pairs[:, 0], energy.pairs[:, 1]
-    same = (labels[a] == labels[b]) & (labels[a] > 0)
-    a, b = a[same], b[same]
-    weight = np.where(labels > 0, energy.weight, 0.0)
-    sums = aligned * weight[:, None]
-    for ring in range(_NEAR):
-        wider = np.zeros_like(sums) if ring == 0 else sums.copy()
-        for one, other in ((a, b), (b, a)):
-            np.add.at(wider, one, sums[other])
-        sums = wider
-    # What a grain gets back of itself by way of its neighbours.
-    degree = np.bincount(np.concatenate([a, b]), minlength=len(labels))
-    sums -= (degree * weight)[:, None] * aligned
-    norm = np.linalg.norm(sums, axis=1, keepdims=True)
-    return np.where(norm > 1e-9, sums / np.maximum(norm, 1e-9), orientation[labels])
-
-
 def _merge(energy: Energy, labels: Ints, orientation: Floats) -> Ints:
     """Give each parent, the small ones first, to the neighbour that makes the sum smaller."""
     count, weight = len(orientation), energy.weight
@@ -172,7 +141,11 @@ def _merge(energy: Energy, labels: Ints, orientation: Floats) -> Ints:
     touch = (ends[:, 0] != ends[:, 1]) & (ends > 0).all(axis=1)
     key = ends[touch].min(axis=1) * count + ends[touch].max(axis=1)
     keys, inverse = np.unique(key, return_inverse=True)
-    shared = np.bincount(inverse, weights=energy.length[touch], minlength=len(keys))
+    of_twins, normals = energy.twin_pairs(labels, orientation)
+    traces = np.zeros((len(keys), 2))
+    traces[np.searchsorted(keys, of_twins)] = normals
+    priced = energy.length[touch] * (1.0 - saved(energy.facing[touch], traces[inverse]))
+    shared = np.bincount(inverse, weights=priced, minlength=len(keys))
     sides = np.stack([keys // count, keys % count], axis=1).astype(np.int32)
     size = np.bincount(labels, weights=weight, minlength=count)
     target = np.arange(count, dtype=np.int32)
@@ -302,33 +275,14 @@ def _misfits(
 
 
 @njit(cache=True, nogil=True)
-def _align(
-    q: Any, count: Any, labels: Any, orientation: Any, operators: Any, safe: float, out: Any
-) -> None:
-    for g in range(len(labels)):
-        if labels[g] <= 0 or count[g] == 0:
-            continue
-        target = orientation[labels[g]]
-        s2, at = nearest(q[g], count[g], target, operators, safe)
-        # What is further off than any strain says nothing of it.
-        if s2 > 0.005:
-            continue
-        near = q[g, at]
-        k, sign = nearest_operator(near, target, operators, len(operators))
-        o = operators[k]
-        w, x, y, z = product(o[0], o[1], o[2], o[3], near[0], near[1], near[2], near[3])
-        out[g, 0], out[g, 1], out[g, 2], out[g, 3] = sign * w, sign * x, sign * y, sign * z
-
-
-@njit(cache=True, nogil=True)
 def _move(
     q: Any, count: Any, labels: Any, orientation: Any, order: Any, start: Any, pairs: Any,
-    length: Any, weight: Any, operators: Any, safe: float, sigma2: float, gain: float, cap: float,
+    length: Any, facing: Any, keys: Any, normals: Any, weight: Any, operators: Any, safe: float,
+    sigma2: float, gain: float, cap: float,
 ) -> int:  # fmt: skip
     moved = 0
     most = 64
     tried = np.empty(most, dtype=np.int32)
-    edge = np.zeros(most)
     for _ in range(10):
         now = 0
         for g in range(1, len(labels)):
@@ -336,32 +290,31 @@ def _move(
                 continue
             n = 1
             tried[0] = labels[g]
-            edge[0] = 0.0
             for k in range(start[g], start[g + 1]):
-                e = order[k]
-                other = pairs[e, 0] if pairs[e, 1] == g else pairs[e, 1]
-                c = labels[other]
-                if c <= 0:
-                    continue
-                at = -1
-                for t in range(n):
-                    if tried[t] == c:
-                        at = t
-                if at < 0:
-                    if n == most:
-                        continue
-                    at = n
+                c = labels[_other(pairs, order[k], g)]
+                if c > 0 and n < most and not (tried[:n] == c).any():
                     tried[n] = c
-                    edge[n] = 0.0
                     n += 1
-                edge[at] += length[e]
+            if n == 1:
+                continue
             best, lowest = labels[g], 1e30
             for t in range(n):
                 c = tried[t]
                 s2 = 10.0
                 if c > 0:
                     s2, _ = nearest(q[g], count[g], orientation[c], operators, safe)
-                energy = weight[g] * cost(s2, sigma2, cap) - gain * edge[t]
+                energy = weight[g] * cost(s2, sigma2, cap)
+                for k in range(start[g], start[g + 1]):
+                    e = order[k]
+                    d = labels[_other(pairs, e, g)]
+                    if d <= 0:
+                        continue
+                    won = 1.0
+                    if d != c:
+                        won = saved_between(
+                            c, d, len(orientation), keys, normals, facing[e, 0], facing[e, 1]
+                        )
+                    energy -= gain * length[e] * won
                 if energy < lowest - 1e-9:
                     best, lowest = c, energy
             if best != labels[g]:
@@ -371,6 +324,11 @@ def _move(
         if now == 0:
             break
     return moved
+
+
+@njit(cache=True, nogil=True)
+def _other(pairs: Any, e: int, g: int) -> int:
+    return int(pairs[e, 0] if pairs[e, 1] == g else pairs[e, 1])
 
 
 @njit(cache=True, nogil=True)

@@ -7,7 +7,6 @@ Intell. 23 (2001) 1222, doi:10.1109/34.969114).
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -18,20 +17,13 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components, maxi
 from napari_ebsdml._parallel import Progress
 from napari_ebsdml._quaternions import multiply
 from napari_ebsdml.grains.parents.energy import Energy, fits
+from napari_ebsdml.grains.parents.twins import TWINS, saved, trace_of, traces
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
 _UNITS = 32
 """Steps of cost that are told apart: a cut counts in whole numbers."""
-
-TWINS: Floats = np.array(
-    [
-        [math.cos(math.pi / 6), *(math.sin(math.pi / 6) / math.sqrt(3) * np.array(axis))]
-        for axis in ((1, 1, 1), (1, -1, 1), (-1, 1, 1), (1, 1, -1))
-    ]
-)
-"""Turns of 60 degrees about <111>: parent -> its annealing twins, (4, 4)."""
 
 
 def divide(energy: Energy, labels: Ints, orientation: Floats, progress: Progress = None) -> Ints:
@@ -45,7 +37,10 @@ def divide(energy: Energy, labels: Ints, orientation: Floats, progress: Progress
         if len(members) > 1:
             of_c = fits(energy, members, orientation[c])
             of_d = fits(energy, members, orientation[d])
-            is_d = _cut(energy, members, of_c, of_d)
+            trace = np.zeros(2)
+            if energy.has_twins:
+                trace = traces(orientation[c][None], orientation[d][None])[0]
+            is_d = _cut(energy, members, of_c, of_d, trace)
             labels[members] = np.where(is_d, d, c)
         if progress is not None:
             progress((number + 1) / len(sides))
@@ -70,17 +65,18 @@ def split_twins(
         if len(members) < 2:
             continue
         own = fits(energy, members, orientation[c])
-        for twin in multiply(TWINS, orientation[c]):
+        for which, twin in enumerate(multiply(TWINS, orientation[c])):
             other = fits(energy, members, twin)
             if float(np.maximum(own - other, 0.0).sum()) < energy.price:
                 continue
-            is_twin = _cut(energy, members, own, other)
+            trace = trace_of(orientation[c], which)
+            is_twin = _cut(energy, members, own, other, trace)
             if not is_twin.any() or is_twin.all():
                 continue
             taken = np.zeros(len(members), dtype=bool)
             for piece in _pieces(energy, members, is_twin):
                 won = float((own - other)[piece].sum())
-                edge = energy.boundary(members[piece], labels == c)
+                edge = energy.boundary(members[piece], labels == c, trace)
                 # One grain alone has a candidate near to any of four twins too often.
                 alone = len(piece) < 2
                 if won - energy.gain * edge > energy.price and not alone:
@@ -93,22 +89,23 @@ def split_twins(
     return labels, np.array(found)
 
 
-def _inside(energy: Energy, members: NDArray[np.intp]) -> tuple[Any, Any, Floats]:
-    """Edges among some grains, by the place of these."""
+def _inside(energy: Energy, members: NDArray[np.intp]) -> tuple[Any, Any, NDArray[np.int64]]:
+    """Edges among some grains, by the place of these, and which they are."""
     place = np.full(len(energy.weight), -1, dtype=np.int64)
     place[members] = np.arange(len(members))
     edges = energy.edges_of(members)
     first, second = place[energy.pairs[edges, 0]], place[energy.pairs[edges, 1]]
     both = (first >= 0) & (second >= 0)
-    return first[both], second[both], energy.length[edges[both]]
+    return first[both], second[both], edges[both]
 
 
 def _cut(
-    energy: Energy, members: NDArray[np.intp], of_c: Floats, of_d: Floats
+    energy: Energy, members: NDArray[np.intp], of_c: Floats, of_d: Floats, trace: Floats
 ) -> NDArray[np.bool_]:
     """Which of the grains go to the second of two parents."""
     n = len(members)
-    first, second, length = _inside(energy, members)
+    first, second, edges = _inside(energy, members)
+    length = energy.length[edges] * (1.0 - saved(energy.facing[edges], trace))
     joined = np.rint(_UNITS * energy.gain * length).astype(np.int32)
     to_c, to_d = (np.rint(_UNITS * cost).astype(np.int32) for cost in (of_c, of_d))
     each = np.arange(n)

@@ -17,6 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_ebsdml._quaternion_kernels import product
+from napari_ebsdml.grains.parents.twins import saved, twin_pairs
 from napari_ebsdml.grains.parents.votes import Candidates
 from napari_ebsdml.maps.disorientation import half_angle
 from napari_ebsdml.maps.symmetry import safe_cosine
@@ -35,12 +36,16 @@ class Energy:
         Candidates of each grain.
     pairs, length
         Grains that touch, and the pixel edges that they share.
+    facing : (m, 2)
+        Mean normals of these boundaries, of unit length.
     weight : (n,)
         Square roots of the areas.
     operators
         Symmetry of the parent.
     scatter
         Standard deviation of a candidate about each axis in degrees.
+    has_twins
+        Whether parents may be twins.
     gain
         What a pixel edge between two grains of one parent is worth.
     price
@@ -52,9 +57,11 @@ class Energy:
     found: Candidates
     pairs: Ints
     length: Floats
+    facing: Floats
     weight: Floats
     operators: Floats
     scatter: float
+    has_twins: bool
     gain: float = 2.0
     price: float = 12.0
     cap: float = 9.0
@@ -95,14 +102,24 @@ class Energy:
         offset = np.repeat(self.start[members] - np.cumsum(counts) + counts, counts)
         return np.unique(self.edges[offset + np.arange(total)])
 
-    def boundary(self, piece: NDArray[np.intp], others: NDArray[np.bool_]) -> float:
-        """Pixel edges between a piece and the grains of `others` that are not in it."""
+    def twin_pairs(self, labels: Ints, orientation: Floats) -> tuple[NDArray[np.int64], Floats]:
+        """See `twins.twin_pairs`; none where parents have no twins."""
+        if not self.has_twins:
+            return np.zeros(0, dtype=np.int64), np.zeros((0, 2))
+        return twin_pairs(labels, self.pairs, orientation)
+
+    def boundary(self, piece: NDArray[np.intp], others: NDArray[np.bool_], trace: Floats) -> float:
+        """Pixel edges between a piece and the grains of `others` that are not in it.
+
+        Those along the trace of a twin boundary count less: see `twins.saved`.
+        """
         inside = np.zeros(len(self.weight), dtype=bool)
         inside[piece] = True
         edges = self.edges_of(piece)
         a, b = self.pairs[edges, 0], self.pairs[edges, 1]
         across = (inside[a] & others[b] & ~inside[b]) | (inside[b] & others[a] & ~inside[a])
-        return float(self.length[edges[across]].sum())
+        at = edges[across]
+        return float((self.length[at] * (1.0 - saved(self.facing[at], trace))).sum())
 
 
 def fits(energy: Energy, members: NDArray[np.intp], parent: Floats) -> Floats:

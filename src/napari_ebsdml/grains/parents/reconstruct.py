@@ -17,17 +17,17 @@ from napari_ebsdml.grains.parents.children import Children, find_children
 from napari_ebsdml.grains.parents.clusters import (
     Parents,
     group,
-    local_parents,
     orientations_of,
     renumbered,
 )
-from napari_ebsdml.grains.parents.cuts import TWINS
 from napari_ebsdml.grains.parents.energy import Energy
 from napari_ebsdml.grains.parents.fit import Fitted, chosen_pairs, on_symmetric, refine
 from napari_ebsdml.grains.parents.near_variants import smoothed
+from napari_ebsdml.grains.parents.packets import local_parents
 from napari_ebsdml.grains.parents.pixels import blocks, fill_gaps, mended, variants_of
 from napari_ebsdml.grains.parents.result import ParentGrains
 from napari_ebsdml.grains.parents.settings import ParentSettings
+from napari_ebsdml.grains.parents.twins import twin_pairs
 from napari_ebsdml.grains.parents.votes import agreements, candidates, vote
 from napari_ebsdml.maps._checks import check_angle, check_count
 from napari_ebsdml.maps.disorientation import disorientation_angle
@@ -52,8 +52,6 @@ _ROUNDS = 3
 """How often the relationship and the parents are found from each other."""
 _SEEN = 0.005
 """Part of a parent that a variant must cover to count."""
-_BRANDON = 5.0
-"""Degrees from a twin's orientation up to which two parents are twins."""
 
 
 def parent_grains(
@@ -294,9 +292,10 @@ def _reconstruct(
         edges = agreements(found, children.pairs, relationship, scatter, part_of(told, 0.0, 0.3))
         belief = vote(found, children.pairs, children.length, edges, part_of(told, 0.3, 0.5))
         energy = Energy(
-            found, children.pairs, children.length, np.sqrt(children.area), operators, scatter
-        )
-        parents = group(energy, belief, int(last), has_twins, part_of(told, 0.5))
+            found, children.pairs, children.length, children.facing, np.sqrt(children.area),
+            operators, scatter, has_twins,
+        )  # fmt: skip
+        parents = group(energy, belief, int(last), part_of(told, 0.5))
         fits = (parents.of_grain > 0) & ~children.is_parent & (parents.misfit < 4 * scatter)
         pairs = parents.orientation[parents.of_grain[fits]], children.means[fits]
         after = refine(relationship, (nothing, nothing), pairs, not is_refined)
@@ -317,7 +316,7 @@ def _reconstruct(
         exact = relationship.deviation(known_relationships()[name]) < 0.01
         name = name if exact else f"refined from {name}"
     named = dataclasses.replace(relationship, name=name)
-    about = local_parents(energy, parents.of_grain, parents.orientation)
+    about = local_parents(children, parents.of_grain, parents.orientation, relationship, scatter)
     return _Found(parents, fitted._replace(relationship=named), sure, about, unaided)
 
 
@@ -456,13 +455,10 @@ def _without_twins(
     grain = np.arange(len(orientations), dtype=np.int32)
     if relationship.parent != CUBIC or relationship.child != CUBIC:
         return grain
-    ends = of_grain[children.pairs]
-    touch = np.unique(np.sort(ends[(ends[:, 0] != ends[:, 1]) & (ends > 0).all(axis=1)]), axis=0)
-    for a, b in touch:
-        twins = multiply(TWINS, orientations[a])
-        if disorientation_angle(twins, orientations[b], CUBIC).min() < _BRANDON:
-            low, high = sorted((int(grain[a]), int(grain[b])))
-            grain[grain == high] = low
+    keys, _ = twin_pairs(of_grain, children.pairs, orientations)
+    for key in keys:
+        low, high = sorted(int(grain[end]) for end in divmod(int(key), len(orientations)))
+        grain[grain == high] = low
     return renumbered(grain)
 
 
