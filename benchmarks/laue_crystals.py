@@ -55,13 +55,18 @@ def crystal(group: str, number: int) -> Crystal:
     Drawn anew until its pattern has no further symmetry: until every rotation that the group
     lacks correlates by less than `NEARLY` over the whole sphere. Many simple structures have the
     bands of a higher group (atoms at special places), which no pattern can tell.
+
+    Raises
+    ------
+    LookupError
+        When none of 200 drawn is like that.
     """
     order = list(SPACE_GROUPS).index(group)
     for attempt in range(200):
         made = _draw(group, number, np.random.default_rng([16, order, number, attempt]))
         if made is not None and further_symmetry(made, group) < NEARLY:
             return made
-    raise AssertionError(f"no crystal {group} {number}")
+    raise LookupError(f"no crystal {group} {number} in 200 drawn")
 
 
 def further_symmetry(made: Crystal, group: str) -> float:

@@ -60,10 +60,14 @@ def kept(work: Path, group: str, number: int) -> NDArray:
     return np.load(path)
 
 
-def collect(work: Path, masters: Path, numbers: range, seed: int, conditions: int) -> None:
+def collect(
+    work: Path, masters: Path, numbers: range, seed: int, conditions: int, kinds: list[str]
+) -> None:
     """Place all groups in ten patterns of each crystal in each of two cameras."""
     for condition in range(conditions):
         for at, (kind, name, group, make) in enumerate(jobs(work, masters, numbers)):
+            if kind not in kinds:
+                continue
             path = work / f"{kind}-{name.replace('/', '_')}-{condition}.pkl"
             if path.exists():
                 continue
@@ -80,7 +84,12 @@ def collect(work: Path, masters: Path, numbers: range, seed: int, conditions: in
                 pc = rng.uniform((0.4, 0.15, 0.45), (0.6, 0.5, 0.7), (1, 3))
                 told = Geometry.from_angles(pc, (60, 60))
             else:
-                images, _, told = patterns(make(), POOLED, size, noise, error, rng)
+                try:
+                    master = make()
+                except LookupError as missing:
+                    print(missing, flush=True)
+                    continue
+                images, _, told = patterns(master, POOLED, size, noise, error, rng)
             result = placements(images, told.bounds)
             record = {
                 "kind": kind, "name": name, "group": group, "size": size, "noise": noise,
@@ -236,6 +245,7 @@ def main() -> None:
     parser.add_argument("--steel", type=Path)
     parser.add_argument("--crystals", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="number of the first crystal")
+    parser.add_argument("--kinds", nargs="*", default=["dyn", "noise", "kin"])
     parser.add_argument("--cameras", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tables", action="store_true", help="of what WORK has, no more")
@@ -243,7 +253,7 @@ def main() -> None:
     given.work.mkdir(parents=True, exist_ok=True)
     if not given.tables:
         numbers = range(given.first, given.first + given.crystals)
-        collect(given.work, given.masters, numbers, given.seed, given.cameras)
+        collect(given.work, given.masters, numbers, given.seed, given.cameras, given.kinds)
     tables(given.work)
     if given.steel is not None:
         steel(given.steel, given.work)

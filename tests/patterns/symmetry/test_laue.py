@@ -68,6 +68,24 @@ def test_few_patterns_do_not_exclude_a_cube_that_they_do_not_contradict():
     assert kept_of(dict.fromkeys(GROUPS, 0.0) | {"-1": 1.0}, pool) == []
 
 
+class Ratios(Pool):
+    """A pool that knows nothing but its coset ratios."""
+
+    def __init__(self, **ratios):
+        self.number, self.ratios = 10, ratios
+
+    def coset_ratio(self, name, smaller):
+        return self.ratios.get(smaller.replace("-", "_").replace("/", "_"), 1.0)
+
+
+def test_a_subgroup_stays_where_the_further_operations_correlate_less():
+    chances = dict.fromkeys(GROUPS, 0.0) | {"6/mmm": 0.99, "-3": 0.01}
+    assert kept_of(chances, Ratios()) == ["6/mmm"]
+    assert kept_of(chances, Ratios(_3=0.75)) == ["6/mmm", "-3"]
+    # Of another lattice: its bands would lie elsewhere.
+    assert kept_of(chances, Ratios(mmm=0.5)) == ["6/mmm"]
+
+
 def test_one_pattern_without_noise():
     images, _ = patterns(NICKEL, 1, noise=0.1)
     for given in (images, images[0]):

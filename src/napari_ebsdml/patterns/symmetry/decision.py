@@ -187,9 +187,13 @@ def _level(agreement: float) -> float:
     return float(np.clip((agreement - 0.8) / 0.1, -5.0, 1.0))
 
 
+def of_one_lattice(name: str, smaller: str) -> bool:
+    """Whether a group and its subgroup may have the same bands, of other strengths."""
+    return HOLOHEDRY.get(smaller) == name or smaller in ("-3", "-3m")
+
+
 def _scale(name: str, smaller: str) -> tuple[float, float]:
-    same = HOLOHEDRY.get(smaller) == name or smaller in ("-3", "-3m")
-    return SAME_LATTICE if same else OTHER_LATTICE
+    return SAME_LATTICE if of_one_lattice(name, smaller) else OTHER_LATTICE
 
 
 def _sureness(ratio: float | None, middle: float, width: float) -> float:

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from napari_ebsdml._parallel import Progress, available_cores, part_of
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import InputError
-from napari_ebsdml.patterns.symmetry.decision import LEAST_CEILING, NAMES, Pool, probabilities
+from napari_ebsdml.patterns.symmetry.decision import (
+    LEAST_CEILING,
+    NAMES,
+    SAME_LATTICE,
+    Pool,
+    of_one_lattice,
+    pairs,
+    probabilities,
+)
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
 from napari_ebsdml.patterns.symmetry.operators import Placement, place
 from napari_ebsdml.patterns.symmetry.straight import bands_in
@@ -234,7 +242,9 @@ def kept_of(chances: dict[str, float], pool: Pool) -> list[str]:
     """The groups that together have 90 per cent, the likeliest first; none for no symmetry.
 
     Few patterns may show one axis of a cubic crystal well and the rest badly: then m-3m stays in
-    the set unless its further operations fail where they are tested.
+    the set unless its further operations fail where they are tested. A subgroup of the same lattice
+    stays, however small its probability, where what the likeliest group has beyond it correlates
+    less than operations of true holohedries do: pseudo-symmetry looks like that.
     """
     best = max(chances, key=lambda name: chances[name])
     kept: list[str] = []
@@ -249,6 +259,11 @@ def kept_of(chances: dict[str, float], pool: Pool) -> list[str]:
         ratio = pool.coset_ratio(_CUBIC, best)
         if ratio is None or ratio >= NOT_CONTRADICTED:
             kept.append(_CUBIC)
+    for group, smaller in pairs():
+        if group == best and smaller not in kept and of_one_lattice(best, smaller):
+            ratio = pool.coset_ratio(best, smaller)
+            if ratio is not None and ratio < SAME_LATTICE[0]:
+                kept.append(smaller)
     return kept
 
 
