@@ -16,7 +16,13 @@ from napari_ebsdml.segmentation import Segmenter, TrainingSettings, evaluate
 from napari_ebsdml.segmentation.labels.data import Classes
 from napari_ebsdml.segmentation.labels.prepare import prepare
 from napari_ebsdml.segmentation.models.linear import Discriminant
-from napari_ebsdml.segmentation.results.judging import USUAL, Judged, is_better
+from napari_ebsdml.segmentation.results.judging import (
+    USUAL,
+    USUAL_DOUBT,
+    Judged,
+    doubted,
+    is_better,
+)
 from tests.segmentation.segmentation_data import stroke_labels
 
 
@@ -96,6 +102,23 @@ def test_temperature_follows_how_often_grains_are_wrong():
     # Always right: colder only where labels are dense.
     assert judged(1.0, units=4000, sure=1.0).temperature(True) < 0.5
     assert judged(1.0, units=4000, sure=1.0).temperature(False) == 1.0
+
+
+def test_grains_that_are_wrong_whatever_the_logits_say_make_a_doubt():
+    # 10 % of the grains are wrong and as sure as the others: no temperature is honest for both.
+    many = judged(0.9, units=2000, sure=12.0)
+    temperature, doubt = many.calibration(False)
+    assert doubt == pytest.approx(0.2, abs=0.02)
+    assert temperature < 2.5
+    chance = doubted(softmax(many.logits / temperature, axis=1), doubt, 1)
+    assert chance.sum(axis=1) == pytest.approx(1, abs=1e-6)
+    assert chance.max(axis=1).mean() == pytest.approx(0.9, abs=0.01)
+    # The grains are cut in two where figures are told.
+    assert many.figures(False)["calibration_error"] < 0.02
+    assert many.calibration(True) == (many.temperature(True), 0.0)
+    # A few right ones do not do away with it.
+    assert judged(1.0, units=12).calibration(False)[1] > 0.02
+    assert judged(0.75, units=9).calibration(False) == (USUAL, USUAL_DOUBT)
 
 
 def test_too_little_to_tell():

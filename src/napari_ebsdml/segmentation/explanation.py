@@ -27,6 +27,7 @@ from napari_ebsdml.maps.symmetry import phase_table
 from napari_ebsdml.segmentation.inputs.channels import GRAIN_THRESHOLD, compute_channels
 from napari_ebsdml.segmentation.labels.data import Classes, check_label_image
 from napari_ebsdml.segmentation.models.predict import TILE, answering, softmax, stack_of
+from napari_ebsdml.segmentation.results.judging import doubted
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -210,7 +211,8 @@ def explain(
 
     def chances(planes: NDArray[np.float32]) -> NDArray[np.float32]:
         logits = answer(np.ascontiguousarray(planes[(slice(None), *window)]), None)
-        return np.asarray(softmax(logits / model.temperature, axis=0)[:, mask[window]])
+        chance = softmax(logits / model.temperature, axis=0)[:, mask[window]]
+        return doubted(chance, model.doubt, 0)
 
     first = chances(image)
     best = first.argmax(axis=0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.segmentation.models.linear import Discriminant
 from napari_ebsdml.segmentation.models.predict import answering, softmax
-from napari_ebsdml.segmentation.results.judging import Judged
+from napari_ebsdml.segmentation.results.judging import Judged, doubted
 
 if TYPE_CHECKING:
     from napari_ebsdml.segmentation.inputs.crops import TrainingMap
@@ -53,7 +53,7 @@ class Look:
             for window in _windows(painted, rng, fast):
                 logits = answer(image[(slice(None), *window)], None) / model.temperature
                 target = painted[window]
-                chance = softmax(logits, axis=0).max(axis=0)
+                chance = doubted(softmax(logits, axis=0), model.doubt, 0).max(axis=0)
                 rest = target < 0
                 self.sure.append(float(chance[rest].sum()))
                 self.number.append(int(rest.sum()))

@@ -209,9 +209,9 @@ class Run:
             judged = network_judged if kept else judged
         # The weights of what answers for an adapted ready model are calibrated by themselves.
         adapted = isinstance(self.linear, BoostedTrees)
-        temperature = usual if adapted else judged.temperature(dense, usual)
+        temperature, doubt = (usual, 0.0) if adapted else judged.calibration(dense, usual)
         if kept and not judged.is_telling and plan.start is not None:
-            temperature = plan.start.temperature
+            temperature, doubt = plan.start.temperature, plan.start.doubt
         single = float(temperature)
         if kept and self.network is not None:
             temperature = ensemble_temperature(self.network, self.maps, single, plan.device)
@@ -222,7 +222,7 @@ class Run:
         ]  # fmt: skip
         record = {
             **self.record, "curve": curve, "answer": sentence, "better": better,
-            "single_temperature": single,
+            "single_temperature": single, "doubt": doubt,
         }  # fmt: skip
         model = kind(
             network=copy.deepcopy(self.network) if kept else None, linear=self.linear,

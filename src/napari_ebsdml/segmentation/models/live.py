@@ -23,7 +23,7 @@ from napari_ebsdml.segmentation.inputs.normalise import Normaliser
 from napari_ebsdml.segmentation.labels.data import Classes, check_label_image
 from napari_ebsdml.segmentation.labels.folds import block_size
 from napari_ebsdml.segmentation.models.linear import Discriminant
-from napari_ebsdml.segmentation.results.judging import USUAL
+from napari_ebsdml.segmentation.results.judging import USUAL, USUAL_DOUBT
 from napari_ebsdml.segmentation.results.result import SegmentationResult, labels_of
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ class LiveMap:
         logits = discriminant.logits(self.image[(slice(None), *window)]) / np.float32(USUAL)
         logits -= logits.max(axis=0)
         np.exp(logits, out=logits)
-        logits /= logits.sum(axis=0)
+        logits *= np.float32(1 - USUAL_DOUBT) / logits.sum(axis=0)
+        logits += np.float32(USUAL_DOUBT / len(logits))
         probability = np.ascontiguousarray(np.moveaxis(logits, 0, -1))
         return SegmentationResult(labels_of(probability, classes), probability, classes)

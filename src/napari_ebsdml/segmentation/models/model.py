@@ -31,3 +31,8 @@ class TrainedModel:
     linear: Discriminant | BoostedTrees | None = None
     ranges: Ranges | None = None
     familiar: Familiar | None = None
+
+    @property
+    def doubt(self) -> float:
+        """Part of all chances that is shared by the classes alike; see `Judged.calibration`."""
+        return float(self.record.get("doubt", 0.0))

@@ -18,6 +18,7 @@ from napari_ebsdml.segmentation.inputs.augment import TURNS, turn_crop, turn_map
 from napari_ebsdml.segmentation.inputs.channels import compute_channels
 from napari_ebsdml.segmentation.inputs.crops import quaternion_planes
 from napari_ebsdml.segmentation.models.network import UNet
+from napari_ebsdml.segmentation.results.judging import doubted
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan
@@ -130,7 +131,7 @@ def predict_probability(
         turned = turn_crop(image, turn, slot, stack.variants, stack.grains)
         part = nth_of(networks_part, turn, turns)
         logits = answer(turned, part)
-        probability = softmax(logits / model.temperature, axis=0)
+        probability = doubted(softmax(logits / model.temperature, axis=0), model.doubt, 0)
         # Back: a mirror undoes itself, quarter turns go the other way round.
         quarters, mirror, _ = TURNS[turn]
         probability = np.rot90(probability, -quarters, axes=(-2, -1))

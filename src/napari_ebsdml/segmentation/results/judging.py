@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, log_softmax, logit, softmax
 
 from napari_ebsdml.learning.calibration import reliability
 from napari_ebsdml.segmentation.labels.prepare import FEW_UNITS
@@ -21,6 +21,14 @@ from napari_ebsdml.segmentation.results.evaluation import confusion_matrix, metr
 USUAL = 1.7
 """Temperature that strokes ask for in the mean: they lie where a class is easy to see. Chosen on
 strokes of seeds 200-209 on the duplex map and on six synthetic maps of seeds 300-302."""
+
+USUAL_DOUBT = 0.05
+"""Part of the grains whose class planes and strokes do not tell, however sure the logits are.
+Chosen, with its spread, on strokes of seeds 300-319 on the duplex map and 300-303 on synthetic
+maps."""
+
+_SPREAD_OF_DOUBT = 0.7
+"""Of its log odds."""
 
 USUAL_ERROR = 0.02
 """Standard error of a phase fraction by what a model from strokes misjudges. Chosen on 60 synthetic
@@ -79,11 +87,23 @@ class Judged:
         found = _fit(self, np.ones(self.units, dtype=bool), usual)
         return found if dense else max(found, min(usual, 1.0))
 
+    def calibration(self, dense: bool, usual: float = USUAL) -> tuple[float, float]:
+        """Temperature and doubt that make the chances of held-out grains honest.
+
+        ``(1 - doubt) * softmax(logits / temperature) + doubt / classes``: a few grains are wrong
+        whatever the logits say, and a temperature alone would call all others unsure for them.
+        Dense labels need no doubt; see `temperature` for the rest.
+        """
+        if dense or not self.is_telling:
+            return self.temperature(dense, usual), 0.0 if dense else USUAL_DOUBT
+        found, doubt = _fit_both(self, np.ones(self.units, dtype=bool), usual)
+        return max(found, min(usual, 1.0)), doubt
+
     def figures(self, dense: bool) -> dict[str, Any]:
         """Figures for the model card; empty where too little is held out.
 
         The reliability is cross-fitted: grains are dealt to two halves, and each is judged with
-        the temperature of the other one.
+        the calibration of the other one.
         """
         if not self.is_telling:
             return {}
@@ -91,9 +111,10 @@ class Judged:
         half = number % 2
         chance = np.empty(self.logits.shape)
         for h in range(2):
-            other = _fit(self, np.arange(int(number.max()) + 1) % 2 != h)
+            use = np.arange(int(number.max()) + 1) % 2 != h
+            other, doubt = (_fit(self, use), 0.0) if dense else _fit_both(self, use)
             other = other if dense else max(other, 1.0)
-            chance[half == h] = softmax(self.logits[half == h] / other, axis=1)
+            chance[half == h] = doubted(softmax(self.logits[half == h] / other, axis=1), doubt, 1)
         target, classes = self.target.astype(np.int64), self.logits.shape[1]
         best, first = self.logits.argmax(axis=1), self.fold == 0
         return {
@@ -180,3 +201,28 @@ def _fit(judged: Judged, use: NDArray[np.bool_], centre: float = USUAL) -> float
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
     return float(np.exp(found.x))
+
+
+def doubted(chance: NDArray[Any], doubt: float, axis: int) -> NDArray[Any]:
+    """Chances with a doubt that all classes share alike; `axis` is that of the classes."""
+    return np.asarray((1 - doubt) * chance + doubt / chance.shape[axis], dtype=chance.dtype)
+
+
+def _fit_both(judged: Judged, use: NDArray[np.bool_], centre: float = USUAL) -> tuple[float, float]:
+    """Most likely temperature and doubt, every chosen unit counting alike."""
+    number = np.unique(judged.unit, return_inverse=True)[1]
+    here = use[number]
+    logits, target = judged.logits[here].astype(np.float64), judged.target[here]
+    weight = (1 / np.bincount(number))[number[here]]
+    rows = np.arange(len(target))
+
+    def loss(x: NDArray[np.float64]) -> float:
+        chance = softmax(logits / np.exp(x[0]), axis=1)
+        mixed = doubted(chance, float(expit(x[1])), 1)[rows, target]
+        usual = 0.5 * ((x[0] - np.log(centre)) / _FIRMNESS) ** 2
+        usual += 0.5 * ((x[1] - logit(USUAL_DOUBT)) / _SPREAD_OF_DOUBT) ** 2
+        return -float((weight * np.log(mixed)).sum()) + float(usual)
+
+    start = np.array([np.log(centre), logit(USUAL_DOUBT)])
+    found = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-3}).x
+    return float(np.exp(found[0])), float(expit(found[1]))
