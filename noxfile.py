@@ -44,6 +44,7 @@ def tests(session: nox.Session) -> None:
 def core(session: nox.Session) -> None:
     """The core without napari and Qt."""
     session.install("-e", ".", *CORE_TOOLS, env=TORCH)
+    # The warnings that may pass are named by classes of pydantic, which comes with napari.
     session.run("pytest", "-o", "filterwarnings=error", *CORE, *session.posargs)
 
 
