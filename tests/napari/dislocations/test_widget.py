@@ -206,6 +206,8 @@ def test_orientations_are_improved_on_a_click(viewer: Any, qtbot: Any, tmp_path:
     assert "° after" in widget.answer.next.text()
     assert widget.answer.improve.isHidden()
     assert layer(viewer, "total dislocation density [").metadata["ebsdml"]["settings"]["improved"]
+    widget.answer.add_improved.click()
+    assert [one for one in widget.chooser.scans if one is not scan] == [result.better.scan]
     assert "improve_orientations" in density_script(
         scan, widget.total_form.settings(), widget.taylor_form.settings()
     )

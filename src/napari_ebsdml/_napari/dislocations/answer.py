@@ -54,6 +54,8 @@ class Answer(QWidget):
     -------
     improve_clicked
         The user wants better orientations from the patterns.
+    add_clicked
+        The user wants them as a map.
     compared
         Another map is chosen to compare with.
 
@@ -63,6 +65,8 @@ class Answer(QWidget):
         What the map says, and what to do next.
     improve : QPushButton
         Shown for maps whose patterns can improve their orientations.
+    add_improved : QPushButton
+        Shown once they have.
     tabs : QTabWidget
         Phases, grains, plot, increase.
     tables : dict of str to DataTable
@@ -74,6 +78,7 @@ class Answer(QWidget):
     """
 
     improve_clicked = Signal()
+    add_clicked = Signal()
     compared = Signal()
 
     def __init__(self) -> None:
@@ -89,6 +94,11 @@ class Answer(QWidget):
             "again: five to thirty times less noise, and it is known"
         )
         self.improve.clicked.connect(lambda: self.improve_clicked.emit())
+        self.add_improved = QPushButton("Add the improved map")
+        self.add_improved.setToolTip(
+            "As a map of its own beside this one, for the other docks and to be saved"
+        )
+        self.add_improved.clicked.connect(lambda: self.add_clicked.emit())
         self.tables = {"phase": DataTable(), "grain": DataTable()}
         self.histogram = DensityHistogram()
         self.before = narrow_combo()
@@ -107,6 +117,7 @@ class Answer(QWidget):
         self._scroll = self._card()
         layout.addWidget(self._scroll)
         layout.addWidget(self.improve)
+        layout.addWidget(self.add_improved)
         layout.addWidget(self.tabs, 1)
         self.show_result(None, {}, 0.0)
 

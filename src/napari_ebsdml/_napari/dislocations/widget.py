@@ -23,6 +23,7 @@ from napari_ebsdml._napari.dislocations.form import ModelForm, TaylorForm
 from napari_ebsdml._napari.dislocations.layers import DensityResult
 from napari_ebsdml._napari.dislocations.script import article_script, density_script
 from napari_ebsdml._napari.dislocations.total import Ready, TotalResult, make_ready
+from napari_ebsdml._napari.files.reader import add_beside
 from napari_ebsdml._napari.gnd.form import GndForm
 from napari_ebsdml._napari.gnd.layers import (
     compute_gnd,
@@ -150,6 +151,7 @@ class DislocationWidget(ScanWidget):
 
         self.answer = Answer()
         self.answer.improve_clicked.connect(self._improve)
+        self.answer.add_clicked.connect(self._add_improved)
         self.answer.compared.connect(self._fill_rise)
         self.below.addWidget(self.answer, 1)
         self.give_results_the_rest()
@@ -224,12 +226,18 @@ class DislocationWidget(ScanWidget):
         return bool(self.model_form.extrapolate.value)
 
     def _offer_to_improve(self) -> None:
-        done = self.total_result is not None and self.total_result.better is not None
-        self.answer.improve.setVisible(total_density.can_improve(self.scan) and not done)
+        better = None if self.total_result is None else self.total_result.better
+        can = total_density.can_improve(self.scan)
+        self.answer.improve.setVisible(can and better is None)
+        self.answer.add_improved.setVisible(better is not None and better.worthwhile)
 
     def _improve(self) -> None:
         self.total_form.improve.value = True
         self.compute()
+
+    def _add_improved(self) -> None:
+        if self.total_result is not None and self.total_result.better is not None:
+            add_beside(self.viewer, self.total_result.better.scan)
 
     def _show_total(self, ready: Ready, options: dict[str, Any]) -> None:
         result, scan = ready.result, ready.result.scan

@@ -11,7 +11,7 @@ from napari_ebsdml._napari.files.arrival import settle, settle_one_by_one
 from napari_ebsdml._napari.files.map_layers import can_stack, map_layers, stack_layers
 from napari_ebsdml._napari.files.opening import load_libraries, takes_long, wait_for
 from napari_ebsdml._napari.files.session import is_session, open_session
-from napari_ebsdml._napari.layers.of_scans import LayerTuple, info_of, scans_in
+from napari_ebsdml._napari.layers.of_scans import LayerTuple, info_of, scans_in, show_map
 from napari_ebsdml._parallel import Progress
 from napari_ebsdml.errors import FileFormatError
 from napari_ebsdml.scan import Scan
@@ -137,6 +137,13 @@ def free_place() -> tuple[float, float]:
 
     viewer = napari.current_viewer()
     return 0.0, right_edge(viewer) if viewer is not None else 0.0
+
+
+def add_beside(viewer: ViewerModel, scan: Scan) -> None:
+    """Add a map that was computed, right of all others, and bring it into view."""
+    for data, options, kind in map_layers(scan, (0.0, right_edge(viewer))):
+        getattr(viewer, f"add_{kind}")(data, **options)
+    show_map(viewer, scan)
 
 
 def right_edge(viewer: ViewerModel) -> float:

@@ -12,10 +12,9 @@ from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 from napari_ebsdml._napari.controls.combo import narrow_combo
 from napari_ebsdml._napari.controls.plot import Plot
 from napari_ebsdml._napari.controls.table import DataTable
-from napari_ebsdml._napari.files.map_layers import map_layers
-from napari_ebsdml._napari.files.reader import right_edge
+from napari_ebsdml._napari.files.reader import add_beside
 from napari_ebsdml._napari.layers.classes import LabelClass
-from napari_ebsdml._napari.layers.of_scans import scans_in, show_alone, show_map
+from napari_ebsdml._napari.layers.of_scans import scans_in, show_alone
 from napari_ebsdml._napari.phases.stereogram import show_sphere
 from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
@@ -117,12 +116,8 @@ class PhasesWidget(ScanWidget):
 
     def add_map(self) -> None:
         """Add the map that was indexed with the phases found."""
-        if self.found is None:
-            return
-        scan = self.found.scan
-        for data, options, kind in map_layers(scan, (0.0, right_edge(self.viewer))):
-            getattr(self.viewer, f"add_{kind}")(data, **options)
-        show_map(self.viewer, scan)
+        if self.found is not None:
+            add_beside(self.viewer, self.found.scan)
 
     def name_space_groups(self) -> None:
         """Add the map found, and open the dock "Space groups" on it."""
