@@ -161,6 +161,7 @@ def test_a_page_fits_a_small_window(
     qtbot.wait(200)
     page = widget.pages.currentWidget()
     assert page.verticalScrollBar().maximum() == 0, "it has to be scrolled"
+    assert page.widget().minimumSizeHint().width() <= page.viewport().width(), "it is cut off"
 
 
 def test_the_time_of_a_training_is_told_before_and_learned_from(

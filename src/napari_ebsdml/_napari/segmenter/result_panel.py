@@ -10,6 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -72,10 +73,12 @@ class ResultPanel(QWidget):
         self.report_button.setToolTip(
             "Map, strokes, fractions and settings on a page (HTML, PDF) or as a table (CSV)"
         )
-        shown = QHBoxLayout()
-        shown.addWidget(self.show_labels)
-        shown.addWidget(self.display, 1)
-        shown.addWidget(self.show_uncertainty)
+        # Two rows: a dock in a small window has no room for all three side by side.
+        shown = QGridLayout()
+        shown.addWidget(self.show_labels, 0, 0)
+        shown.addWidget(self.show_uncertainty, 0, 1)
+        shown.addWidget(QLabel("Shown as"), 1, 0)
+        shown.addWidget(self.display, 1, 1)
         self._shown = QWidget()
         shown.setContentsMargins(0, 0, 0, 0)
         self._shown.setLayout(shown)
