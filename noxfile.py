@@ -19,7 +19,6 @@ TORCH = {
         "PIP_EXTRA_INDEX_URL", "https://download.pytorch.org/whl/cpu"
     )
 }
-# The warnings that pyproject.toml lets pass are named by classes of pydantic, which comes with napari.
 CORE = ["--ignore=tests/napari", "--ignore=tests/test_packaging.py"]
 CORE_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "psutil", "nbclient", "ipykernel"]
 
