@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qtpy.QtCore import QEvent, QEventLoop, QObject, QSize, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QEventLoop, QObject, QSize, Qt, Signal
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -236,14 +236,7 @@ class ScanWidget(QWidget):
             return
 
         def show(done: Any) -> None:
-            kind = "warning" if done.failed else "info"
-
-            def tell() -> None:
-                if self.alive:
-                    self.tasks.say(in_short(done), kind)
-
-            # After the task bar has said how long it took.
-            QTimer.singleShot(0, tell)
+            self.tasks.end_with(in_short(done), "warning" if done.failed else "info")
 
         self.run(
             (), apply_to_folder, maps, wanted, results, label="Working on the folder",

@@ -67,6 +67,7 @@ class TaskBar(QWidget):
         # would also deliver the next one while a callback lets the window draw.
         self._waiting: deque[tuple[Callable[[int, Any], None], int, Any]] = deque()
         self._at_work = False
+        self._last_words: tuple[str, str] | None = None
         self._turn = QTimer(self)
         self._turn.setSingleShot(True)
         self._turn.setInterval(0)
@@ -188,6 +189,10 @@ class TaskBar(QWidget):
         self.status.setText(text)
         self.status.setToolTip(text if kind == "error" else "")
 
+    def end_with(self, text: str, kind: str = "info") -> None:
+        """What to say when the running job is done, in place of how long it took."""
+        self._last_words = text, kind
+
     def _is_current(self, number: int) -> bool:
         return self._job is not None and self._job.number == number
 
@@ -244,7 +249,13 @@ class TaskBar(QWidget):
             if self._on_result is not None and not self._guarded(self._on_result, outcome.value):
                 return
             if self._is_current(number):
-                self._finish("done", f"Done in {used}.")
+                # In a turn of its own: the bar draws the whole window once more.
+                self._waiting.append((self._done, number, used))
+
+    def _done(self, number: int, used: str) -> None:
+        if self._is_current(number):
+            text, kind = self._last_words or (f"Done in {used}.", "info")
+            self._finish("done", text, kind)
 
     def _guarded(self, callback: Callable[[Any], None], value: Any) -> bool:
         """Call back; an error there ends the job as one in the worker would."""
@@ -283,6 +294,7 @@ class TaskBar(QWidget):
     def _finish(self, how: str, text: str, kind: str = "info") -> None:
         self._job = None
         self._waiting.clear()
+        self._last_words = None
         self._cancelling = False
         self._on_event = self._on_result = self._on_cancel = None
         self._clock.stop()

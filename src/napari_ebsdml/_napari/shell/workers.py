@@ -17,7 +17,8 @@ from qtpy.QtCore import QObject, Signal
 from napari_ebsdml._parallel import available_cores
 from napari_ebsdml.errors import Cancelled
 
-_MIN_INTERVAL_S = 0.04
+# Each report has the bar drawn, and with it, without a GPU, the whole window.
+_MIN_INTERVAL_S = 0.1
 # For the step under way of a job that the program's end stops.
 _PATIENCE_AT_EXIT_MS = 30_000
 
