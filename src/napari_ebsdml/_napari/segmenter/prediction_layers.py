@@ -109,12 +109,14 @@ def only_grey(viewer: ViewerModel, scan: Scan) -> None:
     lowest = info_of(layers[0]) if layers else None
     if lowest is None or lowest["kind"] != "image":
         return
-    layers[0].visible = True
+    # napari draws a layer anew whenever it is told, even what it knows.
+    if not layers[0].visible:
+        layers[0].visible = True
     for layer in layers[1:]:
         info = info_of(layer)
         if info is None or len(scans_of(layer)) > 1 or level_of(layer) is Level.STROKES:
             continue
-        if info["quantity"] not in (SEGMENTATION, UNCERTAINTY):
+        if layer.visible and info["quantity"] not in (SEGMENTATION, UNCERTAINTY):
             layer.visible = False
 
 
