@@ -14,12 +14,18 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from napari_ebsdml.patterns.simulated.kinematic import wavelength
 from napari_ebsdml.patterns.symmetry import _lattice_kernels as kernels
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
-from napari_ebsdml.patterns.symmetry.lattice_fit import Guess, allowed, one_of_each, reciprocal
+from napari_ebsdml.patterns.symmetry.lattice_fit import (
+    Guess,
+    allowed,
+    one_of_each,
+    part_explained,
+    reciprocal,
+    stars_of,
+)
 from napari_ebsdml.patterns.symmetry.operators import half_cube
 from napari_ebsdml.patterns.symmetry.sphere import SIDE, MeasuredSphere
 
@@ -88,14 +94,7 @@ class _Profiles:
         g = hkl @ (guess.turn.T @ reciprocal(system, guess.lengths)).T
         self._inverse = np.linalg.norm(g, axis=1)
         rotations = GROUPS[sphere.group].rotations
-        normals, start = [], [0]
-        for vector, size in zip(g, self._inverse, strict=True):
-            stars = rotations @ (vector / size)
-            side = np.sign(stars[:, 2] + 1e-3 * stars[:, 1] + 1e-6 * stars[:, 0])
-            _, one = np.unique((stars * side[:, None]).round(4), axis=0, return_index=True)
-            normals.append(stars[one])
-            start.append(start[-1] + len(one))
-        self._normals, self._start = np.concatenate(normals), np.array(start)
+        self._normals, self._start = stars_of(rotations, g)
         self._half_wave = wavelength(energy) / 2
 
     def explained(self, factor: float, blur: float, scale: float) -> float:
@@ -107,13 +106,7 @@ class _Profiles:
             self._points, self._normals, self._start, inverse * self._half_wave, profile,
             (0.5 / inverse) ** _OF_SPACING, blur, matrix,
         )  # fmt: skip
-        matrix -= matrix.mean(axis=0)
-        gram = matrix.T @ matrix
-        gram[np.diag_indices(len(gram))] += 1e-9 * np.trace(gram)
-        right = matrix.T @ self._values
-        root = np.linalg.cholesky(gram)
-        amounts, _ = nnls(root.T, np.linalg.solve(root, right))
-        return float((2 * amounts @ right - amounts @ gram @ amounts) / self._total)
+        return part_explained(matrix, self._values, self._total)
 
 
 def size_of(sphere: MeasuredSphere, guess: Guess, energy: float = 20.0) -> Size:

@@ -145,27 +145,12 @@ class LatticeFit:
         total = float((self._values**2).sum())
         if not len(g) or not total > 0:
             return 0.0
-        normals, start = [], [0]
-        for k in range(len(g)):
-            stars = self._rotations @ (g[k] / size[k])
-            side = np.sign(stars[:, 2] + 1e-3 * stars[:, 1] + 1e-6 * stars[:, 0])
-            stars = stars * side[:, None]
-            _, one = np.unique(stars.round(4), axis=0, return_index=True)
-            normals.append(stars[one])
-            start.append(start[-1] + len(one))
+        normals, start = stars_of(self._rotations, g)
         matrix = np.empty((len(self._points), len(g)))
         kernels.band_columns(
-            self._points, np.concatenate(normals), np.array(start), size * self._half_wave,
-            _BLUR, _DARK, _LOST, matrix,
+            self._points, normals, start, size * self._half_wave, _BLUR, _DARK, _LOST, matrix
         )  # fmt: skip
-        matrix -= matrix.mean(axis=0)
-        # Normal equations: thousands of points become as many rows as columns.
-        gram = matrix.T @ matrix
-        gram[np.diag_indices(len(gram))] += 1e-9 * np.trace(gram)
-        right = matrix.T @ self._values
-        root = np.linalg.cholesky(gram)
-        amounts, _ = nnls(root.T, np.linalg.solve(root, right))
-        return float((2 * amounts @ right - amounts @ gram @ amounts) / total)
+        return part_explained(matrix, self._values, total)
 
     def score(
         self, system: str, lengths: Floats, centring: str, turn: Floats, lacks: Lacks | None = None
@@ -229,3 +214,28 @@ def steps(system: str) -> list[Floats]:
     return (
         [whole, *ratio, np.array([0.0, 1.0, 0.0])] if system == "orthorhombic" else [whole, *ratio]
     )
+
+
+def stars_of(rotations: Floats, vectors: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Normals (m, 3) of all bands of families, and where each family's begin (families + 1,)."""
+    normals, start = [], [0]
+    for unit in vectors / np.linalg.norm(vectors, axis=1)[:, None]:
+        stars = rotations @ unit
+        side = np.sign(stars[:, 2] + 1e-3 * stars[:, 1] + 1e-6 * stars[:, 0])
+        stars = stars * side[:, None]
+        _, one = np.unique(stars.round(4), axis=0, return_index=True)
+        normals.append(stars[one])
+        start.append(start[-1] + len(one))
+    return np.concatenate(normals), np.array(start)
+
+
+def part_explained(columns: Floats, values: Floats, total: float) -> float:
+    """Part of the variance of values (n,) that columns (n, m), none below zero, explain."""
+    columns = columns - columns.mean(axis=0)
+    # Normal equations: thousands of points become as many rows as columns.
+    gram = columns.T @ columns
+    gram[np.diag_indices(len(gram))] += 1e-9 * np.trace(gram)
+    right = columns.T @ values
+    root = np.linalg.cholesky(gram)
+    amounts, _ = nnls(root.T, np.linalg.solve(root, right))
+    return float((2 * amounts @ right - amounts @ gram @ amounts) / total)
