@@ -77,8 +77,8 @@ DISLOCATIONS_ROWS = {
 }
 
 DOCKS = (
-    "crystal", "dislocations", "gnd", "grain_classes", "maps", "parent_grains",
-    "pattern_viewer", "phases", "segmenter", "space_groups",
+    "crystals", "dislocations", "gnd", "grain_classes", "grains_and_poles", "maps",
+    "parent_grains", "pattern_viewer", "segmenter",
 )  # fmt: skip
 SHARED = ("controls", "layers", "shell")
 """What docks are made of; each may import those before it."""

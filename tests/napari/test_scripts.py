@@ -13,13 +13,13 @@ from qtpy.QtWidgets import QApplication
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import InputError, Scan, Source
+from napari_ebsdml._napari.crystals.space_groups.cameras import GeometrySettings
+from napari_ebsdml._napari.crystals.space_groups.models import ModelEntry
+from napari_ebsdml._napari.crystals.space_groups.script import classify_script
 from napari_ebsdml._napari.dislocations.script import article_script, density_script
 from napari_ebsdml._napari.gnd.script import gnd_script
 from napari_ebsdml._napari.maps.script import maps_script
 from napari_ebsdml._napari.maps.widget import MapsWidget
-from napari_ebsdml._napari.space_groups.cameras import GeometrySettings
-from napari_ebsdml._napari.space_groups.models import ModelEntry
-from napari_ebsdml._napari.space_groups.script import classify_script
 from napari_ebsdml.dislocations.settings import (
     DensitySettings,
     GndSettings,

@@ -254,7 +254,7 @@ def space_groups(viewer: Any = None) -> JobWidget:
         )  # fmt: skip
 
     def show(widget: JobWidget, scan: Scan, result: Any) -> None:
-        from napari_ebsdml._napari.space_groups.display import label_image
+        from napari_ebsdml._napari.crystals.space_groups.display import label_image
         from napari_ebsdml.patterns.answers.compare import answers_of
 
         settings = widget["settings"].settings()

@@ -17,6 +17,7 @@ from napari.components import ViewerModel
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Scan
 from napari_ebsdml._atomic import writer
+from napari_ebsdml._napari.crystals.space_groups.cameras import Way
 from napari_ebsdml._napari.files.reader import get_reader
 from napari_ebsdml._napari.files.recovery import Recovery, keep, left_behind, recover
 from napari_ebsdml._napari.files.session import (
@@ -250,6 +251,10 @@ def test_whole_results_come_back(
     for name in ("os:system", "napari_ebsdml.gone:Nothing", "napari_ebsdml.scan:np.array"):
         told = {"!": "object", "class": name, "fields": []}
         assert Reader(None, []).result(told) is None
+    # One that has another place now is found there.
+    told = {"!": "object", "class": "napari_ebsdml._napari.space_groups.cameras:Way",
+            "fields": [["orientations", True], ["geometry", False]]}  # fmt: skip
+    assert Reader(None, []).result(told) == Way(orientations=True)
 
 
 def wait(kept: Recovery) -> None:

@@ -13,10 +13,10 @@ from napari.components import ViewerModel
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Scan
+from napari_ebsdml._napari.crystals.space_groups.widget import SpaceGroupWidget
 from napari_ebsdml._napari.grain_classes.widget import GrainClassesWidget
 from napari_ebsdml._napari.maps.widget import MapsWidget
 from napari_ebsdml._napari.parent_grains.widget import ParentGrainsWidget
-from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
 from napari_ebsdml.batching.step import bind
 from tests.napari.docks import add_map, run
 

@@ -17,6 +17,8 @@ _KINDS = "!"
 
 
 _PACKAGE = "napari_ebsdml."
+_MOVED = {"napari_ebsdml._napari.space_groups.": "napari_ebsdml._napari.crystals.space_groups."}
+"""Where the classes of older sessions are now."""
 
 
 class NotKeptError(Exception):
@@ -207,6 +209,8 @@ class Reader:
     @staticmethod
     def _class(name: str) -> Any:
         """A class of this package, and of nothing else."""
+        for old, new in _MOVED.items():
+            name = new + name.removeprefix(old) if name.startswith(old) else name
         module, _, path = name.partition(":")
         if not module.startswith(_PACKAGE) or "." in path:
             raise LookupError(name)

@@ -10,7 +10,7 @@ import numpy as np
 from orix.crystal_map import Phase, PhaseList
 
 from napari_ebsdml import Scan, Source
-from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
+from napari_ebsdml._napari.crystals.space_groups.widget import SpaceGroupWidget
 from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.patterns.crystals.library import Library

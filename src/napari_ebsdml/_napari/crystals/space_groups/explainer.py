@@ -7,8 +7,12 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_ebsdml._napari.crystals.space_groups.classify import (
+    Classified,
+    PixelExplanation,
+    explain,
+)
 from napari_ebsdml._napari.shell.workers import Job, Outcome, Relay
-from napari_ebsdml._napari.space_groups.classify import Classified, PixelExplanation, explain
 from napari_ebsdml.scan import Scan
 
 Question = tuple[Scan, int, int, Classified]

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from qtpy.QtGui import QColor
 
-from napari_ebsdml._napari.layers.classes import class_features
-from napari_ebsdml._napari.space_groups.classify import PixelExplanation
-from napari_ebsdml._napari.space_groups.display import (
+from napari_ebsdml._napari.crystals.space_groups.classify import PixelExplanation
+from napari_ebsdml._napari.crystals.space_groups.display import (
     UNKNOWN_COLOR,
     UNKNOWN_LABEL,
     both_columns,
@@ -25,8 +24,9 @@ from napari_ebsdml._napari.space_groups.display import (
     tally_colors,
     tally_columns,
 )
-from napari_ebsdml._napari.space_groups.models import card_html
-from napari_ebsdml._napari.space_groups.overlay import AGAINST, FOR, band_picture, heat_map
+from napari_ebsdml._napari.crystals.space_groups.models import card_html
+from napari_ebsdml._napari.crystals.space_groups.overlay import AGAINST, FOR, band_picture, heat_map
+from napari_ebsdml._napari.layers.classes import class_features
 from napari_ebsdml.learning.model_card import ModelCard
 from napari_ebsdml.patterns.answers.compare import UNKNOWN, Answers, answers_of, cross_table
 from napari_ebsdml.patterns.answers.result import SpaceGroupResult, no_answers
@@ -154,8 +154,8 @@ def test_a_model_card_is_readable() -> None:
 def test_models_and_their_cards_are_shown_without_torch() -> None:
     code = (
         "import sys\n"
-        "from napari_ebsdml._napari.space_groups.model_panel import card_html\n"
-        "from napari_ebsdml._napari.space_groups.models import ModelStore\n"
+        "from napari_ebsdml._napari.crystals.space_groups.model_panel import card_html\n"
+        "from napari_ebsdml._napari.crystals.space_groups.models import ModelStore\n"
         "entries = ModelStore().entries\n"
         "print(*[entry.needs_orientations for entry in entries], 'torch' in sys.modules)\n"
         "assert all(len(card_html(e.name, e.card, 'grey')) > 500 for e in entries)\n"

@@ -11,19 +11,18 @@ import numpy as np
 import pytest
 
 from napari_ebsdml import Scan, Source
+from napari_ebsdml._napari.crystals.space_groups import classify as work
+from napari_ebsdml._napari.crystals.space_groups.cameras import REFINED
+from napari_ebsdml._napari.crystals.space_groups.classify import Classified
+from napari_ebsdml._napari.crystals.space_groups.pixel_panel import HEAT, LINES
+from napari_ebsdml._napari.crystals.space_groups.widget import SpaceGroupWidget
 from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.layers.of_scans import result_of
 from napari_ebsdml._napari.pattern_viewer.viewer import PatternViewer
-from napari_ebsdml._napari.space_groups import classify as work
-from napari_ebsdml._napari.space_groups.cameras import REFINED
-from napari_ebsdml._napari.space_groups.classify import Classified
-from napari_ebsdml._napari.space_groups.pixel_panel import HEAT, LINES
-from napari_ebsdml._napari.space_groups.widget import SpaceGroupWidget
 from napari_ebsdml.patterns.answers.compare import answers_of
 from napari_ebsdml.patterns.classifier import SpaceGroupClassifier
 from napari_ebsdml.patterns.crystal_frame.classifier import CrystalFrameClassifier
-from tests.napari.docks import layer, run
-from tests.napari.space_groups.docks import (
+from tests.napari.crystals.space_groups.docks import (
     CAMERA,
     PC,
     TILT,
@@ -31,6 +30,7 @@ from tests.napari.space_groups.docks import (
     dock,
     three_phase_map,
 )
+from tests.napari.docks import layer, run
 
 
 @pytest.fixture(scope="module")

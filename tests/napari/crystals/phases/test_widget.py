@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 
+from napari_ebsdml._napari.crystals.phases.stereogram import axes_of
+from napari_ebsdml._napari.crystals.phases.widget import FOUND, PhasesWidget
 from napari_ebsdml._napari.layers.of_scans import scans_in
-from napari_ebsdml._napari.phases.stereogram import axes_of
-from napari_ebsdml._napari.phases.widget import FOUND, PhasesWidget
 from tests.napari.docks import add_map, layer, run
 from tests.patterns.symmetry.test_phases import two_phase_map
 

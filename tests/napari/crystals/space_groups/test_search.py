@@ -15,9 +15,8 @@ from orix.quaternion import Orientation, symmetry
 from skimage.io import imsave
 
 from napari_ebsdml import Scan, read
-from napari_ebsdml._napari.layers.of_scans import result_of
-from napari_ebsdml._napari.space_groups import classify as work
-from napari_ebsdml._napari.space_groups.cameras import (
+from napari_ebsdml._napari.crystals.space_groups import classify as work
+from napari_ebsdml._napari.crystals.space_groups.cameras import (
     SEARCH,
     CameraChoice,
     Way,
@@ -25,8 +24,9 @@ from napari_ebsdml._napari.space_groups.cameras import (
     tells_centre,
     way_of,
 )
-from napari_ebsdml._napari.space_groups.classify import Classified
-from napari_ebsdml._napari.space_groups.results import FOUND, GROUP, remove_found
+from napari_ebsdml._napari.crystals.space_groups.classify import Classified
+from napari_ebsdml._napari.crystals.space_groups.results import FOUND, GROUP, remove_found
+from napari_ebsdml._napari.layers.of_scans import result_of
 from napari_ebsdml.errors import MissingDataError, NoCameraError
 from napari_ebsdml.io import from_xmap
 from napari_ebsdml.maps.ipf import ipf_colors
@@ -38,8 +38,7 @@ from napari_ebsdml.patterns.search.orientations import FIT
 from napari_ebsdml.patterns.simulated.two_phase import PC as TWO_PHASE_PC
 from napari_ebsdml.patterns.simulated.two_phase import two_phase_map
 from napari_ebsdml.samples import fetch
-from tests.napari.docks import layer
-from tests.napari.space_groups.docks import (
+from tests.napari.crystals.space_groups.docks import (
     CAMERA,
     PC,
     classify,
@@ -47,6 +46,7 @@ from tests.napari.space_groups.docks import (
     show,
     three_phase_map,
 )
+from tests.napari.docks import layer
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._napari.space_groups.cameras import CameraChoice, Way, tells_centre, way_of
-from napari_ebsdml._napari.space_groups.models import ModelEntry
+from napari_ebsdml._napari.crystals.space_groups.cameras import (
+    CameraChoice,
+    Way,
+    tells_centre,
+    way_of,
+)
+from napari_ebsdml._napari.crystals.space_groups.models import ModelEntry
 from napari_ebsdml.scan import NOT_INDEXED, Scan
 
 if TYPE_CHECKING:

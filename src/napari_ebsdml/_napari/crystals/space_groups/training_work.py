@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from napari_ebsdml._napari.space_groups.cameras import CameraChoice, camera_of
-from napari_ebsdml._napari.space_groups.models import ModelEntry
+from napari_ebsdml._napari.crystals.space_groups.cameras import CameraChoice, camera_of
+from napari_ebsdml._napari.crystals.space_groups.models import ModelEntry
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.options import Option
 from napari_ebsdml.scan import Scan

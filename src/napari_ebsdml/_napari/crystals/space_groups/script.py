@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from napari_ebsdml._napari.shell.script import call, reading, script
-from napari_ebsdml._napari.space_groups.cameras import (
+from napari_ebsdml._napari.crystals.space_groups.cameras import (
     OWN,
     REFINE_PATTERNS,
     REFINED,
     SEARCH,
     CameraChoice,
 )
+from napari_ebsdml._napari.shell.script import call, reading, script
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.options import changes
 from napari_ebsdml.patterns.settings import ClassifySettings
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
-    from napari_ebsdml._napari.space_groups.models import ModelEntry
+    from napari_ebsdml._napari.crystals.space_groups.models import ModelEntry
 
 
 def classify_script(

@@ -12,8 +12,8 @@ from orix.crystal_map import Phase, PhaseList
 from qtpy.QtCore import Qt
 
 from napari_ebsdml import Scan, Source, samples
-from napari_ebsdml._napari.crystal.grain import unit_cell
-from napari_ebsdml._napari.crystal.widget import CHOSEN, PROFILE, CrystalWidget
+from napari_ebsdml._napari.grains_and_poles.grain import unit_cell
+from napari_ebsdml._napari.grains_and_poles.widget import CHOSEN, PROFILE, GrainsAndPolesWidget
 from tests.napari.docks import add_map, compute, layer, open_dock
 
 
@@ -32,9 +32,9 @@ def scan() -> Scan:
 
 
 @pytest.fixture
-def dock(viewer: Any, scan: Scan) -> CrystalWidget:
+def dock(viewer: Any, scan: Scan) -> GrainsAndPolesWidget:
     add_map(viewer, scan)
-    return open_dock(viewer, "Grains and poles", CrystalWidget)
+    return open_dock(viewer, "Grains and poles", GrainsAndPolesWidget)
 
 
 def _click(viewer: Any, row: int, column: int) -> None:
@@ -51,7 +51,7 @@ def _click(viewer: Any, row: int, column: int) -> None:
         assert next(steps, None) is None
 
 
-def test_click_tells_of_a_grain(viewer: Any, dock: CrystalWidget, qtbot: Any) -> None:
+def test_click_tells_of_a_grain(viewer: Any, dock: GrainsAndPolesWidget, qtbot: Any) -> None:
     _click(viewer, 2, 2)  # before there are grains
     assert dock.label == 0
     compute(dock, qtbot)
@@ -74,7 +74,7 @@ def test_click_tells_of_a_grain(viewer: Any, dock: CrystalWidget, qtbot: Any) ->
 
 
 def test_pole_figure_is_linked_to_the_map(
-    viewer: Any, dock: CrystalWidget, scan: Scan, qtbot: Any
+    viewer: Any, dock: GrainsAndPolesWidget, scan: Scan, qtbot: Any
 ) -> None:
     assert dock.phase.currentText() == "Nickel"
     qtbot.waitUntil(lambda: "Click into the figure" in dock.pole_text.text(), timeout=20_000)
@@ -96,7 +96,7 @@ def test_pole_figure_is_linked_to_the_map(
     qtbot.waitUntil(lambda: "Click into the figure" in dock.pole_text.text(), timeout=20_000)
 
 
-def test_profile_is_two_clicks(viewer: Any, dock: CrystalWidget, qtbot: Any) -> None:
+def test_profile_is_two_clicks(viewer: Any, dock: GrainsAndPolesWidget, qtbot: Any) -> None:
     qtbot.mouseClick(dock.line_button, Qt.MouseButton.LeftButton)
     _click(viewer, 4, 1)
     _click(viewer, 4, 10)
@@ -107,7 +107,7 @@ def test_profile_is_two_clicks(viewer: Any, dock: CrystalWidget, qtbot: Any) -> 
     assert np.nanmax(axes.lines[0].get_ydata()) == pytest.approx(40)
 
 
-def test_closed_dock_leaves_the_mouse_alone(viewer: Any, dock: CrystalWidget) -> None:
+def test_closed_dock_leaves_the_mouse_alone(viewer: Any, dock: GrainsAndPolesWidget) -> None:
     number = len(viewer.mouse_drag_callbacks)
     viewer.window.remove_dock_widget(dock)
     assert len(viewer.mouse_drag_callbacks) == number - 1
@@ -130,7 +130,7 @@ def test_unit_cell_lies_as_the_crystal_does() -> None:
 
 
 def test_figures_and_pixels_are_linked_both_ways(
-    viewer: Any, scan: Scan, dock: CrystalWidget, qtbot: Any
+    viewer: Any, scan: Scan, dock: GrainsAndPolesWidget, qtbot: Any
 ) -> None:
     from napari_ebsdml._napari.layers.of_scans import add_result
 
@@ -164,7 +164,7 @@ def test_figures_and_pixels_are_linked_both_ways(
 def test_pole_figure_of_a_hexagonal_crystal_begins_with_the_basal_plane(qtbot: Any) -> None:
     model = ViewerModel()
     add_map(model, samples.alpha_titanium((40, 40), 1).scan)
-    dock = CrystalWidget(model)
+    dock = GrainsAndPolesWidget(model)
     qtbot.addWidget(dock)
     assert dock.plane.text() == "0 0 0 1"
     dock.closing()

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml._napari.layers.classes import LabelClass
-from napari_ebsdml._napari.space_groups.cameras import (
+from napari_ebsdml._napari.crystals.space_groups.cameras import (
     FILE,
     REFINE_PATTERNS,
     CameraChoice,
@@ -20,9 +19,10 @@ from napari_ebsdml._napari.space_groups.cameras import (
     tells_centre,
     way_of,
 )
-from napari_ebsdml._napari.space_groups.display import label_image
-from napari_ebsdml._napari.space_groups.found_orientations import found_colors, settings_of
-from napari_ebsdml._napari.space_groups.models import ModelEntry
+from napari_ebsdml._napari.crystals.space_groups.display import label_image
+from napari_ebsdml._napari.crystals.space_groups.found_orientations import found_colors, settings_of
+from napari_ebsdml._napari.crystals.space_groups.models import ModelEntry
+from napari_ebsdml._napari.layers.classes import LabelClass
 from napari_ebsdml._parallel import Progress, nth_of
 from napari_ebsdml.errors import MissingDataError
 from napari_ebsdml.learning.digest import model_digest

@@ -20,11 +20,10 @@ from qtpy.QtWidgets import (
 
 from napari_ebsdml._napari.controls.curves import CurvesWidget
 from napari_ebsdml._napari.controls.form import SettingsForm
-from napari_ebsdml._napari.shell.task_bar import TaskBar
-from napari_ebsdml._napari.space_groups.cameras import CameraChoice
-from napari_ebsdml._napari.space_groups.display import full_name
-from napari_ebsdml._napari.space_groups.models import ModelEntry, ModelStore
-from napari_ebsdml._napari.space_groups.training_work import (
+from napari_ebsdml._napari.crystals.space_groups.cameras import CameraChoice
+from napari_ebsdml._napari.crystals.space_groups.display import full_name
+from napari_ebsdml._napari.crystals.space_groups.models import ModelEntry, ModelStore
+from napari_ebsdml._napari.crystals.space_groups.training_work import (
     FINE_TUNE,
     IMAGENET,
     SMALL,
@@ -34,6 +33,7 @@ from napari_ebsdml._napari.space_groups.training_work import (
     TrainingPlan,
     run_training,
 )
+from napari_ebsdml._napari.shell.task_bar import TaskBar
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_ebsdml._napari.crystals.space_groups.classify import Classified
+from napari_ebsdml._napari.crystals.space_groups.display import AGREEMENT_CLASSES, UNKNOWN_CLASSES
 from napari_ebsdml._napari.layers.of_scans import info_of, layers_of, result_of, show_alone
-from napari_ebsdml._napari.space_groups.classify import Classified
-from napari_ebsdml._napari.space_groups.display import AGREEMENT_CLASSES, UNKNOWN_CLASSES
 from napari_ebsdml.patterns.answers.compare import agreement
 from napari_ebsdml.scan import Scan
 

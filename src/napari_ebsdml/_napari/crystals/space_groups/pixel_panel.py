@@ -9,12 +9,12 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_ebsdml._napari.controls.theme import is_light
-from napari_ebsdml._napari.space_groups.bars import Bar, ProbabilityBars
-from napari_ebsdml._napari.space_groups.classify import Classified, PixelExplanation
-from napari_ebsdml._napari.space_groups.display import color_of, full_name, kind_name
-from napari_ebsdml._napari.space_groups.explainer import Explainer
-from napari_ebsdml._napari.space_groups.filters import FilterWindow
-from napari_ebsdml._napari.space_groups.overlay import (
+from napari_ebsdml._napari.crystals.space_groups.bars import Bar, ProbabilityBars
+from napari_ebsdml._napari.crystals.space_groups.classify import Classified, PixelExplanation
+from napari_ebsdml._napari.crystals.space_groups.display import color_of, full_name, kind_name
+from napari_ebsdml._napari.crystals.space_groups.explainer import Explainer
+from napari_ebsdml._napari.crystals.space_groups.filters import FilterWindow
+from napari_ebsdml._napari.crystals.space_groups.overlay import (
     AGAINST,
     FOR,
     band_name,
@@ -24,8 +24,8 @@ from napari_ebsdml._napari.space_groups.overlay import (
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
+    from napari_ebsdml._napari.crystals.space_groups.models import ModelEntry
     from napari_ebsdml._napari.pattern_viewer.viewer import PatternViewer
-    from napari_ebsdml._napari.space_groups.models import ModelEntry
 
 HEAT, LINES = "space group: evidence", "space group: bands"
 """Names of the overlays in the pattern viewer."""

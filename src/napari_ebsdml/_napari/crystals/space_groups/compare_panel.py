@@ -8,8 +8,8 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 
 from napari_ebsdml._napari.controls.combo import narrow_combo
 from napari_ebsdml._napari.controls.table import DataTable
-from napari_ebsdml._napari.space_groups.classify import Classified
-from napari_ebsdml._napari.space_groups.display import both_columns, cross_columns
+from napari_ebsdml._napari.crystals.space_groups.classify import Classified
+from napari_ebsdml._napari.crystals.space_groups.display import both_columns, cross_columns
 from napari_ebsdml.patterns.answers.compare import (
     DIFFERENT,
     MAY_BE,

@@ -12,10 +12,10 @@ from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 from napari_ebsdml._napari.controls.combo import narrow_combo
 from napari_ebsdml._napari.controls.plot import Plot
 from napari_ebsdml._napari.controls.table import DataTable
+from napari_ebsdml._napari.crystals.phases.stereogram import show_sphere
 from napari_ebsdml._napari.files.reader import add_beside
 from napari_ebsdml._napari.layers.classes import LabelClass
 from napari_ebsdml._napari.layers.of_scans import scans_in, show_alone
-from napari_ebsdml._napari.phases.stereogram import show_sphere
 from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._palette import LABEL_COLORS

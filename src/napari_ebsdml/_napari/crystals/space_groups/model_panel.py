@@ -16,8 +16,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ebsdml._napari.controls.theme import muted
+from napari_ebsdml._napari.crystals.space_groups.models import ModelEntry, card_html
 from napari_ebsdml._napari.shell.task_bar import TaskBar
-from napari_ebsdml._napari.space_groups.models import ModelEntry, card_html
 
 
 class ModelPanel(QWidget):

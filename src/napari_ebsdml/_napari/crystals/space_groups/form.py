@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 from napari_ebsdml._napari.controls.combo import narrow
 from napari_ebsdml._napari.controls.form import SettingsForm
 from napari_ebsdml._napari.controls.section import Section
-from napari_ebsdml._napari.space_groups.cameras import (
+from napari_ebsdml._napari.crystals.space_groups.cameras import (
     FILE,
     OWN,
     SEARCH,
@@ -29,7 +29,7 @@ from napari_ebsdml._napari.space_groups.cameras import (
     GeometrySettings,
     tells_centre,
 )
-from napari_ebsdml._napari.space_groups.models import ModelEntry, ModelStore
+from napari_ebsdml._napari.crystals.space_groups.models import ModelEntry, ModelStore
 from napari_ebsdml.patterns.settings import ClassifySettings
 from napari_ebsdml.scan import Scan
 

@@ -15,7 +15,7 @@ from napari_ebsdml._napari.shell.task_bar import TaskBar
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
-    from napari_ebsdml._napari.space_groups.models import ModelEntry
+    from napari_ebsdml._napari.crystals.space_groups.models import ModelEntry
 
 _PAIRS = 4
 _FILTERS = 8

@@ -21,23 +21,28 @@ from qtpy.QtWidgets import (
 from napari_ebsdml._napari.controls.settings import remember, remembered
 from napari_ebsdml._napari.controls.tab_page import tab_page
 from napari_ebsdml._napari.controls.table import DataTable
+from napari_ebsdml._napari.crystals.space_groups import classify as work
+from napari_ebsdml._napari.crystals.space_groups import results
+from napari_ebsdml._napari.crystals.space_groups.cameras import (
+    FILE,
+    OWN,
+    CameraChoice,
+    tells_centre,
+)
+from napari_ebsdml._napari.crystals.space_groups.classify import Classified
+from napari_ebsdml._napari.crystals.space_groups.compare_panel import ComparePanel
+from napari_ebsdml._napari.crystals.space_groups.display import tally_colors, tally_columns
+from napari_ebsdml._napari.crystals.space_groups.form import ClassifyForm
+from napari_ebsdml._napari.crystals.space_groups.found_orientations import announcement, outcome
+from napari_ebsdml._napari.crystals.space_groups.model_panel import ModelPanel
+from napari_ebsdml._napari.crystals.space_groups.models import ModelEntry, store_of
+from napari_ebsdml._napari.crystals.space_groups.pixel_panel import PixelPanel
+from napari_ebsdml._napari.crystals.space_groups.script import classify_script
+from napari_ebsdml._napari.crystals.space_groups.train_panel import TrainPanel
 from napari_ebsdml._napari.layers.of_scans import layers_of, result_of, show_alone
 from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.queue import StepQueue
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
-from napari_ebsdml._napari.space_groups import classify as work
-from napari_ebsdml._napari.space_groups import results
-from napari_ebsdml._napari.space_groups.cameras import FILE, OWN, CameraChoice, tells_centre
-from napari_ebsdml._napari.space_groups.classify import Classified
-from napari_ebsdml._napari.space_groups.compare_panel import ComparePanel
-from napari_ebsdml._napari.space_groups.display import tally_colors, tally_columns
-from napari_ebsdml._napari.space_groups.form import ClassifyForm
-from napari_ebsdml._napari.space_groups.found_orientations import announcement, outcome
-from napari_ebsdml._napari.space_groups.model_panel import ModelPanel
-from napari_ebsdml._napari.space_groups.models import ModelEntry, store_of
-from napari_ebsdml._napari.space_groups.pixel_panel import PixelPanel
-from napari_ebsdml._napari.space_groups.script import classify_script
-from napari_ebsdml._napari.space_groups.train_panel import TrainPanel
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.answers.compare import answers_of, right_share
 from napari_ebsdml.scan import Scan

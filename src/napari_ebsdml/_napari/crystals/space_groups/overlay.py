@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
-from napari_ebsdml._napari.space_groups.classify import PixelExplanation
+from napari_ebsdml._napari.crystals.space_groups.classify import PixelExplanation
 
 FOR, AGAINST = "#ff8c1a", "#35a7ff"
 """Colours of what speaks for and against a space group."""

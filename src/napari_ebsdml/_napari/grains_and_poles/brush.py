@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_ebsdml._napari.controls.combo import narrow_combo
 from napari_ebsdml._napari.controls.plot import Plot
-from napari_ebsdml._napari.crystal.plots import show_histogram, show_inverse_pole_figure
+from napari_ebsdml._napari.grains_and_poles.plots import show_histogram, show_inverse_pole_figure
 from napari_ebsdml._napari.layers.legend import log_ticks
 from napari_ebsdml._napari.layers.of_scans import LOG, info_of, layers_of, scans_of
 from napari_ebsdml.errors import EbsdmlError

@@ -23,9 +23,15 @@ from napari_ebsdml._napari.controls.combo import narrow_combo
 from napari_ebsdml._napari.controls.plot import Plot
 from napari_ebsdml._napari.controls.tab_page import tab_page
 from napari_ebsdml._napari.controls.table import DataTable
-from napari_ebsdml._napari.crystal.brush import HistogramPage, InversePage
-from napari_ebsdml._napari.crystal.grain import GrainMap, card, find_grains, neighbours, unit_cell
-from napari_ebsdml._napari.crystal.plots import show_cell, show_pole_figure, show_profile
+from napari_ebsdml._napari.grains_and_poles.brush import HistogramPage, InversePage
+from napari_ebsdml._napari.grains_and_poles.grain import (
+    GrainMap,
+    card,
+    find_grains,
+    neighbours,
+    unit_cell,
+)
+from napari_ebsdml._napari.grains_and_poles.plots import show_cell, show_pole_figure, show_profile
 from napari_ebsdml._napari.layers.classes import LabelClass
 from napari_ebsdml._napari.layers.clicks import MapClicks
 from napari_ebsdml._napari.layers.of_scans import Level
@@ -49,7 +55,7 @@ _Wanted = tuple[Scan, int, tuple[float, ...]]
 _START = "Find the grains, then click on one in the map."
 
 
-class CrystalWidget(ScanWidget):
+class GrainsAndPolesWidget(ScanWidget):
     """Tells of the grain that is clicked on, draws pole figures and profiles.
 
     Attributes
