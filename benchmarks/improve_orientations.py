@@ -168,8 +168,8 @@ def faults(seeds: int) -> None:
     row("pattern centre off by 2 %", 60, 0.3, seeds, pc=(0.44, 0.23, 0.62), rival=False)
 
 
-def steel(folder: Path) -> None:
-    """Ferrite and martensite, real."""
+def steel_scan(folder: Path) -> ebsdml.Scan:
+    """Ferrite and martensite, real, with its patterns; orientations as they were indexed."""
     import h5py
 
     scan = ebsdml.read(folder / "dual_phase_steel.ang").crop(slice(0, 15))
@@ -177,15 +177,14 @@ def steel(folder: Path) -> None:
         patterns = file["patterns"][()]
     lazy = da.from_array(patterns, chunks=(5, 29, 60, 60))
     camera = Camera(shape=(60, 60), pc=np.array((0.5017, 0.7189, 0.5342)), convention="tsl", tilt=5)
-    compare(dataclasses.replace(scan, patterns=lazy, camera=camera))
+    return dataclasses.replace(scan, patterns=lazy, camera=camera)
 
 
-def nickel(folder: Path) -> None:
+def nickel_scan(folder: Path) -> ebsdml.Scan:
     """Nine patterns of one grain, real; the pattern centre is the one that kikuchipy tells."""
     scan = ebsdml.read(folder / "bruker_layout_ni.h5")
-    compare(
-        dataclasses.replace(scan, camera=Camera(shape=(60, 60), pc=np.array((0.421, 0.221, 0.505))))
-    )
+    camera = Camera(shape=(60, 60), pc=np.array((0.421, 0.221, 0.505)))
+    return dataclasses.replace(scan, camera=camera)
 
 
 def compare(scan: ebsdml.Scan) -> None:
@@ -251,7 +250,7 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
     if given.what in ("steel", "nickel"):
-        {"steel": steel, "nickel": nickel}[given.what](given.folder)
+        compare({"steel": steel_scan, "nickel": nickel_scan}[given.what](given.folder))
     elif given.what in ("time", "strain"):
         {"time": time, "strain": strain}[given.what]()
     else:

@@ -1,7 +1,16 @@
-"""Total density from orientations: measured maps, and the time of a large one.
+"""Total density from orientations: measured maps from every sub-sampling, and a large map's time.
 
-python benchmarks/total_density.py maps FILE ... [--strides 1 2 3]
+python benchmarks/total_density.py maps FILE OR FOLDER ... [--strides 1 2 3] [--improved PATTERNS]
 python benchmarks/total_density.py time [--side 1000]
+
+`maps` asks each map for its density with every pixel, every second and every third, both ways, all
+with the noise that the whole map measures. "Intervals meet": whether one density lies within the
+90 % intervals of all sub-samplings. "Told within all": whether each density that is told lies
+within the interval of every other sub-sampling; only maps with two such answers can say. "Apart":
+largest distance of the middles of the sub-samplings' answers, told or not, and the half width of
+the interval from every pixel, both in decades: what is consistent beside what is claimed. Maps
+whose averages are all bounds cannot disagree: no evidence. `--improved` is a folder with the
+steel's patterns: its map with orientations as indexed and improved, see `improve_orientations.py`.
 
 Figures on classes left out are made by the training, `ebsdml dev train-total-density`, and lie in
 the model card.
@@ -12,14 +21,25 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import resource
+import sys
+from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 import napari_ebsdml as ebsdml
+from improve_orientations import steel_scan
 from napari_ebsdml.dislocations.structures.generate import random_structure
 from napari_ebsdml.dislocations.structures.sections import section
 from napari_ebsdml.dislocations.structures.simulated_scan import simulated_scan
+from napari_ebsdml.dislocations.total.average import pooled
+from napari_ebsdml.patterns import refine_scan
+
+MAPS = (".ang", ".ctf", ".cpr", ".h5", ".oh5", ".h5oina")
+FEWEST = 60
+"""Pixels of the smallest window: no smaller map can be asked."""
 
 
 def every(scan: ebsdml.Scan, stride: int) -> ebsdml.Scan:
@@ -35,31 +55,134 @@ def every(scan: ebsdml.Scan, stride: int) -> ebsdml.Scan:
     )
 
 
-def maps(files: list[str], strides: list[int]) -> None:
-    print("| map | step, um | noise, deg | windows | low | high | measurable | limit |")
-    print("|---|---|---|---|---|---|---|---|")
-    for path in files:
+@dataclass(frozen=True)
+class Told:
+    """What one sub-sampling of a map says: log10 of middle, low and high end in 1/m^2."""
+
+    windows: int
+    middle: float
+    low: float
+    high: float
+    measurable: bool
+    text: str
+
+
+def told(scan: ebsdml.Scan, noise: dict[int, float] | None, **options: Any) -> tuple[Told, Any]:
+    """Ask a map; also the result, or None where the answer is an error."""
+    nothing = (0, np.nan, -np.inf, np.inf, False)
+    try:
+        rho = ebsdml.total_dislocation_density(scan, noise, **options)
+    except ebsdml.EbsdmlError as error:
+        return Told(*nothing, str(error)), None
+    whole, w = rho.average(), rho.windows
+    if not whole.windows:
+        return Told(*nothing, "no window"), rho
+    low, high = whole.interval
+    if not np.isfinite(high):
+        return Told(whole.windows, *nothing[1:], "unlike training"), rho
+    middle = pooled(w.select(w.known), rho.calibration.shared, rho.calibration.known)[0]
+    text = f"{low:.2g} to {high:.2g}"
+    if whole.measurable:
+        text = f"**{whole.density:.2g}** ({text})"
+    ends = (np.log10(low) if low > 0 else -np.inf, np.log10(high))
+    return Told(whole.windows, middle, *ends, whole.measurable, text), rho
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How the sub-samplings of a map agree.
+
+    `meet`: one density lies in all intervals; `within`: each that is told lies in all of them
+    (None: none is told); `apart`: largest distance of their middles, `half`: half width of the
+    first interval, decades.
+    """
+
+    meet: bool
+    within: bool | None
+    apart: float
+    half: float
+
+
+def agreement(answers: list[Told]) -> Agreement:
+    """Of two answers or more; those without an interval are left out."""
+    there = [one for one in answers if np.isfinite(one.high)]
+    sure = [one for one in there if one.measurable]
+    return Agreement(
+        max(one.low for one in there) <= min(one.high for one in there),
+        all(b.low <= a.middle <= b.high for a in sure for b in there) if sure else None,
+        float(np.ptp([one.middle for one in there])),
+        (answers[0].high - answers[0].low) / 2,
+    )
+
+
+def verdict(answers: list[Told]) -> str:
+    """Cells: intervals meet, told within all, apart (half width)."""
+    if sum(np.isfinite(one.high) for one in answers) < 2:
+        return "- | - | -"
+    found = agreement(answers)
+    width = f"{found.half:.2f}" if np.isfinite(found.half) else "a bound"
+    number = sum(one.measurable for one in answers)
+    within = {None: "none told", True: f"yes ({number} told)", False: f"**no** ({number} told)"}
+    meet = "yes" if found.meet else "**no**"
+    return f"{meet} | {within[found.within]} | {found.apart:.2f} ({width})"
+
+
+def row(name: str, scan: ebsdml.Scan, strides: list[int], grains: Any = None) -> None:
+    """One row of the table of maps."""
+    noise, answers, first = None, [], None
+    for stride in strides:
+        part = every(scan, stride) if stride > 1 else scan
+        options = {} if grains is None else {"grains": grains[::stride, ::stride]}
+        one, rho = told(part, noise, **options)
+        answers.append(one)
+        if first is None:
+            first = rho
+        if rho is None and stride == strides[0]:
+            print(f"| {name} | {scan.step[1]:.3g} | | | {one.text} | | | | | |", flush=True)
+            return
+        # The full map measures the noise; its parts have the same.
+        if noise is None and rho is not None:
+            noise = {n: s for n, s in rho.orientation_noise.items() if s > 0} or None
+    sigma = ", ".join(f"{s:.3f}" for s in first.orientation_noise.values())
+    print(
+        f"| {name} | {scan.step[1]:.3g} | {sigma} | {answers[0].windows} | "
+        f"{' | '.join(one.text for one in answers)} | {first.average().limit:.2g} | "
+        f"{verdict(answers)} |",
+        flush=True,
+    )
+
+
+def files_of(given: list[Path]) -> list[Path]:
+    """Files as they are named, and all maps of folders."""
+    found = []
+    for path in given:
+        inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        found += [p for p in inside if not path.is_dir() or p.suffix.lower() in MAPS]
+    return found
+
+
+def maps(files: list[Path], strides: list[int], patterns: Path | None) -> None:
+    """The table of measured maps."""
+    names = {1: "every pixel", 2: "every second", 3: "every third"}
+    each = " | ".join(names.get(n, f"every {n}th") for n in strides)
+    head = f"map | step, um | noise, deg | windows | {each} | limit | intervals meet | "
+    head += "told within all | apart (half width)"
+    print(f"| {head} |\n" + "|---" * (head.count("|") + 1) + "|")
+    for path in files_of(files):
         try:
-            scan = ebsdml.read(path)
+            scans = ebsdml.read(path)
         except ebsdml.EbsdmlError as error:
-            print(f"| {path} | | | | {error} | | | |")
+            print(f"| {path.stem} | not read: {str(error)[:60]} |", file=sys.stderr)
             continue
-        noise = None
-        for stride in strides:
-            part = every(scan, stride) if stride > 1 else scan
-            try:
-                rho = ebsdml.total_dislocation_density(part, noise)
-            except ebsdml.EbsdmlError as error:
-                print(f"| {scan.name} | {part.step[1]:.3g} | | | {error} | | | |")
-                continue
-            # The full map measures the noise; its parts have the same.
-            noise = noise or {n: s for n, s in rho.orientation_noise.items() if s > 0} or None
-            a = rho.average()
-            sigma = ", ".join(f"{s:.3f}" for s in rho.orientation_noise.values())
-            print(
-                f"| {scan.name} | {part.step[1]:.3g} | {sigma} | {a.windows} | "
-                f"{a.interval[0]:.2g} | {a.interval[1]:.2g} | {a.measurable} | {a.limit:.2g} |"
-            )
+        if scans.phase_id.size >= FEWEST:
+            row(path.stem, scans, strides)
+    if patterns is not None:
+        scan = steel_scan(patterns)
+        geometry, _ = refine_scan(scan)
+        better = ebsdml.improve_orientations(scan, geometry)
+        for name, one in (("as indexed", scan), ("improved", better.scan)):
+            labels = np.where(one.is_indexed, better.grains, 0)
+            row(f"steel with patterns, {name}", one, strides, labels)
 
 
 def time(side: int) -> None:
@@ -80,12 +203,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("maps")
-    one.add_argument("files", nargs="+")
+    one.add_argument("files", nargs="*", type=Path)
+    one.add_argument("--improved", type=Path, help="folder with the steel's patterns")
     one.add_argument("--strides", nargs="+", type=int, default=[1, 2, 3])
     two = commands.add_parser("time")
     two.add_argument("--side", type=int, default=1000)
     given = parser.parse_args()
     if given.command == "maps":
-        maps(given.files, given.strides)
+        maps(given.files, given.strides, given.improved)
     else:
         time(given.side)

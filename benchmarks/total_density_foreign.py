@@ -3,18 +3,25 @@
 python benchmarks/total_density_foreign.py simulate WORK [--structures 12] [--seed 500]
 python benchmarks/total_density_foreign.py scans WORK [--model FILE]
 python benchmarks/total_density_foreign.py surface [--structures 10]
+python benchmarks/total_density_foreign.py simulate BIG --size 128 [--structures 6] [--seed 510]
+python benchmarks/total_density_foreign.py sides|strides BIG
 
 Loops of three sizes, cell walls and a Voronoi network of links (`independent_structures.py`; the
 last stands in for networks of other codes, which could not be had), fcc. `simulate` keeps sections;
 `scans` makes maps of 32 x 32 pixels of them and asks `ebsdml.total_dislocation_density`. True is
 the density of the map and two voxels above and below it, as for the windows of the training.
-`surface` tells what a free surface does to the mean squared differences of rotations.
+`surface` tells what a free surface does to the mean squared differences of rotations. `sides` asks
+for parts of 16 to 128 pixels a side of free surfaces, in windows of 32 and of 64, told the noise;
+`strides` for the whole of them by every pixel, every second and every third, as `total_density.py
+maps` does with measured maps: there the truth is unknown, here it is not, and the noise is low
+enough. A map's density is the same from each.
 """
 
 from __future__ import annotations
 
 import argparse
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +34,7 @@ from napari_ebsdml.dislocations.structures.sections import section
 from napari_ebsdml.dislocations.structures.simulated_scan import simulated_scan
 from napari_ebsdml.dislocations.structures.slip import random_slip
 from napari_ebsdml.dislocations.structures.surface import surface_rotation
+from total_density import Told, agreement, every, told
 
 BURGERS = 3.524e-10 / np.sqrt(2)
 SIZE, SIDE, STEP = 96, 32, 0.2
@@ -35,7 +43,7 @@ DENSITIES = {"loops, three sizes": (0.02, 6.0), "cell walls": (0.02, 6.0),
 CONDITIONS = ("sigma-hat 0.02 to 0.2", "sigma-hat 0.2 to 1", "0.2 um, 0.02 deg")
 
 
-def simulate(work: Path, number: int, seed: int) -> None:
+def simulate(work: Path, number: int, seed: int, size: int = SIZE) -> None:
     """Keep three sections of each structure, inside the body and as free surfaces."""
     work.mkdir(parents=True, exist_ok=True)
     for kind, make in KINDS.items():
@@ -45,13 +53,93 @@ def simulate(work: Path, number: int, seed: int) -> None:
                 continue
             random = np.random.default_rng([seed, zlib.crc32(kind.encode()), index])
             low, high = DENSITIES[kind]
-            lines = make(random, float(np.exp(random.uniform(np.log(low), np.log(high)))), SIZE)
+            lines = make(random, float(np.exp(random.uniform(np.log(low), np.log(high)))), size)
             field = field_of(lines, strain=True)
             cuts = [section(field, a, 7 + 20 * a) for a in range(3)]
             free = [surface_rotation(field, a, 7 + 20 * a) for a in range(3)]
             np.savez(path, inside=[c.rotation for c in cuts], free=free,
                      layer=[c.density for c in cuts])  # fmt: skip
             print(path.stem, f"{lines.density:.3g}", flush=True)
+
+
+Big = tuple[str, np.ndarray, np.ndarray, float, int]
+"""Kind, rotations in radians, density in 1/m^2 at each pixel, noise in degrees, seed."""
+
+
+def big_maps(work: Path) -> Iterator[Big]:
+    """Free surfaces with noise of 0.02 to 0.2 b / step, one map of each section."""
+    unit = BURGERS / (STEP * 1e-6)
+    for path in sorted(work.glob("*.npz")):
+        kind = next(k for k in KINDS if path.stem.startswith(_stem(k)))
+        with np.load(path) as file:
+            planes, layers = file["free"], file["layer"]
+        for number, (plane, layer) in enumerate(zip(planes, layers, strict=True)):
+            random = np.random.default_rng([zlib.crc32(path.stem.encode()), number, 1])
+            sigma = float(np.degrees(unit * np.exp(random.uniform(np.log(0.02), np.log(0.2)))))
+            density = layer.astype(np.float64) / (STEP * 1e-6) ** 2
+            yield kind, plane * unit, density, sigma, int(random.integers(1 << 30))
+
+
+def sides(work: Path) -> None:
+    """Errors and coverage by the side of the map and of the windows."""
+    rows: dict[tuple[int, int], list[list[float]]] = {}
+    for _, turn, density, sigma, seed in big_maps(work):
+        for side in (16, 32, 64, 128):
+            if not density[:side, :side].any():
+                continue  # no line crosses it
+            scan = simulated_scan(turn[:side, :side], STEP, "fcc", sigma, seed)
+            true = np.log10(density[:side, :side].mean())
+            for window in (32, 64) if side > 32 else (32,):
+                one, _ = told(scan, sigma, window=window, surface=True)
+                clear = 10**true * (BURGERS / np.radians(sigma)) ** 2 > 100
+                rows.setdefault((side, window), []).append(
+                    [one.middle - true, one.low <= true <= one.high, one.high - one.low,
+                     one.measurable, clear]
+                )  # fmt: skip
+    print("| side | window | n | RMS | bias | 90 % holds, % | width | told, % | RMS of those |")
+    print("|---" * 9 + "|")
+    for (side, window), each in sorted(rows.items()):
+        a = np.array(each, dtype=float)
+        a = a[(a[:, 4] > 0) & np.isfinite(a[:, 0])]
+        sure = a[a[:, 3] > 0, 0]
+        print(
+            f"| {side} | {window} | {len(a)} | {rms(a[:, 0]):.2f} | {a[:, 0].mean():+.2f} | "
+            f"{100 * a[:, 1].mean():.0f} | x{10 ** np.median(a[:, 2]):.1f} | "
+            f"{100 * a[:, 3].mean():.0f} | {rms(sure):.2f} |"
+        )
+
+
+def strides(work: Path) -> None:
+    """Whether every sub-sampling of a map says the same, and what is true."""
+    head = "structures | n | told by every pixel, second, third, % | 90 % holds, % | RMS of told"
+    print(f"| {head} | intervals meet, % | told within all, % (n) | apart, mean (half width) |")
+    print("|---" * 8 + "|")
+    found: dict[str, list[tuple[float, list[Told]]]] = {}
+    for kind, turn, density, sigma, seed in big_maps(work):
+        scan = simulated_scan(turn[:126, :126], STEP, "fcc", sigma, seed)
+        true = np.log10(density[:126, :126].mean())
+        each = [told(every(scan, n), sigma, surface=True)[0] for n in (1, 2, 3)]
+        for name in (kind, "all"):
+            found.setdefault(name, []).append((true, each))
+    for name, maps in found.items():
+        sure = [[one.measurable for one in each] for _, each in maps]
+        held = [[one.low <= true <= one.high for one in each] for true, each in maps]
+        away = [one.middle - true for true, each in maps for one in each if one.measurable]
+        whole = [agreement(each) for _, each in maps]
+        two = [one.within for one, told_by in zip(whole, sure, strict=True) if sum(told_by) > 1]
+        shares = (", ".join(f"{100 * v:.0f}" for v in np.mean(a, axis=0)) for a in (sure, held))
+        print(
+            f"| {name} | {len(maps)} | {' | '.join(shares)} | {rms(np.array(away)):.2f} | "
+            f"{100 * np.mean([one.meet for one in whole]):.0f} | "
+            f"{100 * np.mean(two):.0f} ({len(two)}) | "
+            f"{np.mean([one.apart for one in whole]):.2f} "
+            f"({np.mean([one.half for one in whole if np.isfinite(one.half)]):.2f}) |"
+        )
+
+
+def rms(error: np.ndarray) -> float:
+    """Root mean square; NaN of none."""
+    return float(np.sqrt(np.mean(np.square(error)))) if len(error) else float("nan")
 
 
 @dataclass(frozen=True)
@@ -114,7 +202,7 @@ def _stem(kind: str) -> str:
     return kind.replace(" ", "-").replace(",", "")
 
 
-def told(found: list[Answer], title: str) -> None:
+def show(found: list[Answer], title: str) -> None:
     """Print a table."""
     print(f"| {title} | n | RMS, decades | bias | within factor 2, % | 90 % holds, % | width | "
           "measurable, % | RMS of those | GND x constant fitted to the row |")  # fmt: skip
@@ -171,17 +259,20 @@ def surface_effect(number: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=("simulate", "scans", "surface"))
+    parser.add_argument("command", choices=("simulate", "scans", "surface", "sides", "strides"))
     parser.add_argument("work", type=Path, nargs="?", default=Path("total-density-foreign"))
     parser.add_argument("--structures", type=int, default=12)
     parser.add_argument("--seed", type=int, default=500)
+    parser.add_argument("--size", type=int, default=SIZE, help="voxels along an edge of the box")
     parser.add_argument("--model", default="default")
     given = parser.parse_args()
     if given.command == "simulate":
-        simulate(given.work, given.structures, given.seed)
+        simulate(given.work, given.structures, given.seed, given.size)
+    elif given.command in ("sides", "strides"):
+        {"sides": sides, "strides": strides}[given.command](given.work)
     elif given.command == "surface":
         surface_effect(given.structures)
     else:
-        told(answers(given.work, given.model), "inside a body")
-        told(answers(given.work, given.model, free=True, surface=True), "free surface, told")
-        told(answers(given.work, given.model, free=True, surface=False), "free surface, not told")
+        show(answers(given.work, given.model), "inside a body")
+        show(answers(given.work, given.model, free=True, surface=True), "free surface, told")
+        show(answers(given.work, given.model, free=True, surface=False), "free surface, not told")

@@ -1,6 +1,6 @@
 """Total density on classes of structures that were left out of training; fresh seeds.
 
-python benchmarks/total_density_left_out.py simulate WORK [--structures 10] [--seed 900]
+python benchmarks/total_density_left_out.py simulate WORK [--structures 10] [--seed 900] [--size 96]
 python benchmarks/total_density_left_out.py tables WORK [--previous FILE] [--figure FILE]
 
 WORK is the folder of `ebsdml dev train-total-density`: its networks that were trained without a
@@ -39,6 +39,8 @@ from napari_ebsdml.dislocations.total.train import Kept, as_model
 from napari_ebsdml.learning.model_file import load_model
 
 SIZE = 96
+SIDES = (16, 32, 64, 128)
+"""Pixels of the windows; 128 needs boxes of as many voxels."""
 ERRORS: dict[str, Callable[[float], Errors]] = {
     "white": lambda sigma: Errors(sigma),
     "correlated": lambda sigma: Errors(sigma, correlation=0.3),
@@ -49,7 +51,7 @@ COLUMNS = ("lattice", "errors", "stride", "side")
 GND, SLOPE = NAMES.index("log GND"), NAMES.index("log (D(1) - noise)")
 
 
-def simulate(folder: Path, structures: int, seed: int) -> None:
+def simulate(folder: Path, structures: int, seed: int, size: int = SIZE) -> None:
     """Windows of fresh structures of each class: examples, and what the tables are sorted by."""
     folder.mkdir(parents=True, exist_ok=True)
     for which, kind in enumerate(CLASSES):
@@ -59,7 +61,7 @@ def simulate(folder: Path, structures: int, seed: int) -> None:
         parts, sorted_by = [], []
         for number in range(structures):
             random = np.random.default_rng([seed, which, number])
-            structure = random_structure(random, SIZE, [kind], strain=True)
+            structure = random_structure(random, size, [kind], strain=True)
             stored = sections_of(structure, random)
             windows = windows_of(stored, random)
             if windows:
@@ -86,8 +88,8 @@ def windows_of(
                 noise = measured_noise(one) if name == "noise measured" else sigma
                 if not noise > 0:
                     continue
-                for side in (16, 32, 64):
-                    if side > SIZE // stride:
+                for side in SIDES:
+                    if side > one.indexed.shape[0]:
                         continue
                     window = one.window(random, (side, side), ragged=False)
                     if window.lines * window.inside.sum() >= 1:
@@ -197,6 +199,9 @@ def tables(work: Path, seed: int, previous: Path | None, figure: Path | None) ->
     print("|---|---|---|---|---|")
     groups = {f"{c}: {v}": label[:, k] == v for k, c in enumerate(COLUMNS)
               for v in sorted(set(label[:, k]))}  # fmt: skip
+    finest = label[:, 2] == "1"
+    groups |= {f"step of one voxel, side: {v}": finest & (label[:, 3] == v)
+               for v in sorted(set(label[:, 3]), key=int)}  # fmt: skip
     groups["free surface"] = all_examples.free_surface
     groups["inside a body"] = ~all_examples.free_surface
     for name, rows in groups.items():
@@ -274,10 +279,11 @@ if __name__ == "__main__":
     parser.add_argument("work", type=Path)
     parser.add_argument("--structures", type=int, default=10)
     parser.add_argument("--seed", type=int, default=900)
+    parser.add_argument("--size", type=int, default=SIZE, help="voxels along an edge of the box")
     parser.add_argument("--previous", type=Path)
     parser.add_argument("--figure", type=Path)
     given = parser.parse_args()
     if given.command == "simulate":
-        simulate(given.work / "fresh", given.structures, given.seed)
+        simulate(given.work / "fresh", given.structures, given.seed, given.size)
     else:
         tables(given.work, given.seed, given.previous, given.figure)
