@@ -62,6 +62,9 @@ def test_parts_of_one_grain_can_be_told():
     right = {}
     for channels in (("BC", "KAM"), ("BC", "KAM", "BC@near", "KAM@near", "KAM@far")):
         model = Segmenter.train([(scan, labels)], channels, epochs=0)
+        # Who paints parts of one grain is told which channels see them, unless they are there.
+        (told,) = (note for note in model.notes if "strokes of two classes" in note)
+        assert ("KAM@near" in told) == (len(channels) == 2)
         other, other_truth = indent(seed=5)
         right[len(channels)] = (model.predict(other).labels == other_truth).mean()
     assert right[5] > right[2] + 0.05

@@ -33,13 +33,13 @@ def test_offers_are_what_all_scans_have(make_scan: Callable[..., Scan]) -> None:
     assert set(alone) == {"MAD", "BC", *COMPUTED_CHANNELS} - {"Indexed"}
     assert not any(offer.missing for offer in alone.values())
     assert all(offer.meaning for offer in alone.values())
-    # Everything that is offered can be computed, with the grain mean where it is offered.
+    # Everything that is offered can be computed, with the means that are offered.
     halves = np.zeros((6, 8, 4))
     halves[:, :4, 0] = 1.0
     halves[:, 4:] = np.array([np.cos(0.2), 0, 0, np.sin(0.2)])
     grained = make_scan(quaternions=halves, phase_id=np.ones((6, 8), np.int32))
     for name, offer in alone.items():
-        compute_channels(grained, [name, f"{name}@grain"] if offer.has_mean else [name])
+        compute_channels(grained, [name + ending for ending in offer.endings])
     assert "Quaternions" in _WITHOUT_MEAN
 
     less = make_scan(prop={"bc": scan.prop["BC"]}, path=Path("less.ang"), seed=1)
@@ -49,7 +49,7 @@ def test_offers_are_what_all_scans_have(make_scan: Callable[..., Scan]) -> None:
     flat = make_scan(quaternions=np.zeros((6, 8, 4)), path=Path("flat.ang"))
     with_flat = found([scan, flat])
     assert with_flat["KAM"].missing == "no orientations in flat"
-    assert not with_flat["BC"].has_mean
+    assert with_flat["BC"].endings == ("", "@near", "@far")
     same = dataclasses.replace(scan, prop={"X": np.full(scan.shape, 3.0), "BC": scan.prop["BC"]})
     assert found([same])["X"].missing == "the same value everywhere"
     assert offers([same, scan])[0].name == "X"
@@ -93,8 +93,15 @@ def test_default_is_the_packages(panel: Any) -> None:
     assert item(panel, "KAM").checkState(1) == Qt.CheckState.Unchecked
     panel.default_button.click()
     assert panel.state.channels == default_channels(scan)
+    # Means around a pixel tell parts of one grain; another tick leaves them chosen.
+    item(panel, "KAM").setCheckState(4, Qt.CheckState.Checked)
+    assert {"KAM", "KAM@far"} < set(panel.state.channels)
+    panel.state.channels = ("BC@near", "KAM")
+    assert item(panel, "BC").checkState(3) == Qt.CheckState.Checked
+    item(panel, "MAD").setCheckState(1, Qt.CheckState.Checked)
+    assert set(panel.state.channels) == {"BC@near", "KAM", "MAD"}
     for one in panel.items():
-        for column in (1, 2):
+        for column in (1, 2, 3, 4):
             one.setCheckState(column, Qt.CheckState.Unchecked)
     assert "at least one channel" in panel.problem
 

@@ -39,8 +39,10 @@ _PROPERTIES = {
     "ERROR": "Error code of the indexing",
     GND: "GND density that is shown on the map",
 }
-# The same all over a grain already, or without a plain mean.
+# The same all over a grain already, or without a plain mean; no mean around a pixel either.
 _WITHOUT_MEAN = ("Quaternions", "GOS", "GrainSize", "GrainWidth", "GrainAspect", "Relations")
+
+_AROUND = ("@near", "@far")
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,15 @@ class Offer:
     group, meaning
     missing
         Why it cannot be used with all scans; empty when it can.
-    has_mean
-        Whether ``NAME@grain`` can be used as well.
+    endings
+        What can follow the name: "", "@grain", "@near", "@far".
     """
 
     name: str
     group: str
     meaning: str
     missing: str = ""
-    has_mean: bool = False
+    endings: tuple[str, ...] = ("",)
 
 
 def offers(scans: Sequence[Scan]) -> list[Offer]:
@@ -87,13 +89,15 @@ def offers(scans: Sequence[Scan]) -> list[Offer]:
         if not missing:
             missing = _useless([s.get(name) for s in scans])
         meaning = _PROPERTIES.get(name.upper(), "Property of the file")
-        found.append(Offer(name, PROPERTY, meaning, missing, not flat))
+        grain = () if flat else ("@grain",)
+        found.append(Offer(name, PROPERTY, meaning, missing, ("", *grain, *_AROUND)))
     missing = f"no orientations in {_names(flat)}" if flat else ""
     for name in COMPUTED_CHANNELS:
         if name != "Indexed":  # always added
             meaning = _MEANING.get(name, "Computed from orientations")
-            mean = name not in _WITHOUT_MEAN and not flat
-            found.append(Offer(name, ORIENTATION, meaning, missing, mean))
+            plain = name in _WITHOUT_MEAN or flat
+            endings = ("",) if plain else ("", "@grain", *_AROUND)
+            found.append(Offer(name, ORIENTATION, meaning, missing, endings))
     return found
 
 

@@ -27,8 +27,13 @@ from napari_ebsdml._napari.shell.workers import Outcome
 from napari_ebsdml.errors import EbsdmlError, InputError
 from napari_ebsdml.scan import Scan
 
-_PIXEL, _MEAN = 1, 2
-_GRAIN = "@grain"
+_COLUMNS = (
+    ("pixel", "", "Value of each pixel"),
+    ("grain", "@grain", "Mean over each grain (3°)"),
+    ("near", "@near", "Mean around each pixel, 3 pixels wide: tells parts of one grain"),
+    ("far", "@far", "Mean around each pixel, 9 pixels wide: tells parts of one grain"),
+)
+"""Title, ending of the channel's name, meaning."""
 _THUMB = (340, 130)
 _ROW = 22
 _NOTHING = "Select a channel to see it."
@@ -49,15 +54,15 @@ class ChannelsPanel(QWidget):
         self._pictures: dict[tuple[Scan, str], tuple[list[str], NDArray[np.float32]]] = {}
         self._background = Background(self)
         self.tree = QTreeWidget()
-        self.tree.setColumnCount(3)
-        self.tree.setHeaderLabels(["channel", "pixel", "grain mean"])
+        self.tree.setColumnCount(1 + len(_COLUMNS))
+        self.tree.setHeaderLabels(["channel", *(title for title, _, _ in _COLUMNS)])
         self.tree.setRootIsDecorated(False)
         self.tree.setUniformRowHeights(True)
         self.tree.setFixedHeight(9 * _ROW)
         header = self.tree.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column in (_PIXEL, _MEAN):
+        for column in range(1, 1 + len(_COLUMNS)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self.default_button = QPushButton("Default")
         self.default_button.setToolTip("The channels that suit most maps")
@@ -98,7 +103,7 @@ class ChannelsPanel(QWidget):
         if not self.state.channels:
             return "Choose at least one channel on the page More."
         for name in self.state.channels:
-            offer = self.offers.get(name.removesuffix(_GRAIN))
+            offer = self.offers.get(_base(name))
             if offer is not None and offer.missing:
                 return f"Channel {name}: {offer.missing}. Take it out on the page More."
         return ""
@@ -130,7 +135,7 @@ class ChannelsPanel(QWidget):
             self._choosing = True
             self.state.channels = tuple(
                 name for name in default_channels(scans[0])
-                if name.removesuffix(_GRAIN) not in missing
+                if _base(name) not in missing
             )  # fmt: skip
             self.own_choice = self._choosing = False
 
@@ -162,11 +167,10 @@ class ChannelsPanel(QWidget):
             item.setData(0, Qt.ItemDataRole.UserRole, offer.name)
             tip = offer.meaning + (f"\nCannot be used: {offer.missing}" if offer.missing else "")
             item.setToolTip(0, tip)
-            item.setToolTip(_PIXEL, "Value of each pixel")
-            item.setCheckState(_PIXEL, Qt.CheckState.Unchecked)
-            if offer.has_mean:
-                item.setCheckState(_MEAN, Qt.CheckState.Unchecked)
-                item.setToolTip(_MEAN, "Mean over each grain (3°)")
+            for column, (_, ending, meaning) in enumerate(_COLUMNS, start=1):
+                if ending in offer.endings:
+                    item.setCheckState(column, Qt.CheckState.Unchecked)
+                    item.setToolTip(column, meaning)
             item.setDisabled(bool(offer.missing))
             self.tree.addTopLevelItem(item)
             if offer.name == selected:
@@ -187,21 +191,22 @@ class ChannelsPanel(QWidget):
         chosen = {name.casefold() for name in self.state.channels}
         self.tree.blockSignals(True)
         for item in self.items():
-            name = str(item.data(0, Qt.ItemDataRole.UserRole)).casefold()
-            item.setCheckState(_PIXEL, _state(name in chosen))
-            if self.offers[item.data(0, Qt.ItemDataRole.UserRole)].has_mean:
-                item.setCheckState(_MEAN, _state(name + _GRAIN in chosen))
+            name = str(item.data(0, Qt.ItemDataRole.UserRole))
+            for column, (_, ending, _) in enumerate(_COLUMNS, start=1):
+                if ending in self.offers[name].endings:
+                    item.setCheckState(column, _state(name.casefold() + ending in chosen))
         self.tree.blockSignals(False)
 
     def _toggled(self, item: QTreeWidgetItem, column: int) -> None:
-        if column not in (_PIXEL, _MEAN):
+        if not column:
             return
         names: list[str] = []
         for one in self.items():
             name = str(one.data(0, Qt.ItemDataRole.UserRole))
-            for which, ending in ((_PIXEL, ""), (_MEAN, _GRAIN)):
-                if one.checkState(which) == Qt.CheckState.Checked:
-                    names.append(name + ending)
+            names += [
+                name + ending for which, (_, ending, _) in enumerate(_COLUMNS, start=1)
+                if one.checkState(which) == Qt.CheckState.Checked
+            ]  # fmt: skip
         self.state.channels = tuple(names)
 
     def _selected(self) -> str:
@@ -241,6 +246,10 @@ class ChannelsPanel(QWidget):
         self.picture.setPixmap(_strip(planes))
         self.picture.setToolTip(", ".join(names))
         self.layer_button.setEnabled(True)
+
+
+def _base(channel: str) -> str:
+    return channel.partition("@")[0]
 
 
 def _state(checked: bool) -> Qt.CheckState:

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from napari_ebsdml.maps.grain_properties import gos
 from napari_ebsdml.maps.grains import segment_grains
+from napari_ebsdml.segmentation.inputs.channels import NEIGHBOURHOODS
 from napari_ebsdml.segmentation.labels.data import Classes
 from napari_ebsdml.segmentation.labels.folds import Folds, deal
 from napari_ebsdml.segmentation.labels.spread import Spread, spread_labels
@@ -65,8 +66,9 @@ def number_of_folds(settings: TrainingSettings, members: int) -> int:
 
 
 def prepare(
-    pairs: Pairs, classes: Classes, settings: TrainingSettings, members: int = 1
-) -> Prepared:
+    pairs: Pairs, classes: Classes, settings: TrainingSettings, members: int = 1,
+    channels: Sequence[str] = (),
+) -> Prepared:  # fmt: skip
     """Spread strokes through their grains and deal them out to folds.
 
     Every method that is trained or judged on strokes starts here, so that all have the same
@@ -81,6 +83,8 @@ def prepare(
         `grow`, `held_out`, `gap` and `seed` count.
     members
         Networks side by side.
+    channels
+        What the method reads: notes say what else it could.
     """
     painted = [classes.index(labels) for _, labels in pairs]
     grains = [
@@ -98,10 +102,14 @@ def prepare(
         number_of_folds(settings, members), settings.gap, settings.seed,
     )  # fmt: skip
     areas = sum(_areas(t) for t in painted)
-    return Prepared(folds, regions, is_dense(pairs), _notes(folds, spread, classes, areas))
+    around = any(name.endswith(tuple(NEIGHBOURHOODS)) for name in channels)
+    notes = _notes(folds, spread, classes, areas, around)
+    return Prepared(folds, regions, is_dense(pairs), notes)
 
 
-def _notes(folds: Folds, spread: Sequence[Spread], classes: Classes, areas: int) -> tuple[str, ...]:
+def _notes(
+    folds: Folds, spread: Sequence[Spread], classes: Classes, areas: int, around: bool
+) -> tuple[str, ...]:
     notes = []
     for c in folds.alone:
         notes.append(
@@ -117,8 +125,12 @@ def _notes(folds: Folds, spread: Sequence[Spread], classes: Classes, areas: int)
         )
     shared, graded = sum(s.shared for s in spread), sum(s.graded for s in spread)
     if shared:
+        more = "" if around else (
+            " If a class can be a part of a grain, add means around each pixel to the channels, "
+            "such as KAM@near and KAM@far."
+        )  # fmt: skip
         notes.append(
-            f"{shared} {_grains(shared)} strokes of two classes: nothing was spread there."
+            f"{shared} {_grains(shared)} strokes of two classes: nothing was spread there.{more}"
         )
     if graded:
         notes.append(

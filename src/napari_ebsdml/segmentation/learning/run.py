@@ -261,7 +261,7 @@ def prepare_run(plan: Plan) -> Run:
         else members_for(pixels, is_dense(plan.pairs)) if sizes is None
         else sizes.members
     )  # fmt: skip
-    prepared = prepare(plan.pairs, plan.classes, settings, max(members, 1))
+    prepared = prepare(plan.pairs, plan.classes, settings, max(members, 1), plan.channels)
     folds = prepared.folds
     scans = [scan for scan, _ in plan.pairs]
     targets = [
