@@ -137,3 +137,23 @@ def test_orientations_that_were_found_have_the_cubic_key(
         lambda: bool((np.abs(_colors(legend).astype(int) - (255, 0, 0)).max(axis=-1) < 12).any()),
         timeout=20_000,
     )
+
+
+def test_no_column_of_a_table_is_cut(qtbot: Any) -> None:
+    table = DataTable()
+    qtbot.addWidget(table)
+    table.resize(260, 200)
+    table.show()
+    qtbot.waitExposed(table)
+    table.set_columns({f"mean {n} [1/m²]": [7.70e13, 1.0] for n in range(8)})
+    header = table.view.horizontalHeader()
+
+    def ends() -> list[int]:
+        return np.cumsum([header.sectionSize(column) for column in range(8)]).tolist()
+
+    assert table.view.viewport().width() in ends() and ends()[-1] > table.view.viewport().width()
+    table.resize(330, 200)
+    qtbot.waitUntil(lambda: table.view.viewport().width() in ends())
+    table.set_columns({"": ["diameter by area"], "a phase with a very long name [µm]": [1.0],
+                       "another phase with a long name [µm]": [2.0]})  # fmt: skip
+    assert sum(header.sectionSize(c) for c in range(3)) == table.view.viewport().width()

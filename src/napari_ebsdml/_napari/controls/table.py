@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
-from qtpy.QtGui import QColor
+from qtpy.QtGui import QColor, QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QApplication,
     QFileDialog,
     QHBoxLayout,
-    QHeaderView,
     QPushButton,
     QTableView,
     QVBoxLayout,
@@ -41,14 +40,13 @@ class DataTable(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = _Model()
-        self.view = QTableView()
+        self.view = _View()
         self.view.setModel(self._model)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.ContiguousSelection)
         # Columns as wide as their first rows: a map of millions of pixels has a thousand grains.
         self.view.horizontalHeader().setResizeContentsPrecision(_ROWS)
         self.view.verticalHeader().setVisible(False)
         self.view.verticalHeader().setDefaultSectionSize(22)
-        self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.view.horizontalHeader().setDefaultAlignment(
             Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         )
@@ -78,15 +76,21 @@ class DataTable(QWidget):
         if len(set(lengths.values())) > 1:
             raise InputError(f"The columns of a table must be of one length, not {lengths}.")
         self._model.set_columns(columns)
-        header = self.view.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        if len(columns) <= _FEW:
-            for column in range(1, len(columns)):
-                header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
+        self.view.fit()
 
     def set_swatches(self, colors: Sequence[str]) -> None:
         """Put a patch of colour before the first value of each row; "transparent": none."""
         self._model.set_swatches(colors)
+
+    def keep_low(self, most: int) -> None:
+        """Make the view no taller than its rows, of which `most` are in sight at once."""
+        view = self.view
+        rows = min(self._model.rowCount(), most)
+        # The bar under the columns is there or not; its place is kept, else it hides a row.
+        bar = view.horizontalScrollBar().sizeHint().height()
+        head = view.horizontalHeader().sizeHint().height()
+        each = view.verticalHeader().defaultSectionSize()
+        view.setFixedHeight(head + rows * each + bar + 2 * view.frameWidth())
 
     def rows(self) -> list[list[Any]]:
         """Header and rows, with numbers as they are (not rounded)."""
@@ -129,6 +133,38 @@ class DataTable(QWidget):
             show_error(str(error))
 
 
+class _View(QTableView):
+    """Columns as wide as they need; no column is cut by the edge before somebody scrolls.
+
+    Half a number reads as another number: 7.70·10¹³ without its last digits is 7.70·10¹.
+    """
+
+    def fit(self) -> None:
+        """Set the widths: whole columns, which share what is left of the view."""
+        header, room = self.horizontalHeader(), self.viewport().width()
+        columns = header.count()
+        if not columns:
+            return
+        self.resizeColumnsToContents()
+        needed = np.array([header.sectionSize(column) for column in range(columns)])
+        if columns <= _FEW and needed.sum() > room:
+            # Long titles of few columns are shortened, so that all columns stay in sight.
+            rest = max((room - needed[0]) // max(columns - 1, 1), header.minimumSectionSize())
+            needed[1:] = np.minimum(needed[1:], rest)
+        whole = int(np.searchsorted(np.cumsum(needed), room, side="right"))
+        if whole:
+            spare = room - int(needed[:whole].sum())
+            needed[:whole] += spare // whole
+            needed[whole - 1] += spare % whole
+        for column, width in enumerate(needed):
+            header.resizeSection(column, int(width))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit again."""
+        super().resizeEvent(event)
+        self.fit()
+
+
 class _Model(QAbstractTableModel):
     def __init__(self) -> None:
         super().__init__()
@@ -157,7 +193,8 @@ class _Model(QAbstractTableModel):
     def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
         roles = (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole)
         if role in roles and orientation == Qt.Orientation.Horizontal:
-            return self.names[section]
+            # The unit below the quantity: a dock is narrow.
+            return self.names[section].replace(" [", "\n[")
         return None
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:

@@ -77,6 +77,7 @@ class StepPage(QWidget):
         layout.addWidget(self.plot, 1)
         layout.addWidget(self.form.native)
         layout.addWidget(self.text)
+        layout.addStretch(0)  # before there is a plot the text stays below its button
         self.found: Dependence | None = None
         self.show_found(None)
 

@@ -246,8 +246,7 @@ class ResultPanel(QWidget):
                 "to": [100 * f.high for f in rows],
             }
         )
-        height = min(len(rows), _TABLE_ROWS) * 22 + 34
-        self.table.view.setFixedHeight(height)
+        self.table.keep_low(_TABLE_ROWS)
         told = [f"{names.get(f.value, f.name)} {100 * f.fraction:.1f} %" for f in rows[:3]]
         self.described.emit("not like the training maps" if result.foreign else ", ".join(told))
 

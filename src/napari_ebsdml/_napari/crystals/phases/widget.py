@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from napari_ebsdml.patterns.symmetry.phases import FoundPhases
 
 FOUND = "phases found"
-_ROW, _BAR = 24, 20
 _NO_PATTERNS = "This map has no patterns. Open the file that holds them beside the map."
 _START = (
     "Tells the Laue group and the lattice of every phase from the patterns, without being told "
@@ -174,7 +173,7 @@ class PhasesWidget(ScanWidget):
         self.name_button.setEnabled(any(one.laue.system == "cubic" for one in clusters))
         self.table.set_columns(columns_of(clusters) if clusters else {})
         # No taller than its rows: the stereogram comes below it.
-        self.table.view.setFixedHeight(_ROW * (len(clusters) + 1) + _BAR)
+        self.table.keep_low(len(clusters))
         self._draw()
 
     def _draw(self) -> None:
