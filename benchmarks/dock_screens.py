@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,20 @@ def cut_off(dock: Any) -> list[str]:
     return found
 
 
-def pages(dock: Any) -> list[tuple[Any, int]]:
-    """Tabs of the dock, outer ones first: the widget and the page's number."""
+def pages(dock: Any, name: str, picture: Callable[[str], None]) -> None:
+    """Call with the name of every page of the dock while it is in sight."""
     from qtpy.QtWidgets import QTabWidget
 
-    tabs = dock.findChildren(QTabWidget)
-    return [(tab, k) for tab in tabs for k in range(tab.count()) if tab.isTabVisible(k)]
+    tabs = [tab for tab in dock.findChildren(QTabWidget) if not tab.visibleRegion().isEmpty()]
+    outer = [tab for tab in tabs if not any(o is not tab and o.isAncestorOf(tab) for o in tabs)]
+    if not outer:
+        picture(name)
+    for tab in outer:
+        for k in range(tab.count()):
+            if tab.isTabVisible(k):
+                tab.setCurrentIndex(k)
+                live(0.4)
+                pages(tab.widget(k), f"{name}-{tab.tabText(k)}", picture)
 
 
 def take(viewer: Any, dock: Any, out: Path, name: str) -> None:
@@ -62,35 +71,20 @@ def take(viewer: Any, dock: Any, out: Path, name: str) -> None:
     from napari.settings import get_settings
 
     window = viewer.window._qt_window
+
+    def picture(label: str) -> None:
+        label = "".join(c if c.isalnum() or c == "-" else "_" for c in label)
+        label += f"-{get_settings().appearance.theme}-{window.width()}"
+        window.grab().save(str(out / f"{label}.png"))
+        for text in cut_off(dock):
+            print(f"    cut off in {label}: {text!r}", flush=True)
+
     for theme in THEMES:
         get_settings().appearance.theme = theme
         for size in SIZES:
             window.resize(*size)
             live(0.6)
-            found = pages(dock) or [(None, 0)]
-            for tab, k in found:
-                label = name
-                if tab is not None:
-                    parent = tab.parentWidget()
-                    while parent is not None and parent is not dock:
-                        from qtpy.QtWidgets import QTabWidget
-
-                        if isinstance(parent, QTabWidget) and parent is not tab:
-                            parent.setCurrentIndex(
-                                next(
-                                    n
-                                    for n in range(parent.count())
-                                    if parent.widget(n).isAncestorOf(tab)
-                                )
-                            )
-                        parent = parent.parentWidget()
-                    tab.setCurrentIndex(k)
-                    label += f"-{tab.tabText(k)}"
-                live(0.4)
-                label = "".join(c if c.isalnum() or c == "-" else "_" for c in label)
-                window.grab().save(str(out / f"{label}-{theme}-{size[0]}.png"))
-                for text in cut_off(dock):
-                    print(f"    cut off: {label} {theme} {size[0]}: {text!r}", flush=True)
+            pages(dock, name, picture)
 
 
 def main() -> None:

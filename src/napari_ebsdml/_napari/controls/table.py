@@ -35,7 +35,10 @@ _FEW = 3
 
 
 class DataTable(QWidget):
-    """Columns of numbers and texts, with buttons for the clipboard and a CSV file."""
+    """Columns of numbers and texts, with buttons for the clipboard and a CSV file.
+
+    Without columns nothing is seen of it: an empty frame asks what is missing.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,6 +66,11 @@ class DataTable(QWidget):
         layout.setContentsMargins(0, 4, 0, 0)
         layout.addWidget(self.view)
         layout.addLayout(self.buttons)
+        self._show(False)
+
+    def _show(self, there: bool) -> None:
+        for widget in (self.view, self.copy_button, self.save_button):
+            widget.setVisible(there)
 
     def set_columns(self, columns: Columns) -> None:
         """Show columns of equal length.
@@ -76,6 +84,7 @@ class DataTable(QWidget):
         if len(set(lengths.values())) > 1:
             raise InputError(f"The columns of a table must be of one length, not {lengths}.")
         self._model.set_columns(columns)
+        self._show(bool(columns))
         self.view.fit()
 
     def set_swatches(self, colors: Sequence[str]) -> None:

@@ -111,7 +111,7 @@ class GrainsAndPolesWidget(ScanWidget):
         self.grains, self.label, self._ends = None, 0, None
         self._density = None
         self.text.setText(_START)
-        self._show_neighbours({})
+        self.neighbours.set_columns({})
         self.cell.show_with(None)
         self.profile.show_with(None)
         self.phase.blockSignals(True)
@@ -154,7 +154,7 @@ class GrainsAndPolesWidget(ScanWidget):
         self.label = int(self.grains.labels[row, column])
         if self.label == 0:
             self.text.setText("No grain there: the pixel is not indexed.")
-            self._show_neighbours({})
+            self.neighbours.set_columns({})
             self.cell.show_with(None)
             self._draw_poles()
             return
@@ -163,7 +163,7 @@ class GrainsAndPolesWidget(ScanWidget):
             for name, value in card(self.grains, self.label)
         )
         self.text.setText(f"<b>Grain {self.label}</b><table>{rows}</table>")
-        self._show_neighbours(neighbours(self.grains, self.label))
+        self.neighbours.set_columns(neighbours(self.grains, self.label))
         number = int(self.grains.table["phase"][self.grains.row(self.label)])
         scan = self.grains.scan
         if number >= 0:
@@ -325,17 +325,12 @@ class GrainsAndPolesWidget(ScanWidget):
         self._ends = []
         self.line_text.setText("Click on the map where the line begins.")
 
-    def _show_neighbours(self, columns: dict[str, list[Any]]) -> None:
-        self.neighbours.set_columns(columns)
-        self.neighbours.setVisible(bool(columns))
-
     def _grain_page(self) -> QWidget:
         self.text = QLabel(_START)
         self.text.setWordWrap(True)
         self.cell = Plot(110)
         self.text.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.neighbours = DataTable()
-        self.neighbours.hide()
         return _page(self.text, self.cell, self.neighbours)
 
     def _pole_page(self) -> QWidget:
