@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
@@ -84,6 +85,9 @@ class GrainClassesWidget(ScanWidget):
         self.smallest.setRange(1, 100_000)
         self.smallest.setValue(4)
         self.smallest.setSuffix(" px")
+        for number in (self.threshold, self.smallest):
+            number.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.threshold.setDecimals(1)
         self.class_box = narrow_combo()
         self.class_box.setEditable(True)
         self.class_box.setToolTip("Class of the grains that you click; type to rename it")

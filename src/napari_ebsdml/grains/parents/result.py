@@ -51,8 +51,10 @@ class GrainSize:
         """The figures in words."""
         if not self.n:
             return "ASTM grain size: no grains."
+        if not self.whole:
+            return f"ASTM grain size: none, no grain of {self.n} is whole."
         text = (
-            f"ASTM grain size {self.number:.1f} (mean area {self.mean_area:.3g} um², "
+            f"ASTM grain size {self.number:.1f} (mean area {self.mean_area:.3g} µm², "
             f"n = {self.n} grains, {self.whole} of them whole)"
         )
         return text + ("." if self.whole >= 50 else "; E112 asks for 50 whole grains.")
@@ -209,9 +211,9 @@ class ParentGrains:
             )
         text = "; ".join(parts) + ". " + self.grain_size.sentence
         if self.confidence[self.parent_id > 0].mean() < _DOUBTFUL:
-            text += (
-                " Few neighbours agree: the map may show no transformed grains, or another "
-                "relationship."
+            text = (
+                "Doubtful: few neighbours agree; the map may show no transformed grains, or "
+                f"another relationship. {text}"
             )
         return text
 
