@@ -33,6 +33,7 @@ from napari_ebsdml._napari.gnd.layers import (
     show_layer,
 )
 from napari_ebsdml._napari.layers.of_scans import info_of, layers_of, result_of
+from napari_ebsdml._napari.layers.turns import let_draw
 from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._parallel import part_of
@@ -255,7 +256,7 @@ class DislocationWidget(ScanWidget):
                 opacity=0.35,
             ).visible = bool(result.total.measurable.any())  # fmt: skip
             self.viewer.layers.selection.active = newest
-            self.draw_between(scan)
+            let_draw(scan)
         finally:
             self._adding = False
         self._layers_changed()

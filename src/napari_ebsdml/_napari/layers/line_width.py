@@ -9,6 +9,8 @@ from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QApplication
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.components import ViewerModel
     from napari.layers import Vectors
 
@@ -17,6 +19,12 @@ _DELAY_MS = 80
 _LEAST_CHANGE = 1.1
 _MOST = 2.0
 """Pixels of the map: of a large map seen whole, lines would cover what they bound."""
+
+
+def width_on_map(viewer: ViewerModel, scale: Sequence[float], pixels: float) -> float:
+    """Width in pixels of the map, which is what napari takes, of one in pixels of the screen."""
+    zoom = float(viewer.scene.camera.zoom)
+    return min(pixels / max(zoom * float(min(scale[-2:])), 1e-9), _MOST)
 
 
 class ScreenWidths(QObject):
@@ -37,7 +45,9 @@ class ScreenWidths(QObject):
 
     def keep(self, layer: Vectors, pixels: float) -> None:
         """Keep the lines of a layer so many pixels of the screen wide."""
-        layer.edge_width = self._width(layer, pixels)
+        wanted = width_on_map(self._viewer, layer.scale, pixels)
+        if abs(wanted - float(layer.edge_width)) > 1e-6 * wanted:
+            layer.edge_width = wanted  # napari builds all lines anew
         self._kept[layer] = (pixels, float(layer.edge_width))
 
     def apply(self) -> None:
@@ -50,15 +60,9 @@ class ScreenWidths(QObject):
             if abs(now - before) > 1e-6 * before:
                 del self._kept[layer]
                 continue
-            wanted = self._width(layer, pixels)
+            wanted = width_on_map(self._viewer, layer.scale, pixels)
             if max(wanted / now, now / wanted) > _LEAST_CHANGE:
                 self.keep(layer, pixels)
-
-    def _width(self, layer: Vectors, pixels: float) -> float:
-        """In pixels of the map, which is what napari takes."""
-        zoom = float(self._viewer.scene.camera.zoom)
-        wide = pixels / max(zoom * float(min(layer.scale[-2:])), 1e-9)
-        return min(wide, _MOST)
 
     def _later(self, event: Any = None) -> None:
         if self._kept:

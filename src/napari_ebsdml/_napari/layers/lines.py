@@ -79,14 +79,15 @@ def add_lines(
     if old is not None:
         arguments.update(opacity=old.opacity, visible=old.visible)
         viewer.layers.remove(old)
+    # Qt is loaded where there are viewers only.
+    from napari_ebsdml._napari.layers.line_width import keep_width, width_on_map
+
     layer: Vectors = viewer.add_vectors(
         np.stack((ends[:, 0], ends[:, 1] - ends[:, 0]), axis=1), vector_style="line",
         edge_color=colors[labels] if len(labels) else "white",
+        edge_width=width_on_map(viewer, arguments["scale"], width),
         **{"opacity": 1.0, **arguments},
     )  # fmt: skip
-    # Qt is loaded where there are viewers only.
-    from napari_ebsdml._napari.layers.line_width import keep_width
-
     keep_width(viewer, layer, width)
     put_in_place(viewer, scan, layer)
     return layer

@@ -22,11 +22,12 @@ _TITLES = {
 
 def parents_found(
     scan: Scan, settings: ParentSettings, child: int | None, progress: Progress = None
-) -> ParentGrains:
-    """`parent_grains` with what the dock says."""
+) -> tuple[ParentGrains, list[tuple[Any, dict[str, Any]]]]:
+    """`parent_grains` with what the dock says, and its layers: colours are a worker's task."""
     from napari_ebsdml.grains import parent_grains
 
-    return parent_grains(scan, **settings.arguments(), child_phase=child, progress=progress)
+    found = parent_grains(scan, **settings.arguments(), child_phase=child, progress=progress)
+    return found, list(layers_of_parents(found)) if found.count else []
 
 
 def layers_of_parents(found: ParentGrains) -> Iterator[tuple[Any, dict[str, Any]]]:

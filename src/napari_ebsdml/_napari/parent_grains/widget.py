@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtWidgets import QFormLayout, QLabel
@@ -13,7 +13,6 @@ from napari_ebsdml._napari.controls.settings import remember, remembered
 from napari_ebsdml._napari.controls.table import DataTable
 from napari_ebsdml._napari.layers.of_scans import layers_of, result_of, show_alone
 from napari_ebsdml._napari.parent_grains.results import (
-    layers_of_parents,
     parent_table,
     parents_found,
 )
@@ -102,7 +101,7 @@ class ParentGrainsWidget(ScanWidget):
         remember(SECTION, self.settings_form.saved())
         self.run(
             scan, parents_found, scan, self.settings, self.child, label="Parent grains",
-            on_result=lambda found: self._show(scan, found),
+            on_result=lambda found: self._show(scan, *found),
         )  # fmt: skip
 
     def scan_chosen(self, scan: Scan | None) -> None:
@@ -116,13 +115,13 @@ class ParentGrainsWidget(ScanWidget):
         self.child_box.setEnabled(self.child_box.count() > 2)
         self._show_table()
 
-    def _show(self, scan: Scan, found: ParentGrains) -> None:
+    def _show(
+        self, scan: Scan, found: ParentGrains, layers: list[tuple[Any, dict[str, Any]]]
+    ) -> None:
         self._found[scan] = found
         self._show_table()
-        if not found.count:
-            return
         picture = None
-        for data, options in layers_of_parents(found):
+        for data, options in layers:
             layer = self.add_result(scan, data, options.pop("quantity"), **options)
             if options.get("kind") == "rgb":
                 picture = layer

@@ -14,8 +14,10 @@ from napari_ebsdml._napari.layers.of_scans import (
     info_of,
     layers_of,
     level_of,
+    same_quantity,
     scans_of,
 )
+from napari_ebsdml._napari.layers.turns import let_draw
 from napari_ebsdml._napari.segmenter.state import Display
 from napari_ebsdml.learning.digest import model_digest
 
@@ -70,12 +72,16 @@ def show_prediction(
     settings = asdict(state.options)
     if state.segmenter is not None and model != LINEAR:
         settings["model_sha256"] = model_digest(state.segmenter)
+    if same_quantity(viewer, (scan,), SEGMENTATION, "segmentation") is None:
+        only_grey(viewer, scan)
+        let_draw(scan)
     labels = add_result(
         viewer, scan, result.labels, SEGMENTATION, kind="segmentation", classes=classes,
         settings=settings, model=model, replace=True,
     )  # fmt: skip
     if labels not in before:
         draw(labels, state.display)
+        let_draw(scan)
     uncertainty = add_result(
         viewer, scan, result.uncertainty, UNCERTAINTY, settings=settings, model=model,
         replace=True, level=Level.CLASSES, visible=False, colormap="magma",
@@ -83,8 +89,6 @@ def show_prediction(
     )  # fmt: skip
     shown = {"labels": labels, "uncertainty": uncertainty}
     new = [layer for layer in (labels, uncertainty) if layer not in before]
-    if labels in new:
-        only_grey(viewer, scan)
     for layer in new:
         _below_strokes(state, scan, layer)
     if new and active is not None:

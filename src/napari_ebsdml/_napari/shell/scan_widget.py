@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qtpy.QtCore import QEvent, QEventLoop, QObject, QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ebsdml._napari.layers.of_scans import add_result, layers_of
+from napari_ebsdml._napari.layers.turns import let_draw
 from napari_ebsdml._napari.shell.export import ExportButton
 from napari_ebsdml._napari.shell.folder import FolderButton, apply_to_folder, in_short
 from napari_ebsdml._napari.shell.help import Help, HelpButton
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 _WIDTH = 320
-_LARGE = 1_000_000
-"""Pixels of a map whose layers take long to draw."""
 _BORDER = 2
 """napari's style sheet leaves so many pixels between a scroll area and its content."""
 
@@ -141,13 +140,8 @@ class ScanWidget(QWidget):
     ) -> Layer:
         """Show a result on its scan; see `layers.add_result`. The same quantity is replaced."""
         layer = add_result(self.viewer, scan, data, quantity, unit, **{"replace": True, **options})
-        self.draw_between(scan)
+        let_draw(scan)
         return layer
-
-    def draw_between(self, scan: Scan) -> None:
-        """Let the window draw a layer of a large map before the next one; clicks wait."""
-        if scan.phase_id.size >= _LARGE:
-            QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
 
     def per_map(self) -> dict[Scan, Any]:
         """An empty dict that loses the maps whose last layer is removed."""

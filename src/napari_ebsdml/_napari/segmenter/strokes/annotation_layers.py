@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._napari.layers.classes import class_colormap, class_features
 from napari_ebsdml._napari.layers.of_scans import Level, add_result, info_of, scans_of
+from napari_ebsdml._napari.layers.turns import let_draw
 from napari_ebsdml._napari.segmenter.prediction_layers import SEGMENTATION, only_grey
 from napari_ebsdml._napari.segmenter.state import MOST_CLASSES, Pair, SegmentClass, SegmenterState
 
@@ -37,12 +38,13 @@ def new_annotation_layer(
         What is painted already.
     """
     data = np.zeros(scan.shape, np.int32) if labels is None else labels
+    only_grey(state.viewer, scan)
+    let_draw(scan)
     layer = add_result(
         state.viewer, scan, np.array(data), STROKES, kind="labels",
         classes=state.label_classes(), level=Level.STROKES, opacity=_OPACITY,
     )  # fmt: skip
     layer.brush_size = brush_size(scan)
-    only_grey(state.viewer, scan)
     pair = Pair(scan, layer)
     state.pairs = (*state.pairs, pair)
     if state.classes:
