@@ -1,7 +1,7 @@
 """Draw the space groups of a synthetic map in napari: ``python docs/crystal_picture.py FILE``.
 
 Four crystals of the shipped library (60 x 45 patterns, seed 3, noise 0.7 times the bands), whose
-dock "Space groups" answers by grain, and one pixel with the bands that decided. Needs a display.
+dock "Crystals" names them by grain, and one pixel with the bands that decided. Needs a display.
 """
 
 from __future__ import annotations
@@ -75,18 +75,20 @@ def main(picture: Path) -> None:
     viewer.window.resize(1600, 1000)
     for data, arguments, kind in map_layers(scan):
         getattr(viewer, f"add_{kind}")(data, **arguments)
-    _, dock = viewer.window.add_plugin_dock_widget("napari-ebsdml", "Space groups")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-ebsdml", "Crystals")
     wait(lambda: dock.scan is scan)
-    dock.classify_form.answers.set_saved({"by": "grain"})
-    wait(lambda: not dock._problem())
-    dock.classify()
-    wait(lambda: bool(dock.results) and not dock.tasks.running and not dock.adding)
-    dock.tabs.setCurrentWidget(dock.tabs.widget(1))
-    patterns = dock.open_pattern_viewer()
-    iron = np.argwhere((scan.phase_id == 2) & (dock.results[0].result.space_group == 229))
+    dock.show_part("space_groups")
+    page = dock.space_groups
+    page.classify_form.answers.set_saved({"by": "grain"})
+    wait(page.ready)
+    page.compute()
+    wait(lambda: bool(page.results) and not dock.tasks.running and not page.adding)
+    page.tabs.setCurrentIndex(1)
+    patterns = page.open_pattern_viewer()
+    iron = np.argwhere((scan.phase_id == 2) & (page.results[0].result.space_group == 229))
     patterns.show_pixel(scan, *iron[len(iron) // 2])
     patterns.display.set_saved({"dynamic": True})
-    wait(lambda: dock.pixel_panel.explanation is not None)
+    wait(lambda: page.pixel_panel.explanation is not None)
     viewer.canvas.overlays.scale_bar.visible = True
     show_map(viewer, scan)
     wait(lambda: False, 2.0)

@@ -155,6 +155,14 @@ def test_docks_share_three_rooms_and_little_else() -> None:
             assert target[1] in (*SHARED, "files") or one.target in SHARED_OF_DOCKS, one
 
 
+def test_pages_of_a_dock_know_nothing_of_each_other() -> None:
+    found = arrows("_napari.crystals")
+    assert set(found) == {"missing", "page", "phases", "space_groups", "widget"}
+    for page in ("phases", "space_groups"):
+        assert found[page] <= {"missing", "page"}, page
+    assert found["page"] == found["missing"] == set()
+
+
 @pytest.mark.parametrize("room", HOUSE.rooms())
 def test_no_circles(room: str) -> None:
     """Imports within functions count, those for the type checker alone do not."""

@@ -26,7 +26,7 @@ from napari_ebsdml.dislocations.settings import (
 from napari_ebsdml.maps import GRAIN_THRESHOLD, MapSettings, boundary_map, boundary_segments
 from napari_ebsdml.options import settings_of
 from napari_ebsdml.patterns.raw import RawClassifier
-from napari_ebsdml.patterns.settings import ClassifySettings
+from napari_ebsdml.patterns.settings import ClassifySettings, PhasesSettings
 from napari_ebsdml.segmentation import PredictSettings, Segmenter, TrainingSettings
 
 NOT_KEPT = {"model", "extrapolate", "only", "orientation_noise", "improve"}
@@ -120,6 +120,7 @@ def _check_limits(form: SettingsForm[Any], name: str, declared: Mapping[str, Any
         (density_averages, TaylorSettings, {}),
         (ebsdml.SpaceGroupClassifier.predict_scan, ClassifySettings, {}),
         (RawClassifier.predict_scan, ClassifySettings, {}),
+        (ebsdml.find_phases, PhasesSettings, {"sample": "sample"}),
         (Segmenter.predict, PredictSettings, {}),
     ],
 )
@@ -148,7 +149,7 @@ def test_grains_end_at_the_same_angle_everywhere() -> None:
 def test_every_default_is_allowed() -> None:
     for cls in (
         MapSettings, GndSettings, DensitySettings, TaylorSettings, ClassifySettings,
-        TrainingSettings, PredictSettings, DisplaySettings,
+        PhasesSettings, TrainingSettings, PredictSettings, DisplaySettings,
     ):  # fmt: skip
         for name, setting in settings_of(cls).items():
             assert setting.allows(setting.default), (cls, name)

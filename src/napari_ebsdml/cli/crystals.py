@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from napari_ebsdml.cli._app import Frame, app
 from napari_ebsdml.cli._batch import BatchOptions, Files, Output, run_batch
 from napari_ebsdml.cli._options import takes_settings
+from napari_ebsdml.patterns.settings import PhasesSettings
 
 
 @app.command()
 @takes_settings()
 def crystals(
     files: Files,
+    chosen: PhasesSettings,
     how: BatchOptions,
     output: Output = Path(),
-    sample: Annotated[
-        int, typer.Option(min=1, help="Patterns of each map that its phases are found from.")
-    ] = 200,
-    energy: Annotated[
-        float | None,
-        typer.Option(min=1, help="Of the beam in keV, for the size of lattices (the file's; 20)."),
-    ] = None,
     frame: Frame = None,
 ) -> None:
     """Tell what crystals maps hold, from their patterns alone.
@@ -36,5 +28,4 @@ def crystals(
     phase: Laue group, lattice, share, and the file's phases in its place. Where the patterns
     contradict the file's phase, it is said.
     """
-    step = ("crystals", {"sample": sample, "energy": energy})
-    run_batch(files, [step], output, how, frame, "crystals")
+    run_batch(files, [("crystals", chosen)], output, how, frame, "crystals")

@@ -51,6 +51,38 @@ class ClassifySettings:
 
 
 @dataclass(frozen=True)
+class PhasesSettings:
+    """How the phases of a map are found; see `find_phases`.
+
+    Attributes
+    ----------
+    sample
+        As `find_phases` takes it.
+    energy
+        In keV; 0: that of the file, and where it tells none, 20.
+    """
+
+    sample: Annotated[
+        int,
+        Option("Patterns searched",
+               "Phases are found from so many patterns from all over the map, and all patterns are "
+               "indexed with them. A phase of few pixels takes more patterns to be found",
+               "", 1, 100_000, 100),
+    ] = 200  # fmt: skip
+    energy: Annotated[
+        float,
+        Option("Beam energy",
+               "The width of bands goes with it: lattice parameters that are told are as right as "
+               "it is. Where the file tells none, 20 keV are taken",
+               "keV", 0, 400, 1, 1, at_minimum="as in the file"),
+    ] = 0.0  # fmt: skip
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of `find_phases`."""
+        return {"sample": self.sample, "energy": self.energy or None}
+
+
+@dataclass(frozen=True)
 class ImproveSettings:
     """How orientations are improved from patterns; see `improve_orientations`.
 

@@ -13,7 +13,7 @@ from napari.components import ViewerModel
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Scan
-from napari_ebsdml._napari.crystals.space_groups.widget import SpaceGroupWidget
+from napari_ebsdml._napari.crystals.widget import SPACE_GROUPS, CrystalsWidget
 from napari_ebsdml._napari.grain_classes.widget import GrainClassesWidget
 from napari_ebsdml._napari.maps.widget import MapsWidget
 from napari_ebsdml._napari.parent_grains.widget import ParentGrainsWidget
@@ -66,11 +66,12 @@ def test_docks_with_models_apply_them(qtbot: Any, model: ViewerModel) -> None:
     sample = ebsdml.samples.dual_phase_steel((20, 24), 0.5, seed=1)
     add_map(model, sample.scan)
     parents, groups, grains = (
-        kind(model) for kind in (ParentGrainsWidget, SpaceGroupWidget, GrainClassesWidget)
+        kind(model) for kind in (ParentGrainsWidget, CrystalsWidget, GrainClassesWidget)
     )
     for widget in (parents, groups, grains):
         qtbot.addWidget(widget)
         assert widget.folder_button.text().startswith("Apply to a folder")
+    groups.show_part(SPACE_GROUPS)
     steps: list[Any] = []
     for widget in (parents, groups):
         widget.apply_to_folder = lambda maps, results, step, *_: steps.append(step())

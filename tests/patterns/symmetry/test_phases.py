@@ -11,11 +11,9 @@ from orix.crystal_map import Phase, PhaseList
 import napari_ebsdml as ebsdml
 from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.batching.step import Work, named_step
-from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.io.static_background import static_background
-from napari_ebsdml.patterns.crystals.master import sample
-from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
+from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.simulated.synthetic import random_quaternions
 from napari_ebsdml.patterns.symmetry.energy import energy_of
 from napari_ebsdml.patterns.symmetry.even import without_background
@@ -26,40 +24,7 @@ from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, rotation_grid
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
 from tests.patterns.symmetry.crystals import CENTRE, IRON, NICKEL, TITANIUM
 from tests.patterns.symmetry.crystals import patterns as crystal_patterns
-
-CAMERA = Camera(shape=(60, 60), pc=CENTRE, tilt=5.0)
-
-
-def images_of(kinds, which, q, noise, rng):
-    """Noisy patterns of crystals, `which` of `kinds` and in what orientation for each."""
-    geometry = Geometry.of(CAMERA)
-    turns = to_matrix(to_kikuchipy(q)) @ geometry.to_sample
-    rays = (geometry.directions() @ geometry.to_sample)[0]
-    masters = [crystal.master(80) for crystal in kinds]
-    images = np.stack([
-        sample(masters[int(p)], rays @ turn.T) for p, turn in zip(which, turns, strict=True)
-    ])  # fmt: skip
-    images = (images - images.mean((1, 2), keepdims=True)) / images.std((1, 2), keepdims=True)
-    return 50 + images + noise * rng.normal(size=images.shape)
-
-
-def scan_of(images, shape):
-    return ebsdml.Scan(
-        quaternions=np.tile([1.0, 0, 0, 0], (*shape, 1)), phase_id=np.zeros(shape, int),
-        phases=PhaseList(Phase("steel", point_group="m-3m")), step=(1.0, 1.0), camera=CAMERA,
-        patterns=da.from_array(images.reshape(*shape, 60, 60).astype(np.float32)),
-    )  # fmt: skip
-
-
-def two_phase_map(shape=(6, 8), noise=0.5):
-    """A map, left half nickel, right half titanium, every pixel in an orientation of its own."""
-    rng = np.random.default_rng(4)
-    rows, columns = shape
-    phase = np.broadcast_to(np.arange(columns) >= columns // 2, shape)
-    q = random_quaternions(rng, rows * columns)
-    images = images_of((NICKEL, TITANIUM), phase.ravel(), q, noise, rng)
-    images[-1] = rng.normal(50, 1, (60, 60))
-    return scan_of(images, shape), phase, q.reshape(*shape, 4)
+from tests.patterns.symmetry.maps import CAMERA, images_of, scan_of, two_phase_map, two_phases
 
 
 def map_of_grains(kinds, grains=(3, 4), side=4, noise=1.0):
@@ -75,9 +40,8 @@ def map_of_grains(kinds, grains=(3, 4), side=4, noise=1.0):
 
 @pytest.fixture(scope="module")
 def answer():
-    scan, phase, q = two_phase_map()
-    told: list[float] = []
-    return find_phases(scan, progress=told.append), phase, q, told
+    made = two_phases()
+    return made.found, made.phase, made.quaternions, made.progress
 
 
 def test_both_phases_are_found_and_indexed(answer):
@@ -182,17 +146,27 @@ def test_the_answer_saves(answer, tmp_path):
         assert (there == (found.scan.phase_id == found.phases.id_from_name(phase.name))).all()
 
 
-def test_the_step_of_a_batch(tmp_path):
-    scan, _, _ = two_phase_map((4, 6))
+def test_the_step_of_a_batch(tmp_path, monkeypatch):
+    made = two_phases()
+    asked = []
+
+    def find(scan, *, progress, **settings):
+        asked.append(settings)
+        progress(1.0)
+        return made.found
+
+    monkeypatch.setattr(ebsdml, "find_phases", find, raising=False)
     step = named_step("crystals")
     told: list[float] = []
-    outcome = step.run(Work(scan, step.settings({"sample": 24}), None, told.append))
+    outcome = step.run(Work(made.scan, step.settings({"sample": 24}), None, told.append))
+    assert asked == [{"sample": 24, "energy": None}]
+    assert told == [1.0]
     rows = outcome.tables["crystals.csv"]
-    assert outcome.row["phases"] == len(rows) >= 1
-    assert {row["Laue group"] for row in rows} <= {"m-3m", "6/mmm"}
-    assert outcome.arrays["phase_id"].shape == scan.shape
+    assert outcome.row["phases"] == len(rows) == 2
+    assert {row["Laue group"] for row in rows} == {"m-3m", "6/mmm"}
+    assert outcome.arrays["phase_id"].shape == made.scan.shape
     outcome.files["-crystals.h5"](tmp_path / "map.h5")
-    assert ebsdml.read(tmp_path / "map.h5").shape == scan.shape
+    assert ebsdml.read(tmp_path / "map.h5").shape == made.scan.shape
 
 
 def test_the_files_phases_of_one_structure_are_said_to_be_one():

@@ -20,6 +20,13 @@ _LEAST_DRAG = 4
 class Plot(FigureCanvasQTAgg):
     """A figure on the dock's own ground, drawn anew when the theme changes.
 
+    Parameters
+    ----------
+    height
+        In pixels.
+    grows
+        Whether it takes more where there is room.
+
     Signals
     -------
     clicked : float, float
@@ -33,11 +40,14 @@ class Plot(FigureCanvasQTAgg):
     # Qt may ask before the constructor is through.
     _paint: Callable[[Any], None] | None = None
 
-    def __init__(self, height: int) -> None:
+    def __init__(self, height: int, grows: bool = False) -> None:
         self.drawn = Figure(figsize=(3, height / 100), layout="constrained")
         super().__init__(self.drawn)
-        self.setFixedHeight(height)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMinimumHeight(height)
+        if not grows:
+            self.setMaximumHeight(height)
+        policy = QSizePolicy.Policy
+        self.setSizePolicy(policy.Expanding, policy.Expanding if grows else policy.Fixed)
         self.setStyleSheet("background: transparent;")
         self.drawn.patch.set_alpha(0.0)
         self._from: tuple[float, float] | None = None

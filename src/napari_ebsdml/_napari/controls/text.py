@@ -17,4 +17,5 @@ def pretty(sentence: str) -> str:
     sentence = re.sub(r"(\d(?:\.\d+)?)e\+?(-?\d+)", r"\1 × 10<sup>\2</sup>", sentence)
     sentence = sentence.replace("1/m^2", "1/m²")
     sentence = re.sub(r"(?<=\d) um\b", " µm", sentence)
-    return re.sub(r"(?<=\d) deg\b", "°", sentence)
+    sentence = re.sub(r"(?<=\d) deg\b", "°", sentence)
+    return re.sub(r"(?<=\d) A\b", " Å", sentence.replace("+-", "±"))

@@ -47,7 +47,7 @@ def show_maps(viewer: napari.Viewer, scan: Scan) -> None:
 
 
 def show_space_groups(viewer: napari.Viewer, scan: Scan) -> None:
-    """The dock "Space groups" on the map's patterns, or else on the nickel patterns."""
+    """The dock "Crystals" names space groups: of the map's patterns, or else of nickel's."""
     from napari_ebsdml._napari.layers.of_scans import layers_of, scans_in
     from napari_ebsdml.samples import fetch
 
@@ -64,8 +64,9 @@ def show_space_groups(viewer: napari.Viewer, scan: Scan) -> None:
             for layer in layers_of(viewer, other):
                 viewer.layers.remove(layer)
         _dismiss_notes()
-    widget = _dock(viewer, "Space groups", scan)
-    _work(widget, widget.classify)
+    widget = _dock(viewer, "Crystals", scan)
+    widget.show_part("space_groups")
+    _work(widget, widget.compute)
 
 
 def show_segmenter(viewer: napari.Viewer, scan: Scan) -> None:

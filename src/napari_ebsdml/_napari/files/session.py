@@ -289,9 +289,19 @@ def _scan_widgets(viewer: Any) -> Iterator[tuple[str, Any]]:
 
 _DEPTH = 2
 
+_NOW_PARTS = {"Space groups": ("Crystals", "space_groups")}
+"""Docks of older sessions that are a part of another dock now."""
 
-def _forms(widget: Any, depth: int = _DEPTH) -> dict[str, Any]:
-    """Forms of a dock, and of the panels in it, by where they are: "form", "panel.form"."""
+
+def _forms(dock: Any) -> dict[str, Any]:
+    """Forms of a dock by where they are: "form", "panel.form", "part.form", "part.panel.form"."""
+    return {
+        f"{part}.{name}" if part else name: form
+        for part, holder in dock.parts().items() for name, form in _forms_in(holder).items()
+    }  # fmt: skip
+
+
+def _forms_in(widget: Any, depth: int = _DEPTH) -> dict[str, Any]:
     from qtpy.QtWidgets import QWidget
 
     from napari_ebsdml._napari.controls.form import SettingsForm
@@ -301,7 +311,7 @@ def _forms(widget: Any, depth: int = _DEPTH) -> dict[str, Any]:
         if isinstance(one, SettingsForm):
             found[name] = one
         elif depth > 1 and isinstance(one, QWidget) and type(one).__module__.startswith(_OWN):
-            found |= {f"{name}.{inner}": form for inner, form in _forms(one, depth - 1).items()}
+            found |= {f"{name}.{inner}": form for inner, form in _forms_in(one, depth - 1).items()}
     return found
 
 
@@ -336,6 +346,7 @@ def _docks(viewer: Any, values: Writer) -> Iterator[dict[str, Any]]:
         boxes = {box: _value_of(one) for box, one in _boxes(widget).items()}
         yield {
             "name": name, "forms": values.value(told), "boxes": values.value(boxes), "scan": place,
+            "parts": list(widget.parts()),
         }  # fmt: skip
 
 
@@ -345,6 +356,7 @@ def _open_dock(viewer: Any, told: dict[str, Any], values: Reader, scans: list[An
     if window is None:
         return
     name, number = told["name"], told["scan"]
+    name, part = _NOW_PARTS.get(name, (name, ""))
     widget = next((one for there, one in _scan_widgets(viewer) if there == name), None)
     if widget is None:
         try:
@@ -353,9 +365,11 @@ def _open_dock(viewer: Any, told: dict[str, Any], values: Reader, scans: list[An
             return
     if number is not None and scans[number] in widget.chooser.scans:
         widget.chooser.scan = scans[number]
+    for shown in [part] if part else told.get("parts", ()):
+        widget.show_part(shown)
     forms = _forms(widget)
     for form, kept in values.value(told["forms"]).items():
-        there = forms.get(form)
+        there = forms.get(f"{part}.{form}" if part else form)
         for setting, value in kept.items():
             if there is not None and setting in there.values():
                 try:

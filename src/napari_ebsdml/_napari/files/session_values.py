@@ -114,6 +114,8 @@ class Writer:
         from napari_ebsdml.scan import Scan
 
         cls = type(value)
+        if isinstance(value, Scan) and not any(value is scan for scan in self.scans):
+            return self._own_scan(value)
         if dataclasses.is_dataclass(cls) and not isinstance(value, Scan):
             if not cls.__module__.startswith(_PACKAGE):
                 raise NotKeptError
@@ -134,7 +136,8 @@ class Writer:
         if isinstance(value, list):
             return {_KINDS: "list", "items": [self._whole(one) for one in value]}
         if isinstance(value, tuple | set | frozenset):
-            return {_KINDS: "tuple", "items": [self._whole(one) for one in value]}
+            kind = "tuple" if isinstance(value, tuple) else "set"
+            return {_KINDS: kind, "items": [self._whole(one) for one in value]}
         if isinstance(value, enum.Enum):
             return {_KINDS: "enum", "class": f"{cls.__module__}:{cls.__qualname__}",
                     "value": self._whole(value.value)}  # fmt: skip
@@ -146,6 +149,15 @@ class Writer:
         if told is None and value is not None:
             raise NotKeptError
         return told
+
+    def _own_scan(self, scan: Any) -> Any:
+        """A map that no layer shows: one that a result has made of that of its layer."""
+        from napari_ebsdml.io.scan_zarr import write_scan
+
+        name = str(self.number)
+        self.number += 1
+        write_scan(self.group.create_group(name), scan)
+        return {_KINDS: "own_scan", "name": name}
 
 
 class Reader:
@@ -163,6 +175,12 @@ class Reader:
     def _scan(self, told: dict[str, Any]) -> Any:
         return self.scans[told["number"]]
 
+    def _own_scan(self, told: dict[str, Any]) -> Any:
+        from napari_ebsdml import read
+        from napari_ebsdml.io.scan_zarr import read_scan
+
+        return read_scan(self.group[told["name"]], read)
+
     def _number(self, told: dict[str, Any]) -> float:
         return float(told["text"])
 
@@ -174,6 +192,9 @@ class Reader:
 
     def _tuple(self, told: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(self.value(one) for one in told["items"])
+
+    def _set(self, told: dict[str, Any]) -> frozenset[Any]:
+        return frozenset(self.value(one) for one in told["items"])
 
     def _list(self, told: dict[str, Any]) -> list[Any]:
         return [self.value(one) for one in told["items"]]

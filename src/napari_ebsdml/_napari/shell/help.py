@@ -59,11 +59,17 @@ class HelpButton(QToolButton):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
+        self._tour = tour
         self.setText("?")
         self.setToolTip("What this dock does, step by step")
         self.setAccessibleName("Help")
         self.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.show_help(text)
+
+    def show_help(self, text: Help) -> None:
+        """Tell this from now on."""
+        old, tour = self.menu(), self._tour
         menu = QMenu(self)
         words = QWidgetAction(menu)
         words.setDefaultWidget(_page(text))
@@ -80,6 +86,8 @@ class HelpButton(QToolButton):
             action = menu.addAction(title)
             action.triggered.connect(lambda _=False, to=url: QDesktopServices.openUrl(QUrl(to)))
         self.setMenu(menu)
+        if old is not None:
+            old.deleteLater()
 
 
 def _page(text: Help) -> QWidget:

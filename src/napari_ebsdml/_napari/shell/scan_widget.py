@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 _WIDTH = 320
+_LEAST_HEIGHT = 120
 _BORDER = 2
 """napari's style sheet leaves so many pixels between a scroll area and its content."""
 
@@ -97,7 +98,8 @@ class ScanWidget(QWidget):
         self.export = ExportButton(viewer, lambda: self.scan, self.tasks.say, self._work)
         top.addWidget(self.export)
         if self.HELP is not None:
-            top.addWidget(HelpButton(self.HELP, self.start_tour))
+            self.help_button = HelpButton(self.HELP, self.start_tour)
+            top.addWidget(self.help_button)
         layout.addLayout(top)
         layout.addWidget(self.info)
         layout.addWidget(self.scroll, 1)
@@ -188,7 +190,7 @@ class ScanWidget(QWidget):
         button = QPushButton("Copy as Python")
         button.setToolTip("Put a script on the clipboard that does the same without napari")
         button.clicked.connect(lambda: self._copy_script(write))
-        self._add_at_end(button)
+        self.add_at_end(button)
         self.script_button = button
 
     def offer_batch(self, step: Callable[[], Any], uses_torch: bool = False) -> None:
@@ -207,10 +209,10 @@ class ScanWidget(QWidget):
             self.apply_to_folder(maps, results, step, uses_torch)
 
         self.folder_button = FolderButton(chosen)
-        self._add_at_end(self.folder_button)
+        self.add_at_end(self.folder_button)
 
-    def _add_at_end(self, button: QWidget) -> None:
-        """Put a button into the last row of the form, at the right."""
+    def add_at_end(self, button: QWidget) -> None:
+        """Put a button into the last row of the form, at the right; for subclasses."""
         if self._last_row is None:
             self._last_row = QHBoxLayout()
             self._last_row.addStretch(1)
@@ -248,6 +250,18 @@ class ScanWidget(QWidget):
             return
         QApplication.clipboard().setText(text)
         self.tasks.say("The script is on the clipboard.")
+
+    @property
+    def help(self) -> Help | None:
+        """What the button "?" tells now; for subclasses with more than one page."""
+        return self.HELP
+
+    def parts(self) -> dict[str, object]:
+        """What has forms that a session keeps, by name, the one that is seen last."""
+        return {"": self}
+
+    def show_part(self, name: str) -> None:
+        """Show one of `parts`, made where it is not there yet; for subclasses."""
 
     def start_tour(self) -> Any:
         """Begin the tour "First map": see `tour.start_tour`."""
@@ -370,7 +384,8 @@ class _VerticalScroll(QScrollArea):
 
     def minimumSizeHint(self) -> QSize:
         bar = self.verticalScrollBar().sizeHint().width()
-        return QSize(self.widget().minimumSizeHint().width() + bar, 120)
+        least = min(_LEAST_HEIGHT, self.widget().sizeHint().height() + _BORDER)
+        return QSize(self.widget().minimumSizeHint().width() + bar, least)
 
     def sizeHint(self) -> QSize:
         height = self.widget().sizeHint().height() + _BORDER

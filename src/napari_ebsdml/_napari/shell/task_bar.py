@@ -28,11 +28,14 @@ class TaskBar(QWidget):
     -------
     run_clicked
         The Run button was pressed.
+    started
+        A job has begun.
     stopped : str
         A job is over: "done", "cancelled", "failed" or "dropped".
     """
 
     run_clicked = Signal()
+    started = Signal()
     stopped = Signal(str)
 
     def __init__(self, run_text: str = "Compute", parent: QWidget | None = None) -> None:
@@ -154,6 +157,7 @@ class TaskBar(QWidget):
         self._show_time()
         self._clock.start()
         self._refresh()
+        self.started.emit()
         job.start()
 
     def cancel(self) -> None:

@@ -224,7 +224,7 @@ def beside(target: QRect, width: int, height: int, area: QRect) -> QPoint:
 
 def start_tour(dock: ScanWidget) -> Tour | None:
     """Open the sample of a dock and begin its tour; None where there is no window."""
-    help_text, window = dock.HELP, dock.window()
+    help_text, window = dock.help, dock.window()
     if help_text is None or window is None:
         return None
     try:
@@ -266,12 +266,13 @@ def sample_map(viewer: Any, name: str) -> Scan | None:
 
 def steps_of(dock: ScanWidget) -> list[Step]:
     """The five steps of a dock's tour: map, key, settings, work, result."""
-    assert dock.HELP is not None
-    first, second, *rest = (*dock.HELP.steps, "")
+    told = dock.help
+    assert told is not None
+    first, second, *rest = (*told.steps, "")
     shown = dock.tour_actions()
     return [
         Step(
-            f"{dock.HELP.what}<br><br>This is a sample that comes with the plugin. Move the map by "
+            f"{told.what}<br><br>This is a sample that comes with the plugin. Move the map by "
             "dragging, zoom with the wheel; the eye in the layer list hides and shows what was "
             "measured.",
             lambda: _canvas(dock),

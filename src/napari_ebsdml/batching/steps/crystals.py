@@ -12,6 +12,7 @@ import napari_ebsdml as ebsdml
 from napari_ebsdml.batching.pictures import of_labels
 from napari_ebsdml.batching.step import Outcome, Step, Work
 from napari_ebsdml.batching.writing import Row, write_image
+from napari_ebsdml.patterns.settings import PhasesSettings
 
 if TYPE_CHECKING:
     from napari_ebsdml.patterns.symmetry.phases import FoundPhase
@@ -23,11 +24,8 @@ ENDING = "-crystals"
 
 def run(work: Work) -> Outcome:
     """Phases of a map, and the map indexed with them."""
-    energy = work.settings["energy"]
-    found = ebsdml.find_phases(
-        work.scan, sample=int(work.settings["sample"]),
-        energy=None if energy is None else float(energy), progress=work.progress,
-    )  # fmt: skip
+    chosen = work.of(PhasesSettings)
+    found = ebsdml.find_phases(work.scan, progress=work.progress, **chosen.arguments())
     if not found.clusters:
         return Outcome({"phases": 0}, notes=[found.sentence])
     scan = found.scan
@@ -74,4 +72,4 @@ def _save(path: Path, scan: Scan) -> None:
     ebsdml.write(path, scan)
 
 
-STEP = Step("crystals", run, ENDING, (), {"sample": 200, "energy": None}, table=TABLE)
+STEP = Step("crystals", run, ENDING, (PhasesSettings,), table=TABLE)

@@ -1,4 +1,4 @@
-"""A small synthetic pattern map, and the dock "Space groups" on it."""
+"""A small synthetic pattern map, and the page "Name the space groups" on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from orix.crystal_map import Phase, PhaseList
 
 from napari_ebsdml import Scan, Source
-from napari_ebsdml._napari.crystals.space_groups.widget import SpaceGroupWidget
+from napari_ebsdml._napari.crystals.space_groups.page import SpaceGroupsPage
+from napari_ebsdml._napari.crystals.widget import SPACE_GROUPS, CrystalsWidget
 from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.patterns.crystals.library import Library
@@ -59,12 +60,14 @@ def show(viewer: Any, scan: Scan) -> None:
     add_map(viewer, scan)
 
 
-def dock(viewer: Any, scan: Scan | None = None) -> SpaceGroupWidget:
+def open_page(viewer: Any, scan: Scan | None = None) -> SpaceGroupsPage:
     if scan is not None:
         show(viewer, scan)
-    return open_dock(viewer, "Space groups", SpaceGroupWidget)
+    dock = open_dock(viewer, "Crystals", CrystalsWidget)
+    dock.show_part(SPACE_GROUPS)
+    return dock.space_groups
 
 
-def classify(widget: SpaceGroupWidget, qtbot: Any, expect: str = "done") -> None:
-    run(widget.classify, widget.tasks, qtbot, expect)
-    qtbot.waitUntil(lambda: not widget.adding, timeout=20_000)
+def classify(page: SpaceGroupsPage, qtbot: Any, expect: str = "done") -> None:
+    run(page.compute, page.tasks, qtbot, expect)
+    qtbot.waitUntil(lambda: not page.adding, timeout=20_000)

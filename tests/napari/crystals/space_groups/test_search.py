@@ -1,4 +1,4 @@
-"""The dock "Space groups" on maps without orientations, and without geometry."""
+"""The page "Name the space groups" on maps without orientations, and without geometry."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from tests.napari.crystals.space_groups.docks import (
     CAMERA,
     PC,
     classify,
-    dock,
+    open_page,
     show,
     three_phase_map,
 )
@@ -77,15 +77,15 @@ def disorientation(one: Any, two: Any) -> Any:
 def test_orientations_are_searched_for_and_shown(
     viewer: Any, qtbot: Any, three_phases: Scan, quick_search: CrystalFrameClassifier
 ) -> None:
-    widget = dock(viewer, unindexed(three_phases))
-    scan = widget.scan
+    page = open_page(viewer, unindexed(three_phases))
+    scan = page.scan
     assert scan is not None
-    widget.store.find("crystal frame")._loaded = quick_search
-    assert "No orientations in the file: they are searched for" in widget.hint.text()
-    assert "pattern centre" not in widget.hint.text()
-    assert widget.tasks.run_button.isEnabled()
-    assert not widget.classify_form.refine_button.isEnabled()
-    classify(widget, qtbot)
+    page.store.find("crystal frame")._loaded = quick_search
+    assert "No orientations in the file: they are searched for" in page.dock.hint.text()
+    assert "pattern centre" not in page.dock.hint.text()
+    assert page.tasks.run_button.isEnabled()
+    assert not page.classify_form.refine_button.isEnabled()
+    classify(page, qtbot)
     good = three_phases.is_indexed
     one = result_of(layer(viewer, f"crystal frame: {GROUP}"), Classified)
     known = one.result.is_known & good
@@ -94,8 +94,8 @@ def test_orientations_are_searched_for_and_shown(
     assert one.result.space_group[known & (three_phases.phase_id == 1)].tolist() == (
         [229] * int((known & (three_phases.phase_id == 1)).sum())
     )
-    assert "Orientations were searched for" in widget.message.text()
-    assert "Pattern centre" not in widget.message.text()
+    assert "Orientations were searched for" in page.message.text()
+    assert "Pattern centre" not in page.message.text()
     # The orientations are colours, the same as those that the map had but for their search.
     shown = layer(viewer, FOUND)
     assert not shown.visible
@@ -107,10 +107,10 @@ def test_orientations_are_searched_for_and_shown(
     assert np.median(difference) <= 3
     assert (shown.data[..., 3] == 255 * (one.result.fit >= FIT)).all()
     # A click is explained with the orientation that was found, and the bands are where they were.
-    patterns = widget.open_pattern_viewer()
+    patterns = page.open_pattern_viewer()
     assert patterns is not None
     patterns.show_pixel(scan, 1, 5)
-    panel = widget.pixel_panel
+    panel = page.pixel_panel
     qtbot.waitUntil(lambda: panel.explanation is not None, timeout=30_000)
     assert "fit of its orientation" in panel.title.text()
     found = panel.explanation
@@ -130,40 +130,40 @@ def test_orientations_are_searched_for_and_shown(
 def test_the_pattern_centre_is_searched_for(
     viewer: Any, qtbot: Any, three_phases: Scan, quick_search: CrystalFrameClassifier
 ) -> None:
-    widget = dock(viewer, unindexed(three_phases, camera=None))
-    widget.store.find("crystal frame")._loaded = quick_search
-    form = widget.classify_form
+    page = open_page(viewer, unindexed(three_phases, camera=None))
+    page.store.find("crystal frame")._loaded = quick_search
+    form = page.classify_form
     assert form.camera_setting().source == SEARCH
-    assert "Neither orientations nor geometry" in widget.hint.text()
-    assert "Where no camera fits, all patterns are unknown" in widget.hint.text()
+    assert "Neither orientations nor geometry" in page.dock.hint.text()
+    assert "Where no camera fits, all patterns are unknown" in page.dock.hint.text()
     form.answers.set_values({"by": "grain"})
-    classify(widget, qtbot)
+    classify(page, qtbot)
     one = result_of(layer(viewer, f"crystal frame: {GROUP}"), Classified)
     truth = Geometry.from_angles(PC, (60, 60))
     np.testing.assert_allclose(one.camera.bounds, truth.bounds, atol=0.03)
     assert truth.centre == pytest.approx(PC)
     x, y, z = one.camera.centre
-    assert f"x {x:.3f}, y {y:.3f}, z {z:.3f}" in widget.message.text()
+    assert f"x {x:.3f}, y {y:.3f}, z {z:.3f}" in page.message.text()
     assert one.settings["pattern_centre_found"] == pytest.approx([x, y, z], abs=1e-4)
     assert set(np.unique(one.result.space_group[:, 4:8])) <= {0, 229}
-    explanation = work.explain(widget.scan, 1, 5, one)
+    explanation = work.explain(page.scan, 1, 5, one)
     assert explanation.patterns > 8
     assert explanation.bands[229]
 
     # The file's geometry and orientations may be put aside; then both are said to be.
     show(viewer, three_phases)
-    assert widget.hint.isHidden()
+    assert page.dock.hint.isHidden()
     form.camera.set_values({"camera": SEARCH})
-    assert "the file's are not used" in widget.hint.text()
+    assert "the file's are not used" in page.dock.hint.text()
     assert not form.refine_button.isEnabled()
-    classify(widget, qtbot)
+    classify(page, qtbot)
     again = result_of(layer(viewer, f"crystal frame: {GROUP}"), Classified)
     np.testing.assert_allclose(again.camera.bounds, one.camera.bounds, atol=1e-6)
     assert layer(viewer, FOUND) is not None
     form.camera.set_values({"camera": "file"})
-    classify(widget, qtbot)
+    classify(page, qtbot)
     assert not any(FOUND in each.name for each in viewer.layers)
-    assert "searched for" not in widget.message.text()
+    assert "searched for" not in page.message.text()
     # What learns from a map needs to know its geometry.
     with pytest.raises(MissingDataError, match="not searched for"):
         camera_of(three_phases, CameraChoice(SEARCH))
@@ -175,25 +175,29 @@ def test_where_no_camera_fits_it_is_said(
     # Noise of single pixels: no bands, so that the search ends at once.
     noise = np.random.default_rng(0).integers(0, 255, (8, 12, 60, 60), dtype=np.uint8)
     scan = unindexed(three_phases, patterns=da.from_array(noise), camera=None)
-    widget = dock(viewer, scan)
-    assert "all patterns are unknown" in widget.hint.text()
-    widget.store.find("crystal frame")._loaded = quick_search
+    page = open_page(viewer, scan)
+    assert "all patterns are unknown" in page.dock.hint.text()
+    page.store.find("crystal frame")._loaded = quick_search
     for by in ("pixel", "grain"):
-        widget.classify_form.answers.set_values({"by": by})
-        classify(widget, qtbot)
+        page.classify_form.answers.set_values({"by": by})
+        classify(page, qtbot)
         one = result_of(layer(viewer, f"crystal frame: {GROUP}"), Classified)
         assert one.result.asked.all()
         assert not one.result.is_known.any()
         names = {each.label: each.name for each in one.classes}
         assert [names[n] for n in np.unique(one.labels)] == ["unknown"]
-        assert one.result.reason in widget.message.text()
+        assert one.result.reason in page.message.text()
+        # The reason, and one way on: there is no geometry that could be refined.
+        assert "100 % are unknown" in page.message.text()
+        assert page.again_button.text() == "What is in this map?"
+        assert not page.again_button.isHidden()
         assert not any(FOUND in each.name for each in viewer.layers)
     # There is nothing to explain, and the raw-pattern model answers only when it is chosen.
-    patterns = widget.open_pattern_viewer()
+    patterns = page.open_pattern_viewer()
     assert patterns is not None
     patterns.show_pixel(scan, 1, 5)
-    assert "no camera fits" in widget.pixel_panel.title.text()
-    assert not widget.pixel_panel.explainer.busy
+    assert "no camera fits" in page.pixel_panel.title.text()
+    assert not page.pixel_panel.explainer.busy
     assert patterns.canvas.overlays() == []
 
 
@@ -230,19 +234,19 @@ WAYS: dict[str, Callable[[Scan], Scan]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_dock_and_library_agree_on_who_tells_the_geometry(viewer: Any, way: str) -> None:
     told = WAYS[way](two_phase_map((8, 8), size=24, grains=2, radius=2).scan)
-    widget = dock(viewer, told)
+    page = open_page(viewer, told)
     assert told.detector is not None
     assert np.asarray(told.detector.pc).ravel()[:3] == pytest.approx(TWO_PHASE_PC)
-    assert widget.hint.isHidden()
-    assert widget.tasks.run_button.isEnabled()
-    assert widget.classify_form.refine_button.isEnabled()
-    assert way_of(told, widget.classify_form.camera_setting()) == Way()
+    assert page.dock.hint.isHidden()
+    assert page.tasks.run_button.isEnabled()
+    assert page.classify_form.refine_button.isEnabled()
+    assert way_of(told, page.classify_form.camera_setting()) == Way()
 
     untold = dataclasses.replace(told, camera=dataclasses.replace(told.camera, pc=None))
     show(viewer, untold)
     assert untold.detector is None
-    assert "does not tell the detector" in widget.hint.text()
-    assert not widget.tasks.run_button.isEnabled()
+    assert "does not tell the pattern centre" in page.dock.hint.text()
+    assert not page.tasks.run_button.isEnabled()
     with pytest.raises(NoCameraError, match="geometry"):
         CrystalFrameClassifier.load().predict_scan(untold)
 
@@ -250,13 +254,13 @@ def test_dock_and_library_agree_on_who_tells_the_geometry(viewer: Any, way: str)
 def test_a_search_is_cancelled(
     viewer: Any, qtbot: Any, three_phases: Scan, quick_search: CrystalFrameClassifier
 ) -> None:
-    widget = dock(viewer, unindexed(three_phases, camera=None))
-    widget.store.find("crystal frame")._loaded = quick_search
+    page = open_page(viewer, unindexed(three_phases, camera=None))
+    page.store.find("crystal frame")._loaded = quick_search
     count = len(viewer.layers)
-    with qtbot.waitSignal(widget.tasks.stopped, timeout=60_000) as over:
-        widget.classify()
-        qtbot.waitUntil(lambda: widget.tasks.progress_bar.value() > 0, timeout=60_000)
-        assert "Searching for pattern centre and orientations" in widget.tasks.status.text()
-        widget.tasks.cancel()
+    with qtbot.waitSignal(page.tasks.stopped, timeout=60_000) as over:
+        page.compute()
+        qtbot.waitUntil(lambda: page.tasks.progress_bar.value() > 0, timeout=60_000)
+        assert "Searching for pattern centre and orientations" in page.tasks.status.text()
+        page.tasks.cancel()
     assert over.args == ["cancelled"]
     assert len(viewer.layers) == count

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._napari.crystals.missing import NO_PATTERNS
 from napari_ebsdml._napari.crystals.space_groups.cameras import (
     FILE,
     REFINE_PATTERNS,
@@ -31,11 +32,6 @@ from napari_ebsdml.patterns.answers.compare import Answers, answers_of
 from napari_ebsdml.patterns.kinds import SHIPPED
 from napari_ebsdml.patterns.settings import ClassifySettings
 from napari_ebsdml.scan import Scan
-
-NO_PATTERNS = (
-    "This map has no patterns. Open the pattern file itself (.up1, .up2, .ebsp, .dat, HDF5, or a "
-    "folder of images), with the map beside it under the same name."
-)
 
 _GRAIN_PATTERNS = 24
 
@@ -89,9 +85,8 @@ def problem(scan: Scan | None, entries: Sequence[ModelEntry], camera: CameraChoi
         and camera.source == FILE and not tells_centre(scan)
     ):  # fmt: skip
         return (
-            "The file does not tell the detector's geometry. Under Detector, enter pattern centre "
-            "and tilts or let them be searched for, or choose a raw-pattern model, which needs "
-            "none."
+            "The file does not tell the pattern centre. Enter it under Detector, have it searched "
+            "for, or choose the raw-pattern model, which needs none."
         )
     return ""
 

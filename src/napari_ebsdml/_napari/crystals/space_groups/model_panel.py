@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
@@ -17,7 +17,12 @@ from qtpy.QtWidgets import (
 
 from napari_ebsdml._napari.controls.theme import muted
 from napari_ebsdml._napari.crystals.space_groups.models import ModelEntry, card_html
-from napari_ebsdml._napari.shell.task_bar import TaskBar
+from napari_ebsdml._napari.shell.background import Background
+
+if TYPE_CHECKING:
+    from napari_ebsdml._napari.shell.scan_widget import ScanWidget
+    from napari_ebsdml._napari.shell.workers import Outcome
+    from napari_ebsdml.learning.model_card import ModelCard
 
 
 class ModelPanel(QWidget):
@@ -27,17 +32,15 @@ class ModelPanel(QWidget):
     -------
     load_clicked
         The user wants to choose a model file.
-    saved : str
-        A model was saved under this path.
     """
 
     load_clicked = Signal()
-    saved = Signal(str)
 
-    def __init__(self) -> None:
+    def __init__(self, dock: ScanWidget) -> None:
         super().__init__()
+        self._dock = dock
         self._entry: ModelEntry | None = None
-        self._where = ""
+        self._reading = Background(self)
         self.card = QTextBrowser()
         self.card.setOpenLinks(False)
         self.card.setMinimumHeight(140)
@@ -46,11 +49,6 @@ class ModelPanel(QWidget):
         self.save_button.clicked.connect(self._ask_and_save)
         self.load_button = QPushButton("Load model …")
         self.load_button.clicked.connect(lambda: self.load_clicked.emit())
-        self.tasks = TaskBar("")
-        self.tasks.stopped.connect(self._over)
-        # One short step: only its messages are of interest.
-        for widget in (self.tasks.run_button, self.tasks.cancel_button, self.tasks.progress_bar):
-            widget.setVisible(False)
         buttons = QHBoxLayout()
         buttons.addWidget(self.save_button)
         buttons.addWidget(self.load_button)
@@ -59,67 +57,38 @@ class ModelPanel(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.card, 1)
         layout.addLayout(buttons)
-        layout.addWidget(self.tasks)
 
     def show_entry(self, entry: ModelEntry | None) -> None:
         """Show the card of a model."""
         self._entry = entry
+        self._reading.stop()
         self.save_button.setEnabled(entry is not None)
         if entry is None:
             self.card.setText("No model is chosen.")
             return
         self.card.setText(f"Reading the card of {entry.name} …")
-        if not self.tasks.running:
-            self._read(entry)
+        # Off the GUI's thread: the file may lie far away.
+        self._reading.start(_card, entry, then=self._show)
 
     def save(self, path: str | Path) -> None:
-        """Save the model under a path; errors are shown in the panel."""
-        entry = self._entry
-        if entry is None or self.tasks.running:
-            return
-
-        def work() -> str:
-            entry.load().save(path)
-            return str(path)
-
-        self.tasks.start(work, label="Saving", on_result=self._saved, uses_torch=True)
+        """Save the model under a path; the dock's task bar tells how it went."""
+        entry, tasks = self._entry, self._dock.tasks
+        if entry is not None and not tasks.running:
+            self._dock.run(
+                (), lambda: entry.load().save(path), label="Saving the model", uses_torch=True,
+                on_result=lambda _: tasks.end_with(f"The model is in {path}."),
+            )  # fmt: skip
 
     def closing(self) -> None:
         """Stop what is under way."""
-        self.tasks.stop()
+        self._reading.stop()
 
-    def _read(self, entry: ModelEntry) -> None:
-        def work() -> tuple[ModelEntry, Any]:
-            # Off the GUI's thread: the file may lie far away.
-            return entry, entry.card
-
-        self.tasks.start(work, label="Reading the model card", on_result=self._show)
-
-    def _saved(self, where: str) -> None:
-        self._where = where
-        self.saved.emit(where)
-
-    def _over(self, how: str) -> None:
-        """How long it took to read a card is of no interest; where a model went is."""
-        if how == "done":
-            self.tasks.say(f"Saved {self._where}." if self._where else "")
-        self._where = ""
-
-    def _show(self, answer: tuple[ModelEntry, Any]) -> None:
-        entry, card = answer
-        if entry is self._entry:
-            self.card.setHtml(card_html(entry.name, card, muted(self)))
-        elif self._entry is not None:
-            self._again(self._entry)
-
-    def _again(self, entry: ModelEntry) -> None:
-        """Another model was chosen meanwhile: read that one's once this job is over."""
-
-        def over(how: str) -> None:
-            self.tasks.stopped.disconnect(over)
-            self.show_entry(entry)
-
-        self.tasks.stopped.connect(over)
+    def _show(self, outcome: Outcome) -> None:
+        assert self._entry is not None
+        if outcome.error is not None:
+            self.card.setText(f"{self._entry.name}: {outcome.error}")
+        else:
+            self.card.setHtml(card_html(self._entry.name, outcome.value, muted(self)))
 
     def _ask_and_save(self) -> None:
         name = self._entry.name.replace(" ", "-") if self._entry is not None else ""
@@ -128,3 +97,7 @@ class ModelPanel(QWidget):
         )
         if path:
             self.save(path)
+
+
+def _card(entry: ModelEntry) -> ModelCard | None:
+    return entry.card

@@ -1,4 +1,4 @@
-"""What the dock "Space groups" does, as a script; no Qt here."""
+"""What the page "Name the space groups" does, as a script; no Qt here."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QListWidget,
     QListWidgetItem,
+    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -33,9 +34,11 @@ from napari_ebsdml._napari.crystals.space_groups.training_work import (
     TrainingPlan,
     run_training,
 )
-from napari_ebsdml._napari.shell.task_bar import TaskBar
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
+
+if TYPE_CHECKING:
+    from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 
 _ACCURACY, _LOSS = "accuracy", "loss"
 _HELP = (
@@ -56,7 +59,7 @@ def labels_in(scan: Scan) -> dict[int, int]:
 
 
 class TrainPanel(QWidget):
-    """Maps to learn from, settings, live curves.
+    """Maps to learn from, settings, live curves; the dock's task bar tells how far it is.
 
     Signals
     -------
@@ -66,9 +69,9 @@ class TrainPanel(QWidget):
 
     trained = Signal(object)
 
-    def __init__(self, store: ModelStore) -> None:
+    def __init__(self, store: ModelStore, dock: ScanWidget) -> None:
         super().__init__()
-        self._store = store
+        self._store, self._dock = store, dock
         self._entry: ModelEntry | None = None
         self._cameras: dict[Scan, CameraChoice] = {}
         self.weights: Path | None = None
@@ -78,8 +81,11 @@ class TrainPanel(QWidget):
         self.counts.setWordWrap(True)
         self.form = SettingsForm(PatternTraining)
         self.form.changed.connect(self._kind_changed)
-        self.tasks = TaskBar("Train")
-        self.tasks.run_clicked.connect(self.train)
+        self.train_button = QPushButton("Train")
+        self.train_button.clicked.connect(self.train)
+        self._trainable = False
+        for signal in (dock.tasks.started, dock.tasks.stopped):
+            signal.connect(self._refresh)
         self.curves = CurvesWidget("epoch")
 
         inside = QWidget()
@@ -89,7 +95,7 @@ class TrainPanel(QWidget):
         self.outcome = QLabel()
         self.outcome.setWordWrap(True)
         self.outcome.setVisible(False)
-        for widget in (self.maps, self.counts, self.form.native, self.tasks, self.outcome):
+        for widget in (self.maps, self.counts, self.form.native, self.train_button, self.outcome):
             column.addWidget(widget)
         column.addWidget(self.curves, 1)
         self.curves.setVisible(False)
@@ -166,23 +172,19 @@ class TrainPanel(QWidget):
 
     def train(self) -> None:
         """Begin."""
-        if self.tasks.running:
+        if self._dock.tasks.running:
             return
         plan, left = self.plan(), Trainee()
         self._say("")
         self.curves.clear()
         self.curves.setVisible(True)
         name = _name(plan)
-        self.tasks.start(
-            run_training, plan, left, label="Training", uses_torch=True, patient=True,
+        self._dock.run(
+            self.scans, run_training, plan, left, label="Training", uses_torch=True, patient=True,
             on_event=lambda event: self._event(event, plan.how.epochs),
             on_result=lambda classifier: self._finished(name, classifier, "Trained"),
             on_cancel=lambda: self._cancelled(name, left),
         )  # fmt: skip
-
-    def closing(self) -> None:
-        """Stop what is under way."""
-        self.tasks.stop()
 
     def _event(self, event: Any, epochs: int) -> None:
         if event.kind == "step":
@@ -247,7 +249,11 @@ class TrainPanel(QWidget):
         else:
             text = f"Labelled patterns: {text}"
         self.counts.setText(text)
-        self.tasks.allow(len(total) >= least and (kind != FINE_TUNE or entry is not None))
+        self._trainable = len(total) >= least and (kind != FINE_TUNE or entry is not None)
+        self._refresh()
+
+    def _refresh(self, *_: Any) -> None:
+        self.train_button.setEnabled(self._trainable and not self._dock.tasks.running)
 
 
 def _name(plan: TrainingPlan) -> str:

@@ -1,4 +1,4 @@
-"""The dock "Space groups" in a real napari window, on small synthetic pattern maps."""
+"""The page "Name the space groups" in a real napari window, on small synthetic pattern maps."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from napari_ebsdml import Scan, Source
 from napari_ebsdml._napari.crystals.space_groups import classify as work
 from napari_ebsdml._napari.crystals.space_groups.cameras import REFINED
 from napari_ebsdml._napari.crystals.space_groups.classify import Classified
+from napari_ebsdml._napari.crystals.space_groups.page import SpaceGroupsPage
 from napari_ebsdml._napari.crystals.space_groups.pixel_panel import HEAT, LINES
-from napari_ebsdml._napari.crystals.space_groups.widget import SpaceGroupWidget
 from napari_ebsdml._napari.files.map_layers import map_layers
 from napari_ebsdml._napari.layers.of_scans import result_of
 from napari_ebsdml._napari.pattern_viewer.viewer import PatternViewer
@@ -27,7 +27,7 @@ from tests.napari.crystals.space_groups.docks import (
     PC,
     TILT,
     classify,
-    dock,
+    open_page,
     three_phase_map,
 )
 from tests.napari.docks import layer, run
@@ -38,14 +38,14 @@ def three_phases() -> Scan:
     return three_phase_map()
 
 
-def train(widget: SpaceGroupWidget, qtbot: Any, expect: str = "done") -> None:
-    run(widget.train_panel.train, widget.train_panel.tasks, qtbot, expect)
+def train(page: SpaceGroupsPage, qtbot: Any, expect: str = "done") -> None:
+    run(page.train_panel.train, page.tasks, qtbot, expect)
 
 
 def test_answers_become_layers_and_a_tally(viewer: Any, qtbot: Any, three_phases: Scan) -> None:
-    widget = dock(viewer, three_phases)
-    assert widget.hint.isHidden()
-    classify(widget, qtbot)
+    page = open_page(viewer, three_phases)
+    assert page.dock.hint.isHidden()
+    classify(page, qtbot)
     expected = SpaceGroupClassifier.load().predict_scan(three_phases)
     answers = answers_of(expected)
     shown = layer(viewer, "crystal frame: space group")
@@ -66,36 +66,51 @@ def test_answers_become_layers_and_a_tally(viewer: Any, qtbot: Any, three_phases
     np.testing.assert_array_equal(
         unknown.data == 1, (expected.space_group > 0) & ~expected.is_known
     )
-    table = widget.tally.rows()
+    table = page.tally.rows()
     assert sum(row[1] for row in table[1:]) == 96
     assert {row[0]: row[1] for row in table[1:]}["not indexed"] == 12
     assert table[0][-3:] == ["silicon", "iron", "nickel"]
     assert len(table) - 1 == (answers.count() > 0).sum()
-    assert "Against the phases in the file" in widget.message.text()
+    assert "Against the phases in the file" in page.message.text()
     info = shown.metadata["ebsdml"]
     assert info["model"] == "crystal frame"
     assert info["settings"]["by"] == "pixel"
 
     # By grain every grain has one answer, in the same layers.
     count = len(viewer.layers)
-    widget.classify_form.answers.set_values({"by": "grain", "ambiguous": False})
-    classify(widget, qtbot)
+    page.classify_form.answers.set_values({"by": "grain", "ambiguous": False})
+    classify(page, qtbot)
     assert len(viewer.layers) == count
     parts = [shown.data[:4, a : a + 4] for a in (0, 4, 8)] + [
         shown.data[4:7, a : a + 4] for a in (0, 4, 8)
     ]
     assert all(len(np.unique(part)) == 1 for part in parts)
     assert [int(part[0, 0]) for part in parts[:2]] == [227, 229]
-    assert result_of(shown, Classified).by == "grain"
+    one = result_of(shown, Classified)
+    assert one.by == "grain"
+    assert page.again_button.isHidden()
+
+    # Where most are unknown the answer begins with why, and one button does what helps.
+    unknown = dataclasses.replace(one.result, is_known=np.zeros_like(one.result.is_known))
+    shown.metadata["ebsdml"]["result"] = dataclasses.replace(one, result=unknown)
+    page._show_results()
+    assert page.message.text().startswith("<b>100 % are unknown:</b> most often the pattern centre")
+    assert not page.again_button.isHidden()
+    run(page.again_button.click, page.tasks, qtbot)
+    qtbot.waitUntil(lambda: not page.adding, timeout=20_000)
+    again = result_of(layer(viewer, "crystal frame: space group"), Classified)
+    assert again.settings["refine"]
+    assert again.result.is_known.any()
+    assert page.again_button.isHidden()
 
 
 def test_a_click_is_explained_on_the_pattern(viewer: Any, qtbot: Any, three_phases: Scan) -> None:
-    widget = dock(viewer, three_phases)
-    panel = widget.pixel_panel
+    page = open_page(viewer, three_phases)
+    panel = page.pixel_panel
     assert "Classify the map first" in panel.title.text()
-    classify(widget, qtbot)
+    classify(page, qtbot)
     panel.open_button.click()
-    patterns = widget._find_viewer()
+    patterns = page._find_viewer()
     assert isinstance(patterns, PatternViewer)
     patterns.show_pixel(three_phases, 1, 5)
     qtbot.waitUntil(lambda: panel.explanation is not None, timeout=30_000)
@@ -134,76 +149,73 @@ def test_a_click_is_explained_on_the_pattern(viewer: Any, qtbot: Any, three_phas
     viewer.layers.remove(layer(viewer, "crystal frame: space group"))
     assert "Classify the map first" in panel.title.text()
     viewer.window.remove_dock_widget(patterns.parent())
-    widget._show_results()
+    page._show_results()
     assert not panel.open_button.isHidden()
 
 
 def test_training_saving_loading_and_comparing(
     viewer: Any, qtbot: Any, three_phases: Scan, tmp_path: Path
 ) -> None:
-    widget = dock(viewer, three_phases)
-    panel = widget.train_panel
-    widget.tabs.setCurrentIndex(3)
-    assert not panel.tasks.run_button.isEnabled()
+    page = open_page(viewer, three_phases)
+    panel = page.train_panel
+    page.tabs.setCurrentIndex(3)
+    assert not panel.train_button.isEnabled()
     panel.tick(three_phases)
     assert "Im-3m (229): 28" in panel.counts.text()
     panel.form.set_values({"epochs": 2, "patterns": 20, "validation": 5})
-    train(widget, qtbot)
+    train(page, qtbot)
     assert set(panel.curves.series) == {"training loss", "held-out loss", "simulated", "measured"}
     assert len(panel.curves.series["held-out loss"]) == 6  # three networks, two epochs each
     assert "Held-out patterns of these maps" in panel.outcome.text()
-    entry = widget.classify_form.model.entry
+    entry = page.classify_form.model.entry
     assert entry is not None
     assert entry.name == "crystal frame, fine-tuned"
 
     # Save, load, and the loaded model gives the same answers.
     path = tmp_path / "mine.safetensors"
-    widget.tabs.setCurrentIndex(4)
-    qtbot.waitUntil(
-        lambda: "fine tuned on" in widget.model_panel.card.toPlainText(), timeout=20_000
-    )
-    qtbot.waitUntil(lambda: not widget.model_panel.tasks.running, timeout=20_000)
-    with qtbot.waitSignal(widget.model_panel.saved, timeout=20_000):
-        widget.model_panel.save(path)
-    loaded = widget.store.add("mine", path)
-    assert widget.store.add("again", path) is loaded
-    widget.classify_form.second.entry = loaded
-    classify(widget, qtbot)
+    page.tabs.setCurrentIndex(4)
+    qtbot.waitUntil(lambda: "fine tuned on" in page.model_panel.card.toPlainText(), timeout=20_000)
+    run(lambda: page.model_panel.save(path), page.tasks, qtbot)
+    assert str(path) in page.tasks.status.text()
+    loaded = page.store.add("mine", path)
+    assert page.store.add("again", path) is loaded
+    page.classify_form.second.entry = loaded
+    classify(page, qtbot)
     names = [one.name for one in viewer.layers]
     one, two = (layer(viewer, f"{name}: space group").data for name in (entry.name, "mine"))
     assert (one == two).mean() > 0.97  # weights are saved in half precision
     assert layer(viewer, "agreement") is not None, names
-    assert "% same" in widget.compare_panel.message.text()
-    table = widget.compare_panel.table.rows()
+    assert "% same" in page.compare_panel.message.text()
+    table = page.compare_panel.table.rows()
     assert table[-1][-1] == 84
-    widget.compare_panel.what.setCurrentIndex(1)
-    assert [row[0] for row in widget.compare_panel.table.rows()[1:]] == [entry.name, "mine"]
-    widget.compare_panel.map_button.click()
+    page.compare_panel.what.setCurrentIndex(1)
+    assert [row[0] for row in page.compare_panel.table.rows()[1:]] == [entry.name, "mine"]
+    page.compare_panel.map_button.click()
     assert layer(viewer, "agreement").visible
     assert not layer(viewer, "mine: space group").visible
-    assert [len(bar.values) for bar in widget.pixel_panel.bars.bars] == []
+    assert [len(bar.values) for bar in page.pixel_panel.bars.bars] == []
 
 
 def test_a_raw_network_is_trained_and_cancelled(
     viewer: Any, qtbot: Any, three_phases: Scan
 ) -> None:
-    widget = dock(viewer, three_phases)
-    panel = widget.train_panel
+    page = open_page(viewer, three_phases)
+    panel = page.train_panel
     panel.tick(three_phases)
     panel.form.set_values({"kind": "small", "epochs": 1, "patterns": 12, "validation": 4})
-    train(widget, qtbot)
-    entry = widget.classify_form.model.entry
+    train(page, qtbot)
+    entry = page.classify_form.model.entry
     assert entry is not None
     assert entry.name == "small raw network"
     assert not entry.needs_orientations
-    assert widget.classify_form.detector.isHidden()
-    classify(widget, qtbot)
+    assert page.classify_form.detector.isHidden()
+    classify(page, qtbot)
     shown = layer(viewer, "small raw network: space group")
     assert (shown.data > 0).all()  # pixels without orientation have an answer too
-    patterns = widget.open_pattern_viewer()
+    patterns = page.open_pattern_viewer()
     assert patterns is not None
     patterns.show_pixel(three_phases, 7, 2)
-    pixel = widget.pixel_panel
+    pixel = page.pixel_panel
     qtbot.waitUntil(lambda: pixel.explanation is not None, timeout=60_000)
     assert patterns.canvas.overlays() == [HEAT]
     pixel.filters_button.click()
@@ -219,18 +231,18 @@ def test_a_raw_network_is_trained_and_cancelled(
     assert strength[number] == strength.max()
     # Cancelled in its first epochs, a training leaves what it has, or nothing.
     panel.form.set_values({"epochs": 1000})
-    before = len(widget.store.entries)
-    with qtbot.waitSignal(panel.tasks.stopped, timeout=60_000) as over:
+    before = len(page.store.entries)
+    with qtbot.waitSignal(page.tasks.stopped, timeout=60_000) as over:
         panel.train()
         qtbot.waitUntil(lambda: len(panel.curves.series.get("held out", [])) > 1, timeout=60_000)
-        panel.tasks.cancel()
+        page.tasks.cancel()
     assert over.args == ["cancelled"]
-    assert len(widget.store.entries) == before + 1
+    assert len(page.store.entries) == before + 1
     assert "best so far" in panel.outcome.text()
     # Models outlive the dock.
-    viewer.window.remove_dock_widget(widget.parent())
-    again = dock(viewer)
-    assert again is not widget
+    viewer.window.remove_dock_widget(page.dock)
+    again = open_page(viewer)
+    assert again is not page
     assert again.store.find("small raw network") is entry
     again.classify_form.model.entry = entry
     assert again.classify_form.entries == [entry]
@@ -239,29 +251,33 @@ def test_a_raw_network_is_trained_and_cancelled(
 def test_what_is_missing_is_said_before_and_after(
     viewer: Any, qtbot: Any, three_phases: Scan, tmp_path: Path
 ) -> None:
-    widget = dock(viewer)
-    assert not widget.tasks.run_button.isEnabled()
+    page = open_page(viewer)
+    assert not page.tasks.run_button.isEnabled()
     cases = {
         "no patterns": dataclasses.replace(three_phases, patterns=None),
-        "does not tell the detector": dataclasses.replace(three_phases, camera=None),
+        "does not tell the pattern centre": dataclasses.replace(three_phases, camera=None),
     }
     for text, scan in cases.items():
         viewer.layers.clear()
         for data, options, kind in map_layers(scan):
             getattr(viewer, f"add_{kind}")(data, **options)
-        assert not widget.hint.isHidden()
-        assert text in widget.hint.text()
-        assert not widget.tasks.run_button.isEnabled()
-    # The geometry may be entered by hand.
+        assert not page.dock.hint.isHidden()
+        assert text in page.dock.hint.text()
+        assert not page.tasks.run_button.isEnabled()
+    # It may be searched for, or be entered by hand.
+    page.dock.remedy_button.click()
+    assert page.classify_form.camera.values()["camera"] == "search"
+    assert page.tasks.run_button.isEnabled()
+    assert page.dock.remedy_button.isHidden()
     viewer.layers.clear()
-    for data, options, kind in map_layers(cases["does not tell the detector"]):
+    for data, options, kind in map_layers(cases["does not tell the pattern centre"]):
         getattr(viewer, f"add_{kind}")(data, **options)
-    widget.classify_form.camera.set_values(
+    page.classify_form.camera.set_values(
         {"camera": "own", "convention": "bruker", "pcx": PC[0], "pcy": PC[1], "pcz": PC[2],
          "tilt": TILT}
     )  # fmt: skip
-    assert widget.hint.isHidden()
-    classify(widget, qtbot)
+    assert page.dock.hint.isHidden()
+    classify(page, qtbot)
     own = layer(viewer, "crystal frame: space group").data
     expected = SpaceGroupClassifier.load().predict_scan(three_phases, detector=CAMERA)
     assert (own[:-1] == 0).sum() == 0
@@ -270,9 +286,9 @@ def test_what_is_missing_is_said_before_and_after(
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"no")
     (tmp_path / "bad.json").write_text("{}")
-    widget.classify_form.model.entry = widget.store.add("bad", bad)
-    classify(widget, qtbot, "failed")
-    assert "bad.json" in widget.tasks.status.text()
+    page.classify_form.model.entry = page.store.add("bad", bad)
+    classify(page, qtbot, "failed")
+    assert "bad.json" in page.tasks.status.text()
 
 
 def test_geometry_from_the_header_and_refined(
@@ -283,12 +299,12 @@ def test_geometry_from_the_header_and_refined(
     scan = dataclasses.replace(
         three_phases, camera=None, source=Source(path=Path("a.ang"), header=header)
     )
-    widget = dock(viewer, scan)
-    form = widget.classify_form
+    page = open_page(viewer, scan)
+    form = page.classify_form
     assert form.camera.values()["camera"] == "own"
     assert form.camera.values()["pcy"] == pytest.approx(0.75)
-    with qtbot.waitSignal(widget.tasks.stopped, timeout=300_000) as over:
-        widget.refine()
+    with qtbot.waitSignal(page.tasks.stopped, timeout=300_000) as over:
+        page.refine()
     assert over.args == ["done"]
     assert form.use_refined.isChecked()
     assert f"tilted by +{TILT:.0f}" in form.refined_note.text() or "+4." in form.refined_note.text()
@@ -298,7 +314,7 @@ def test_geometry_from_the_header_and_refined(
 def test_jobs_end_with_their_layers_and_their_dock(
     viewer: Any, qtbot: Any, three_phases: Scan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    widget = dock(viewer, three_phases)
+    page = open_page(viewer, three_phases)
     begun, go = threading.Event(), threading.Event()
 
     def slow(self: Any, *arguments: Any, progress: Any, **options: Any) -> Any:
@@ -309,24 +325,24 @@ def test_jobs_end_with_their_layers_and_their_dock(
         raise AssertionError("nobody stopped it")
 
     monkeypatch.setattr(CrystalFrameClassifier, "predict_scan", slow)
-    with qtbot.waitSignal(widget.tasks.stopped, timeout=30_000) as over:
-        widget.classify()
+    with qtbot.waitSignal(page.tasks.stopped, timeout=30_000) as over:
+        page.compute()
         qtbot.waitUntil(begun.is_set, timeout=20_000)
-        widget.tasks.cancel()
+        page.tasks.cancel()
     assert over.args == ["cancelled"]
     begun.clear()
-    with qtbot.waitSignal(widget.tasks.stopped, timeout=30_000) as over:
-        widget.classify()
+    with qtbot.waitSignal(page.tasks.stopped, timeout=30_000) as over:
+        page.compute()
         qtbot.waitUntil(begun.is_set, timeout=20_000)
         viewer.layers.clear()
     assert over.args == ["dropped"]
-    assert "were removed" in widget.tasks.status.text()
+    assert "were removed" in page.tasks.status.text()
     for data, options, kind in map_layers(three_phases):
         getattr(viewer, f"add_{kind}")(data, **options)
     begun.clear()
-    widget.classify()
+    page.compute()
     qtbot.waitUntil(begun.is_set, timeout=20_000)
-    viewer.window.remove_dock_widget(widget.parent())
-    assert not widget.tasks.running
+    viewer.window.remove_dock_widget(page.dock)
+    assert not page.tasks.running
     # Layers may still come and go.
     viewer.layers.pop()
