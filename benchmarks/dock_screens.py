@@ -105,15 +105,21 @@ def main() -> None:
     for name in given.docks:
         outer, dock = viewer.window.add_plugin_dock_widget("napari-ebsdml", name)
         live(2)
-        tasks = getattr(dock, "tasks", None)
-        if tasks is not None and tasks.run_button.isEnabled():
-            tasks.run_button.click()
-            end = time.monotonic() + _PATIENCE_S
-            while tasks.running and time.monotonic() < end:
-                live(0.2)
-            live(2)
-        print(name, "|", tasks.status.text() if tasks is not None else "", flush=True)
-        take(viewer, dock, given.out, name.replace(" ", "_"))
+        tasks, bar = getattr(dock, "tasks", None), getattr(dock, "bar", None)
+        for page in range(1 if bar is None else bar.count()):
+            label = name.replace(" ", "_")
+            if bar is not None:
+                bar.setCurrentIndex(page)
+                label += f"-{bar.tabText(page)}"
+                live(2)
+            if tasks is not None and tasks.run_button.isEnabled():
+                tasks.run_button.click()
+                end = time.monotonic() + _PATIENCE_S
+                while tasks.running and time.monotonic() < end:
+                    live(0.2)
+                live(2)
+            print(label, "|", tasks.status.text() if tasks is not None else "", flush=True)
+            take(viewer, dock, given.out, label)
         viewer.window.remove_dock_widget(dock if isinstance(dock, type(outer)) else outer)
         live(0.5)
     viewer.close()

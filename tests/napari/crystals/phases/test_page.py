@@ -15,10 +15,10 @@ from qtpy.QtWidgets import QApplication
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Scan
-from napari_ebsdml._napari.crystals.phases.page import FOUND, PhasesPage
+from napari_ebsdml._napari.crystals.phases.page import PhasesPage
 from napari_ebsdml._napari.crystals.phases.pictures import axes_of
 from napari_ebsdml._napari.crystals.phases.script import phases_script
-from napari_ebsdml._napari.crystals.phases.work import axes_on_pattern
+from napari_ebsdml._napari.crystals.phases.work import COLORS, FOUND, axes_on_pattern
 from napari_ebsdml._napari.crystals.widget import CrystalsWidget
 from napari_ebsdml._napari.layers.of_scans import scans_in
 from napari_ebsdml._quaternions import to_matrix
@@ -78,6 +78,7 @@ def test_what_is_in_this_map(page: PhasesPage, asked: Asked, qtbot: Any) -> None
     assert any("225" in str(cell) for row in page.table.rows() for cell in row)
     for one in found.clusters:
         assert one.sentence[:60] in page.notes.text()
+    assert not layer(model, COLORS).visible
     labels, phase = layer(model, f"{FOUND} ·").data, two_phases().phase
     # Each half is one phase, all but the pixel of noise and a few.
     for half in (~phase, phase):

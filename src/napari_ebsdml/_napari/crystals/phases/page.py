@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from napari_ebsdml._napari.shell.workers import Outcome
     from napari_ebsdml.patterns.symmetry.phases import FoundPhases
 
-FOUND = "phases found"
 _PLOT = 180
 _MORE = 4
 _NONE = 0.5
@@ -145,7 +144,7 @@ class PhasesPage(Page):
         if scan is None:
             return None
         for layer in reversed(layers_of(self.viewer, scan)):
-            if (info_of(layer) or {}).get("quantity") == FOUND:
+            if (info_of(layer) or {}).get("quantity") == work.FOUND:
                 from napari_ebsdml.patterns.symmetry.phases import FoundPhases
 
                 found = result_of(layer, FoundPhases)
@@ -167,7 +166,7 @@ class PhasesPage(Page):
         if scan is not None and self.ready() and not self.tasks.running:
             self.dock.run(
                 scan, work.find, scan, self.settings_form.settings(), search_centre,
-                label="Finding phases", on_result=lambda found: self._add(scan, found),
+                label="Finding phases", on_result=lambda answer: self._add(scan, *answer),
             )  # fmt: skip
 
     def script(self, scan: Scan) -> str:
@@ -230,22 +229,16 @@ class PhasesPage(Page):
         layout.addStretch(1)
         return scroll
 
-    def _add(self, scan: Scan, found: FoundPhases) -> None:
+    def _add(self, scan: Scan, found: FoundPhases, layers: list[dict[str, Any]]) -> None:
         self._nothing.pop(scan, None)
-        if found.clusters:
-            from napari_ebsdml.maps import ipf_colors
-
-            labels, classes = display.classes_of(found)
-            self.dock.add_result(
-                scan, ipf_colors(found.scan), "IPF-Z found", kind="rgb", visible=False
-            )
-            layer = self.dock.add_result(
-                scan, labels, FOUND, kind="labels", classes=classes, result=found, opacity=1.0
-            )
+        if not layers:
+            self._nothing[scan] = found
+        layer = None
+        for options in layers:
+            layer = self.dock.add_result(scan, **options)
+        if layer is not None:
             show_alone(self.viewer, scan, layer)
             self.viewer.layers.selection.active = layer
-        else:
-            self._nothing[scan] = found
         self._show_found()
 
     def _layers_changed(self, event: Any = None) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml._napari.crystals.phases.display import classes_of
 from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
     from napari_ebsdml.patterns.settings import PhasesSettings
     from napari_ebsdml.patterns.symmetry.phases import FoundPhases
 
+FOUND, COLORS = "phases found", "IPF-Z of found orientations"
+"""What layers show."""
+
 
 def find(
     scan: Scan, settings: PhasesSettings, search_centre: bool = False, progress: Progress = None
-) -> FoundPhases:
-    """The phases of a map.
+) -> tuple[FoundPhases, list[dict[str, Any]]]:
+    """The phases of a map, and its layers as arguments of `ScanWidget.add_result`, bottom to top.
 
     Parameters
     ----------
@@ -33,7 +37,19 @@ def find(
     given = scan
     if search_centre and scan.camera is not None:
         given = dataclasses.replace(scan, camera=dataclasses.replace(scan.camera, pc=None))
-    return find_phases(given, progress=progress, **settings.arguments())
+    found = find_phases(given, progress=progress, **settings.arguments())
+    if not found.clusters:
+        return found, []
+    from napari_ebsdml.maps import ipf_colors
+
+    labels, classes = classes_of(found)
+    return found, [
+        {"data": ipf_colors(found.scan), "quantity": COLORS, "kind": "rgb", "visible": False},
+        {
+            "data": labels, "quantity": FOUND, "kind": "labels", "classes": classes,
+            "result": found, "opacity": 1.0,
+        },
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
