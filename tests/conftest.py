@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import runpy
 from pathlib import Path
 
 import pytest
@@ -13,16 +11,15 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # Side by side (pytest -n), each process has a core, and one cache of compiled code serves all.
-if _worker := os.environ.get("PYTEST_XDIST_WORKER"):
+if os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    _here = Path(__file__).resolve().parent
-    if importlib.util.find_spec("fcntl"):
-        _start = str(_here / "one_cache")
-        runpy.run_path(f"{_start}/sitecustomize.py")
-        _paths = (_start, os.environ.get("PYTHONPATH", ""))
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _paths))
-    else:
-        os.environ["NUMBA_CACHE_DIR"] = str(_here.parent / ".pytest_cache" / "numba" / _worker)
+    os.environ["NUMBA_CACHE_DIR"] = str(
+        Path(__file__).resolve().parents[1] / ".pytest_cache" / "numba"
+    )
+    # Before a test imports orix itself: it must not be compiled twice at once.
+    from napari_ebsdml._orix import prepare_orix
+
+    prepare_orix()
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from filelock import FileLock
 
 from tests.io.writers_text import ctf, make_points
 
@@ -33,3 +37,36 @@ def test_no_kernel_of_orix_is_compiled_for_a_map(tmp_path: Path) -> None:
         [sys.executable, "-c", _READ, str(path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+_UFUNC = """
+from napari_ebsdml._orix import prepare_orix
+prepare_orix()
+from orix.quaternion.quaternion import qu_conj_gufunc
+import numpy as np
+print("ready", flush=True)
+out = np.empty(4)
+qu_conj_gufunc(np.array([1.0, 2, 3, 4]), out)
+assert (out == [1, -2, -3, -4]).all(), out
+assert qu_conj_gufunc.signature == "(n)->(n)"
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the place of the lock is named by XDG here")
+def test_a_process_waits_while_another_compiles_what_orix_keeps(tmp_path: Path) -> None:
+    """Two at once leave a cache that ends every later process."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    folder = tmp_path / "napari-ebsdml"
+    folder.mkdir()
+    command = [sys.executable, "-c", _UFUNC]
+    with FileLock(folder / "compiling.lock"):
+        process = subprocess.Popen(
+            command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        # orix makes its symmetries when it is imported, and compiles for them.
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=6)
+        assert process.poll() is None
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
