@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +31,6 @@ def local(workers: int) -> Iterator[Client]:
     """So many processes of this machine, which share its cores."""
     from distributed import Client, LocalCluster
 
-    _compile_first()
     each = str(max(1, available_cores() // workers))
     names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     # Threads of the kernels, not of Dask: a worker does one map at a time, with its share of cores.
@@ -46,18 +44,6 @@ def local(workers: int) -> Iterator[Client]:
         Client(cluster, set_as_default=False) as client,
     ):  # fmt: skip
         yield client
-
-
-def _compile_first() -> None:
-    """Let one process fill numba's cache of orix.
-
-    Several that do so at the same moment, as workers in a new environment would, can leave a cache
-    behind that ends every later process which imports orix.
-    """
-    from napari_ebsdml._orix import prepare_orix
-
-    prepare_orix()
-    importlib.import_module("orix.quaternion.symmetry")
 
 
 @contextmanager
