@@ -53,7 +53,6 @@ class DataTable(QWidget):
         self.view.horizontalHeader().setDefaultAlignment(
             Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         )
-        self.view.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)
         self.copy_button = QPushButton("Copy")
         self.copy_button.setToolTip("Copy the table to the clipboard, separated by tabs")
         self.copy_button.clicked.connect(self.copy)
@@ -155,8 +154,13 @@ class _View(QTableView):
         if not columns:
             return
         self.resizeColumnsToContents()
+        # Qt shortens a title of two lines as if it were one.
+        short = columns <= _FEW
+        header.setTextElideMode(
+            Qt.TextElideMode.ElideRight if short else Qt.TextElideMode.ElideNone
+        )
         needed = np.array([header.sectionSize(column) for column in range(columns)])
-        if columns <= _FEW and needed.sum() > room:
+        if short and needed.sum() > room:
             # Long titles of few columns are shortened, so that all columns stay in sight.
             rest = max((room - needed[0]) // max(columns - 1, 1), header.minimumSectionSize())
             needed[1:] = np.minimum(needed[1:], rest)
