@@ -8,13 +8,14 @@ network three times as long; each file says how long it took.
 
     python benchmarks/segmentation_paper.py FOLDER [--rows inputs noise unseen depth size ...]
     python benchmarks/segmentation_paper.py FOLDER --table
-    python benchmarks/segmentation_paper.py FOLDER --shape 300 400 --epochs 8    (quick)
+    python benchmarks/segmentation_paper.py FOLDER --shape 200 260 --epochs 4    (quick)
 
 `repeats` trains five times on the same data; `coupled` adds quaternions to what is measured;
 `crop` has crops of half and twice the usual side, as many pixels in a batch; `unseen` has the
-forest and the grain threshold, too. `recipe` trains on labels made as the article made its own (a
-forest on BS from strokes on one map of each steel, one class per grain of 2 degrees, pixels that
-are not indexed martensite, opened; no correction by hand), and scores against these and the truth.
+forest and the grain threshold, too; `discriminant` is what a U-Net starts from. `recipe` trains on
+labels made as the article made its own (a forest on BS from strokes on one map of each steel, one
+class per grain of 2 degrees, pixels that are not indexed martensite, opened; no correction by
+hand), and scores against these and the truth.
 """
 
 from __future__ import annotations
@@ -112,6 +113,10 @@ def rows() -> list[Row]:
     ]  # fmt: skip
     found += [Row("recipe", f"{n}, labels by the recipe", n) for n in ("BS", "KAM", "BS+KAM")]
     found += [Row("recipe", f"{n}, truth as labels", n) for n in ("BS", "KAM", "BS+KAM")]
+    found += [
+        Row("discriminant", f"{n}, discriminant alone", n, changes={"epochs": 0})
+        for n in ("BS", "BS+KAM", "All")
+    ]  # fmt: skip
     return found
 
 
