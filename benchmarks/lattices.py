@@ -1,6 +1,7 @@
 """Lattices of dynamically simulated crystals, from twelve patterns in their true frames.
 
-``python benchmarks/lattices.py --masters FOLDER [NAME ...]`` (default: all crystals of the tables)
+``python benchmarks/lattices.py --masters FOLDER [--seed 5] [NAME ...]``; default: all crystals of
+the tables.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--masters", type=Path, default=Path("masters"))
+    parser.add_argument("--seed", type=int, default=5)
     given = parser.parse_args()
     crystals = {one.name: one for one in (*STRANGERS, *PAPER, *OTHERS)}
     rows = []
     for name, group, master in dynamical(given.masters):
         if name not in crystals or (given.names and name not in given.names):
             continue
-        rng = np.random.default_rng([5, len(name)])
+        rng = np.random.default_rng([given.seed, len(name)])
         true = Geometry.from_angles((0.5, 0.3, 0.55), (SIZE, SIZE), 70, 5)
         q = random_quaternions(rng, NUMBER)
         bands = project_bands(master[None], np.zeros(NUMBER, np.intp), q, true)

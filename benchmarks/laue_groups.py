@@ -11,6 +11,7 @@ not. FOLDER holds dynamical master patterns of crystals outside m-3m (``ebsdml d
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import pickle
 import time
 from collections import Counter
@@ -25,7 +26,8 @@ from laue_crystals import crystal, dynamical, further_symmetry, patterns
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
-from napari_ebsdml.patterns.symmetry.laue import kept_of
+from napari_ebsdml.patterns.symmetry.joint import Joint
+from napari_ebsdml.patterns.symmetry.laue import joint_of, kept_of
 from napari_ebsdml.patterns.symmetry.operators import Placement, place
 from napari_ebsdml.patterns.symmetry.straight import level_of, straightness
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
@@ -34,8 +36,9 @@ from patterns_common import show
 POOLED = 10
 MOST_LOOKED_AT = 5
 """Crystals of higher numbers were made after the rule: none of them was looked at."""
-POOLS = {1: 10, 4: 5, 10: 1}
-"""Patterns pooled, and draws of them from the ten of a crystal and camera."""
+ROWS = ((1, 10, True), (4, 5, True), (POOLED, 1, True), (POOLED, 1, False))
+"""Patterns pooled, draws of them from the ten of a crystal and camera, and whether each pattern is
+judged by itself, as all were before patterns were laid beside each other."""
 Job = tuple[str, str, str, Callable[[], NDArray | None]]
 
 
@@ -90,36 +93,50 @@ def collect(
                     print(missing, flush=True)
                     continue
                 images, _, told = patterns(master, POOLED, size, noise, error, rng)
-            result = placements(images, told.bounds)
+            result, joint = placements(images, told.bounds)
             record = {
                 "kind": kind, "name": name, "group": group, "size": size, "noise": noise,
-                "err": error, "res": result,
+                "err": error, "res": result, "joint": joint,
             }  # fmt: skip
             path.write_bytes(pickle.dumps(record))
             print(kind, name, flush=True)
 
 
-def placements(images: NDArray, bounds: NDArray) -> list[dict]:
-    """Frame, correlations and parts of each group in each pattern, as plain arrays."""
+def placements(images: NDArray, bounds: NDArray) -> tuple[list[dict], Joint | None]:
+    """Frame, correlations and parts of each group in each pattern, as plain arrays.
+
+    And what the patterns tell together, without the patterns.
+    """
     flat, valid = flat_images(images)
-    return [
+    views = views_of(flat, valid, bounds)
+    alone = [
         {name: (p.frame, p.correlation, p.part, p.ceiling) for name, p in place(view).items()}
         | {"straightness": straightness([image], valid)}
-        for image, view in zip(flat, views_of(flat, valid, bounds), strict=True)
+        for image, view in zip(flat, views, strict=True)
     ]
+    return alone, without_patterns(joint_of(views))
+
+
+def without_patterns(joint: Joint | None) -> Joint | None:
+    if joint is None:
+        return None
+    mosaic = dataclasses.replace(joint.mosaic, views=(), sums=np.zeros(0))
+    return dataclasses.replace(joint, mosaic=mosaic)
 
 
 def pool_of(results: list[dict]) -> Pool:
     return Pool([{n: Placement(n, *one[n]) for n in NAMES} for one in results])
 
 
-def answer(results: list[dict]) -> NDArray:
-    """Probabilities of `NAMES` from placements."""
+def answer(results: list[dict], joint: Joint | None = None) -> NDArray:
+    """Probabilities of `NAMES` from placements, or from what patterns tell together."""
+    if joint is not None:
+        return joint.probabilities()
     mean = float(np.mean([one["straightness"] for one in results]))
     return probabilities(pool_of(results), bands=level_of(mean, len(results)))
 
 
-def told_set(chance: NDArray, pool: Pool) -> list[str]:
+def told_set(chance: NDArray, pool: Pool | Joint) -> list[str]:
     """The groups that `LaueResult.group` holds; none where nothing is supported."""
     return kept_of(dict(zip(NAMES, map(float, chance), strict=True)), pool)
 
@@ -145,14 +162,16 @@ def tables(work: Path) -> None:
         for looked_at in (True, False):
             part = [r for r in records if r["kind"] == kind and chosen(r) is looked_at]
             crystals = len({r["name"] for r in part})
-            for number, draws in POOLS.items():
+            for number, draws, alone in ROWS:
                 right, system, rival, none, sure, held, many, n = 0, 0, 0, 0, 0.0, 0, 0, 0
                 rng = np.random.default_rng(0)
                 for record in part:
                     for d in range(draws):
                         which = [d] if number == 1 else rng.permutation(POOLED)[:number]
                         chosen_ones = [record["res"][k] for k in which]
-                        pool, chance = pool_of(chosen_ones), answer(chosen_ones)
+                        # All ten: together, where they hold. Fewer are judged one by one.
+                        joint = record["joint"] if number == POOLED and not alone else None
+                        pool, chance = pool_of(chosen_ones), answer(chosen_ones, joint)
                         got = NAMES[int(chance.argmax())]
                         none += got == "-1"
                         sure += float(chance.max())
@@ -161,39 +180,58 @@ def tables(work: Path) -> None:
                             continue
                         true = record["group"]
                         right += got == true
-                        told = told_set(chance, pool)
+                        told = told_set(chance, joint or pool)
                         held += true in told
                         many += len(told)
                         system += SYSTEMS[got] == SYSTEMS[true]
                         rival += by_evidence(pool) == true
-                        if number == POOLED and not looked_at:
+                        if not alone and not looked_at:
                             confusion[true, got] += 1
                 if n:
                     shares = (right, system, rival, none, sure, held)
                     values = [f"{100 * v / n:.1f}" for v in shares]
                     values.append(f"{many / n:.1f}")
-                    rows.append((kind, "chosen on" if looked_at else "rest", crystals, number, n,
+                    label = f"{number}" if alone else f"{number} together"
+                    rows.append((kind, "chosen on" if looked_at else "rest", crystals, label, n,
                                  *values))  # fmt: skip
     head = ("kind", "crystals", "number", "pooled", "n", "group %", "system %",
             "most evidence %", "no answer %", "mean p %", "true in set %", "in set")  # fmt: skip
     show("Laue groups", rows, head)
     pairs = [(a, b, str(c)) for (a, b), c in sorted(confusion.items())]
     show("Rest, ten pooled", pairs, ("true", "told", "n"))
+    reached = []
+    for r in records:
+        joint, true = r["joint"], r["group"]
+        if joint is not None and true in NAMES:
+            # Threefold axes of cubes lie along z in no setting.
+            within = {"m-3": ("-3",), "m-3m": ("-3", "-3m")}.get(true, ())
+            others = [n for n in NAMES if n not in within and not GROUPS[true].contains(GROUPS[n])]
+            worst = max(others, key=joint.weakest) if others else ""
+            own = "" if true == "-1" else f"{joint.weakest(true):.2f}"
+            reached.append((r["name"], int(joint.mosaic.asked.sum()), own, worst,
+                            f"{joint.weakest(worst):.2f}" if worst else "",
+                            NAMES[int(answer(r["res"]).argmax())],
+                            NAMES[int(joint.probabilities().argmax())]))  # fmt: skip
+    show("Least ratio of a kind of operations, together", reached,
+         ("crystal", "patterns", "of its group", "of another", "ratio", "told one by one",
+          "told together"))  # fmt: skip
     missed = []
     for r in records:
         if r["kind"] == "noise" or chosen(r):
             continue
-        chance = answer(r["res"])
+        joint = r["joint"]
+        chance = answer(r["res"], joint)
         got = NAMES[int(chance.argmax())]
         if got != r["group"]:
             further = "" if r["kind"] == "dyn" else f"{further_of(r['name']):.2f}"
             pool = pool_of(r["res"])
+            held = told_set(chance, joint or pool)
             missed.append((r["name"], got, f"{100 * chance.max():.0f}",
-                           " ".join(told_set(chance, pool)), r["size"], f"{r['noise']:.2f}",
+                           " ".join(held), r["size"], f"{r['noise']:.2f}",
                            f"{100 * r['err']:.2f}", further,
-                           f"{pool.ceiling:.2f}"))  # fmt: skip
+                           f"{pool.ceiling:.2f}", "" if joint is None else "yes"))  # fmt: skip
     head = ("true", "told", "p %", "set", "pixels", "noise", "centre error %",
-            "further symmetry", "ceiling")  # fmt: skip
+            "further symmetry", "ceiling", "together")  # fmt: skip
     show("Wrong ones, ten pooled", missed, head)
 
 
@@ -214,10 +252,14 @@ def steel(folder: Path, work: Path) -> None:
             confidence = file["ang"][()].reshape(-1, 10)[:, 6]
         centre = Geometry.from_angles((0.5017, 1 - 0.7189, 0.5342), (60, 60))
         start = time.process_time()
-        one = placements(images[confidence > 0.3][::5], centre.bounds)
+        one, joint = placements(images[confidence > 0.3][::5], centre.bounds)
         print(f"{(time.process_time() - start) / len(one):.3f} processor seconds a pattern")
         nickel = kikuchipy.data.nickel_ebsd_small()
-        two = placements(nickel.data.reshape(-1, 60, 60), Geometry.of(nickel.detector).bounds)
+        two, other = placements(
+            nickel.data.reshape(-1, 60, 60), Geometry.of(nickel.detector).bounds
+        )
+        # Patterns of so few orientations do not hold together: each is judged by itself.
+        print("together:", joint is not None, other is not None)
         path.write_bytes(pickle.dumps({"steel": one, "ni": two}))
     data = pickle.loads(path.read_bytes())
     rng = np.random.default_rng(0)

@@ -9,10 +9,15 @@ import pytest
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.frame.geometry import Geometry
-from napari_ebsdml.patterns.simulated.kinematic import wavelength
+from napari_ebsdml.patterns.simulated.kinematic import Crystal, wavelength
 from napari_ebsdml.patterns.symmetry.band_size import SMALL, size_of
 from napari_ebsdml.patterns.symmetry.bands import bands_of
-from napari_ebsdml.patterns.symmetry.lattice import Lattice, find_lattice, rank_space_groups
+from napari_ebsdml.patterns.symmetry.lattice import (
+    Lattice,
+    about_z,
+    find_lattice,
+    rank_space_groups,
+)
 from napari_ebsdml.patterns.symmetry.lattice_fit import Guess, LatticeFit, allowed, families
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
@@ -25,6 +30,8 @@ from tests.patterns.symmetry.crystals import (
     TITANIUM,
     patterns,
 )
+
+BISMUTH = Crystal("Bi", 166, (4.546, 4.546, 11.86, 90, 90, 120), ((83, (0, 0, 0.234)),))
 
 
 def sphere_of(crystal, group):
@@ -137,3 +144,15 @@ def test_axes_that_are_those_of_a_cubic_lattice(bravais, ratio, told):
         assert lattice.cubic is None
     else:
         assert lattice.cubic == (told[0], pytest.approx(told[1]))
+
+
+@pytest.mark.parametrize(
+    ("crystal", "group", "system", "centring", "about"),
+    [(BISMUTH, "-3m", "trigonal", "R", 60.0), (TITANIUM, "6/mmm", "hexagonal", "P", 0.0)],
+)
+def test_c_is_as_long_as_weak_bands_say(crystal, group, system, centring, about):
+    fit = LatticeFit(sphere_of(crystal, group), 0.9 * wavelength(20.0) / 2, 3000)
+    true = Guess(0.0, np.array(crystal.cell[:3]), centring, np.eye(3))
+    twice = Guess(0.0, true.lengths * [1, 1, 2], centring, about_z(about))
+    assert fit.is_longer(system, true)
+    assert not fit.is_longer(system, twice)

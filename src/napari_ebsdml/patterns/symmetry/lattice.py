@@ -24,6 +24,7 @@ from napari_ebsdml.patterns.symmetry.lattice_fit import (
     LONGEST,
     NARROWER,
     OF_SIZE,
+    POINTS,
     SHORTEST,
     Guess,
     Lacks,
@@ -190,6 +191,7 @@ def find_lattice(
     relatives.sort(key=lambda one: -one.score)
     best = max((fit.climb(system, one) for one in [best, *relatives[:_CLIMBED]]),
                key=lambda one: one.score)  # fmt: skip
+    best = _lengthened(system, LatticeFit(sphere, half_wave, 2 * POINTS), best)
     size = size_of(edges or sphere, best, energy)
     sized = dataclasses.replace(best, lengths=best.lengths * size.factor)
     best = _centred(system, fit, sized)
@@ -204,6 +206,18 @@ def find_lattice(
     bravais = LETTERS[system] + centring
     lattice = Lattice(a, b, c, 90.0, 90.0, gamma, bravais, size.error, ratio, explained, energy)
     return lattice, turn
+
+
+def _lengthened(system: str, fit: LatticeFit, best: Guess) -> Guess:
+    """The lattice with c twice as long, where bands show it."""
+    if system not in ("trigonal", "hexagonal", "tetragonal") or best.centring not in "PR":
+        return best
+    # Every second plane of a rhombohedral lattice makes another one, turned by 60 degrees.
+    about = about_z(60.0) if best.centring == "R" else np.eye(3)
+    longer = dataclasses.replace(
+        best, lengths=best.lengths * [1.0, 1.0, 2.0], turn=about @ best.turn
+    )
+    return longer if fit.is_longer(system, longer) else best
 
 
 def _centred(system: str, fit: LatticeFit, best: Guess) -> Guess:

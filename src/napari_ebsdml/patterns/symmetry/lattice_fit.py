@@ -13,6 +13,7 @@ from scipy.optimize import nnls
 
 from napari_ebsdml.patterns.symmetry import _lattice_kernels as kernels
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
+from napari_ebsdml.patterns.symmetry.groups import turn as turned
 from napari_ebsdml.patterns.symmetry.operators import half_cube
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 
@@ -31,6 +32,13 @@ _PER_FAMILY = 0.008
 """What a family of bands must add to the logarithm of what is explained."""
 _MOST_FAMILIES = 60
 SHORTEST, LONGEST = 2.2, 16.0
+POINTS = 1500
+_BETWEEN, _ASIDE = (0.5, -0.5, 0.3, -0.3), (8.0, 16.0, 23.0)
+"""Planes that no lattice has: l off by these; turned about c by these angles in degrees."""
+_FINEST_BETWEEN = 0.85
+_MORE = 1.2
+"""How much more than any of these true planes must add: of 12 crystals seen, 1.4 to 12 times where
+c is right, 0.1 to 1.1 times where it is twice too long."""
 
 
 def reciprocal(system: str, lengths: Floats) -> Floats:
@@ -95,7 +103,7 @@ class LatticeFit:
     family of planes that it has: the simplest lattice that explains the bands wins.
     """
 
-    def __init__(self, sphere: MeasuredSphere, half_wave: float, points: int = 1500) -> None:
+    def __init__(self, sphere: MeasuredSphere, half_wave: float, points: int = POINTS) -> None:
         rng = np.random.default_rng(0)
         known = np.flatnonzero(sphere.known)
         chosen = rng.choice(known, min(points, len(known)), replace=False)
@@ -138,6 +146,30 @@ class LatticeFit:
         has = allowed(hkl, centring)
         first = np.where(has[:, None], hkl, (3 if centring == "R" else 2) * hkl)
         return self._part(one_of_each(self._group, np.unique(first, axis=0)) @ to_g.T)
+
+    def is_longer(self, system: str, guess: Guess) -> bool:
+        """Whether bands of a lattice show that c is as long as it says, and not half of that.
+
+        A lattice with half of c has the bands of even l and no others. Those of odd l are weak in
+        many crystals (calcite, bismuth), so that they do not pay for their number; but they add
+        more than as many bands of planes that no lattice has.
+        """
+        to_g = guess.turn.T @ reciprocal(system, guess.lengths)
+        hkl = families(self._group, guess.centring)
+        hkl = hkl[np.linalg.norm(hkl @ to_g.T, axis=1) < 1 / _FINEST]
+        is_odd = hkl[:, 2] % 2 == 1
+        even, odd = hkl[~is_odd] @ to_g.T, hkl[is_odd]
+        if not len(even) or not len(odd):
+            return False
+        others = [(odd + np.array([0.0, 0.0, off])) @ to_g.T for off in _BETWEEN]
+        others = [g[np.linalg.norm(g, axis=1) < 1 / _FINEST_BETWEEN] for g in others]
+        main = guess.turn[2]
+        others += [odd @ to_g.T @ turned(main, angle).T for angle in _ASIDE]
+        plain = self._part(even)
+        gain, *chance = (
+            self._part(np.concatenate([even, g])) - plain for g in (odd @ to_g.T, *others)
+        )
+        return bool(gain > _MORE * max(chance))
 
     def _part(self, g: Floats) -> float:
         """Part of the variance that bands of reciprocal vectors g, one a family, explain."""

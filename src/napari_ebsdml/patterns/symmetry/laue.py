@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,10 @@ from napari_ebsdml.patterns.symmetry.decision import (
     probabilities,
 )
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
-from napari_ebsdml.patterns.symmetry.operators import Placement, place
+from napari_ebsdml.patterns.symmetry.joint import Joint, judged
+from napari_ebsdml.patterns.symmetry.laue_words import nothing, words, words_together
+from napari_ebsdml.patterns.symmetry.mosaic import LEAST_PATTERNS, laid, orientations_of
+from napari_ebsdml.patterns.symmetry.operators import Placement, place, refined
 from napari_ebsdml.patterns.symmetry.straight import bands_in
 from napari_ebsdml.patterns.symmetry.view import View, bounds_of, flat_images, stack_of, views_of
 
@@ -69,7 +72,8 @@ class LaueResult:
         cent. Empty when nothing is supported.
     system
         Crystal system of the most probable group; None when no symmetry is supported: noise, an
-        amorphous or overlapped pattern, a wrong camera, or a triclinic crystal.
+        amorphous or overlapped pattern, a wrong camera, or a triclinic crystal of which too few
+        patterns are there to hold together.
     probability
         Of the most probable Laue group, 0..1.
     probabilities : dict of str -> float
@@ -148,6 +152,8 @@ def laue_group(
     Each Laue group is put where it fits a pattern best; its evidence and the correlation of its
     operations within and without its subgroups are pooled over patterns and turned into
     probabilities, fitted on simulated crystals of all groups (`benchmarks/laue_groups.py`).
+    Five patterns and more, in distinct orientations, that agree where they overlap are judged
+    together instead, see `symmetry.joint`.
     """
     stack = stack_of(patterns)
     images, valid = flat_images(stack, mask)
@@ -155,8 +161,12 @@ def laue_group(
     bands = bands_in(list(images), valid)
     if detector is not None:
         bounds = bounds_of(detector, shape, len(stack))
-        placed = place_all(views_of(images, valid, bounds), progress)
-        return told([Trial(placed, camera_of(detector, bounds, shape))], False, bands)
+        views = views_of(images, valid, bounds)
+        joint = joint_of(views, part_of(progress, 0.0, 0.5))
+        placed = [] if joint else place_all(views, part_of(progress, 0.5))
+        if progress is not None:
+            progress(1.0)
+        return told([Trial(placed, camera_of(detector, bounds, shape), joint, views)], False, bands)
     from napari_ebsdml.patterns.symmetry.camera import rival_cameras
 
     rivals = rival_cameras(images, valid, shape, part_of(progress, 0.0, 0.8))
@@ -164,8 +174,10 @@ def laue_group(
     for number, rival in enumerate(rivals):
         bounds = rival.bounds[None]
         first, last = (0.8 + 0.2 * (number + k) / len(rivals) for k in (0, 1))
-        placed = place_all(views_of(images, valid, bounds), part_of(progress, first, last))
-        trials.append(Trial(placed, camera_of(None, bounds, shape)))
+        views = views_of(images, valid, bounds)
+        joint = joint_of(views)
+        placed = [] if joint else place_all(views, part_of(progress, first, last))
+        trials.append(Trial(placed, camera_of(None, bounds, shape), joint, views))
     return told(trials, True, bands)
 
 
@@ -176,10 +188,49 @@ FEW, NOT_CONTRADICTED = 4, 0.45
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """Placements of all groups in the patterns of one crystal with one camera."""
+    """Placements of all groups in the patterns of one crystal with one camera.
+
+    Attributes
+    ----------
+    placed
+        Of each pattern by itself, the placements of all groups; not needed with `joint`.
+    camera
+    joint
+        What the patterns tell together; None where they do not hold together.
+    views
+        The patterns; needed with `joint`.
+    """
 
     placed: Sequence[dict[str, Placement]]
     camera: Camera
+    joint: Joint | None = None
+    views: Sequence[View] = ()
+
+
+def joint_of(views: Sequence[View], progress: Progress = None) -> Joint | None:
+    """What patterns of one crystal tell together; None for few, for noise, and for several.
+
+    Patterns in nearly one orientation share what the camera adds to them, and the light and dark
+    sides that bands have in its frame. They hold together without any symmetry, so that each
+    operation looks worse than it is: only patterns apart from each other are asked.
+    """
+    if np.mean([view.ceiling for view in views]) < LEAST_CEILING:
+        return None
+    of = orientations_of(views)
+    distinct = [view for k, view in enumerate(views) if of[k] == k]
+    if len(distinct) < LEAST_PATTERNS:
+        return None
+    mosaic = laid(distinct, progress)
+    if not mosaic.is_one:
+        return None
+    joint = judged(mosaic)
+    apart = mosaic.apart(GROUPS[joint.best].rotations, joint.frames[joint.best])
+    if len(apart) < LEAST_PATTERNS:
+        return None
+    if len(apart) < len(distinct):
+        joint = judged(mosaic, apart)
+    number = {k: n for n, k in enumerate(np.unique(of))}
+    return replace(joint, members=tuple(number[k] for k in of))
 
 
 def place_all(views: Sequence[View], progress: Progress = None) -> list[dict[str, Placement]]:
@@ -212,12 +263,14 @@ def told(trials: Sequence[Trial], searched: bool, bands: int = 2) -> LaueResult:
     bands
         Whether the patterns show straight lines, see `straight.bands_in`.
     """
+    together = [(trial, trial.joint) for trial in trials if trial.joint is not None]
+    if together:
+        # Of rival cameras the one with which the patterns agree best.
+        return _told_together(*max(together, key=lambda one: one[1].mosaic.agreement), searched)
     if not trials or not trials[0].placed:
         raise InputError("There is no pattern.")
     pools = [Pool(trial.placed) for trial in trials]
-    chances = dict(
-        zip(NAMES, (float(p) for p in probabilities(pools, searched, bands)), strict=True)
-    )
+    chances = _named(probabilities(pools, searched, bands))
     best = max(chances, key=lambda name: chances[name])
     suits = {name: int(np.argmax([pool.merit(name) for pool in pools])) for name in NAMES[1:]}
     if best == "-1":
@@ -225,7 +278,7 @@ def told(trials: Sequence[Trial], searched: bool, bands: int = 2) -> LaueResult:
         first = suits[max(suits, key=lambda name: pools[suits[name]].merit(name))]
         return LaueResult(
             frozenset(), None, chances[best], chances, state, (), np.zeros((0, 3, 3)),
-            trials[first].camera, searched, _nothing(pools, suits, searched, bands),
+            trials[first].camera, searched, nothing(pools, suits, searched, bands),
         )  # fmt: skip
     trial, pool = trials[suits[best]], pools[suits[best]]
     kept = kept_of(chances, pool)
@@ -234,12 +287,38 @@ def told(trials: Sequence[Trial], searched: bool, bands: int = 2) -> LaueResult:
     axes = tuple(axis for k, one in enumerate(trial.placed) for axis in _axes(one[best], k))
     return LaueResult(
         frozenset(kept), SYSTEMS[best], chances[best], chances, state, axes, frames, trial.camera,
-        searched, _words(pools, trials, suits, kept, chances),
+        searched, words(
+                pools, [one.camera for one in trials], suits, kept, chances
+            ),
     )  # fmt: skip
 
 
-def kept_of(chances: dict[str, float], pool: Pool) -> list[str]:
-    """The groups that together have 90 per cent, the likeliest first; none for no symmetry.
+def _named(chances: Floats) -> dict[str, float]:
+    return dict(zip(NAMES, (float(p) for p in chances), strict=True))
+
+
+def _told_together(trial: Trial, joint: Joint, searched: bool) -> LaueResult:
+    """The answer of patterns that hold together: they have one frame."""
+    chances = _named(joint.probabilities())
+    best = max(chances, key=lambda name: chances[name])
+    kept = kept_of(chances, joint)
+    state = {name: _state(joint, best, name, kept) for name in NAMES}
+    frames = joint.frames_of(best)
+    axes: list[Axis] = []
+    for k, view in enumerate(trial.views):
+        placed = refined(view, GROUPS[best], frames[k], 1, 0.4, 0.12)
+        frames[k] = placed.frame
+        axes += _axes(placed, k)
+    return LaueResult(
+        frozenset(kept), SYSTEMS[best], chances[best], chances, state, tuple(axes), frames,
+        trial.camera, searched, words_together(joint, kept, chances),
+    )  # fmt: skip
+
+
+def kept_of(chances: dict[str, float], judge: Pool | Joint) -> list[str]:
+    """The groups that together have 90 per cent, the likeliest first.
+
+    None for no symmetry, unless patterns that hold together say so.
 
     Few patterns may show one axis of a cubic crystal well and the rest badly: then m-3m stays in
     the set unless its further operations fail where they are tested. A subgroup of the same lattice
@@ -248,29 +327,30 @@ def kept_of(chances: dict[str, float], pool: Pool) -> list[str]:
     """
     best = max(chances, key=lambda name: chances[name])
     kept: list[str] = []
-    if best == "-1":
+    together = isinstance(judge, Joint)
+    if best == "-1" and not together:
         return kept
     for name in sorted(chances, key=lambda name: -chances[name]):
         if sum(chances[k] for k in kept) >= 0.9:
             break
-        if name != "-1":
+        if name != "-1" or together:
             kept.append(name)
-    if _CUBIC not in kept and pool.number <= FEW and GROUPS[_CUBIC].contains(GROUPS[best]):
-        ratio = pool.coset_ratio(_CUBIC, best)
+    if isinstance(judge, Pool) and judge.number <= FEW and _CUBIC not in kept:
+        ratio = judge.coset_ratio(_CUBIC, best) if GROUPS[_CUBIC].contains(GROUPS[best]) else 0.0
         if ratio is None or ratio >= NOT_CONTRADICTED:
             kept.append(_CUBIC)
     for group, smaller in pairs():
         if group == best and smaller not in kept and of_one_lattice(best, smaller):
-            ratio = pool.coset_ratio(best, smaller)
+            ratio = judge.coset_ratio(best, smaller)
             if ratio is not None and ratio < SAME_LATTICE[0]:
                 kept.append(smaller)
     return kept
 
 
-def _state(pool: Pool, best: str, name: str, kept: Sequence[str]) -> str:
+def _state(judge: Pool | Joint, best: str, name: str, kept: Sequence[str]) -> str:
     if name in kept or GROUPS[best].contains(GROUPS[name]):
         return "supported"
-    return "contradicted" if pool.is_tested(name, best) else "not tested"
+    return "contradicted" if judge.is_tested(name, best) else "not tested"
 
 
 def _axes(placed: Placement, pattern: int) -> list[Axis]:
@@ -301,59 +381,3 @@ def camera_of(detector: Any, bounds: Floats, shape: tuple[int, int]) -> Camera:
     x0, x1, y0, y1 = bounds.T
     centres = np.stack([-x0 / (x1 - x0), y1 / (y1 - y0), 1 / (y1 - y0)], axis=1)
     return Camera(shape=shape, pc=centres[0] if np.ptp(centres, axis=0).max() < 1e-9 else centres)
-
-
-def _words(
-    pools: Sequence[Pool], trials: Sequence[Trial], suits: dict[str, int], kept: Sequence[str],
-    chances: dict[str, float],
-) -> str:  # fmt: skip
-    best = kept[0]
-    pool = pools[suits[best]]
-    number = f"{pool.number} pattern{'s' if pool.number > 1 else ''}"
-    reached = min(100.0, 100 * pool.agreement(best))
-    text = (
-        f"{SYSTEMS[best]}, Laue group {best} ({100 * chances[best]:.0f} %) from {number}; its "
-        f"operations reach {reached:.0f} % of what the noise allows"
-    )
-    if len(kept) > 1:
-        others = " or ".join(f"{name} ({100 * chances[name]:.0f} %)" for name in kept[1:])
-        text += f"; not excluded: {others}"
-        other = next((n for n in kept[1:] if suits[n] != suits[best]), None)
-        if other is not None:
-            centres = [
-                ", ".join(f"{x:.2f}" for x in trials[suits[name]].camera.centre or ())
-                for name in (best, other)
-            ]
-            text += (
-                f"; the pattern centre is part of the question: ({centres[0]}) for {best}, "
-                f"({centres[1]}) for {other}"
-            )
-        if pool.number < 10:
-            text += "; more patterns of other orientations tell more"
-    if SYSTEMS[best] == "cubic":
-        # `benchmarks/found_maps.py --tetragonal`.
-        text += "; a tetragonal crystal with c/a within some 8 % of 1 (martensite) looks the same"
-    return text + "."
-
-
-def _nothing(pools: Sequence[Pool], suits: dict[str, int], searched: bool, bands: int) -> str:
-    if pools[0].ceiling < LEAST_CEILING:
-        return (
-            "No symmetry is supported: neighbouring pixels share nothing, the patterns are noise. "
-            "Give averaged patterns of one crystal."
-        )
-    if not bands:
-        return (
-            "No symmetry is supported: the patterns show no straight bands, as those of an "
-            "amorphous material or of noise do. Give averaged patterns of one crystal."
-        )
-    best = max(suits, key=lambda name: pools[suits[name]].merit(name))
-    reached = max(0.0, 100 * pools[suits[best]].agreement(best))
-    return (
-        f"No symmetry is supported: with {best}, the best, operations reach {reached:.0f} % of "
-        "what the noise allows, in too small a part of the screen or too little: an amorphous or "
-        "overlapped pattern, "
-        + ("no camera that fits, " if searched else "a wrong pattern centre, ")
-        + "or a triclinic crystal. Give more or averaged patterns of one crystal"
-        + ("." if searched else ", or detector=None to search for the camera.")
-    )

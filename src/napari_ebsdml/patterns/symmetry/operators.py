@@ -33,8 +33,8 @@ _SIDE = 45
 _PERIODS = {
     "mmm": 90.0, "4/mmm": 45.0, "-3m": 60.0, "6/mmm": 30.0, "m-3": 90.0, "m-3m": 45.0,
 }  # fmt: skip
-_CANDIDATES = 3
-_LEAST_MAIN = 0.25
+_CHOSEN = 3
+LEAST_MAIN = 0.25
 _APART = float(np.cos(np.deg2rad(5.0)))
 
 
@@ -122,7 +122,7 @@ def place(
     weight = part * WEIGHTS
     table_s, table_n = weight * correlation, weight
     # A main axis that correlates by a quarter of the best ones is none.
-    least = _LEAST_MAIN * float(np.quantile(correlation, 0.999))
+    least = LEAST_MAIN * float(np.quantile(correlation, 0.999))
     found: dict[str, Placement] = {}
     # Smaller groups first: a larger one may lie where a smaller one was found.
     for name in sorted(names, key=NAMES.index):
@@ -130,7 +130,7 @@ def place(
         if group.order == 1:
             found[name] = Placement(name, np.eye(3), np.zeros(0), np.zeros(0), view.ceiling)
             continue
-        frames = _candidates(group, table_s, table_n, side, least)
+        frames = candidates(group, table_s, table_n, side, least)
         frames += [found[h].frame @ q for h, q in embeddings(name) if h in found]
         rough = [refined(view, group, frame, 8, 1.0, 0.3) for frame in frames]
         best = max(rough, key=lambda placed: placed.score)
@@ -138,7 +138,7 @@ def place(
     return found
 
 
-def _candidates(
+def candidates(
     group: LaueGroup, table_s: Floats, table_n: Floats, side: int, least: float
 ) -> list[Floats]:
     """Frames from the table of all axes, best first, none equivalent to another."""
@@ -157,7 +157,7 @@ def _candidates(
         if any(_alike(frame, other, group) for other in chosen):
             continue
         chosen.append(frame)
-        if len(chosen) == _CANDIDATES:
+        if len(chosen) == _CHOSEN:
             break
     return chosen
 

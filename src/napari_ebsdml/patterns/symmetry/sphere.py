@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 SIDE = 90
 """Cells along an edge of a face of the half cube: one degree."""
 _THINNED = 2
-_UNKNOWN = np.float32(1e9)
+UNKNOWN = np.float32(1e9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class MeasuredSphere:
         values = smooth_total / np.maximum(smooth_count, 1e-9)
         inside = values[known]
         values = (values - inside.mean()) / max(float(inside.std()), 1e-6)
-        return cls(group, np.where(known, values, _UNKNOWN).astype(np.float32))
+        return cls(group, np.where(known, values, UNKNOWN).astype(np.float32))
 
     @property
     def known(self) -> NDArray[np.bool_]:
