@@ -16,9 +16,14 @@ if os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["NUMBA_CACHE_DIR"] = str(
         Path(__file__).resolve().parents[1] / ".pytest_cache" / "numba"
     )
-    # Before a test imports orix itself: it must not be compiled twice at once.
+    from numba.core import config
+
     from napari_ebsdml._orix import prepare_orix
 
+    # A plugin of pytest may have loaded numba, which looks at its settings when it compiles first:
+    # the kernel of a ufunc would go to one folder and what calls it to the other.
+    config.reload_config()
+    # Before a test imports orix itself: it must not be compiled twice at once.
     prepare_orix()
 
 
