@@ -125,7 +125,8 @@ def laue_group(
     ----------
     patterns : ([n,] rows, columns) array
         Patterns of one crystal in unknown, different orientations; their evidence is added. A
-        dozen tells far more than one.
+        dozen tells far more than one. Without the background of the camera: what all patterns
+        share passes for symmetry. Divide raw patterns by the mean of their map.
     detector : kikuchipy EBSDDetector, Camera or (3,) or (n, 3) array, optional
         One pattern centre or n of them; an array in Bruker's convention. None: it is searched
         for, one for all patterns.

@@ -320,7 +320,7 @@ def _result(
     ).with_property("fit", fit.reshape(scan.shape))
     lost = 100 * float((owner < 0).mean())
     text = " ".join(phase.sentence for phase in found)
-    text += f" {lost:.0f} % of the pixels fit none of them."
+    text += f" {lost:.0f} % of the pixels fit no phase found."
     if searched:
         x, y, z = camera.centre or (0.0, 0.0, 0.0)
         text += f" Pattern centre found: {x:.3f}, {y:.3f}, {z:.3f} (Bruker)."

@@ -20,7 +20,7 @@ def headline(found: FoundPhases) -> str:
     lines = [_in_a_line(number, one) for number, one in enumerate(found.clusters, 1)]
     left = 100 * left_over(found)
     if lines and left >= 0.5:
-        lines.append(f"{left:.0f} % of the pixels fit none of them.")
+        lines.append(f"{left:.0f} % of the pixels fit no phase found.")
     return "<br>".join(lines)
 
 
