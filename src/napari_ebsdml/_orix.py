@@ -76,6 +76,8 @@ class CompiledInTurn:
         return result
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_ufunc":  # asked for while a copy of it is being made
+            raise AttributeError(name)
         return getattr(self._ufunc, name)
 
 

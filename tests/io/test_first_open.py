@@ -49,6 +49,11 @@ out = np.empty(4)
 qu_conj_gufunc(np.array([1.0, 2, 3, 4]), out)
 assert (out == [1, -2, -3, -4]).all(), out
 assert qu_conj_gufunc.signature == "(n)->(n)"
+# Dask sends them to workers.
+import pickle
+again = np.empty(4)
+pickle.loads(pickle.dumps(qu_conj_gufunc))(np.array([1.0, 2, 3, 4]), again)
+assert (again == out).all(), again
 """
 
 
