@@ -3,14 +3,16 @@
     tools/with_display.sh python benchmarks/gui_memory.py [--maps 10] [--side 500] [--train]
 
 Each round opens a map, computes with two docks, paints and, with --train, trains a segmenter;
-then it closes the docks and clears the layers. Told after each: resident memory, and how many of
-the maps are still alive. With --train it is also the hunt for the crash in paintGL after
+then it closes the docks and clears the layers. Told after each: resident memory, the same after the
+C library was told to give back what is free (Linux), what it has handed out, and how many of the
+maps are still alive. With --train it is also the hunt for the crash in paintGL after
 `layers.clear()` that was seen in long sessions: faulthandler writes the stack if it comes.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import faulthandler
 import gc
 import os
@@ -27,6 +29,30 @@ def resident() -> float:
     """Resident memory of this process in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+class _Handed(ctypes.Structure):
+    """What glibc's ``mallinfo2`` tells, in bytes."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    ]
+
+
+def given_back() -> tuple[float, float]:
+    """Resident memory once free memory is given back, and what is handed out, in MB."""
+    try:
+        library = ctypes.CDLL("libc.so.6")
+        library.mallinfo2.restype = _Handed
+        library.malloc_trim(0)
+        handed = library.mallinfo2()
+    except (OSError, AttributeError):
+        return float("nan"), float("nan")
+    return resident(), (handed.uordblks + handed.hblkhd) / 1e6
 
 
 def main() -> None:
@@ -64,8 +90,12 @@ def main() -> None:
         live(0.3)
         viewer.window.remove_dock_widget(dock)
 
-    print("map   resident, MB   maps alive", flush=True)
-    print(f"none {resident():13.0f} {len(alive):12}", flush=True)
+    def row(name: Any) -> None:
+        before, (after, handed) = resident(), given_back()
+        print(f"{name:4} {before:12.0f} {after:12.0f} {handed:15.0f} {len(alive):12}", flush=True)
+
+    print("map  resident, MB  given back  handed out, MB   maps alive", flush=True)
+    row("none")
     with tempfile.TemporaryDirectory() as folder:
         for number in range(given.maps):
             path = Path(folder) / f"map{number}.ctf"
@@ -97,7 +127,7 @@ def main() -> None:
             # Longer than what is kept against a crash takes to look at the window again.
             live(6)
             gc.collect()
-            print(f"{number + 1:4} {resident():13.0f} {len(alive):12}", flush=True)
+            row(number + 1)
     print("came to its end")
     os._exit(0)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LINE_WIDTH = 1.5
 """In pixels of the screen."""
+_LINES_IN_THUMBNAIL = 200
 
 
 def add_lines(
@@ -80,14 +81,19 @@ def add_lines(
         arguments.update(opacity=old.opacity, visible=old.visible)
         viewer.layers.remove(old)
     # Qt is loaded where there are viewers only.
+    from napari.layers import Vectors
+
     from napari_ebsdml._napari.layers.line_width import keep_width, width_on_map
 
-    layer: Vectors = viewer.add_vectors(
+    layer = Vectors(
         np.stack((ends[:, 0], ends[:, 1] - ends[:, 0]), axis=1), vector_style="line",
         edge_color=colors[labels] if len(labels) else "white",
         edge_width=width_on_map(viewer, arguments["scale"], width),
         **{"opacity": 1.0, **arguments},
     )  # fmt: skip
+    # napari draws the small picture line by line, twice while it adds the layer.
+    layer._max_vectors_thumbnail = _LINES_IN_THUMBNAIL
+    viewer.add_layer(layer)
     keep_width(viewer, layer, width)
     put_in_place(viewer, scan, layer)
     return layer

@@ -1,10 +1,11 @@
-"""Layers of a large map one by one: the window draws each before the next is made."""
+"""Layers of a large map one by one: the window draws each, and takes clicks, before the next."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEventLoop
+from qtpy.QtCore import QEventLoop, QObject, QTimer
 from qtpy.QtWidgets import QApplication
 
 if TYPE_CHECKING:
@@ -18,3 +19,58 @@ def let_draw(scan: Scan) -> None:
     """Let the window draw what is new of a large map; clicks and keys wait."""
     if scan.phase_id.size >= _LARGE and QApplication.instance() is not None:
         QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
+
+
+class Turns(QObject):
+    """Steps of showing a map: one after the other, those of a large map a turn of the window each.
+
+    Steps that are still to come are dropped when others begin, and at `stop`.
+    """
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._steps: Iterator[None] = iter(())
+        self._then: Callable[[], None] | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(1)
+        self._timer.timeout.connect(self._next)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are steps to come."""
+        return self._timer.isActive()
+
+    def run(
+        self, scan: Scan, steps: Iterable[None], then: Callable[[], None] | None = None
+    ) -> None:
+        """Take steps, and call ``then()`` behind the last; the first is taken at once."""
+        self.stop()
+        self._steps, self._then = iter(steps), then
+        if scan.phase_id.size >= _LARGE:
+            self._next()
+            return
+        while self._step():
+            pass
+
+    def stop(self) -> None:
+        """Drop what is to come."""
+        self._timer.stop()
+        self._steps, self._then = iter(()), None
+
+    def _next(self) -> None:
+        if self._step():
+            self._timer.start()
+
+    def _step(self) -> bool:
+        steps = self._steps
+        try:
+            next(steps)
+        except StopIteration:
+            then = self._then
+            self.stop()
+            if then is not None:
+                then()
+            return False
+        # The step may have begun others, or closed what they belong to.
+        return steps is self._steps

@@ -9,7 +9,8 @@ import numpy as np
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
-from napari_ebsdml._napari.segmenter.prediction_layers import LINEAR, show_prediction
+from napari_ebsdml._napari.layers.turns import Turns
+from napari_ebsdml._napari.segmenter.prediction_layers import LINEAR, prediction_steps
 from napari_ebsdml._napari.segmenter.state import SegmenterState
 from napari_ebsdml._napari.segmenter.strokes.painted import PaintedPixels
 from napari_ebsdml._napari.shell.background import Background
@@ -47,6 +48,7 @@ class LivePanel(QWidget):
         self._tell("")
         self.seconds = float("nan")
         self._background = Background(self)
+        self._turns = Turns(self)
         self._live: Any = None
         self._key: tuple[Any, ...] = ()
         self._again = False
@@ -65,12 +67,14 @@ class LivePanel(QWidget):
 
     def _forget(self) -> None:
         self._background.stop()
+        self._turns.stop()
         self._live, self._key = None, ()
 
     def stop(self) -> None:
         """Let go of the planes."""
         self._timer.stop()
         self._background.stop()
+        self._turns.stop()
         self._live, self._key = None, ()
 
     def refresh(self) -> None:
@@ -80,7 +84,7 @@ class LivePanel(QWidget):
         if scan is None or labels is None:
             self._tell("")
             return
-        if self._background.busy:
+        if self._background.busy or self._turns.busy:
             # The one under way comes first, so that a fast painter sees something, too.
             self._again = True
             return
@@ -120,7 +124,10 @@ class LivePanel(QWidget):
         # Meanwhile a training may have begun, or the map been closed.
         if self._labels(scan) is None or self.state.scan is not scan:
             return
-        show_prediction(self.state, scan, result, model=LINEAR)
+        steps = prediction_steps(self.state, scan, result, model=LINEAR)
+        self._turns.run(scan, steps, self._shown)
+
+    def _shown(self) -> None:
         self._tell("Live map by a linear discriminant. Train improves it.")
         if self._again:
             self._timer.start()
@@ -130,6 +137,7 @@ class LivePanel(QWidget):
             self._timer.start()
         else:
             self._background.stop()
+            self._turns.stop()
             self._tell("")
             if self.state.segmenter is not None:
                 # The planes of a large map are large.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -57,12 +59,22 @@ def show_prediction(
     model
         Name for the layers' metadata.
     """
+    for _ in prediction_steps(state, scan, result, raw, model):
+        let_draw(scan)
+    return state.prediction_layers(scan) if layers_of(state.viewer, scan) else {}
+
+
+def prediction_steps(
+    state: SegmenterState,
+    scan: Scan,
+    result: SegmentationResult,
+    raw: SegmentationResult | None = None,
+    model: str = "U-Net",
+) -> Iterator[None]:
+    """`show_prediction` in steps, between which the window may draw and take clicks."""
     viewer = state.viewer
     if not layers_of(viewer, scan):
-        return {}
-    chosen = set(viewer.layers.selection)
-    active = viewer.layers.selection.active
-    before = set(viewer.layers)
+        return
     colors = dict(zip(result.classes.values, result.classes.colors, strict=True))
     colors.update({v: c for v, c in state.colors.items() if v in colors})
     names = dict(zip(result.classes.values, result.classes.names, strict=True))
@@ -72,30 +84,43 @@ def show_prediction(
     settings = asdict(state.options)
     if state.segmenter is not None and model != LINEAR:
         settings["model_sha256"] = model_digest(state.segmenter)
+
     if same_quantity(viewer, (scan,), SEGMENTATION, "segmentation") is None:
         only_grey(viewer, scan)
-        let_draw(scan)
-    labels = add_result(
-        viewer, scan, result.labels, SEGMENTATION, kind="segmentation", classes=classes,
-        settings=settings, model=model, replace=True,
-    )  # fmt: skip
+        yield
+        if not layers_of(viewer, scan):
+            return
+    with _under_the_strokes(state, scan) as before:
+        labels = add_result(
+            viewer, scan, result.labels, SEGMENTATION, kind="segmentation", classes=classes,
+            settings=settings, model=model, replace=True,
+        )  # fmt: skip
     if labels not in before:
         draw(labels, state.display)
-        let_draw(scan)
-    uncertainty = add_result(
-        viewer, scan, result.uncertainty, UNCERTAINTY, settings=settings, model=model,
-        replace=True, level=Level.CLASSES, visible=False, colormap="magma",
-        contrast_limits=(0.0, 1 - 1 / max(len(result.classes), 2)), opacity=0.8,
-    )  # fmt: skip
-    shown = {"labels": labels, "uncertainty": uncertainty}
-    new = [layer for layer in (labels, uncertainty) if layer not in before]
+        yield
+        if not layers_of(viewer, scan):
+            return
+    with _under_the_strokes(state, scan):
+        uncertainty = add_result(
+            viewer, scan, result.uncertainty, UNCERTAINTY, settings=settings, model=model,
+            replace=True, level=Level.CLASSES, visible=False, colormap="magma",
+            contrast_limits=(0.0, 1 - 1 / max(len(result.classes), 2)), opacity=0.8,
+        )  # fmt: skip
+    state.set_prediction(scan, result, {"labels": labels, "uncertainty": uncertainty}, raw)
+
+
+@contextmanager
+def _under_the_strokes(state: SegmenterState, scan: Scan) -> Iterator[set[Layer]]:
+    """Move layers that are new below the strokes, and keep the selection; gives those before."""
+    layers = state.viewer.layers
+    before, chosen, active = set(layers), set(layers.selection), layers.selection.active
+    yield before
+    new = [layer for layer in layers if layer not in before]
     for layer in new:
         _below_strokes(state, scan, layer)
     if new and active is not None:
-        viewer.layers.selection = chosen
-        viewer.layers.selection.active = active
-    state.set_prediction(scan, result, shown, raw)
-    return shown
+        layers.selection = chosen
+        layers.selection.active = active
 
 
 def draw(layer: Layer, display: Display) -> None:

@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_ebsdml._napari.layers.classes import LabelClass
 from napari_ebsdml._napari.layers.of_scans import scans_of
+from napari_ebsdml._napari.layers.turns import Turns
 from napari_ebsdml._napari.segmenter.inputs import Inputs
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._palette import CLASS_COLORS
@@ -98,6 +99,8 @@ class SegmenterState(QObject):
         Single settings that differ from `TrainingSettings()`; see `training_settings`.
     network : dict
         Keyword arguments of `UNetSettings`; empty: as deep as the strokes allow.
+    turns : Turns
+        For what may be drawn a moment later.
     options : PredictSettings
     display : Display
     predictions : dict
@@ -118,6 +121,7 @@ class SegmenterState(QObject):
         super().__init__(self.widget)
         self.viewer = self.widget.viewer
         self.inputs = Inputs(self.viewer)
+        self.turns = Turns(self)
         self.options = PredictSettings()
         self.display = Display.TINT
         self.network: dict[str, Any] = {}

@@ -159,6 +159,7 @@ class SegmenterWidget(ScanWidget):
         self.uncertain.stop()
         self.explanation.stop()
         self.live.stop()
+        self.state.turns.stop()
         self.training.stop()
         self.channels.stop()
         self.result.stop()

@@ -63,7 +63,7 @@ class TaskBar(QWidget):
         layout.addWidget(self.status)
 
         self._relay = Relay()
-        self._relay.progressed.connect(self._progressed)
+        self._relay.progressed.connect(self._hear_progress)
         self._relay.happened.connect(self._hear_event)
         self._relay.ended.connect(self._hear_end)
         # Each result has a turn of its own, so that the window draws and answers in between; Qt
@@ -199,6 +199,13 @@ class TaskBar(QWidget):
 
     def _is_current(self, number: int) -> bool:
         return self._job is not None and self._job.number == number
+
+    def _hear_progress(self, number: int, fraction: float) -> None:
+        # Only the newest counts, and the bar draws the whole window at once: without a GPU that
+        # takes as long as a layer.
+        if self._waiting and self._waiting[-1][0] == self._progressed:
+            self._waiting.pop()
+        self._queue(self._progressed, number, fraction)
 
     def _progressed(self, number: int, fraction: float) -> None:
         if self._is_current(number):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,6 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._napari.layers.classes import class_colormap, class_features
 from napari_ebsdml._napari.layers.of_scans import Level, add_result, info_of, scans_of
-from napari_ebsdml._napari.layers.turns import let_draw
 from napari_ebsdml._napari.segmenter.prediction_layers import SEGMENTATION, only_grey
 from napari_ebsdml._napari.segmenter.state import MOST_CLASSES, Pair, SegmentClass, SegmenterState
 
@@ -38,8 +38,6 @@ def new_annotation_layer(
         What is painted already.
     """
     data = np.zeros(scan.shape, np.int32) if labels is None else labels
-    only_grey(state.viewer, scan)
-    let_draw(scan)
     layer = add_result(
         state.viewer, scan, np.array(data), STROKES, kind="labels",
         classes=state.label_classes(), level=Level.STROKES, opacity=_OPACITY,
@@ -49,7 +47,13 @@ def new_annotation_layer(
     state.pairs = (*state.pairs, pair)
     if state.classes:
         paint(state.viewer, layer, state.classes[0].value)
+    state.turns.run(scan, _grey_next(state.viewer, scan))
     return pair
+
+
+def _grey_next(viewer: ViewerModel, scan: Scan) -> Iterator[None]:
+    yield
+    only_grey(viewer, scan)
 
 
 def brush_size(scan: Scan) -> int:
