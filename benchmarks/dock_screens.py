@@ -34,11 +34,14 @@ def live(seconds: float) -> None:
 def cut_off(dock: Any) -> list[str]:
     """Texts of buttons and labels in sight that are wider than their places."""
     from qtpy.QtWidgets import QLabel, QPushButton
+    from superqt import QElidingLabel
 
     found = []
     for kind in (QLabel, QPushButton):
         for widget in dock.findChildren(kind):
             text = widget.text()
+            if isinstance(widget, QElidingLabel):
+                continue
             if not text or "<" in text or widget.visibleRegion().isEmpty():
                 continue
             if isinstance(widget, QLabel) and widget.wordWrap():

@@ -3,6 +3,7 @@
     python benchmarks/parent_grains.py [--seeds 20 21] [--size 400] [--maps ...] [--conditions ...]
     python benchmarks/parent_grains.py --speed 1000 2000
     python benchmarks/parent_grains.py --real pyebsd_ADI_bcc_fcc_cropped.ang
+    python benchmarks/parent_grains.py --evidence [FILE ...] [--seeds 60 61]
 
 Share of pixels whose parent is right within 5 degrees, share of the child's pixels with the right
 variant, and with the right packet and Bain group, per map. Rivals in the same table, with the same
@@ -27,6 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import samples
@@ -294,6 +296,54 @@ def real(path: Path, picture: Path | None) -> None:
         draw(scan, found, picture)
 
 
+def evidence(seeds: list[int], files: list[Path]) -> None:
+    """Boundaries that are those of variants, on maps with parents and without."""
+    print("| map | boundaries | of variants % | by chance % | mean confidence | doubtful |")
+    print("|---|---|---|---|---|---|")
+
+    def row(name: str, scan: ebsdml.Scan) -> None:
+        try:
+            found = ebsdml.parent_grains(scan)
+        except ebsdml.EbsdmlError as error:
+            print(f"| {name} | {error} | | | | |")
+            return
+        told = found.evidence
+        sure = float(found.confidence[found.parent_id > 0].mean()) if found.count else 0.0
+        print(
+            f"| {name} | {told.boundaries} | {100 * told.met:.0f} | {100 * told.chance:.0f} "
+            f"| {sure:.2f} | {'yes' if told.is_doubtful else 'no'} |",
+            flush=True,
+        )
+
+    shape, worst = (200, 250), {"wrong": 0.05, "noise": 2.0}
+    for seed in seeds:
+        for size in (5.0, 15.0):
+            for name in STEELS:
+                sample = samples.martensite(
+                    shape, seed, relationship=name, grain_size=size, **worst
+                )
+                row(f"{name}, grains of {size:g} um", sample.scan)
+            sample = samples.alpha_titanium(shape, seed, grain_size=3 * size, **worst)
+            row(f"{TITANIUM}, grains of {3 * size:g} um", sample.scan)
+        row("partly recrystallised", samples.partly_recrystallised(shape, seed).scan)
+        row("random grains of ferrite", _untransformed(shape, seed))
+    for file in files:
+        row(file.stem, ebsdml.read(file))
+
+
+def _untransformed(shape: tuple[int, int], seed: int) -> ebsdml.Scan:
+    """Grains of ferrite in random orientations: the pixels nearest to random points."""
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(0, shape, size=(300, 2))
+    grain = cKDTree(places).query(np.stack(np.indices(shape), axis=-1))[1]
+    q = rng.normal(size=(300, 4))
+    q /= np.linalg.norm(q, axis=1, keepdims=True)
+    phases = samples.martensite((40, 40), seed).scan.phases
+    return ebsdml.Scan(
+        quaternions=q[grain], phase_id=np.ones(shape, int), phases=phases, step=(0.1, 0.1)
+    )
+
+
 def draw(scan: ebsdml.Scan, found: ParentGrains, picture: Path) -> None:
     import matplotlib
 
@@ -323,9 +373,12 @@ def main() -> None:
     parser.add_argument("--conditions", nargs="+", default=[], help="default: all")
     parser.add_argument("--speed", type=int, nargs="+", help="sides of square maps to time")
     parser.add_argument("--real", type=Path, nargs="+", help="measured maps")
+    parser.add_argument("--evidence", type=Path, nargs="*", help="further measured maps")
     parser.add_argument("--picture", type=Path)
     chosen = parser.parse_args()
-    if chosen.speed:
+    if chosen.evidence is not None:
+        evidence(chosen.seeds, chosen.evidence)
+    elif chosen.speed:
         speed(chosen.speed)
     elif chosen.real:
         for path in chosen.real:

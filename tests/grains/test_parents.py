@@ -148,6 +148,45 @@ def test_titanium() -> None:
     assert found.packet.max() <= 6
 
 
+def grains_of(quaternions: np.ndarray, side: int = 8) -> Scan:
+    """Square grains of ferrite with the given orientations (rows, columns, 4)."""
+    pixels = quaternions.repeat(side, axis=0).repeat(side, axis=1)
+    return Scan(
+        quaternions=pixels, phase_id=np.zeros(pixels.shape[:2], int), step=(1.0, 1.0),
+        phases=PhaseList(Phase("ferrite", space_group=229)),
+    )  # fmt: skip
+
+
+def random_orientations(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    q = np.random.default_rng(seed).normal(size=(*shape, 4))
+    return np.asarray(q / np.linalg.norm(q, axis=-1, keepdims=True))
+
+
+def test_boundaries_tell_martensite_from_grains_that_never_transformed(
+    steel: tuple[TransformedSample, ParentGrains],
+) -> None:
+    found = steel[1]
+    assert found.evidence.met > found.evidence.chance + 0.25
+    assert 0.02 < found.evidence.chance < 0.12
+    assert not found.evidence.is_doubtful
+    assert "Doubtful" not in found.sentence
+    # Grains of ferrite, some of which any parent explains.
+    ferrite = ebsdml.parent_grains(grains_of(random_orientations((12, 12))))
+    assert ferrite.evidence.met == pytest.approx(ferrite.evidence.chance, abs=0.06)
+    assert ferrite.evidence.boundaries > 200
+    assert ferrite.evidence.is_doubtful
+    assert ferrite.count == 0 or ferrite.sentence.startswith("Doubtful: boundaries")
+
+
+def test_twins_of_a_cubic_metal_are_no_evidence() -> None:
+    # Every other grain is a twin of its neighbour: as between two variants of Kurdjumov-Sachs.
+    q = random_orientations((12, 6))
+    turn = np.array([math.cos(math.pi / 6), *[math.sin(math.pi / 6) / math.sqrt(3)] * 3])
+    scan = grains_of(np.stack([q, multiply(turn, q)], axis=2).reshape(12, 12, 4))
+    found = ebsdml.parent_grains(scan)
+    assert found.evidence.is_doubtful
+
+
 def test_given_relationship_is_used_as_it_is() -> None:
     sample = samples.martensite((120, 160), seed=3)
     fixed = ebsdml.parent_grains(sample.scan, "N-W", refine=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_a_large_map_lets_others_in(qtbot: Any, monkeypatch: Any, seen: list[str
     qtbot.waitUntil(lambda: "end" in seen)
     places = [seen.index(name) for name in ("a0", "a1", "a2", "end")]
     assert places == sorted(places)
-    assert all("tick" in seen[a:b] for a, b in zip(places, places[1:], strict=False))
+    assert all("tick" in seen[a:b] for a, b in pairwise(places))
 
 
 def test_others_and_stop_drop_what_is_to_come(

@@ -149,6 +149,15 @@ def on_symmetric(fitted: Fitted, mixed: tuple[Floats, Floats]) -> Fitted:
     return fitted
 
 
+def misfits(relationship: OrientationRelationship, first: Floats, second: Floats) -> Floats:
+    """Degrees by which pairs (n, 4) of child orientations are no two variants of one parent."""
+    p, c = laue_operators(relationship.parent), laue_operators(relationship.child)
+    difference, operator = np.zeros((len(first), 3)), np.zeros(len(first), dtype=np.int64)
+    inverse = _inverse(np.asarray(relationship.quaternion, dtype=np.float64), c)
+    _differences(first, second, inverse, p, safe_cosine(p), False, difference, operator)
+    return np.asarray(np.degrees(np.linalg.norm(difference, axis=1)))
+
+
 def chosen_pairs(
     pairs: NDArray[np.int32], weight: Floats, limit: int = _PAIRS
 ) -> NDArray[np.int32]:

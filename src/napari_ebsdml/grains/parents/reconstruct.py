@@ -21,6 +21,7 @@ from napari_ebsdml.grains.parents.clusters import (
     renumbered,
 )
 from napari_ebsdml.grains.parents.energy import Energy
+from napari_ebsdml.grains.parents.evidence import boundary_evidence
 from napari_ebsdml.grains.parents.fit import Fitted, chosen_pairs, on_symmetric, refine
 from napari_ebsdml.grains.parents.near_variants import smoothed
 from napari_ebsdml.grains.parents.packets import local_parents
@@ -407,6 +408,7 @@ def _on_pixels(
         grain_of=_without_twins(children, of_grain, orientations, relationship),
         retained=np.bincount(parent_id[of_parent], minlength=len(orientations)),
         retained_deviation=_retained(children, found, relationship),
+        evidence=boundary_evidence(children, relationship),
         noise=children.noise,
         scan=scan,
         child=child,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml.grains.parents.evidence import Evidence
 from napari_ebsdml.maps.relationships import known_relationships
 from napari_ebsdml.scan import NOT_INDEXED, Scan, Source
 
@@ -96,6 +97,8 @@ class ParentGrains:
     retained_deviation
         Median angle in degrees between retained grains and the parents that the child grains
         around them give without their help; NaN without any.
+    evidence
+        What the boundaries between child grains say of the relationship; see `Evidence`.
     noise
         Orientation noise of the map about each axis, degrees, as estimated.
     scan
@@ -119,6 +122,7 @@ class ParentGrains:
     grain_of: Ints
     retained: NDArray[np.int64]
     retained_deviation: float
+    evidence: Evidence
     noise: float
     scan: Scan
     child: int
@@ -204,15 +208,22 @@ class ParentGrains:
             f"median misfit {float(np.nanmedian(self.misfit)):.1f}°",
             f"mean confidence {float(self.confidence[self.parent_id > 0].mean()):.2f}",
         ]
+        if self.evidence.boundaries:
+            parts.append(self.evidence.sentence)
         if self.retained.any():
             parts.append(
                 f"{int(self.retained.sum())} pixels of retained parent, "
                 f"{self.retained_deviation:.1f}° (median) from what the child grains alone give"
             )
         text = "; ".join(parts) + ". " + self.grain_size.sentence
+        why = []
+        if self.evidence.is_doubtful:
+            why.append("boundaries are hardly more often those of variants than by chance")
         if self.confidence[self.parent_id > 0].mean() < _DOUBTFUL:
+            why.append("few neighbours agree")
+        if why:
             text = (
-                "Doubtful: few neighbours agree; the map may show no transformed grains, or "
+                f"Doubtful: {' and '.join(why)}; the map may show no transformed grains, or "
                 f"another relationship. {text}"
             )
         return text

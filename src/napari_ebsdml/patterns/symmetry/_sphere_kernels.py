@@ -50,6 +50,34 @@ def project(rays: Array, turns: Array, cells: Array, side: int, out: Array) -> N
             ]
 
 
+@njit(cache=True, nogil=True)
+def templates(rays: Array, turns: Array, cells: Array, side: int, least: float, out: Array) -> None:
+    """`project`, each row of what is known brought to mean 0 and mean square 1, the rest to 0.
+
+    A row of which no more than the part `least` is known becomes 0 as a whole.
+    """
+    project(rays, turns, cells, side, out)
+    for k in range(len(turns)):
+        number, total, squares = 0, 0.0, 0.0
+        for i in range(len(rays)):
+            if out[k, i] < 1e8:
+                number += 1
+                total += out[k, i]
+        if number <= least * len(rays):
+            out[k] = 0.0
+            continue
+        mean = total / number
+        for i in range(len(rays)):
+            if out[k, i] < 1e8:
+                out[k, i] -= mean
+                squares += out[k, i] ** 2
+            else:
+                out[k, i] = 0.0
+        spread = max(math.sqrt(squares / len(rays)), 1e-6)
+        for i in range(len(rays)):
+            out[k, i] /= spread
+
+
 @njit(cache=True, nogil=True, fastmath=True)
 def _fit(turn: Array, rays: Array, values: Array, cells: Array, side: int) -> float:
     ab = np.float32(0)

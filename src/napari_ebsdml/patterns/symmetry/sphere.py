@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +98,7 @@ class MeasuredSphere:
         return np.where(out[0] < 1e8, out[0], np.nan).astype(np.float64)
 
 
+@lru_cache(maxsize=4)
 def rotation_grid(group: str, degrees: float) -> Floats:
     """Rotations (n, 3, 3) spread evenly, one of each that are equivalent under the group.
 
@@ -115,7 +117,10 @@ def rotation_grid(group: str, degrees: float) -> Floats:
     own = np.trace(turns, axis1=1, axis2=2)
     for rotation in GROUPS[group].rotations[1:]:
         keep &= np.einsum("ij,nji->n", rotation, turns) <= own + 1e-9
-    return np.ascontiguousarray(turns[keep])
+    kept = np.ascontiguousarray(turns[keep])
+    # Callers share it.
+    kept.flags.writeable = False
+    return kept
 
 
 class SphereSearch:
@@ -134,16 +139,9 @@ class SphereSearch:
         order = GROUPS[sphere.group].order
         self.turns = rotation_grid(sphere.group, 3.5 if order >= 6 else 4.3 if order > 2 else 5.5)
         self._rays = view.coarse_rays[::_THINNED]
-        out = np.empty((len(self.turns), len(self._rays)), np.float32)
-        kernels.project(self._rays, self.turns, sphere.cells, SIDE, out)
-        known = out < 1e8
-        number = np.maximum(known.sum(axis=1, keepdims=True), 1)
-        mean = np.where(known, out, 0).sum(axis=1, keepdims=True) / number
-        out = np.where(known, out - mean, 0)
-        spread = np.sqrt((out**2).mean(axis=1, keepdims=True))
+        self._templates = np.empty((len(self.turns), len(self._rays)), np.float32)
         # Templates of which little is known must not win by chance.
-        part = known.mean(axis=1, keepdims=True)
-        self._templates = (out / np.maximum(spread, 1e-6) * np.sqrt(part > 0.4)).astype(np.float32)
+        kernels.templates(self._rays, self.turns, sphere.cells, SIDE, 0.4, self._templates)
 
     def find(
         self, views: Sequence[View], candidates: int = 8
