@@ -15,7 +15,7 @@ from napari_ebsdml.patterns.symmetry.averages import Averages
 from napari_ebsdml.patterns.symmetry.clusters import Cluster, _Placed, _settled
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
-from tests.patterns.symmetry.crystals import NICKEL
+from tests.patterns.symmetry.crystals import NICKEL, TRIGONAL
 from tests.patterns.symmetry.crystals import patterns as crystal_patterns
 
 ROWS, COLUMNS, WIDE = 4, 12, 3
@@ -106,3 +106,18 @@ def test_a_cluster_has_the_sphere_of_the_group_that_its_patterns_tell():
     assert settled.sphere.group == "m-3m"
     assert settled.typical > 0.6
     assert len(settled.placed) == len(settled.best) == 4
+
+
+def test_a_cluster_is_told_by_what_its_patterns_show_together():
+    # Judged one by one they pass for 6/m: its twofold axis is pseudo-symmetry here.
+    images, axes = crystal_patterns(TRIGONAL, 8, noise=0.5, seed=2)
+    averages = averages_of(images.astype(np.float32).reshape(8, 1, 60, 60))
+    bounds = Camera(shape=(60, 60), pc=(0.5, 0.3, 0.55)).detector().gnomonic_bounds
+    views = views_of(averages.of(range(8)), averages.valid, np.reshape(bounds, (-1, 4))[:1])
+    placed = _Placed(views, averages, False)
+    first = MeasuredSphere.merged(views, axes, "-3m")
+    settled = _settled(views, Cluster(first, (), np.arange(8), np.arange(0), 0.5), placed)
+    assert settled.joint is not None
+    assert settled.sphere.group == "-3"
+    assert placed.told(settled.best)[0] == "6/m"
+    assert settled.typical > 0.6

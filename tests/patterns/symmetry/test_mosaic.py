@@ -15,12 +15,11 @@ from napari_ebsdml.patterns.symmetry.joint import judged
 from napari_ebsdml.patterns.symmetry.laue import Trial, joint_of, kept_of, told
 from napari_ebsdml.patterns.symmetry.mosaic import laid, orientations_of
 from napari_ebsdml.patterns.symmetry.view import bounds_of, flat_images, views_of
-from tests.patterns.symmetry.crystals import CENTRE, NICKEL, patterns
+from tests.patterns.symmetry.crystals import CENTRE, NICKEL, TRIGONAL, patterns
 
 TRICLINIC = Crystal(
     "triclinic", 2, (3.9, 4.6, 5.3, 77, 84, 80), ((26, (0.1, 0.2, 0.3)), (13, (0.4, 0.1, 0.8)))
 )
-TRIGONAL = Crystal("trigonal", 147, (5.5, 5.5, 6.5, 90, 90, 120), ((42, (0.13, 0.41, 0.22)),))
 
 
 def views(images):

@@ -18,7 +18,8 @@ from napari_ebsdml.patterns.symmetry._kernels import HOLE
 from napari_ebsdml.patterns.symmetry.agreement import agreement
 from napari_ebsdml.patterns.symmetry.averages import Averages
 from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
-from napari_ebsdml.patterns.symmetry.laue import place_all
+from napari_ebsdml.patterns.symmetry.joint import Joint
+from napari_ebsdml.patterns.symmetry.laue import joint_of, place_all
 from napari_ebsdml.patterns.symmetry.operators import Placement
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, SphereSearch
 from napari_ebsdml.patterns.symmetry.straight import bands_in
@@ -53,6 +54,8 @@ class Cluster:
         Places of the patterns, the best first.
     best : (m,) int array
         Places of the best ones in distinct orientations.
+    joint, seen
+        What the `best` tell together, None where they do not hold together, and their views.
     typical
         Fit of a good member to the sphere.
     bands
@@ -69,6 +72,8 @@ class Cluster:
     members: NDArray[np.intp]
     best: NDArray[np.intp]
     typical: float
+    joint: Joint | None = None
+    seen: tuple[View, ...] = ()
     bands: int = 2
     turn: Floats = field(default_factory=lambda: np.eye(3))
     single: MeasuredSphere | None = None
@@ -228,13 +233,22 @@ def _first(placed: _Placed, members: NDArray[np.intp], group: str) -> MeasuredSp
 
 
 def _settled(views: Sequence[View], cluster: Cluster, placed: _Placed) -> Cluster | None:
-    """The cluster with the group that its best patterns tell, and the sphere of that group."""
+    """The cluster with the group that its best patterns tell, and the sphere of that group.
+
+    What patterns tell together goes before what each tells by itself.
+    """
     best = placed.best(cluster.members)
+    seen = tuple(placed.views(best))
     group, bands = placed.told(best)
+    joint = joint_of(seen)
+    if joint is not None:
+        group = joint.best
     if group is None:
         return None
     sphere, turns = cluster.sphere, 1
-    if group != sphere.group:
+    if group != sphere.group and joint is not None:
+        sphere = joint.sphere_of(group, seen)
+    elif group != sphere.group:
         sphere, turns = _first(placed, cluster.members, group), 2
     chosen = [views[k] for k in cluster.members]
     for _ in range(turns):
@@ -246,7 +260,7 @@ def _settled(views: Sequence[View], cluster: Cluster, placed: _Placed) -> Cluste
     )
     return replace(
         cluster, sphere=sphere, single=single, typical=_typical(fits), best=best,
-        placed=tuple(placed.of(best)), bands=bands,
+        placed=tuple(placed.of(best)), joint=joint, seen=seen, bands=bands,
     )  # fmt: skip
 
 

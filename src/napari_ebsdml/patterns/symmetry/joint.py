@@ -30,7 +30,7 @@ from napari_ebsdml.patterns.symmetry.operators import (
     embeddings,
     half_cube,
 )
-from napari_ebsdml.patterns.symmetry.sphere import SIDE
+from napari_ebsdml.patterns.symmetry.sphere import SIDE, MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import View
 
 Floats = NDArray[np.float64]
@@ -110,6 +110,13 @@ class Joint:
                     score[k] += np.sqrt(len(kind)) * (value - MIDDLE) / WIDTH
         chance = np.exp(score - score.max())
         return np.asarray(chance / chance.sum())
+
+    def sphere_of(self, name: str, views: Sequence[View]) -> MeasuredSphere:
+        """The given patterns that lie in place merged, with the symmetry of a group."""
+        good = np.flatnonzero(self.mosaic.in_place[list(self.members)])
+        return MeasuredSphere.merged(
+            [views[int(k)] for k in good], self.frames_of(name)[good], name
+        )
 
     def frames_of(self, name: str) -> Floats:
         """Axes of a group (n, 3, 3) in the detector's frame of each pattern, as columns."""

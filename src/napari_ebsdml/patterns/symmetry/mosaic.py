@@ -75,11 +75,16 @@ class Mosaic:
     asked: NDArray[np.bool_]
 
     @property
-    def holds(self) -> NDArray[np.bool_]:
+    def in_place(self) -> NDArray[np.bool_]:
         """Which patterns agree with the others as far as their noise lets them."""
         reached = self.fits / np.maximum([view.ceiling for view in self.views], 1e-3)
         typical = float(np.median(reached))
-        return np.asarray((reached > max(HOLDS, _OF_TYPICAL * typical)) & self.asked)
+        return np.asarray(reached > max(HOLDS, _OF_TYPICAL * typical))
+
+    @property
+    def holds(self) -> NDArray[np.bool_]:
+        """Which patterns in place make the sphere."""
+        return self.in_place & self.asked
 
     def only(self, which: Sequence[int]) -> Mosaic:
         """The same places, with a sphere of these patterns alone."""

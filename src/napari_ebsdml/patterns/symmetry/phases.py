@@ -292,7 +292,8 @@ def _result(
     found: list[FoundPhase] = []
     made: list[Any] = []
     for k, cluster in enumerate(clusters):
-        laue = told([Trial(cluster.placed, camera)], searched, cluster.bands)
+        trial = Trial(cluster.placed, camera, cluster.joint, cluster.seen)
+        laue = told([trial], searched, cluster.bands)
         name = f"phase {k + 1}, {laue.system or 'unknown'}"
         lattice, groups = lattices[k] or (None, ())
         made.append(Phase(
