@@ -1,7 +1,7 @@
 """Dislocation structures that no training structure is made like, for `total_density.py`.
 
-They stand in for networks of other codes, which could not be had: lines come from here, their
-fields from the package (elastic_field, tested against analytic edges, screws and walls).
+Lines come from here, their fields from the package (elastic_field, tested against analytic edges,
+screws and walls). For lines that nobody drew see `total_density_atomistic.py`.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ python benchmarks/total_density_foreign.py surface [--structures 10]
 python benchmarks/total_density_foreign.py simulate BIG --size 128 [--structures 6] [--seed 510]
 python benchmarks/total_density_foreign.py sides|strides BIG
 
-Loops of three sizes, cell walls and a Voronoi network of links (`independent_structures.py`; the
-last stands in for networks of other codes, which could not be had), fcc. `simulate` keeps sections;
+Loops of three sizes, cell walls and a Voronoi network of links (`independent_structures.py`), fcc.
+Networks of molecular dynamics: `total_density_atomistic.py`. `simulate` keeps sections;
 `scans` makes maps of 32 x 32 pixels of them and asks `ebsdml.total_dislocation_density`. True is
 the density of the map and two voxels above and below it, as for the windows of the training.
 `surface` tells what a free surface does to the mean squared differences of rotations. `sides` asks
