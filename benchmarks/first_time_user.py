@@ -5,7 +5,7 @@
 Buttons are clicked with the mouse where they are seen in the window: one that is hidden, disabled
 or has to be scrolled to ends the job, and the row says so. A menu entry counts as two clicks
 (Plugins, entry), a file dialog as two (name, Save), a stroke or a drag as one, typing not. Without
---map the map is synthetic steel of 150 x 200 pixels.
+--map the map is synthetic steel of 150 x 200 pixels, and the patterns are kikuchipy's nickel.
 """
 
 from __future__ import annotations
@@ -182,9 +182,31 @@ def segment(user: User) -> Any:
     return dock
 
 
+def parents(user: User) -> Any:
+    """Parent grains, and their table."""
+    dock = user.dock("Parent grains")
+    user.click(dock.tasks.run_button)
+    user.wait(dock)
+    return dock
+
+
+def crystals(user: User) -> Any:
+    """What is in the map, its stereogram, and the indexed map."""
+    from qtpy.QtWidgets import QTabWidget
+
+    dock = user.dock("Crystals")
+    user.click(dock.tasks.run_button)
+    user.wait(dock)
+    seen = [t for t in dock.findChildren(QTabWidget) if not t.visibleRegion().isEmpty()]
+    user.tab(seen[0], 1)
+    user.tab(seen[0], 0)
+    user.click(dock.phases.add_button)
+    return dock
+
+
 JOBS: dict[str, Callable[[User], Any]] = {
     "maps": maps, "GND density": gnd, "total density": total, "grain and poles": grain,
-    "segmentation": segment,
+    "segmentation": segment, "parent grains": parents, "crystals": crystals,
 }  # fmt: skip
 
 
@@ -198,7 +220,7 @@ def main() -> None:
     import napari
 
     from napari_ebsdml import write
-    from napari_ebsdml.samples import dual_phase_steel
+    from napari_ebsdml.samples import dual_phase_steel, fetch
 
     width, height = (int(n) for n in given.size.split("x"))
     with tempfile.TemporaryDirectory() as name:
@@ -215,7 +237,8 @@ def main() -> None:
             user = User(viewer, folder)
             start = time.monotonic()
             try:
-                user.open(path)
+                patterns = job == "crystals" and given.map is None
+                user.open(Path(fetch("nickel_patterns")) if patterns else path)
                 dock = JOBS[job](user)
                 told = f"{user.figure(dock, job.replace(' ', '_') + '.png') / 1000:.0f} kB"
             except StuckError as error:

@@ -3,10 +3,11 @@
     tools/with_display.sh python benchmarks/gui_memory.py [--maps 10] [--side 500] [--train]
 
 Each round opens a map, computes with two docks, paints and, with --train, trains a segmenter;
-then it closes the docks and clears the layers. Told after each: resident memory, the same after the
-C library was told to give back what is free (Linux), what it has handed out, and how many of the
-maps are still alive. With --train it is also the hunt for the crash in paintGL after
-`layers.clear()` that was seen in long sessions: faulthandler writes the stack if it comes.
+then it closes the docks and clears the layers. Told after each: resident memory (six seconds after
+the last layer went, so that what is free was given back; not so with --keep-free), what the C
+library has handed out, and how many of the maps are still alive. With --train it is also the hunt
+for the crash in paintGL after `layers.clear()` that was seen in long sessions: faulthandler writes
+the stack if it comes.
 """
 
 from __future__ import annotations
@@ -43,16 +44,15 @@ class _Handed(ctypes.Structure):
     ]
 
 
-def given_back() -> tuple[float, float]:
-    """Resident memory once free memory is given back, and what is handed out, in MB."""
+def handed_out() -> float:
+    """What the C library counts as in use, in MB; NaN where it does not tell."""
     try:
         library = ctypes.CDLL("libc.so.6")
         library.mallinfo2.restype = _Handed
-        library.malloc_trim(0)
-        handed = library.mallinfo2()
+        told = library.mallinfo2()
     except (OSError, AttributeError):
-        return float("nan"), float("nan")
-    return resident(), (handed.uordblks + handed.hblkhd) / 1e6
+        return float("nan")
+    return (told.uordblks + told.hblkhd) / 1e6
 
 
 def main() -> None:
@@ -61,15 +61,19 @@ def main() -> None:
     parser.add_argument("--maps", type=int, default=10)
     parser.add_argument("--side", type=int, default=500)
     parser.add_argument("--train", action="store_true")
+    parser.add_argument("--keep-free", action="store_true", help="as the C library does alone")
     given = parser.parse_args()
     import napari
     from qtpy.QtCore import QEvent
     from qtpy.QtWidgets import QApplication
 
     from napari_ebsdml import write
+    from napari_ebsdml._napari.files import memory
     from napari_ebsdml._napari.layers.of_scans import scans_in
     from napari_ebsdml.samples import dual_phase_steel
 
+    if given.keep_free:
+        memory.return_free_memory = lambda: False
     viewer = napari.Viewer(show=True)
     alive: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -91,10 +95,9 @@ def main() -> None:
         viewer.window.remove_dock_widget(dock)
 
     def row(name: Any) -> None:
-        before, (after, handed) = resident(), given_back()
-        print(f"{name:4} {before:12.0f} {after:12.0f} {handed:15.0f} {len(alive):12}", flush=True)
+        print(f"{name:4} {resident():12.0f} {handed_out():15.0f} {len(alive):12}", flush=True)
 
-    print("map  resident, MB  given back  handed out, MB   maps alive", flush=True)
+    print("map  resident, MB  handed out, MB   maps alive", flush=True)
     row("none")
     with tempfile.TemporaryDirectory() as folder:
         for number in range(given.maps):

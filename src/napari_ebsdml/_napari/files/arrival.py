@@ -9,6 +9,7 @@ from weakref import WeakSet
 from qtpy.QtCore import Qt, QTimer
 
 from napari_ebsdml._napari.controls.settings import remembered
+from napari_ebsdml._napari.files.memory import return_when_maps_close
 from napari_ebsdml._napari.layers.of_scans import (
     Level,
     info_of,
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 _KEY_HEIGHT = 240
 _LOW_WINDOW = 850
 
-_with_key: WeakSet[Any] = WeakSet()
+_met: WeakSet[Any] = WeakSet()
+"""Windows that have shown a map."""
 
 
 def settle(scans: Sequence[Scan]) -> None:
@@ -98,18 +100,18 @@ def _accompany(viewer: ViewerModel) -> None:
 
     if not viewer.layers:
         return
-    _show_key(viewer)
+    window = getattr(viewer, "window", None)
+    if window is not None and window not in _met:
+        _met.add(window)
+        return_when_maps_close(viewer, window._qt_window)
+        _show_key(viewer, window)
     keep(viewer)
     # napari takes its time over the first question; docks ask while they open.
     QTimer.singleShot(0, lambda: remembered(""))
 
 
-def _show_key(viewer: ViewerModel) -> None:
+def _show_key(viewer: ViewerModel, window: Any) -> None:
     """Open the dock "Map key" with the first map of a window; once closed it stays so."""
-    window = getattr(viewer, "window", None)
-    if window is None or window in _with_key:
-        return
-    _with_key.add(window)
     from napari_ebsdml._napari.layers.map_key import KEY_DOCK, MapKey
 
     if KEY_DOCK not in window.dock_widgets:
