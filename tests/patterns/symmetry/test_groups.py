@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from orix.quaternion import symmetry
 
+from napari_ebsdml.patterns.symmetry._kernels import turn_by
 from napari_ebsdml.patterns.symmetry.decision import maximal, pairs
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, HOLOHEDRY, SYSTEMS, turn
 
@@ -49,3 +50,11 @@ def test_subgroups():
     assert ("m-3m", "mmm") in pairs()
     assert ("m-3m", "mmm") not in maximal()
     assert set(maximal()) >= {("m-3m", "m-3"), ("m-3m", "4/mmm"), ("6/mmm", "-3m")}
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_small_turns_are_about_the_frames_own_axes(axis):
+    frame = turn(np.array([0.6, 0.0, 0.8]), 40.0)
+    out = np.empty((3, 3))
+    turn_by(frame, axis, np.deg2rad(7.0), out)
+    assert out == pytest.approx(frame @ turn(np.eye(3)[axis], 7.0))

@@ -36,6 +36,18 @@ def set_turn(x: float, y: float, z: float, angle: float, out: Array) -> None:
     out[2, 2] = c + k * z * z
 
 
+@njit(cache=True, nogil=True)
+def turn_by(start: Array, axis: int, angle: float, out: Array) -> None:
+    """A rotation after a turn about its own x, y or z (`axis` 0, 1 or 2)."""
+    c, s = math.cos(angle), math.sin(angle)
+    one, two = (axis + 1) % 3, (axis + 2) % 3
+    for row in range(3):
+        a, b = start[row, one], start[row, two]
+        out[row, axis] = start[row, axis]
+        out[row, one] = a * c + b * s
+        out[row, two] = b * c - a * s
+
+
 # Without error_model="numpy" each division asks for zero, and nothing of the loop is vectorised.
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def carry(
@@ -282,8 +294,6 @@ def refine(
     room = np.empty(len(some), np.float32), np.empty(len(some), np.float32)
     own, own_part = np.empty(len(op_turns)), np.empty(len(op_turns))
     trial = np.empty((3, 3))
-    m = np.empty((3, 3))
-    unit = np.empty(3)
     best = measure(
         frame, op_axes, op_turns, angles, weights, xyz, some, image, bounds, still, least,
         room, correlation, part,
@@ -293,14 +303,7 @@ def refine(
         moved = False
         for axis in range(3):
             for sign in (1.0, -1.0):
-                unit[:] = 0.0
-                unit[axis] = 1.0
-                set_turn(unit[0], unit[1], unit[2], sign * size, m)
-                for r in range(3):
-                    for c in range(3):
-                        trial[r, c] = (
-                            frame[r, 0] * m[0, c] + frame[r, 1] * m[1, c] + frame[r, 2] * m[2, c]
-                        )
+                turn_by(frame, axis, sign * size, trial)
                 value = measure(
                     trial, op_axes, op_turns, angles, weights, xyz, some, image, bounds, still,
                     least, room, own, own_part,

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 from napari_ebsdml.patterns.symmetry import _sphere_kernels as kernels
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
 from napari_ebsdml.patterns.symmetry.operators import half_cube
-from napari_ebsdml.patterns.symmetry.sphere import SIDE, MeasuredSphere, rotation_grid
+from napari_ebsdml.patterns.symmetry.sphere import (
+    SIDE,
+    MeasuredSphere,
+    climbed,
+    rotation_grid,
+    split,
+)
 
 Floats = NDArray[np.float64]
 
@@ -47,9 +53,7 @@ def agreement(one: MeasuredSphere, other: MeasuredSphere) -> tuple[float, Floats
     score /= np.sqrt(np.maximum((seen**2).sum(axis=1), 1e-9))
     score[there.mean(axis=1) < 0.4] = -1
     trial = np.ascontiguousarray(turns[np.argsort(-score)[:_REFINED]])
-    fits = np.empty(len(trial))
-    kernels.refine_turns(
-        trial, rays, shown, one.cells, SIDE, np.deg2rad(2.0), np.deg2rad(0.1), fits
-    )
+    split_rays, own = split(rays), shown.astype(np.float32)
+    fits = np.array([climbed(turn, split_rays, own, one.cells, 2.0, 0.1) for turn in trial])
     best = int(fits.argmax())
     return float(fits[best]), trial[best]

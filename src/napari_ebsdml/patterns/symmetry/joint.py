@@ -19,7 +19,7 @@ from napari_ebsdml.patterns.symmetry import _mosaic_kernels as kernels
 from napari_ebsdml.patterns.symmetry import _sphere_kernels as sphere_kernels
 from napari_ebsdml.patterns.symmetry.decision import NAMES, kinds, pairs
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, TURNS, turn
-from napari_ebsdml.patterns.symmetry.mosaic import SOFT, Cells, Mosaic, split
+from napari_ebsdml.patterns.symmetry.mosaic import SOFT, Cells, Mosaic
 from napari_ebsdml.patterns.symmetry.operators import (
     ANGLES,
     LEAST,
@@ -30,11 +30,10 @@ from napari_ebsdml.patterns.symmetry.operators import (
     embeddings,
     half_cube,
 )
-from napari_ebsdml.patterns.symmetry.sphere import SIDE, MeasuredSphere
+from napari_ebsdml.patterns.symmetry.sphere import SIDE, MeasuredSphere, Rays, split
 from napari_ebsdml.patterns.symmetry.view import View
 
 Floats = NDArray[np.float64]
-Rays = tuple[Cells, Cells, Cells]
 
 MIDDLE, WIDTH = 0.76, 0.04
 """Ratio of a kind of operations that tells nothing, and the scale about it."""
@@ -164,7 +163,7 @@ def _compared(view: View, place: Floats, cells: Cells) -> tuple[float, float]:
     """
     rays, values = split(view.fine_rays[::2]), view.fine_values[::2].copy()
     first, last = np.deg2rad(_SETTLE)
-    number, value = kernels.climb(place, rays, values, cells, SIDE, first, last, _LEAST_PART)
+    number, value = sphere_kernels.climb(place, rays, values, cells, SIDE, first, last, _LEAST_PART)
     return number / len(values), value
 
 

@@ -22,7 +22,7 @@ from napari_ebsdml._parallel import Progress, available_cores
 from napari_ebsdml.patterns.symmetry import _mosaic_kernels as kernels
 from napari_ebsdml.patterns.symmetry import _sphere_kernels as sphere_kernels
 from napari_ebsdml.patterns.symmetry._kernels import HOLE
-from napari_ebsdml.patterns.symmetry.sphere import SIDE, UNKNOWN, rotation_grid
+from napari_ebsdml.patterns.symmetry.sphere import SIDE, UNKNOWN, rotation_grid, split
 from napari_ebsdml.patterns.symmetry.view import View
 
 Floats = NDArray[np.float64]
@@ -142,11 +142,6 @@ def cells_of(sums: Floats, blur: float) -> Cells:
     inside = values[known]
     values = (values - inside.mean()) / max(float(inside.std()), 1e-6)
     return np.where(known, values, UNKNOWN).astype(np.float32)
-
-
-def split(rays: NDArray[np.float32]) -> tuple[Cells, Cells, Cells]:
-    """x, y and z of rays (n, 3), as the kernels take them."""
-    return rays[:, 0].copy(), rays[:, 1].copy(), rays[:, 2].copy()
 
 
 @cache
@@ -298,7 +293,7 @@ def _climbed(
 ) -> tuple[float, float]:
     """Climb with a turn, in place, by steps of degrees; fit, and part on the sphere."""
     rays, values = split(view.fine_rays[::step]), view.fine_values[::step].copy()
-    number, fit = kernels.climb(
+    number, fit = sphere_kernels.climb(
         turn, rays, values, cells, SIDE, np.deg2rad(first), np.deg2rad(last), least
     )
     return float(fit), number / len(values)

@@ -22,10 +22,13 @@ from napari_ebsdml.patterns.symmetry.operators import half_cube
 from napari_ebsdml.patterns.symmetry.view import View
 
 Floats = NDArray[np.float64]
+Rays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 SIDE = 90
 """Cells along an edge of a face of the half cube: one degree."""
 _THINNED = 2
+_LEAST_PART, _LEAST_RAYS = 0.4, 30
+"""Part of a pattern's rays, and rays, that a sphere must know something of where they fit."""
 UNKNOWN = np.float32(1e9)
 
 
@@ -123,6 +126,26 @@ def rotation_grid(group: str, degrees: float) -> Floats:
     return kept
 
 
+def split(rays: NDArray[np.floating]) -> Rays:
+    """x, y and z of rays (n, 3), as the kernels take them."""
+    x, y, z = (np.ascontiguousarray(rays[:, k], np.float32) for k in range(3))
+    return x, y, z
+
+
+def climbed(
+    turn: Floats, rays: Rays, values: NDArray[np.float32], cells: NDArray[np.float32],
+    first: float, last: float,
+) -> float:  # fmt: skip
+    """Turn rays, in place, from `first` to `last` degrees to where they fit a sphere best.
+
+    Their correlation with it; -1 where it knows too little there.
+    """
+    number, fit = kernels.climb(
+        turn, rays, values, cells, SIDE, np.deg2rad(first), np.deg2rad(last), _LEAST_PART
+    )
+    return float(fit) if number >= max(_LEAST_PART * len(values), _LEAST_RAYS) else -1.0
+
+
 class SphereSearch:
     """Orientations of patterns by one or several measured spheres, all of one camera.
 
@@ -141,7 +164,7 @@ class SphereSearch:
         self._rays = view.coarse_rays[::_THINNED]
         self._templates = np.empty((len(self.turns), len(self._rays)), np.float32)
         # Templates of which little is known must not win by chance.
-        kernels.templates(self._rays, self.turns, sphere.cells, SIDE, 0.4, self._templates)
+        kernels.templates(self._rays, self.turns, sphere.cells, SIDE, _LEAST_PART, self._templates)
 
     def find(
         self, views: Sequence[View], candidates: int = 8
@@ -155,21 +178,10 @@ class SphereSearch:
             top = np.argpartition(-score[k], candidates)[:candidates]
             trial = self.turns[top].copy()
             fit = np.empty(candidates)
-            rays, own = view.fine_rays[::4], view.fine_values[::4]
-            kernels.refine_turns(
-                trial, rays, own, self.sphere.cells, SIDE, np.deg2rad(2.0), np.deg2rad(0.6), fit
-            )
-            best = trial[[int(fit.argmax())]].copy()
-            last = np.empty(1)
-            kernels.refine_turns(
-                best,
-                view.fine_rays,
-                view.fine_values,
-                self.sphere.cells,
-                SIDE,
-                np.deg2rad(0.6),
-                np.deg2rad(0.1),
-                last,
-            )
-            turns[k], fits[k] = best[0], last[0]
+            rays, own = split(view.fine_rays[::4]), view.fine_values[::4].copy()
+            for j in range(candidates):
+                fit[j] = climbed(trial[j], rays, own, self.sphere.cells, 2.0, 0.6)
+            best = trial[int(fit.argmax())]
+            rays, own = split(view.fine_rays), view.fine_values
+            turns[k], fits[k] = best, climbed(best, rays, own, self.sphere.cells, 0.6, 0.1)
         return turns, fits
