@@ -2,7 +2,8 @@
 #
 #   make demo                       a sample map in napari, with all layers
 #   make demo MAP=path/to/map.ctf   your own map
-#   make test                       all tests
+#   make test                       the tests, but for the longest
+#   make test-long                  the longest: trainings, notebooks, the demo, killed workers
 #   make lint                       ruff and mypy
 #   make docs                       the documentation as a site in build/site
 
@@ -16,7 +17,7 @@ DEMO_DIR ?= demo
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs system clean
+.PHONY: help demo test test-long lint docs system clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -38,7 +39,10 @@ demo: $(STAMP) system
 	  --output $(DEMO_DIR)
 
 test: $(STAMP) system
-	OMP_WAIT_POLICY=passive $(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	OMP_WAIT_POLICY=passive $(PY) -m pytest -n $(JOBS) --dist loadfile -m "not long" $(PYTEST_ARGS)
+
+test-long: $(STAMP) system
+	OMP_WAIT_POLICY=passive $(PY) -m pytest -n $(JOBS) --dist loadfile -m long $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -72,6 +72,7 @@ def bands_of_one_map_while_a_worker_is_killed(
     np.testing.assert_array_equal(found.above_noise, want.above_noise)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_and_a_client_that_is_killed(
     maps: Path, tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

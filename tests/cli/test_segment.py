@@ -146,6 +146,7 @@ def test_train_on(model: Path, folder: Path, tmp_path: Path, capsys) -> None:
     assert "leave those options out" in one_line(capsys.readouterr().err)
 
 
+@pytest.mark.long
 def test_phases_of_the_map_as_labels(tmp_path: Path, model: Path, folder: Path, capsys) -> None:
     assert run("segment", "predict", model, folder / "steel1.ctf", "-o", tmp_path,
                "--phases", "ctf") == 0  # fmt: skip
@@ -265,6 +266,7 @@ def test_spacegroups_table_and_map(tmp_path: Path, capsys) -> None:
     assert "--by must be" in one_line(capsys.readouterr().err)
 
 
+@pytest.mark.long
 def test_spacegroups_of_maps_that_nobody_indexed(
     tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,7 @@ def test_spline_against_scipy(k, degree):
     np.testing.assert_allclose(np.stack([x, y], 1), want, atol=1e-12)
 
 
+@pytest.mark.long
 def test_figure_3():
     # Article: correlation of N and density 0.898; densities of 1e13 to 1e16 1/m^2 about 1e15.
     crops = simulate_crops(60_000, "paper", seed=1)

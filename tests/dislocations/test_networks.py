@@ -68,6 +68,7 @@ def test_paper_loss_by_hand():
         paper_loss(logits, density, count, total, 0.5, "mae")
 
 
+@pytest.mark.long
 def test_table_a1_learns():
     torch.manual_seed(0)
     crops = simulate_crops(256, "paper", seed=4)

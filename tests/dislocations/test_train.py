@@ -40,6 +40,7 @@ def same(a, b):
     )
 
 
+@pytest.mark.long
 def test_training_beats_the_gnd_alone(tmp_path):
     output = tmp_path / "net.safetensors"
     events = list(train_lines(TINY, output, validation=2000))
@@ -61,6 +62,7 @@ def test_training_beats_the_gnd_alone(tmp_path):
     assert predict_planes(maps.gnd, 1, 1e12, output, symmetric=False).mean.shape == (1, 21, 21)
 
 
+@pytest.mark.long
 def test_resumed_training_is_the_same(tmp_path):
     recipe = Recipe(data="varied", width=8, epochs=2, steps=4, batch=16)
     whole = tmp_path / "whole.safetensors"

@@ -23,6 +23,7 @@ from tests.io.writers_hdf5 import write_h5oina
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is measured by /proc")
 
 
+@pytest.mark.long
 @linux
 def test_some_hundred_damaged_files() -> None:
     jobs = [(kind, seed) for kind in mangling.KINDS for seed in range(24)]

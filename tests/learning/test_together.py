@@ -41,6 +41,7 @@ print("END", end.losses["loss"])
 """
 
 
+@pytest.mark.long
 def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT, "utf-8")

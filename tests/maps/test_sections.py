@@ -125,6 +125,7 @@ def test_paraviews_reader_opens_a_volume(tmp_path: Path) -> None:
     np.testing.assert_array_equal(cells.reshape(found.grains.shape), found.grains)
 
 
+@pytest.mark.long
 def test_iron_sections(shared: Path) -> None:
     files = sorted((shared / "maps" / "iron_serial_sections").glob("*.ANG"))
     scans = [ebsdml.read(path) for path in files]

@@ -14,6 +14,7 @@ from napari_ebsdml._napari.demo import run as demo
 from napari_ebsdml._napari.demo import steps as demo_steps
 
 
+@pytest.mark.long
 def test_demo_saves_a_picture_of_the_map(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -25,6 +25,7 @@ def test_notebooks_are_those_of_the_tutorials(name: str) -> None:
         assert "```python" not in "".join(cell["source"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_notebooks_run(name: str, tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ def test_faults_of_the_screen_cost_nothing_and_are_told(shipped, shared, fault, 
     assert told in result.warnings[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "wrong",
     [{"tilt": 0}, {"pc": (0.5317, 0.7189, 0.5342)}, {"convention": "bruker"}],

@@ -36,6 +36,7 @@ def first_fold(steel, labels, model):
     return prepare([(steel.scan, labels)], model.classes, TrainingSettings(), members).folds
 
 
+@pytest.mark.long
 def test_the_unet_was_scored_on_the_very_same_pixels(steel, model, labels, compared):
     held = first_fold(steel, labels, model).held_out(0)[0]
     confusion = np.array(model.metrics["first_fold"])

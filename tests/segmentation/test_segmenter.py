@@ -34,6 +34,7 @@ def test_metrics_are_of_held_out_blocks(model):
     assert model.record["data"][0]["shape"] == [96, 120]
 
 
+@pytest.mark.long
 def test_same_seed_same_model(steel, quick, model):
     again = Segmenter.train([(steel.scan, stroke_labels(steel.truth, 0.1))], ("BS", "KAM"), **quick)
     a, b = (m.predict(steel.scan).probability for m in (model, again))
@@ -146,6 +147,7 @@ def test_time_limit(steel, quick):
     assert training.segmenter is not None
 
 
+@pytest.mark.long
 def test_train_more_learns_what_is_new(model, other_steel):
     # The new map is measured at another camera setting, so the old model fails on it.
     scan = with_property(other_steel.scan, "BS", 255.0 - other_steel.scan.get("BS"))

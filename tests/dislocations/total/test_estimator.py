@@ -222,6 +222,7 @@ def test_grains_are_cut_evenly() -> None:
     assert len(cut) == 0
 
 
+@pytest.mark.long
 def test_training_learns_writes_and_goes_on(structures: list[Path], tmp_path: Path) -> None:
     recipe = Recipe(((32, 25),), 0, maps=4, visits=30_000, networks=1, width=24, seed=2)
     work = tmp_path / "work"

@@ -51,6 +51,7 @@ def scan(make_scan: MakeScan) -> Scan:
     return make_scan(patterns=da.from_array(patterns, chunks=(2, 8, 10, 12)))
 
 
+@pytest.mark.long
 def test_corrections_are_those_of_kikuchipy(nickel: Scan, signal: Any) -> None:
     corrected = {
         "static": signal.remove_static_background(inplace=False, show_progressbar=False),

@@ -30,6 +30,7 @@ time.sleep(0.3)
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "darwin", reason="a window needs a screen there")
 def test_a_job_under_way_does_not_abort_the_program(tmp_path: Path) -> None:
     write(tmp_path / "map.ctf", dual_phase_steel((24, 24)).scan)

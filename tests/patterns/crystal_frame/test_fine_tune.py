@@ -48,6 +48,7 @@ def test_whole_grains_are_held_out(odd):
     assert all(phase.held[a] == phase.held[b] for a, b in twins)
 
 
+@pytest.mark.long
 def test_fine_tuning_learns_a_measured_phase_and_forgets_nothing(model, library, odd):
     before = model.predict_scan(odd, detector=CAMERA)
     assert (before.space_group == 229).mean() < 0.7
@@ -74,6 +75,7 @@ def test_fine_tuning_learns_a_measured_phase_and_forgets_nothing(model, library,
     assert (new == truth).mean() >= (old == truth).mean() - 0.05
 
 
+@pytest.mark.long
 def test_cancelled_fine_tuning_keeps_the_best_so_far_or_nothing(model, library, odd, tmp_path):
     tuning = FineTuning(model, [(odd, CAMERA)], RECIPE, library)
     first = next(tuning)

@@ -201,6 +201,7 @@ def test_the_score_tells_tables_apart_and_keeps_to_its_range():
     assert (KnownScore()(unknown) >= KnownScore().threshold).all()
 
 
+@pytest.mark.long
 def test_strangers_of_other_sizes_are_unknown_and_new_cubic_ones_known(library):
     strangers = [tetragonal(3.0, 4.3), tetragonal(3.6, 3.0), m3(5.0)]
     # A crystal may teach what known ones look like without a template of its own.

@@ -66,6 +66,7 @@ def test_an_emsoft_master_pattern_joins_the_same_way(tmp_path, library):
         add_to_library(library, "flat", right[0], 225)
 
 
+@pytest.mark.long
 def test_a_model_learns_the_own_crystal(widened_model):
     made, model = widened_model
     rng = np.random.default_rng(2)

@@ -111,6 +111,7 @@ def test_wrong_orientation_and_wrong_tilt_lose_agreement_and_sharpness(library):
     assert all_right > 1.4 * off
 
 
+@pytest.mark.long
 def test_refinement_finds_the_camera_again(library):
     rng = np.random.default_rng(5)
     q = random_quaternions(rng, 24)

@@ -457,6 +457,7 @@ def test_turned_copies_are_symmetric_ones():
     assert {image.tobytes() for image in turned(x, rng)} == eight
 
 
+@pytest.mark.long
 def test_a_stream_teaches_and_can_be_stopped_and_started(library, tmp_path):
     recipe = StreamRecipe(
         patterns=600, repeats=4, epochs=4, batch=16, size=32, bfloat16=False, validation=0.2,

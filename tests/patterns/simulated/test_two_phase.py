@@ -78,6 +78,7 @@ def test_arguments_out_of_range_are_named(library):
         two_phase_map((8, 8), ("fcc", "gold"), library=library)
 
 
+@pytest.mark.long
 def test_a_maps_camera_is_refined(library, model):
     from napari_ebsdml.patterns.frame.geometry import Geometry
 

@@ -104,6 +104,7 @@ def test_noise_has_no_symmetry():
     assert laue_group(noise, CENTRE).system is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("grain", [2.5, 4.0, 6.0])
 def test_blobs_of_an_amorphous_material_have_no_symmetry(grain):
     rng = np.random.default_rng(0)
@@ -199,6 +200,7 @@ def test_progress_and_cancel():
         laue_group(images, CENTRE, progress=stop)
 
 
+@pytest.mark.long
 def test_measured_steel_is_cubic(shared):
     with h5py.File(shared / "patterns" / "dual_phase_steel_rows00-14.h5") as file:
         images = file["patterns"][()].reshape(-1, 60, 60)

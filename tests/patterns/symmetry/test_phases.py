@@ -76,6 +76,7 @@ def test_orientations_are_those_of_the_crystals(answer):
         assert np.median(spread) < 1.0
 
 
+@pytest.mark.long
 def test_lattices_of_bcc_and_fcc_grains_are_told_apart():
     # From single patterns, whose noise hides that bands are missing, bcc was told primitive.
     scan, phase = map_of_grains((NICKEL, IRON))
@@ -92,6 +93,7 @@ def test_lattices_of_bcc_and_fcc_grains_are_told_apart():
         assert one.lattice.bravais == ("cI" if is_iron else "cF")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("crystal", "group", "bravais"), [
     (NICKEL, "m-3m", "cF"), (TITANIUM, "6/mmm", "hP"),
 ])  # fmt: skip

@@ -153,6 +153,7 @@ def test_a_click_is_explained_on_the_pattern(viewer: Any, qtbot: Any, three_phas
     assert not panel.open_button.isHidden()
 
 
+@pytest.mark.long
 def test_training_saving_loading_and_comparing(
     viewer: Any, qtbot: Any, three_phases: Scan, tmp_path: Path
 ) -> None:

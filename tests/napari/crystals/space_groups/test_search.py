@@ -127,6 +127,7 @@ def test_orientations_are_searched_for_and_shown(
     assert not any(FOUND in each.name for each in viewer.layers)
 
 
+@pytest.mark.long
 def test_the_pattern_centre_is_searched_for(
     viewer: Any, qtbot: Any, three_phases: Scan, quick_search: CrystalFrameClassifier
 ) -> None:
