@@ -65,12 +65,12 @@ def kept(work: Path, group: str, number: int) -> NDArray:
 
 def collect(
     work: Path, masters: Path, numbers: range, seed: int, conditions: int, kinds: list[str],
-    groups: list[str],
+    systems: list[str],
 ) -> None:  # fmt: skip
     """Place all groups in ten patterns of each crystal in each of two cameras."""
     for condition in range(conditions):
         for at, (kind, name, group, make) in enumerate(jobs(work, masters, numbers)):
-            if kind not in kinds or group not in groups:
+            if kind not in kinds or SYSTEMS.get(group, "") not in systems:
                 continue
             path = work / f"{kind}-{name.replace('/', '_')}-{condition}.pkl"
             if path.exists():
@@ -289,7 +289,7 @@ def main() -> None:
     parser.add_argument("--crystals", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="number of the first crystal")
     parser.add_argument("--kinds", nargs="*", default=["dyn", "noise", "kin"])
-    parser.add_argument("--groups", nargs="*", default=[*GROUPS, "none"], help="of Laue")
+    parser.add_argument("--systems", nargs="*", default=[*SYSTEMS.values(), ""], help="of crystals")
     parser.add_argument("--cameras", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tables", action="store_true", help="of what WORK has, no more")
@@ -298,7 +298,7 @@ def main() -> None:
     if not given.tables:
         numbers = range(given.first, given.first + given.crystals)
         collect(given.work, given.masters, numbers, given.seed, given.cameras, given.kinds,
-                given.groups)  # fmt: skip
+                given.systems)  # fmt: skip
     tables(given.work)
     if given.steel is not None:
         steel(given.steel, given.work)
