@@ -121,6 +121,30 @@ def test_grains_that_are_wrong_whatever_the_logits_say_make_a_doubt():
     assert judged(0.75, units=9).calibration(False) == (USUAL, USUAL_DOUBT)
 
 
+def test_offsets_bring_the_classes_to_their_shares():
+    rng = np.random.default_rng(5)
+    target = np.repeat(rng.choice(3, 3000, p=(0.2, 0.1, 0.7)), 4)
+    x = 1.5 * np.eye(3)[target] + rng.normal(size=(len(target), 3))
+    true = 1.5 * x + np.log([0.2, 0.1, 0.7])
+    unit = np.arange(len(target), dtype=np.int32) // 4
+    wrong = np.array([1.0, 0.5, -1.5])
+    # A fourth class is known to the model and does not occur.
+    logits = np.column_stack((2 * (true + wrong), np.full(len(target), -7.0))).astype(np.float32)
+    many = Judged(logits, target.astype(np.int8), unit, (unit % 5).astype(np.int8))
+    offsets = many.offsets()
+    assert offsets[:3] / 2 == pytest.approx(-wrong, abs=0.1)
+    assert offsets[3] == 0
+    shares = np.bincount(target, minlength=4) / len(target)
+    shifted = dataclasses.replace(many, logits=logits + offsets)
+    chance = softmax(shifted.logits / shifted.temperature(True), axis=1)
+    assert chance.mean(axis=0) == pytest.approx(shares, abs=0.01)
+    assert softmax(logits / 2, axis=1).mean(axis=0)[2] < 0.6
+    # A dozen grains move them less, fewer do not at all.
+    few = dataclasses.replace(many, logits=logits[:80], target=many.target[:80], unit=unit[:80])
+    assert np.abs(few.offsets()).max() < np.abs(offsets).max()
+    assert not judged(0.75, units=9).offsets().any()
+
+
 def test_too_little_to_tell():
     few = judged(0.75, units=9)
     assert few.temperature(False) == USUAL

@@ -45,6 +45,27 @@ def test_same_seed_same_model(steel, quick, model):
     assert np.abs(other.predict(steel.scan).probability - a).max() > 0.01
 
 
+@pytest.mark.parametrize("labels", ["whole map", "strokes"])
+def test_only_whole_labelled_maps_say_how_likely_classes_are(steel, quick, labels):
+    truth = steel.truth if labels == "whole map" else stroke_labels(steel.truth, 0.1)
+    training = Segmenter.training([(steel.scan, truth)], ("BS", "KAM"), **{**quick, "epochs": 1})
+    for _ in training:
+        pass
+    # As if the training had ended with martensite too likely.
+    training._run.network.shift(np.array([-2.0, 2.0], dtype=np.float32))
+    model = training.segmenter
+    surplus = (model.predict(steel.scan).labels == 2).mean() - (steel.truth == 2).mean()
+    lower = model.record["offsets"][0] - model.record["offsets"][1]
+    if labels == "whole map":
+        assert abs(surplus) < 0.05
+        assert lower > 2
+        # The network of the training stays as it was.
+        assert training._run.network.head.bias[1] > model.network.head.bias[1] + 1
+    else:
+        assert surplus > 0.1
+        assert lower == 0
+
+
 def test_save_and_load(model, other_steel, tmp_path):
     card = model.save(tmp_path / "dp.safetensors")
     content = json.loads((tmp_path / "dp.json").read_text())

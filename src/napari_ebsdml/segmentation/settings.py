@@ -137,7 +137,8 @@ class TrainingSettings:
     gap
         Labelled pixels this close to a held-out one do not train.
     balance
-        Weight of the classes in the loss: 0 as they come, 1 every class alike.
+        Weight of the classes in the loss: 0 as they come, 1 every class alike. A U-Net from whole
+        labelled maps is set to how often they are labelled afterwards.
     turns, coarser, brightness, lost
         Augmentation: the eight turns of a map onto its grid; every second pixel (twice the
         step); change of brightness and contrast in units of the spread; largest part of pixels

@@ -36,6 +36,7 @@ from napari_ebsdml.segmentation.learning.look import (
     Look,
     adapted_to,
     ensemble_temperature,
+    labels_judged,
     verdict,
 )
 from napari_ebsdml.segmentation.models.boosted import BoostedTrees
@@ -190,19 +191,25 @@ class Run:
         """
         plan, dense = self.plan, self.prepared.dense
         judged, kept, better, sentence = self.linear_judged, False, False, LINEAR_ALONE
-        usual = USUAL
+        usual, network = USUAL, copy.deepcopy(self.network)
+        offsets = np.zeros(len(plan.classes), dtype=np.float32)
         if isinstance(self.linear, BoostedTrees) and plan.start is not None:
             foreign = self.familiar is None and plan.start.familiar is not None
             sentence = adapted_to(self.prepared.regions, foreign)
             usual = plan.start.temperature
-        if self.network is not None:
-            self.network.eval()
+        if network is not None:
+            network.eval()
             network_judged = Judged.empty(len(plan.classes))
             linear_judged = network_judged
+            if dense:
+                # Strokes are painted where one likes: they do not say how likely the classes are.
+                folds = self.prepared.folds
+                offsets = labels_judged(network, self.maps, folds, plan.device).offsets()
+                network.shift(offsets)
             if self.held_out is not None:
-                network_judged = self.held_out.judge(self.network)
+                network_judged = self.held_out.judge(network)
                 linear_judged = self.held_out.judge_linear()
-            asked = plan.settings.keep == "network" or self.network.every()[0].base is None
+            asked = plan.settings.keep == "network" or network.every()[0].base is None
             better = is_better(network_judged, linear_judged, dense)
             kept = asked or better
             sentence = verdict(network_judged, linear_judged, kept, asked, dense)
@@ -213,8 +220,8 @@ class Run:
         if kept and not judged.is_telling and plan.start is not None:
             temperature, doubt = plan.start.temperature, plan.start.doubt
         single = float(temperature)
-        if kept and self.network is not None:
-            temperature = ensemble_temperature(self.network, self.maps, single, plan.device)
+        if kept and network is not None:
+            temperature = ensemble_temperature(network, self.maps, single, plan.device)
         metrics = judged.figures(dense)
         curve = [
             {"epoch": e.epoch, "seconds": round(e.seconds, 2), **e.losses, **e.metrics}
@@ -222,10 +229,10 @@ class Run:
         ]  # fmt: skip
         record = {
             **self.record, "curve": curve, "answer": sentence, "better": better,
-            "single_temperature": single, "doubt": doubt,
+            "single_temperature": single, "doubt": doubt, "offsets": offsets.tolist(),
         }  # fmt: skip
         model = kind(
-            network=copy.deepcopy(self.network) if kept else None, linear=self.linear,
+            network=network if kept else None, linear=self.linear,
             channels=plan.channels, normaliser=self.normaliser, classes=plan.classes,
             temperature=float(temperature), step=self.step, phases=self.phases, record=record,
             metrics=metrics, ranges=self.ranges, familiar=self.familiar,

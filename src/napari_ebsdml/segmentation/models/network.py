@@ -14,6 +14,9 @@ from napari_ebsdml.errors import InputError
 from napari_ebsdml.segmentation.settings import UNetSettings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_ebsdml.segmentation.models.linear import Discriminant
 
 
@@ -161,6 +164,14 @@ class UNet(_OneUNet):
                 raise InputError("This network does not start from a discriminant.")
             network.base.weight.copy_(torch.from_numpy(one.weight / temperature))
             network.base.bias.copy_(torch.from_numpy(one.bias / temperature))
+
+    def shift(self, offsets: NDArray[np.float32]) -> None:
+        """Add to the logits of each of the networks side by side; `offsets` one for each class."""
+        more = torch.from_numpy(offsets)
+        with torch.no_grad():
+            for network in self.every():
+                bias = cast("Tensor", network.head.bias)
+                bias += more.to(bias)
 
     def one(self, member: int, image: Tensor) -> Tensor:
         """Logits of a batch of images by one of the networks side by side."""

@@ -30,6 +30,9 @@ maps."""
 _SPREAD_OF_DOUBT = 0.7
 """Of its log odds."""
 
+_SPREAD_OF_OFFSETS = 1.0
+"""Of what is added to the logits of each class, before a handful of grains has told."""
+
 USUAL_ERROR = 0.02
 """Standard error of a phase fraction by what a model from strokes misjudges. Chosen on 60 synthetic
 maps (numbers 200-259 of benchmarks/segmentation_interval.py, which reports others)."""
@@ -98,6 +101,42 @@ class Judged:
             return self.temperature(dense, usual), 0.0 if dense else USUAL_DOUBT
         found, doubt = _fit_both(self, np.ones(self.units, dtype=bool), usual)
         return max(found, min(usual, 1.0)), doubt
+
+    def offsets(self) -> NDArray[np.float32]:
+        """What to add to the logits, so that classes are as likely as they are labelled here.
+
+        A network that learned for some hundred steps from crops of which each class has its share
+        has not yet found how likely the classes are where one can be taken for the other. Fitted
+        as the most likely, with a temperature; every pixel counts alike, as in a phase fraction,
+        and all together as often as there are grains and blocks. Classes that do not occur keep
+        theirs.
+
+        Returns
+        -------
+        (classes,) float32
+            Of the classes that occur zero in the mean; all zero where there are too few grains.
+        """
+        out = np.zeros(self.logits.shape[1], dtype=np.float32)
+        if not self.is_telling:
+            return out
+        present, target = np.unique(self.target, return_inverse=True)
+        logits = self.logits[:, present].astype(np.float64)
+        weight, rows = self.units / len(target), np.arange(len(target))
+
+        def loss(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            scaled = logits * np.exp(-x[0])
+            chance = log_softmax(scaled + x[1:], axis=1)
+            surplus = np.exp(chance)
+            surplus[rows, target] -= 1
+            slope = weight * np.append(-(surplus * scaled).sum(), surplus.sum(axis=0))
+            slope[1:] += x[1:] / _SPREAD_OF_OFFSETS**2
+            usual = 0.5 * float((x[1:] ** 2).sum()) / _SPREAD_OF_OFFSETS**2
+            return usual - weight * float(chance[rows, target].sum()), slope
+
+        found = minimize(loss, np.zeros(len(present) + 1), jac=True, method="L-BFGS-B").x
+        # The temperature is fitted anew, grain by grain, after these are added.
+        out[present] = (found[1:] - found[1:].mean()) * np.exp(found[0])
+        return out
 
     def figures(self, dense: bool) -> dict[str, Any]:
         """Figures for the model card; empty where too little is held out.
