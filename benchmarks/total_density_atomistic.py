@@ -1,6 +1,6 @@
 """Total density of networks of molecular dynamics, through the public call.
 
-python benchmarks/atomistic_networks.py deform WORK      (needs LAMMPS; an hour of a core)
+python benchmarks/atomistic_networks.py deform WORK      (needs LAMMPS; half an hour)
 python benchmarks/atomistic_networks.py lines WORK       (needs OVITO)
 python benchmarks/total_density_atomistic.py fields WORK
 python benchmarks/total_density_atomistic.py scans WORK [--maps 6] [--seed 700] [--model FILE]
