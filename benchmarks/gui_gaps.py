@@ -219,7 +219,10 @@ def docks(path: Path, names: tuple[str, ...], stacks: bool) -> None:
         at = int(rng.integers(rows)), int(rng.integers(columns))
         layer.paint(at, 1 + n // 6 % 2)
         live(0.1)
-    row("painting", start)
+    while "Live map by" not in dock.live.text.text() and now()[0] - start[0] < _PATIENCE_S:
+        live(0.1)
+    live(0.5)
+    row("painting, first live map", start)
     viewer.close()
 
 

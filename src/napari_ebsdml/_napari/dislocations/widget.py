@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
@@ -33,7 +33,7 @@ from napari_ebsdml._napari.gnd.layers import (
     show_layer,
 )
 from napari_ebsdml._napari.layers.of_scans import info_of, layers_of, result_of
-from napari_ebsdml._napari.layers.turns import let_draw
+from napari_ebsdml._napari.layers.turns import Turns
 from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml._parallel import part_of
@@ -158,6 +158,7 @@ class DislocationWidget(ScanWidget):
         self.give_results_the_rest()
         self.total_result: TotalResult | None = None
         self._adding = False
+        self._turns = Turns(self)
 
         self.message = QLabel()
         self.message.setVisible(False)
@@ -195,7 +196,9 @@ class DislocationWidget(ScanWidget):
             self.run(
                 scan, make_ready, scan, chosen,
                 label="Computing the dislocation density", uses_torch=True,
-                on_result=lambda ready: self._show_total(ready, chosen.arguments()),
+                on_result=lambda ready: self._turns.run(
+                    ready.result.scan, self._total_steps(ready, chosen.arguments())
+                ),
             )  # fmt: skip
             return
         remember(SECTION, self.model_form.saved())
@@ -216,6 +219,7 @@ class DislocationWidget(ScanWidget):
 
     def closing(self) -> None:
         """Let go of the layer."""
+        self._turns.stop()
         self.histogram.clear()
         self.answer.histogram.clear()
         for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
@@ -240,7 +244,8 @@ class DislocationWidget(ScanWidget):
         if self.total_result is not None and self.total_result.better is not None:
             add_beside(self.viewer, self.total_result.better.scan)
 
-    def _show_total(self, ready: Ready, options: dict[str, Any]) -> None:
+    def _total_steps(self, ready: Ready, options: dict[str, Any]) -> Iterator[None]:
+        """Show a total density, layer by layer, then its card and tables."""
         result, scan = ready.result, ready.result.scan
         options["improved"] = bool(result.better is not None and result.better.worthwhile)
         newest = None
@@ -250,13 +255,17 @@ class DislocationWidget(ScanWidget):
             for shown in ready.layers:
                 layer = show_layer(self, scan, shown, dict(options), result, model="default")
                 newest = layer if layer.visible else newest
+                yield
+                if not layers_of(self.viewer, scan):
+                    return
             self.add_result(
                 scan, ready.told, total_density.TOLD, kind="labels",
                 classes=total_density.TOLD_CLASSES, settings=dict(options), model="default",
                 opacity=0.35,
             ).visible = bool(result.total.measurable.any())  # fmt: skip
-            self.viewer.layers.selection.active = newest
-            let_draw(scan)
+            if newest in self.viewer.layers:
+                self.viewer.layers.selection.active = newest
+            yield
         finally:
             self._adding = False
         self._layers_changed()

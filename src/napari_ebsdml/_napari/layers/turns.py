@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from types import GeneratorType
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEventLoop, QObject, QTimer
@@ -56,7 +57,10 @@ class Turns(QObject):
     def stop(self) -> None:
         """Drop what is to come."""
         self._timer.stop()
+        steps = self._steps
         self._steps, self._then = iter(()), None
+        if isinstance(steps, GeneratorType) and not steps.gi_running:
+            steps.close()
 
     def _next(self) -> None:
         if self._step():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._napari.layers.classes import LabelClass
-from napari_ebsdml._napari.layers.lines import add_lines
+from napari_ebsdml._napari.layers.lines import add_lines, line_layer
 from napari_ebsdml._napari.layers.of_scans import Level, add_result, contrast_limits
 from napari_ebsdml._napari.maps.grains import every_grain, grain_features, grain_summary
 from napari_ebsdml._palette import BOUNDARIES_ON_DARK
@@ -20,7 +20,7 @@ from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Layer
+    from napari.layers import Layer, Vectors
 
     from napari_ebsdml._parallel import Progress
     from napari_ebsdml.maps import ComputedMap
@@ -43,6 +43,8 @@ class MapResult:
         Columns to show beside it, by the title of the table.
     lines
         Shown instead of the pixels: ends (n, 2, 2) in um and class (n,).
+    made
+        The layer of these lines.
     """
 
     data: NDArray[Any]
@@ -54,13 +56,15 @@ class MapResult:
     display: Mapping[str, Any] = field(default_factory=dict)
     table: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     lines: tuple[NDArray[Any], NDArray[Any]] | None = None
+    made: Vectors | None = None
 
     def add_to(self, viewer: ViewerModel, scan: Scan, replace: bool = True) -> Layer:
         """Show it on a scan; the same quantity is replaced."""
         if self.lines is not None:
             return add_lines(
-                viewer, scan, *self.lines, self.quantity, self.classes, self.data, self.settings
-            )
+                viewer, scan, *self.lines, self.quantity, self.classes, self.data,
+                self.settings, made=self.made,
+            )  # fmt: skip
         return add_result(
             viewer, scan, self.data, self.quantity, self.unit, kind=self.kind,
             classes=self.classes, settings=self.settings, replace=replace, **self.display,
@@ -173,14 +177,17 @@ def _boundaries(scan: Scan, settings: MapSettings, found: ComputedMap) -> MapRes
         "length [µm]": lengths,
         "share [%]": [100 * length / total for length in lengths],
     }
+    quantity = "boundaries"
+    ends, kinds = found.measured.runs()
     return MapResult(
         found.data,
-        "boundaries",
+        quantity,
         kind="labels",
         classes=tuple(classes),
         settings=found.arguments,
         table={"Boundaries": table},
-        lines=found.measured.runs(),
+        lines=(ends, kinds),
+        made=line_layer(scan, ends, kinds, quantity, classes, found.data, found.arguments),
     )
 
 
