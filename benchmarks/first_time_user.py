@@ -120,35 +120,21 @@ class User:
         return path.stat().st_size
 
 
-def maps(user: User) -> Any:
-    """KAM, grains and boundaries."""
-    dock = user.dock("EBSD maps")
-    user.click(dock.tasks.run_button)
-    user.wait(dock)
-    return dock
+def computing(name: str) -> Callable[[User], Any]:
+    """The job of a dock that has one button."""
 
+    def job(user: User) -> Any:
+        dock = user.dock(name)
+        user.click(dock.tasks.run_button)
+        user.wait(dock)
+        return dock
 
-def gnd(user: User) -> Any:
-    """GND density."""
-    dock = user.dock("GND density")
-    user.click(dock.tasks.run_button)
-    user.wait(dock)
-    return dock
-
-
-def total(user: User) -> Any:
-    """Total dislocation density."""
-    dock = user.dock("Dislocation density")
-    user.click(dock.tasks.run_button)
-    user.wait(dock)
-    return dock
+    return job
 
 
 def grain(user: User) -> Any:
     """A grain's card, and the pole figure with it."""
-    dock = user.dock("Grains and poles")
-    user.click(dock.tasks.run_button)
-    user.wait(dock)
+    dock = computing("Grains and poles")(user)
     user.clicks += 1
     dock.choose(dock.scan.shape[0] // 2, dock.scan.shape[1] // 2)
     user.live(0.5)
@@ -182,21 +168,11 @@ def segment(user: User) -> Any:
     return dock
 
 
-def parents(user: User) -> Any:
-    """Parent grains, and their table."""
-    dock = user.dock("Parent grains")
-    user.click(dock.tasks.run_button)
-    user.wait(dock)
-    return dock
-
-
 def crystals(user: User) -> Any:
     """What is in the map, its stereogram, and the indexed map."""
     from qtpy.QtWidgets import QTabWidget
 
-    dock = user.dock("Crystals")
-    user.click(dock.tasks.run_button)
-    user.wait(dock)
+    dock = computing("Crystals")(user)
     seen = [t for t in dock.findChildren(QTabWidget) if not t.visibleRegion().isEmpty()]
     user.tab(seen[0], 1)
     user.tab(seen[0], 0)
@@ -205,8 +181,9 @@ def crystals(user: User) -> Any:
 
 
 JOBS: dict[str, Callable[[User], Any]] = {
-    "maps": maps, "GND density": gnd, "total density": total, "grain and poles": grain,
-    "segmentation": segment, "parent grains": parents, "crystals": crystals,
+    "maps": computing("EBSD maps"), "GND density": computing("GND density"),
+    "total density": computing("Dislocation density"), "grain and poles": grain,
+    "segmentation": segment, "parent grains": computing("Parent grains"), "crystals": crystals,
 }  # fmt: skip
 
 
