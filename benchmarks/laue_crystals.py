@@ -1,7 +1,12 @@
-"""Invented crystals of all 11 Laue groups, and patterns of them, for the tables of symmetry."""
+"""Invented crystals of all 11 Laue groups, and patterns of them, for the tables of symmetry.
+
+``python benchmarks/laue_crystals.py --masters FOLDER``: how much of their crystal's symmetry
+dynamical master patterns have themselves.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.patterns.crystals.library import Library
+from napari_ebsdml.patterns.crystals.master import sample
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.simulated.kinematic import Crystal
 from napari_ebsdml.patterns.simulated.screen import Screen, expose
 from napari_ebsdml.patterns.simulated.synthetic import project_bands, random_quaternions
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
+from patterns_common import show
 
 SPACE_GROUPS: dict[str, tuple[int, ...]] = {
     "-1": (1, 2, 2, 2, 1, 2, 2), "2/m": (14, 15, 12, 11, 4, 5, 13),
@@ -160,3 +167,30 @@ def patterns(
     images = expose(bands, rng, (noise, noise), 0.4, screen)
     told = true.moved(*(rng.normal(0, 1, 3) * centre_error))
     return images, true, told
+
+
+def own_symmetry(master: NDArray, group: str) -> float:
+    """Least correlation of a whole sphere (2, side, side) with itself under its group."""
+    rays = np.random.default_rng(0).normal(size=(20000, 3))
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    own = sample(master, rays)
+    return min(
+        float(np.corrcoef(own, sample(master, rays @ rotation.T))[0, 1])
+        for rotation in GROUPS[group].rotations[1:]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--masters", type=Path, default=Path("masters"))
+    given = parser.parse_args()
+    rows = [
+        (name, group, f"{own_symmetry(master, group):.3f}")
+        for name, group, master in dynamical(given.masters)
+        if master.ndim == 3
+    ]
+    show("Symmetry of master patterns", rows, ("crystal", "group", "least correlation"))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 from napari_ebsdml.errors import FileFormatError, InputError
 from napari_ebsdml.patterns.crystals.table import Structure
@@ -14,7 +16,9 @@ from napari_ebsdml.patterns.frame.triangle import FINE, node_directions
 Floats = NDArray[np.floating]
 
 _ROUGH = 50
-"""Half the side of the grid that crystals without the cubic axes' mirrors are simulated on."""
+"""Half the side of the grid that monoclinic and triclinic crystals are simulated on."""
+_STEP = 0.75
+"""Degrees between the directions that trigonal and hexagonal crystals are simulated on."""
 
 
 def lambert_directions(half: int) -> NDArray[np.float64]:
@@ -109,14 +113,77 @@ def _spread(
     return np.where(j == i, half, whole)
 
 
+@dataclass(frozen=True)
+class _Sector:
+    """Part of the upper half sphere that a three- or sixfold axis along z leaves.
+
+    A square grid has no such axis: bands finer than its step would differ between directions that
+    are equivalent, and the pattern would lack its crystal's symmetry.
+
+    Attributes
+    ----------
+    start, width
+        Azimuths in degrees.
+    is_mirrored
+        Whether mirrors are its two edges; else it repeats.
+    """
+
+    start: float
+    width: float
+    is_mirrored: bool
+
+    @classmethod
+    def of(cls, space_group: int) -> _Sector | None:
+        """That of a space group's Laue group, a along x; None for other systems."""
+        if not 143 <= space_group <= 194:
+            return None
+        if space_group <= 148:
+            return cls(0.0, 120.0, False)
+        if space_group <= 167:
+            # Mirrors contain a in -31m, and are normal to it in -3m1.
+            along_a = space_group in (149, 151, 153, 157, 159, 162, 163)
+            return cls(0.0 if along_a else 30.0, 60.0, True)
+        return cls(0.0, 60.0, False) if space_group <= 176 else cls(0.0, 30.0, True)
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return round(90 / _STEP) + 1, round(self.width / _STEP) + 1
+
+    @property
+    def directions(self) -> NDArray[np.float64]:
+        """Unit vectors (n, 3) to simulate."""
+        rows, columns = self._shape
+        polar = np.deg2rad(np.linspace(0, 90, rows))[:, None]
+        azimuth = np.deg2rad(self.start + np.linspace(0, self.width, columns))
+        x, y = np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth)
+        return np.stack(np.broadcast_arrays(x, y, np.cos(polar)), axis=-1).reshape(-1, 3)
+
+    def at(self, values: NDArray[np.floating], vectors: Floats) -> NDArray[np.float64]:
+        """Values along unit vectors (m, 3) of the upper half from those of `directions`."""
+        rows, columns = self._shape
+        table = np.asarray(values, np.float64).reshape(rows, columns)
+        polar = np.rad2deg(np.arccos(np.clip(vectors[:, 2], -1, 1)))
+        azimuth = np.rad2deg(np.arctan2(vectors[:, 1], vectors[:, 0])) - self.start
+        if self.is_mirrored:
+            azimuth %= 2 * self.width
+            azimuth = np.minimum(azimuth, 2 * self.width - azimuth)
+        else:
+            azimuth %= self.width
+        at = np.stack([polar / 90 * (rows - 1), azimuth / self.width * (columns - 1)])
+        return np.asarray(map_coordinates(table, at, order=1, mode="nearest"), np.float64)
+
+
 def simulate_sphere(
     structure: Structure, energy: float = 20.0, half: int = 115, d_min: float | None = None
 ) -> NDArray[np.float32]:
     """Dynamical master pattern of any crystal, (2, n, n) with n = 2 half + 1.
 
     Tetragonal (4/mmm) and cubic crystals are simulated on the few triangles that their symmetry
-    leaves, as finely as the crystals of m-3m (0.6 degrees); others every 1.4 degrees, which blurs
-    the narrow bands of cells beyond about 5 angstrom.
+    leaves, as finely as the crystals of m-3m (0.6 degrees), trigonal and hexagonal ones on the
+    sector that their Laue group leaves (0.75 degrees), orthorhombic ones on a quarter of the grid;
+    others every 1.4 degrees, which blurs the narrow bands of cells beyond about 5 angstrom.
+    Opposite directions are taken to scatter alike (Friedel), as they nearly do where a crystal has
+    no inversion.
 
     Raises
     ------
@@ -125,18 +192,24 @@ def simulate_sphere(
     """
     from napari_ebsdml.patterns.crystals.simulate import simulate_directions
 
-    copies = _copies(structure.space_group)
+    copies, sector = _copies(structure.space_group), _Sector.of(structure.space_group)
     vectors = lambert_directions(half)
     if copies:
         nodes = node_directions(FINE)
         wanted = np.concatenate([nodes[:, order] for order in copies])
         values = simulate_directions(structure, wanted, energy, d_min).reshape(len(copies), -1)
         north = _spread(values, copies, vectors.reshape(-1, 3)).reshape(vectors.shape[:2])
+    elif sector is not None:
+        values = simulate_directions(structure, sector.directions, energy, d_min)
+        north = sector.at(values, vectors.reshape(-1, 3)).reshape(vectors.shape[:2])
+    elif 16 <= structure.space_group <= 74:
+        quarter = vectors[half:, half:]
+        values = simulate_directions(structure, quarter.reshape(-1, 3), energy, d_min)
+        north = np.pad(values.reshape(quarter.shape[:2]), ((half, 0), (half, 0)), "reflect")
     else:
         rough = lambert_directions(min(half, _ROUGH))
         values = simulate_directions(structure, rough.reshape(-1, 3), energy, d_min)
         north = sample(values.reshape(1, *rough.shape[:2]), vectors)
-    # Opposite directions scatter alike where a crystal has inversion, and nearly so elsewhere.
     return np.stack([north, north[::-1, ::-1]]).astype(np.float32)
 
 
