@@ -15,7 +15,7 @@ from napari_ebsdml.errors import InputError, ModelError
 from napari_ebsdml.learning import hub
 from napari_ebsdml.samples import FAMILIES, random_map
 from napari_ebsdml.segmentation import Segmenter, read_model, write_report
-from napari_ebsdml.segmentation.inputs.familiar import Familiar, Pixels
+from napari_ebsdml.segmentation.inputs.familiar import Familiar, Pixels, hard_to_tell
 from napari_ebsdml.segmentation.learning.adapting import adapt
 from napari_ebsdml.segmentation.models.boosted import BoostedTrees
 from napari_ebsdml.segmentation.models.linear import Discriminant
@@ -141,6 +141,27 @@ def test_a_foreign_map_is_told_first(small: Segmenter, tmp_path: Path) -> None:
     tables = small.familiar.as_tables()
     with pytest.raises(ModelError, match="does not fit"):
         Familiar.of_tables({**tables, "limit": -tables["limit"]}, small.normaliser, 3, "x")
+
+
+def test_classes_that_are_seldom_found_are_told(small: Segmenter) -> None:
+    scan, _ = random_map("recrystallised", 3, (60, 80))
+    table = [[90, 5, 5], [20, 60, 20], [50, 10, 40]]
+    model = dataclasses.replace(small, metrics={**small.metrics, "confusion": table})
+    assert model.familiar is not None
+    told = model.predict(scan, warn=False)
+    # A map that is told as foreign has its own sentence.
+    hard = [note for note in told.warnings if note.startswith("Hard to tell")]
+    assert bool(hard) == (not told.foreign)
+    labels = np.zeros(scan.shape, np.uint8)
+    labels[10:14, 10:30], labels[40:44, 10:30] = 1, 3
+    adapted = model.train_more([(scan, labels)])
+    assert not any("Hard" in note for note in adapted.predict(scan, warn=False).warnings)
+    said = hard_to_tell(model.metrics, ("a", "b", "c"))
+    assert "60 % of b is found, 80 % of what is called b is; 40 % of c is found, 62 %" in said
+    assert " of a is found" not in said
+    assert "five strokes" in said
+    assert hard_to_tell({"confusion": [[9, 1], [2, 8]]}, ("a", "b")) == ""
+    assert hard_to_tell({}, ("a", "b")) == ""
 
 
 def test_maps_of_the_family_are_familiar(small: Segmenter) -> None:

@@ -220,7 +220,12 @@ def train_ready(
 ) -> None:
     """Train a segmentation model that needs no stroke on a stream of random synthetic maps."""
     from napari_ebsdml.samples import FAMILIES, random_map
-    from napari_ebsdml.segmentation.ready import ReadyRecipe, train_ready
+    from napari_ebsdml.segmentation.ready import (
+        CHANNELS_OF,
+        READY_CHANNELS,
+        ReadyRecipe,
+        train_ready,
+    )
 
     def stream(first: int, number: int) -> Iterator[tuple[Scan, NDArray[np.uint8]]]:
         for n in range(first, first + number):
@@ -242,6 +247,7 @@ def train_ready(
     model = train_ready(
         stream(0, maps), stream(10_000, held_out), names,
         _recipe(ReadyRecipe, pixels=pixels, rounds=rounds, leaves=leaves, seed=seed),
+        channels=CHANNELS_OF.get(family, READY_CHANNELS),
         record={"family": family, "seeds": [0, maps], "held_out_seeds": [10_000, held_out],
                 "about": about},
         on_map=tell,

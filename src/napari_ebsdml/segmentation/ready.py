@@ -38,6 +38,17 @@ READY_CHANNELS = (
 """Planes that do not depend on the detector's settings: quality within its map, and orientations in
 a form that no symmetry changes."""
 
+WIDE_CHANNELS = (
+    *READY_CHANNELS, "Quality@far", "KAM@far", "Local@far", "RelativeSize@far", "Relations@far",
+    "GrainAspect@far",
+)  # fmt: skip
+"""And what lies around: sheaves of bainite and islands of martensite are wider than their blocks,
+and a single block says little of its class."""
+
+CHANNELS_OF: dict[str, tuple[str, ...]] = {"martensite": WIDE_CHANNELS}
+"""Family -> channels, where they are not `READY_CHANNELS`. Recrystallised grains and twins are
+classes of single grains: there means over a wide neighbourhood took 0.5 points (24 maps)."""
+
 
 _PARTS, _LEAST = (35, 120), 50
 """Sides of the parts of maps, and pixels of them, that tell what small maps look like."""

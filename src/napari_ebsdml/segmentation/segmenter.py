@@ -19,7 +19,7 @@ from napari_ebsdml.learning.under_way import run
 from napari_ebsdml.scan import Scan
 from napari_ebsdml.segmentation.explanation import Explanation, explain
 from napari_ebsdml.segmentation.inputs.channels import laue_classes
-from napari_ebsdml.segmentation.inputs.familiar import pixels_of
+from napari_ebsdml.segmentation.inputs.familiar import Pixels, hard_to_tell, pixels_of
 from napari_ebsdml.segmentation.learning.event import SegmentationEvent
 from napari_ebsdml.segmentation.learning.run import Plan
 from napari_ebsdml.segmentation.learning.training import Training
@@ -248,6 +248,19 @@ class Segmenter(TrainedModel):
         plan = Plan.more(self, items, settings_from(start, changes), pick_device(device))
         return Training(plan, type(self), n_threads, preview, preview_every)
 
+    def told_of(self, pixels: Pixels) -> tuple[str, str]:
+        """Sentences on a map as a whole, by pixels of it.
+
+        That it is not like the training maps of a ready model; and, if it is, what that model
+        finds badly as long as no stroke has corrected it. Empty where there is nothing to say.
+        """
+        names = self.classes.names
+        foreign = "" if self.familiar is None else self.familiar.said(
+            pixels, self.normaliser, names
+        )  # fmt: skip
+        as_shipped = isinstance(self.linear, BoostedTrees) and not self.linear.weight.any()
+        return foreign, hard_to_tell(self.metrics, names) if as_shipped and not foreign else ""
+
     def check(self, scan: Scan) -> tuple[str, ...]:
         """Sentences on how a scan differs from the training data; empty when it fits."""
         notes = []
@@ -343,12 +356,12 @@ class Segmenter(TrainedModel):
             probability = predict_probability(
                 self, stack, turns, tile, pick_device(device), progress
             )
-        foreign = ""
+        foreign = hard = ""
         if self.familiar is not None:
             pixels = pixels_of(stack, self.normaliser, probability, scan.is_indexed)
-            foreign = self.familiar.said(pixels, self.normaliser, self.classes.names)
+            foreign, hard = self.told_of(pixels)
         notes = (
-            *filter(None, (foreign,)),
+            *filter(None, (foreign, hard)),
             *self.check(scan),
             *(() if self.ranges is None else self.ranges.notes(seen, stack)),
         )

@@ -170,9 +170,9 @@ def _notes(
     """Whether the map is foreign, in a sentence, and all that there is to say of it."""
     if isinstance(model, ForestSegmenter):
         return "", ()
-    foreign = _foreign(model, [pixels for _, pixels in sampled])
+    foreign, hard = _foreign(model, [pixels for _, pixels in sampled])
     said = _said(model, large, changes, [kam for kam, _ in sampled])
-    return foreign, (*filter(None, (foreign,)), *model.check(_head(large)), *said)
+    return foreign, (*filter(None, (foreign, hard)), *model.check(_head(large)), *said)
 
 
 def _halo(model: Any) -> tuple[int, int]:
@@ -201,13 +201,14 @@ def _said(model: Any, large: LargeMap, changes: Any, sampled: list[Any]) -> tupl
     return found
 
 
-def _foreign(model: Any, sampled: list[Any]) -> str:
-    """Sentence on a map that is not like those that a ready model was trained on."""
+def _foreign(model: Any, sampled: list[Any]) -> tuple[str, str]:
+    """See `Segmenter.told_of`."""
     parts = [part for part in sampled if part is not None]
     if model.familiar is None or not parts:
-        return ""
+        return "", ""
     pixels = type(parts[0])(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-    return str(model.familiar.said(pixels, model.normaliser, model.classes.names))
+    told: tuple[str, str] = model.told_of(pixels)
+    return told
 
 
 def _predict(large: LargeMap, band: Band, how: _How) -> tuple[Any, Any]:

@@ -44,6 +44,9 @@ _LEAST_SHARE, _LEAST_PIXELS = 0.1, 50
 _SAMPLE = 50_000
 _NAMED, _FAR = 3, 2.0
 
+_SELDOM = 2 / 3
+"""A class of which less is found on held-out maps is told as hard to tell without strokes."""
+
 
 class Pixels(NamedTuple):
     """A map, or some of its pixels, that have an orientation."""
@@ -300,6 +303,33 @@ def pixels_of(
     values = normaliser(dataclasses.replace(stack, values=np.ascontiguousarray(flat)))
     chance = probability.reshape(-1, probability.shape[-1])[at]
     return Pixels(values[:, :, 0].T, chance.argmax(axis=1), chance.max(axis=1))
+
+
+def hard_to_tell(metrics: Mapping[str, Any], classes: Sequence[str]) -> str:
+    """Sentence on classes that a ready model seldom finds without strokes; empty for none.
+
+    Parameters
+    ----------
+    metrics
+        Of held-out maps, with "confusion": rows what is true, columns what was found.
+    classes
+        Their names.
+    """
+    table = np.asarray(metrics.get("confusion", ()), dtype=np.float64)
+    if table.shape != (len(classes), len(classes)):
+        return ""
+    hit, true, found = np.diag(table), table.sum(axis=1), table.sum(axis=0)
+    told = []
+    for name, right, all_of, called in zip(classes, hit, true, found, strict=True):
+        if all_of > 0 and right < _SELDOM * all_of:
+            of_these = f", {100 * right / called:.0f} % of what is called {name} is" * (called > 0)
+            told.append(f"{100 * right / all_of:.0f} % of {name} is found{of_these}")
+    if not told:
+        return ""
+    return (
+        f"Hard to tell without strokes, by synthetic maps that were held out: {'; '.join(told)}. "
+        "Where that matters paint five strokes of each class on this map and train on."
+    )
 
 
 def _looked_at(normaliser: Normaliser) -> NDArray[np.int32]:
