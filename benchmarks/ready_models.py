@@ -1,4 +1,4 @@
-"""Ready models: no stroke and five strokes a class, against the simplest rivals.
+"""Ready models: no stroke and some strokes a class, against the simplest rivals.
 
     python benchmarks/ready_models.py --families recrystallised martensite twins [--maps 30]
     python benchmarks/ready_models.py --real FOLDER [--picture FOLDER]
@@ -8,7 +8,7 @@ nor judged the models, nor were looked at before). Told as foreign: part of them
 unlike the training maps, a false alarm. Rivals: the rule of thumb (GOS below 2 degrees is
 recrystallised; grain-mean quality above Otsu's threshold is ferrite; a grain with twin boundary
 that is narrower than its partner is a twin), GOS with the threshold that is best on the training
-stream, and linear discriminants trained on the same five strokes. A stroke is a disc of radius 2.
+stream, and linear discriminants trained on the same strokes. A stroke is a disc of radius 2.
 All classes are scored, and the first class against the rest, which is what rules tell. Nothing was
 chosen on these seeds: how strokes are weighed was on seeds 20000-20005 and 20100-20123, the
 channels of the martensite model on 20200-20229. "Recall" counts the pixels of all maps together;
@@ -89,7 +89,9 @@ def scored(labels: np.ndarray, truth: np.ndarray, classes: int, told: float) -> 
     return [right, both, float(np.abs(each).max()), told - right]
 
 
-def synthetic(family: str, maps: int, shape: tuple[int, int], painted_on: int) -> None:
+def synthetic(
+    family: str, maps: int, shape: tuple[int, int], painted_on: int, numbers: list[int]
+) -> None:
     model = ebsdml.Segmenter.ready(family)
     rows: dict[str, list[list[float]]] = {}
     tables: dict[str, list[np.ndarray]] = {}
@@ -103,15 +105,17 @@ def synthetic(family: str, maps: int, shape: tuple[int, int], painted_on: int) -
         spent.append((time.process_time() - began) / scan.phase_id.size * 1e6)
         foreign.append(found["ready, no stroke"].foreign)
         found["ready, no stroke, vote"] = found["ready, no stroke"].grain_vote(scan)
-        painted = strokes(truth, 5, n)
-        if len(np.unique(truth)) > 1 and n < painted_on:
-            items = [(scan, painted)]
+        is_painted = len(np.unique(truth)) > 1 and n < painted_on
+        if is_painted:
             found["ready, no stroke, the maps with strokes"] = found["ready, no stroke"]
-            found["ready, 5 strokes a class"] = model.train_more(items).predict(scan, warn=False)
+        for number in numbers if is_painted else ():
+            items = [(scan, strokes(truth, number, n))]
+            own = f"ready, {number} strokes a class"
+            found[own] = model.train_more(items).predict(scan, warn=False)
             for name, channels in (("default", None), ("the model's", model.channels[:-1])):
-                own = ebsdml.Segmenter.train(items, channels, epochs=0)
-                title = f"discriminant, the same strokes, {name} channels"
-                found[title] = own.predict(scan, warn=False)
+                alone = ebsdml.Segmenter.train(items, channels, epochs=0)
+                title = f"discriminant, {number} strokes, {name} channels"
+                found[title] = alone.predict(scan, warn=False)
         for name, result in found.items():
             told = float(1 - result.uncertainty.mean())
             rows.setdefault(name, []).append(scored(result.labels, truth, classes, told))
@@ -234,12 +238,13 @@ def main() -> None:
     parser.add_argument("--families", nargs="*", default=[])
     parser.add_argument("--maps", type=int, default=30)
     parser.add_argument("--painted", type=int, default=12, help="maps with strokes, of these")
+    parser.add_argument("--strokes", type=int, nargs="*", default=[5], help="of each class")
     parser.add_argument("--shape", type=int, nargs=2, default=(140, 170))
     parser.add_argument("--real", type=Path)
     parser.add_argument("--picture", type=Path)
     given = parser.parse_args()
     for family in given.families:
-        synthetic(family, given.maps, tuple(given.shape), given.painted)
+        synthetic(family, given.maps, tuple(given.shape), given.painted, given.strokes)
     if given.real is not None:
         real(given.real, given.picture)
 

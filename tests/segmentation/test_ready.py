@@ -159,7 +159,7 @@ def test_classes_that_are_seldom_found_are_told(small: Segmenter) -> None:
     said = hard_to_tell(model.metrics, ("a", "b", "c"))
     assert "60 % of b is found, 80 % of what is called b is; 40 % of c is found, 62 %" in said
     assert " of a is found" not in said
-    assert "five strokes" in said
+    assert "ten strokes" in said
     assert hard_to_tell({"confusion": [[9, 1], [2, 8]]}, ("a", "b")) == ""
     assert hard_to_tell({}, ("a", "b")) == ""
 

@@ -322,13 +322,14 @@ def hard_to_tell(metrics: Mapping[str, Any], classes: Sequence[str]) -> str:
     told = []
     for name, right, all_of, called in zip(classes, hit, true, found, strict=True):
         if all_of > 0 and right < _SELDOM * all_of:
-            of_these = f", {100 * right / called:.0f} % of what is called {name} is" * (called > 0)
-            told.append(f"{100 * right / all_of:.0f} % of {name} is found{of_these}")
+            told.append(f"{100 * right / all_of:.0f} % of {name} is found")
+            if called > 0:
+                told[-1] += f", {100 * right / called:.0f} % of what is called {name} is"
     if not told:
         return ""
     return (
         f"Hard to tell without strokes, by synthetic maps that were held out: {'; '.join(told)}. "
-        "Where that matters paint five strokes of each class on this map and train on."
+        "Where that matters paint ten strokes of each class or more on this map and train on."
     )
 
 
