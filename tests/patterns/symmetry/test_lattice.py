@@ -156,3 +156,16 @@ def test_c_is_as_long_as_weak_bands_say(crystal, group, system, centring, about)
     twice = Guess(0.0, true.lengths * [1, 1, 2], centring, about_z(about))
     assert fit.is_longer(system, true)
     assert not fit.is_longer(system, twice)
+
+
+RUTILE = Crystal(
+    "TiO2", 136, (4.594, 4.594, 2.959, 90, 90, 90), ((22, (0, 0, 0)), (8, (0.305, 0.305, 0)))
+)
+
+
+@pytest.mark.parametrize(("crystal", "primitive"), [(RUTILE, True), (TIN, False)])
+def test_weak_bands_that_a_centring_lacks(crystal, primitive):
+    # The titanium of rutile is body-centred; only its oxygen has the other bands.
+    fit = LatticeFit(sphere_of(crystal, "4/mmm"), 0.85 * wavelength(20.0) / 2, 3000)
+    guess = Guess(0.0, np.array(crystal.cell[:3]), "I", np.eye(3))
+    assert fit.is_primitive("tetragonal", guess) is primitive

@@ -191,10 +191,11 @@ def find_lattice(
     relatives.sort(key=lambda one: -one.score)
     best = max((fit.climb(system, one) for one in [best, *relatives[:_CLIMBED]]),
                key=lambda one: one.score)  # fmt: skip
-    best = _lengthened(system, LatticeFit(sphere, half_wave, 2 * POINTS), best)
+    dense = LatticeFit(sphere, half_wave, 2 * POINTS)
+    best = _lengthened(system, dense, best)
     size = size_of(edges or sphere, best, energy)
     sized = dataclasses.replace(best, lengths=best.lengths * size.factor)
-    best = _centred(system, fit, sized)
+    best = _made_primitive(system, dense, _centred(system, fit, sized))
     if best.centring != sized.centring:
         size = size_of(edges or sphere, best, energy)
         best = dataclasses.replace(best, lengths=best.lengths * size.factor)
@@ -218,6 +219,21 @@ def _lengthened(system: str, fit: LatticeFit, best: Guess) -> Guess:
         best, lengths=best.lengths * [1.0, 1.0, 2.0], turn=about @ best.turn
     )
     return longer if fit.is_longer(system, longer) else best
+
+
+def _made_primitive(system: str, fit: LatticeFit, best: Guess) -> Guess:
+    """The lattice without its centring, where bands that this forbids are there.
+
+    In some size about the one that is told, which is known to 8 per cent.
+    """
+    if system not in ("trigonal", "tetragonal") or best.centring == "P":
+        return best
+    narrow = best.lengths * NARROWER / OF_SIZE
+    is_primitive = any(
+        fit.is_primitive(system, dataclasses.replace(best, lengths=narrow * factor))
+        for factor in _ABOUT
+    )
+    return dataclasses.replace(best, centring="P") if is_primitive else best
 
 
 def _centred(system: str, fit: LatticeFit, best: Guess) -> Guess:

@@ -154,22 +154,36 @@ class LatticeFit:
         many crystals (calcite, bismuth), so that they do not pay for their number; but they add
         more than as many bands of planes that no lattice has.
         """
-        to_g = guess.turn.T @ reciprocal(system, guess.lengths)
         hkl = families(self._group, guess.centring)
-        hkl = hkl[np.linalg.norm(hkl @ to_g.T, axis=1) < 1 / _FINEST]
-        is_odd = hkl[:, 2] % 2 == 1
-        even, odd = hkl[~is_odd] @ to_g.T, hkl[is_odd]
-        if not len(even) or not len(odd):
-            return False
-        others = [(odd + np.array([0.0, 0.0, off])) @ to_g.T for off in _BETWEEN]
+        return self._are_there(system, guess, hkl, hkl[:, 2] % 2 == 1) > _MORE
+
+    def is_primitive(self, system: str, guess: Guess) -> bool:
+        """Whether bands that a centring lacks are there.
+
+        They are weak in crystals whose heavy atoms are centred (rutile), so that they do not pay
+        for their number; but they add more than as many bands of planes that no lattice has.
+        """
+        hkl = families(self._group, "P")
+        return self._are_there(system, guess, hkl, ~allowed(hkl, guess.centring)) > _MORE
+
+    def _are_there(
+        self, system: str, guess: Guess, hkl: NDArray[np.int64], asked: NDArray[np.bool_]
+    ) -> float:
+        """What some families add to the rest, over the most that as many of no lattice do."""
+        to_g = guess.turn.T @ reciprocal(system, guess.lengths)
+        near = np.linalg.norm(hkl @ to_g.T, axis=1) < 1 / _FINEST
+        plain, further = hkl[near & ~asked] @ to_g.T, hkl[near & asked]
+        if not len(plain) or not len(further):
+            return 0.0
+        others = [(further + np.array([0.0, 0.0, off])) @ to_g.T for off in _BETWEEN]
         others = [g[np.linalg.norm(g, axis=1) < 1 / _FINEST_BETWEEN] for g in others]
         main = guess.turn[2]
-        others += [odd @ to_g.T @ turned(main, angle).T for angle in _ASIDE]
-        plain = self._part(even)
+        others += [further @ to_g.T @ turned(main, angle).T for angle in _ASIDE]
+        without = self._part(plain)
         gain, *chance = (
-            self._part(np.concatenate([even, g])) - plain for g in (odd @ to_g.T, *others)
+            self._part(np.concatenate([plain, g])) - without for g in (further @ to_g.T, *others)
         )
-        return bool(gain > _MORE * max(chance))
+        return gain / max(*chance, 1e-6)
 
     def _part(self, g: Floats) -> float:
         """Part of the variance that bands of reciprocal vectors g, one a family, explain."""

@@ -40,6 +40,11 @@ Floats = NDArray[np.float64]
 _PIECE = 64
 _ONE_SIZE = 0.08
 """Difference of two lattices' a that widths of bands do not tell."""
+_COUNTED_AS_ONE = (
+    "Phases of one structure type whose lattices differ by 2 % or less, as nickel and austenite, "
+    "are counted as one: their patterns are alike."
+)
+"""`clusters.SAME`, `benchmarks/spheres_apart.py`: Ni and austenite are made one, Ni and Cu not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -321,7 +326,7 @@ def _result(
     ).with_property("fit", fit.reshape(scan.shape))
     lost = 100 * float((owner < 0).mean())
     text = " ".join(phase.sentence for phase in found)
-    text += f" {lost:.0f} % of the pixels fit no phase found."
+    text += f" {lost:.0f} % of the pixels fit no phase found. {_COUNTED_AS_ONE}"
     if searched:
         x, y, z = camera.centre or (0.0, 0.0, 0.0)
         text += f" Pattern centre found: {x:.3f}, {y:.3f}, {z:.3f} (Bruker)."

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QApplication
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Scan
+from napari_ebsdml._napari.crystals.phases import page as phases_page
 from napari_ebsdml._napari.crystals.phases.page import PhasesPage
 from napari_ebsdml._napari.crystals.phases.pictures import axes_of
 from napari_ebsdml._napari.crystals.phases.script import phases_script
@@ -119,8 +120,22 @@ def test_a_map_without_patterns_says_what_to_open(page: PhasesPage) -> None:
     assert page.dock.hint.isVisible()
     assert not page.tasks.run_button.isEnabled()
     page.dock.chooser.scan = two_phases().scan
-    assert not page.dock.hint.isVisible()
+    assert "no patterns" not in page.dock.hint.text()
     assert page.tasks.run_button.isEnabled()
+
+
+def test_the_time_it_takes_is_told_before_and_learned(
+    page: PhasesPage, asked: Asked, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(phases_page, "expected_seconds", lambda number, sample, *_: 0.1 * sample)
+    page.changed.emit()
+    assert page.dock.hint.text().startswith("Takes about 20 s")
+    page.settings_form.set_values({"sample": 400})
+    assert page.dock.hint.text().startswith("Takes about 40 s")
+    # A machine that takes twice as long.
+    monkeypatch.setattr(phases_page, "speed_from", lambda expected, seconds: 0.5)
+    run(page.compute, page.tasks, qtbot)
+    assert page.dock.hint.text().startswith("Takes about 1 min")
 
 
 def test_where_most_fits_no_phase_the_reason_and_one_button(

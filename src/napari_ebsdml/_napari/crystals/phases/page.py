@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
@@ -29,8 +31,11 @@ from napari_ebsdml._napari.layers.of_scans import (
 from napari_ebsdml._napari.shell.background import Background
 from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.scan_widget import scrolling_page
+from napari_ebsdml._parallel import available_cores
 from napari_ebsdml.patterns.settings import PhasesSettings
+from napari_ebsdml.patterns.symmetry.estimate import expected_seconds, speed_from
 from napari_ebsdml.scan import Scan
+from napari_ebsdml.segmentation.learning.estimate import in_words
 
 if TYPE_CHECKING:
     from napari_ebsdml._napari.shell.scan_widget import ScanWidget
@@ -87,7 +92,7 @@ class PhasesPage(Page):
         "the map indexed with them.",
         ("Nothing has to be known: phases and orientations of the file are not used. Enter the "
          "beam energy where the file does not tell it.",
-         "Find phases: some minutes for 10,000 patterns.",
+         "Find phases: how long it takes is told above the button.",
          "The first lines say what is supported, and what is not excluded.",
          "The tab Symmetry shows the pattern of a phase with the axes found.",
          "Add indexed map: phases and orientations found, to be saved like any other.",
@@ -100,6 +105,8 @@ class PhasesPage(Page):
         super().__init__(dock)
         self.settings_form: SettingsForm[PhasesSettings] = SettingsForm(PhasesSettings)
         self.form.addWidget(self.settings_form.native)
+        self.settings_form.changed.connect(lambda: self.changed.emit())
+        self._speed, self._started, self._expected = 1.0, math.nan, 0.0
         self.text = _words()
         self.again_button = QPushButton()
         self.again_button.clicked.connect(self._try_again)
@@ -153,8 +160,21 @@ class PhasesPage(Page):
         return self._nothing.get(scan)
 
     def hint(self) -> str:
-        """What is missing."""
-        return NO_PATTERNS if self.scan is not None and self.scan.patterns is None else ""
+        """What is missing, or how long it takes."""
+        scan = self.scan
+        if scan is None:
+            return ""
+        if scan.patterns is None:
+            return NO_PATTERNS
+        seconds = self._seconds(scan, False) / self._speed
+        return f"Takes {in_words(seconds)}; longer where there are many phases."
+
+    def _seconds(self, scan: Scan, search_centre: bool) -> float:
+        tells = scan.camera is not None and scan.camera.tells_centre
+        sample = self.settings_form.settings().sample
+        return expected_seconds(
+            scan.phase_id.size, sample, search_centre or not tells, available_cores()
+        )
 
     def ready(self) -> bool:
         """Whether the map has patterns."""
@@ -164,6 +184,7 @@ class PhasesPage(Page):
         """Find the phases of the chosen map."""
         scan = self.scan
         if scan is not None and self.ready() and not self.tasks.running:
+            self._started, self._expected = time.monotonic(), self._seconds(scan, search_centre)
             self.dock.run(
                 scan, work.find, scan, self.settings_form.settings(), search_centre,
                 label="Finding phases", on_result=lambda answer: self._add(scan, *answer),
@@ -230,6 +251,10 @@ class PhasesPage(Page):
         return scroll
 
     def _add(self, scan: Scan, found: FoundPhases, layers: list[dict[str, Any]]) -> None:
+        speed = speed_from(self._expected, time.monotonic() - self._started)
+        if math.isfinite(speed):
+            self._speed = speed
+            self.changed.emit()
         self._nothing.pop(scan, None)
         if not layers:
             self._nothing[scan] = found
