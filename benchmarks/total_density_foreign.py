@@ -4,7 +4,7 @@ python benchmarks/total_density_foreign.py simulate WORK [--structures 12] [--se
 python benchmarks/total_density_foreign.py scans WORK [--model FILE]
 python benchmarks/total_density_foreign.py surface [--structures 10]
 python benchmarks/total_density_foreign.py simulate BIG --size 128 [--structures 6] [--seed 510]
-python benchmarks/total_density_foreign.py sides|strides BIG
+python benchmarks/total_density_foreign.py sides|strides|averaged BIG
 
 Loops of three sizes, cell walls and a Voronoi network of links (`independent_structures.py`), fcc.
 Networks of molecular dynamics: `total_density_atomistic.py`. `simulate` keeps sections;
@@ -14,7 +14,9 @@ the density of the map and two voxels above and below it, as for the windows of 
 for parts of 16 to 128 pixels a side of free surfaces, in windows of 32 and of 64, told the noise;
 `strides` for the whole of them by every pixel, every second and every third, as `total_density.py
 maps` does with measured maps: there the truth is unknown, here it is not, and the noise is low
-enough. A map's density is the same from each.
+enough. A map's density is the same from each. `averaged` draws the noise so that
+rho (b / sigma)^2 is 0.5 to 300, and compares what pixels tell with what means of squares do: the
+side that the product chooses, and each by itself.
 """
 
 from __future__ import annotations
@@ -22,14 +24,16 @@ from __future__ import annotations
 import argparse
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 import napari_ebsdml as ebsdml
 from independent_structures import KINDS, field_of
+from napari_ebsdml.dislocations.gnd.noise import RESOLUTION
 from napari_ebsdml.dislocations.structures.generate import KINDS as CLASSES
+from napari_ebsdml.dislocations.structures.measurement import Errors, add_errors
 from napari_ebsdml.dislocations.structures.sections import section
 from napari_ebsdml.dislocations.structures.simulated_scan import simulated_scan
 from napari_ebsdml.dislocations.structures.slip import random_slip
@@ -135,6 +139,68 @@ def strides(work: Path) -> None:
             f"{np.mean([one.apart for one in whole]):.2f} "
             f"({np.mean([one.half for one in whole if np.isfinite(one.half)]):.2f}) |"
         )
+
+
+ERRORS = {
+    "white": Errors(),
+    "10 % not indexed": Errors(missing=0.1),
+    "correlated 0.3": Errors(correlation=0.3),
+    "cleaned 0.1": Errors(cleaned=0.1),
+    "drift 0.15": Errors(drift=0.15),
+}
+"""What maps of `averaged` have beside the noise's size."""
+
+
+def averaged(work: Path) -> None:
+    """What pixels tell and what means of squares tell, by how clear the map is."""
+    rows: dict[tuple[str, str, str], list[list[float]]] = {}
+    unit = BURGERS / (STEP * 1e-6)
+    for _, turn, density, _, seed in big_maps(work):
+        random = np.random.default_rng(seed)
+        lines = float(density[:126, :126].mean()) * (STEP * 1e-6) ** 2
+        true = np.log10(lines / (STEP * 1e-6) ** 2)
+        for what, errors in ERRORS.items():
+            ratio = float(np.exp(random.uniform(np.log(0.5), np.log(300))))
+            sigma = np.sqrt(lines / ratio)
+            noisy = add_errors(turn[:126, :126] / unit, replace(errors, sigma=sigma), random)
+            scan = simulated_scan(noisy * unit, STEP, "fcc", 0.0, seed)
+            scan.phase_id[random.random(scan.shape) < errors.missing] = -1
+            clear = next(name for end, name in RATIOS.items() if ratio < end)
+            degrees = float(np.degrees(sigma * unit))
+            # Files do not resolve less, and nobody measures it.
+            for noise in (degrees, None) if degrees > 2 * RESOLUTION else (degrees,):
+                gnd = ebsdml.gnd_density(scan, orientation_noise=noise).average()
+                rival = gnd.density if gnd.density > 0 else gnd.raw_mean
+                for side in (1, None, 2, 4):
+                    one, _ = told(scan, noise, surface=True, average_over=side)
+                    found = [
+                        one.middle - true, one.low <= true <= one.high, one.high - one.low,
+                        one.measurable, one.high - true, np.log10(rival) - true,
+                    ]  # fmt: skip
+                    way = "as chosen" if side is None else f"{side} x {side}"
+                    source = "told" if noise else "measured"
+                    for group in (clear, f"all, {what}"):
+                        rows.setdefault((source, group, way), []).append(found)
+    head = "noise | rho (b / sigma)^2 | read | n | told, % | RMS of told | bias | of these 90 %"
+    print(f"| {head} holds, % | width of told | 90 % of all holds, % | end over true of bounds |"
+          " GND x constant of the row |")  # fmt: skip
+    print("|---" * 12 + "|")
+    for (source, group, way), each in sorted(rows.items()):
+        a = np.array(each, dtype=float)
+        sure = a[:, 3] > 0
+        print(
+            f"| {source} | {group} | {way} | {len(a)} | {100 * sure.mean():.0f} | "
+            f"{rms(a[sure, 0]):.2f} | {a[sure, 0].mean() if sure.any() else np.nan:+.2f} | "
+            f"{100 * a[sure, 1].mean() if sure.any() else np.nan:.0f} | "
+            f"x{10 ** np.median(a[sure, 2]) if sure.any() else np.nan:.1f} | "
+            f"{100 * a[:, 1].mean():.0f} | "
+            f"x{10 ** np.median(a[~sure, 4]) if not sure.all() else np.nan:.1f} | "
+            f"{np.nanstd(a[:, 5]):.2f} |"
+        )
+
+
+RATIOS = {3.0: "0.5 to 3", 20.0: "3 to 20", 100.0: "20 to 100", 301.0: "100 to 300"}
+"""End of each group of rho (b / sigma)^2."""
 
 
 def rms(error: np.ndarray) -> float:
@@ -259,7 +325,9 @@ def surface_effect(number: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=("simulate", "scans", "surface", "sides", "strides"))
+    parser.add_argument(
+        "command", choices=("simulate", "scans", "surface", "sides", "strides", "averaged")
+    )
     parser.add_argument("work", type=Path, nargs="?", default=Path("total-density-foreign"))
     parser.add_argument("--structures", type=int, default=12)
     parser.add_argument("--seed", type=int, default=500)
@@ -268,8 +336,8 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if given.command == "simulate":
         simulate(given.work, given.structures, given.seed, given.size)
-    elif given.command in ("sides", "strides"):
-        {"sides": sides, "strides": strides}[given.command](given.work)
+    elif given.command in ("sides", "strides", "averaged"):
+        {"sides": sides, "strides": strides, "averaged": averaged}[given.command](given.work)
     elif given.command == "surface":
         surface_effect(given.structures)
     else:

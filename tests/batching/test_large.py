@@ -89,16 +89,17 @@ def test_gnd_and_its_noise_equal_those_of_the_whole(scan: Scan, held: LargeMap) 
         large.gnd_density(held, denoise=True)
 
 
-@pytest.mark.parametrize("noise", [None, 0.05])
+@pytest.mark.parametrize(("noise", "side"), [(None, 1), (0.05, 1), (None, None), (0.05, 2)])
 def test_total_density_equals_that_of_the_whole(
-    scan: Scan, held: LargeMap, noise: float | None
+    scan: Scan, held: LargeMap, noise: float | None, side: int | None
 ) -> None:
-    want = ebsdml.total_dislocation_density(scan, noise, by="grain", surface=True, window=16)
+    how: dict[str, Any] = {"by": "grain", "surface": True, "window": 16, "average_over": side}
+    want = ebsdml.total_dislocation_density(scan, noise, **how)
     told: list[float] = []
-    found = large.total_dislocation_density(
-        held, noise, by="grain", surface=True, window=16, progress=told.append
-    )
-    assert len(want.windows) > 20
+    found = large.total_dislocation_density(held, noise, **how, progress=told.append)
+    assert len(want.windows) > (20 if side == 1 else 5)
+    assert found.averaged == want.averaged
+    assert want.averaged != {1: 1, 2: 1} or side == 1
     assert len(np.unique(want.windows.phase)) == 2
     np.testing.assert_array_equal(found.segments, want.segments)
     np.testing.assert_array_equal(found.grains, want.grains)

@@ -157,6 +157,8 @@ class TotalSettings:
         Degrees about each axis; 0: measured on the map.
     grain_threshold
         As `total_dislocation_density` takes it.
+    average_over
+        As `total_dislocation_density` takes it; 0: chosen for each phase.
     improve
         Whether `improve_orientations` goes first where the map has patterns.
     """
@@ -173,6 +175,14 @@ class TotalSettings:
         Option("Grain threshold", "Windows lie within grains bounded by larger misorientations.",
                "°", 0.1, 180, 0.5, 1),
     ] = GRAIN_THRESHOLD  # fmt: skip
+    average_over: Annotated[
+        int,
+        Option("Average over",
+               "Side of the squares of pixels within grains whose mean orientations are read: "
+               "they have less noise, and larger windows. Chosen: the smallest that tell the "
+               "density.",
+               "px", 0, 16, 1, at_minimum="chosen"),
+    ] = 0  # fmt: skip
     improve: Annotated[
         bool,
         Option("Improve orientations first",
@@ -186,6 +196,7 @@ class TotalSettings:
         return {
             "orientation_noise": self.orientation_noise or None,
             "grain_threshold": self.grain_threshold,
+            "average_over": self.average_over or None,
         }
 
 

@@ -15,7 +15,8 @@ from tests.dislocations.total.conftest import BURGERS, STEP, density_of, scan_of
 
 
 def test_a_clear_map_tells_its_density(loops: Structure) -> None:
-    rho = ebsdml.total_dislocation_density(scan_of(loops, 0.005), orientation_noise=0.005)
+    scan = scan_of(loops, 0.005)
+    rho = ebsdml.total_dislocation_density(scan, orientation_noise=0.005, average_over=1)
     found, true = rho.average(), density_of(loops)
     assert found.measurable
     assert found.interval[0] <= true <= found.interval[1]
@@ -73,7 +74,7 @@ def test_masks_and_tables(loops: Structure) -> None:
     grains = np.ones(scan.shape, dtype=int)
     grains[:, 32:] = 2
     grains[:5, :5] = 3  # too small for a window
-    rho = ebsdml.total_dislocation_density(scan, 0.005, grains=grains, by="grain")
+    rho = ebsdml.total_dislocation_density(scan, 0.005, grains=grains, by="grain", average_over=1)
     assert rho.table["grain"] == [1, 2]
     left = rho.average(np.arange(64) < 32 * np.ones((64, 1)))
     assert left.density == pytest.approx(rho.table["density [1/m²]"][0])

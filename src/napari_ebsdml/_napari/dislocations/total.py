@@ -170,9 +170,11 @@ def card(result: TotalResult, materials: Mapping[int, Any] | None = None) -> str
             lines.append(f"Taylor stress, {material}: {stress:.0f} MPa ({low:.0f} to {high:.0f})")
     if np.isfinite(average.limit):
         noise = max(result.total.orientation_noise.values(), default=float("nan"))
+        side = max(result.total.averaged.values())
+        means = f", averaged over {side} × {side} pixels" if side > 1 else ""
         lines.append(
             f"Detection limit of this map: {known_text(average.limit)} (orientation noise "
-            f"{noise:.2g}°)."
+            f"{noise:.2g}°{means})."
         )
     return "<br>".join(lines)
 
@@ -232,8 +234,8 @@ def next_step(result: TotalResult) -> str:
         ]  # fmt: skip
         if better:
             parts.append(
-                f"<b>To measure lower densities:</b> {', '.join(better)} on. Another step does "
-                "not help."
+                f"<b>To measure lower densities:</b> {', '.join(better)} on. A finer step "
+                "helps, too: means over more pixels have less noise."
             )
     parts += result.total.notes
     return pretty(" ".join(parts))

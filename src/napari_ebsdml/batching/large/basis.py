@@ -87,7 +87,15 @@ class Basis:
 
     def noise(self, number: int, progress: Progress) -> OrientationNoise:
         """Noise of a phase, as given, or measured where that of the whole map would be."""
-        large, sigma = self.large, self.given.get(number)
+        found, sigma = self.measured_noise(number, progress), self.given.get(number)
+        if sigma is None:
+            return found
+        assert found.differences is not None
+        return given_noise(sigma, found.differences)
+
+    def measured_noise(self, number: int, progress: Progress) -> OrientationNoise:
+        """Noise of a phase, measured where that of the whole map would be."""
+        large = self.large
         bands = large.bands(NOISE_HALO)
         counts = over_bands(
             _count, large, bands, (self.grains, number), part_of(progress, 0.0, 0.5), self.client
@@ -96,8 +104,7 @@ class Basis:
             _differences, large, bands, (self.grains, number, tiles_of_bands(counts)),
             part_of(progress, 0.5), self.client,
         )  # fmt: skip
-        differences = joined_bands(counts, found)
-        return measure_noise(differences) if sigma is None else given_noise(sigma, differences)
+        return measure_noise(joined_bands(counts, found))
 
 
 def part_of_map(large: LargeMap, band: Band, grains: str) -> Part:

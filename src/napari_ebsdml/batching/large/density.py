@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+import dataclasses
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +20,26 @@ from napari_ebsdml.batching.large.bands import over_bands
 from napari_ebsdml.batching.large.basis import Basis
 from napari_ebsdml.batching.large.store import Band, LargeMap
 from napari_ebsdml.dislocations.article.divergence import square_step
+from napari_ebsdml.dislocations.gnd.noise import OrientationNoise
+from napari_ebsdml.dislocations.gnd.phase_density import CONJUGATE
 from napari_ebsdml.dislocations.settings import TotalSettings
+from napari_ebsdml.dislocations.total.blocks import block_means, noise_of_means, of_pixels
 from napari_ebsdml.dislocations.total.density import (
-    WINDOW,
     TotalDensity,
     check_arguments,
+    sides_of,
     total_density,
 )
 from napari_ebsdml.dislocations.total.model import TotalDensityModel
 from napari_ebsdml.dislocations.total.phase_question import PhaseQuestion
-from napari_ebsdml.dislocations.total.segments import Cut, cut_grains, measure, reference_turns
+from napari_ebsdml.dislocations.total.reading import Reading, finest
+from napari_ebsdml.dislocations.total.segments import (
+    WINDOW,
+    Cut,
+    cut_grains,
+    measure,
+    reference_turns,
+)
 from napari_ebsdml.dislocations.total.sums import REACH, SUMS
 from napari_ebsdml.dislocations.total.windows import Windows, joined, maps_of
 from napari_ebsdml.maps.settings import MapSettings
@@ -47,6 +62,7 @@ def total_dislocation_density(
     grain_threshold: float = TotalSettings.grain_threshold,
     window: int = WINDOW,
     surface: bool | None = None,
+    average_over: int | None = None,
     progress: Progress = None,
     client: Client | None = None,
 ) -> TotalDensity:
@@ -55,7 +71,7 @@ def total_dislocation_density(
     Parameters
     ----------
     large
-    orientation_noise, model, by, slip_systems, grain_threshold, window, surface
+    orientation_noise, model, by, slip_systems, grain_threshold, window, surface, average_over
         As `napari_ebsdml.total_dislocation_density` takes them.
     progress
         Called with the fraction done; may raise to cancel.
@@ -74,7 +90,7 @@ def total_dislocation_density(
     MissingDataError, ModelError
         As of `napari_ebsdml.total_dislocation_density`.
     """
-    check_arguments(window, by)
+    check_arguments(window, by, average_over)
     step = square_step(large.head.step)
     loaded = TotalDensityModel.load(model)
     basis = Basis.of(
@@ -84,45 +100,43 @@ def total_dislocation_density(
     grains, chosen = basis.grains, basis.systems
     free = large.head.source.path is not None if surface is None else bool(surface)
     sizes = over_bands(_oriented, large, large.bands(), (grains,), None, client)
+    pixels: list[PhaseQuestion] = []
     asked: list[PhaseQuestion] = []
-    cuts: list[tuple[int, Cut]] = []
+    read: list[tuple[_Level, Cut]] = []
     parts: list[Windows] = []
-    for index, (number, systems) in enumerate(chosen.items()):
-        own = nth_of(part_of(progress, 0.15, 0.9), index, len(chosen))
-        phase = large.head.phases[number]
-        asked.append(
-            PhaseQuestion.of(
-                number, phase.name, systems, basis.given.get(number),
-                partial(_noise, basis, number, part_of(own, 0.0, 0.4)), step, free,
-            )
+    with ExitStack() as folders:
+        for index, (number, systems) in enumerate(chosen.items()):
+            own = nth_of(part_of(progress, 0.15, 0.9), index, len(chosen))
+            phase = large.head.phases[number]
+            given = basis.given.get(number)
+            # Where it is given it is measured later, if at all: for what neighbours have in common.
+            at_first = part_of(own, 0.0, 0.4) if given is None else None
+            noise = cache(partial(basis.measured_noise, number, at_first))
+            question = PhaseQuestion.of(number, phase.name, systems, given, noise, step, free)
+            pixels.append(question)
+            asked.append(question)
+            if question.trouble:
+                continue
+            levels = _Levels(large, grains, number, laue_operators(phase), folders, client)
+            found = finest(
+                partial(_read, levels, question, noise, loaded, int(window)),
+                sides_of(average_over), loaded, part_of(own, 0.4),
+            )  # fmt: skip
+            if found is not None:
+                asked[-1] = found.question
+                read.append((levels.of(found.question.side), found.cut))
+                parts.append(found.windows)
+        windows = joined(parts)
+        names = {name: large.new(*kind) for name, kind in _MAPS.items()}
+        over_bands(
+            _write, large, large.bands(), (grains, names, read, windows), part_of(progress, 0.9),
+            client,
         )  # fmt: skip
-        if asked[-1].trouble:
-            continue
-        cut = cut_grains(partial(_labels, large, grains, number), int(window))
-        if not len(cut):
-            continue
-        cuts.append((number, cut))
-        references = reference_turns(_pieces(large, grains, number, cut), len(cut))
-        found = over_bands(
-            _measure, large, large.bands(REACH),
-            (grains, number, cut, references, laue_operators(phase), asked[-1].unit),
-            part_of(own, 0.4), client,
-        )  # fmt: skip
-        sums = np.zeros((len(cut), SUMS))
-        for used, part in found:
-            sums[used] += part
-        parts.append(asked[-1].answer(loaded, cut, sums))
-    windows = joined(parts)
-    names = {name: large.new(*kind) for name, kind in _MAPS.items()}
-    over_bands(
-        _write, large, large.bands(), (grains, names, cuts, windows), part_of(progress, 0.9),
-        client,
-    )  # fmt: skip
     largest = max(chosen, key=lambda number: sum(size.get(number, 0) for size in sizes))
     made = {name: large.array(file) for name, file in names.items()}
     result = total_density(
         (made["density"], made["interval"], made["measurable"]), windows, made["segments"],
-        large.array(grains), asked, largest, loaded, large.scan, basis.notes,
+        large.array(grains), pixels, asked, largest, loaded, large.scan, basis.notes,
     )  # fmt: skip
     result.table.update(result.averages(by))
     return result
@@ -150,6 +164,98 @@ def _labels(
         yield band.write.start, _of_phase(large, band.write, grains, number)
 
 
+@dataclass(frozen=True)
+class _Level:
+    """A phase of a map of pixels, or of means of squares of them.
+
+    `inverse`: of `Blocks`, the sum of 1 / members and the number of squares.
+    """
+
+    large: LargeMap
+    grains: str
+    number: int
+    side: int
+    inverse: tuple[float, int] = (1.0, 1)
+
+
+@dataclass
+class _Levels:
+    """The maps of means of a phase: made when asked for, removed when `folders` is closed."""
+
+    large: LargeMap
+    grains: str
+    number: int
+    operators: NDArray[np.float64]
+    folders: ExitStack
+    client: Client | None
+    made: dict[int, _Level] = field(default_factory=dict)
+
+    def of(self, side: int, progress: Progress = None) -> _Level:
+        """The map of means of squares of a side."""
+        if side not in self.made:
+            self.made[side] = self._make(side, progress)
+        return self.made[side]
+
+    def _make(self, side: int, progress: Progress) -> _Level:
+        large = self.large
+        if side == 1:
+            return _Level(large, self.grains, self.number, 1)
+        folder = large.folder / f"means-{uuid.uuid4().hex}"
+        self.folders.callback(shutil.rmtree, folder, ignore_errors=True)
+        rows, columns = (-(-size // side) for size in large.shape)
+        head = dataclasses.replace(large.head, prop={})
+        small = LargeMap.empty(folder, (rows, columns), head, large.pixels)
+        labels = small.new(np.int32)
+        found = over_bands(
+            _average, large, large.bands(align=side),
+            (self.grains, self.number, self.operators, side, small, labels), progress, self.client,
+        )  # fmt: skip
+        inverse = sum(part[0] for part in found), sum(part[1] for part in found)
+        return _Level(small, labels, self.number, side, inverse)
+
+
+def _average(
+    large: LargeMap, band: Band, grains: str, number: int, operators: NDArray[np.float64],
+    side: int, small: LargeMap, labels: str,
+) -> tuple[float, int]:  # fmt: skip
+    """Write the means of a band's squares."""
+    rows = band.write
+    means = block_means(
+        _turns(large, rows), _of_phase(large, rows, grains, number), operators, side
+    )
+    first = rows.start // side
+    small.write("quaternions", first, means.turns * CONJUGATE)
+    small.write("phase_id", first, np.where(means.labels > 0, np.int32(number), np.int32(-1)))
+    small.write(labels, first, means.labels.astype(np.int32))
+    return means.inverse
+
+
+def _read(
+    levels: _Levels, question: PhaseQuestion, noise: Callable[[], OrientationNoise],
+    model: TotalDensityModel, window: int, side: int, progress: Progress,
+) -> Reading | None:  # fmt: skip
+    """Read the windows of pixels, or of means."""
+    level = levels.of(side, part_of(progress, 0.0, 0.5))
+    if side > 1:
+        question = question.of_means(
+            side, noise_of_means(side, *level.inverse, noise().correlation)
+        )
+    large, number = level.large, level.number
+    cut = cut_grains(partial(_labels, large, level.grains, number), window)
+    if not len(cut):
+        return None
+    references = reference_turns(_pieces(large, level.grains, number, cut), len(cut))
+    found = over_bands(
+        _measure, large, large.bands(REACH),
+        (level.grains, number, cut, references, levels.operators, question.unit),
+        part_of(progress, 0.5), levels.client,
+    )  # fmt: skip
+    sums = np.zeros((len(cut), SUMS))
+    for used, part in found:
+        sums[used] += part
+    return Reading(question, cut, question.answer(model, cut, sums))
+
+
 def _pieces(
     large: LargeMap, grains: str, number: int, cut: Cut
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int32]]]:
@@ -160,13 +266,8 @@ def _pieces(
 
 def _turns(large: LargeMap, rows: slice) -> NDArray[np.float64]:
     """Crystal -> specimen."""
-    turns: NDArray[np.float64] = large.read("quaternions", rows)
-    turns[..., 1:] *= -1
+    turns: NDArray[np.float64] = large.read("quaternions", rows) * CONJUGATE
     return turns
-
-
-def _noise(basis: Basis, number: int, progress: Progress) -> float:
-    return basis.noise(number, progress).sigma
 
 
 def _measure(
@@ -182,14 +283,18 @@ def _measure(
 
 def _write(
     large: LargeMap, band: Band, grains: str, names: Mapping[str, str],
-    cuts: Sequence[tuple[int, Cut]], windows: Windows,
+    read: Sequence[tuple[_Level, Cut]], windows: Windows,
 ) -> None:  # fmt: skip
-    first, count = band.write.start, 0
+    rows, count = band.write, 0
     segments = np.full((band.rows, large.shape[1]), -1, dtype=np.int32)
-    for number, cut in cuts:
-        own = cut.segments(_of_phase(large, band.write, grains, number), first)
+    for level, cut in read:
+        labels = _of_phase(large, rows, grains, level.number)
+        first, side = rows.start // level.side, level.side
+        squares = slice(first, -(-rows.stop // side))
+        own = cut.segments(_of_phase(level.large, squares, level.grains, level.number), first)
+        own = of_pixels(own, cut.owner, labels, side, rows.start - first * side)
         segments[own >= 0] = own[own >= 0] + count
         count += len(cut)
     maps = dict(zip(("density", "interval", "measurable"), maps_of(windows, segments), strict=True))
     for name, values in {**maps, "segments": segments}.items():
-        large.write(names[name], first, values)
+        large.write(names[name], rows.start, values)

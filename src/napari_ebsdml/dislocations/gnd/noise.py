@@ -181,7 +181,15 @@ def orientation_noise(
         Standard deviation of the error about each axis; see `OrientationNoise.sigma`. NaN where
         no three pixels in a row lie in one grain.
     """
+    return noise_of(quaternions, grain_ids, point_group).sigma
+
+
+def noise_of(
+    quaternions: NDArray[Any], grain_ids: NDArray[Any], point_group: Any = "m-3m"
+) -> OrientationNoise:
+    """Orientation noise of a map, with what goes with it; see `orientation_noise`."""
     q, grains = checked_grid(quaternions, grain_ids)
     index = np.arange(grains.size).reshape(grains.shape)
-    found = second_differences(q.reshape(-1, 4), grains.ravel(), index, point_group=point_group)
-    return measure_noise(found).sigma
+    return measure_noise(
+        second_differences(q.reshape(-1, 4), grains.ravel(), index, point_group=point_group)
+    )

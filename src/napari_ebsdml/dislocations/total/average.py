@@ -12,6 +12,8 @@ from napari_ebsdml.dislocations.total.windows import WIDEST, Windows
 
 SIDE = 1.6448536269514722
 """Standard deviations from the median to the end of a 90 % interval."""
+_SEEN = 0.5
+"""Part of the windows' pixels that has to look like the training's."""
 MANY = 10.0
 """Lines in a pixel from which what cancels within it rules the error."""
 
@@ -161,8 +163,36 @@ def pooled(
     return mean, mean - spread / skew, mean + spread * skew
 
 
+def tells(windows: Windows, calibration: Calibration) -> tuple[bool, float]:
+    """Whether some windows, at least one, tell their mean density; decades of its interval.
+
+    Infinite where most look like nothing that the estimator has learned from.
+    """
+    limit, usable, seen = _usable(windows)
+    centre, low, high = pooled(usable, calibration.shared, calibration.known)
+    width = high - low if seen >= _SEEN else float("inf")
+    return _tells(limit, seen, centre, width), width
+
+
+def _usable(windows: Windows) -> tuple[float, Windows, float]:
+    """Limit of some windows in 1/m^2, those that count, and their part of the pixels."""
+    limit = float(np.average(windows.limit, weights=windows.pixels))
+    usable = windows.select(windows.known) if windows.known.any() else windows
+    seen = float(windows.pixels[windows.known].sum() / windows.pixels.sum())
+    return limit, usable, seen
+
+
+def _tells(limit: float, seen: float, centre: float, width: float) -> bool:
+    return bool(seen >= _SEEN and centre > np.log10(limit) and width < np.log10(WIDEST))
+
+
 def average(
-    windows: Windows, calibration: Calibration, noise: float, step: float, note: str = ""
+    windows: Windows,
+    calibration: Calibration,
+    noise: float,
+    step: float,
+    note: str = "",
+    side: int = 1,
 ) -> AverageDensity:
     """Density of some windows with its interval, its limit and a sentence.
 
@@ -172,11 +202,13 @@ def average(
     calibration
         Of the model.
     noise
-        Orientation noise in degrees about each axis.
+        Orientation noise of a pixel in degrees about each axis.
     step
-        In um.
+        Of the pixels in um.
     note
         What to add to the sentence.
+    side
+        Of the squares of pixels whose mean orientations were read.
     """
     nan = float("nan")
     if not len(windows):
@@ -185,13 +217,12 @@ def average(
             "noise and Burgers vector."
         )
         return AverageDensity(nan, (0.0, nan), False, nan, _joined(text, note), nan, 0, 0)
-    limit = float(np.average(windows.limit, weights=windows.pixels))
-    usable = windows.select(windows.known) if windows.known.any() else windows
+    limit, usable, seen = _usable(windows)
     centre, low, high = pooled(usable, calibration.shared, calibration.known)
-    seen = float(windows.pixels[windows.known].sum() / windows.pixels.sum())
-    measurable = bool(seen >= 0.5 and centre > np.log10(limit) and high - low < np.log10(WIDEST))
+    measurable = _tells(limit, seen, centre, high - low)
+    means = f", averaged over {side} x {side} pixels," if side > 1 else ""
     ends = (10.0**low, 10.0**high)
-    if seen < 0.5:
+    if seen < _SEEN:
         text = (
             "No density: most of this map looks like nothing that the estimator has learned from "
             "(noise far above the signal, filtered or wrongly indexed orientations)."
@@ -200,8 +231,8 @@ def average(
     elif measurable:
         text = (
             f"Total dislocation density {10.0**centre:.2g} 1/m^2 (90 %: {ends[0]:.2g} to "
-            f"{ends[1]:.2g}); orientation noise of {noise:.2g} deg would hide what lies below "
-            f"{limit:.1g} 1/m^2."
+            f"{ends[1]:.2g}); orientation noise of {noise:.2g} deg{means} would hide what lies "
+            f"below {limit:.1g} 1/m^2."
         )
     else:
         if high - low > np.log10(100):
@@ -212,14 +243,14 @@ def average(
         )
         lines = centre - float(np.average(usable.per_line, weights=usable.pixels))
         if centre > np.log10(limit) and lines > np.log10(MANY):
-            finer = step * np.sqrt(MANY / 10.0**lines)
+            finer = step * side * np.sqrt(MANY / 10.0**lines)
             text += (
                 f". With some {10.0**lines:.0e} lines in a pixel most of them cancel within it: a "
                 f"step of {finer:.1g} um would tell more."
             )
         else:
             text += (
-                f", and orientation noise of {noise:.2g} deg hides what is below "
+                f", and orientation noise of {noise:.2g} deg{means} hides what is below "
                 f"{limit:.1g} 1/m^2. {_help(noise, limit)}"
             )
     share = nan
@@ -244,7 +275,10 @@ def _help(noise: float, limit: float) -> str:
         f"{what} ({value:g} deg: from {limit * (value / noise) ** 2:.0e} 1/m^2)"
         for what, value in better
     )
-    return f"{told[0].upper()}{told[1:]} would tell more; another step leaves the noise's limit."
+    return (
+        f"{told[0].upper()}{told[1:]} would tell more, and so would a finer step"
+        ": means over more pixels have less noise."
+    )
 
 
 def _joined(text: str, note: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.dislocations.article.divergence import square_step
-from napari_ebsdml.dislocations.gnd.noise import orientation_noise as orientation_noise_of
+from napari_ebsdml.dislocations.gnd.noise import noise_of
 from napari_ebsdml.dislocations.gnd.phase_choice import choose_systems, noise_by_phase
 from napari_ebsdml.dislocations.gnd.phase_density import CONJUGATE
 from napari_ebsdml.dislocations.settings import TotalSettings
 from napari_ebsdml.dislocations.taylor import TaylorMaterial, taylor_stress
 from napari_ebsdml.dislocations.total.average import AverageDensity, average
+from napari_ebsdml.dislocations.total.blocks import of_pixels
 from napari_ebsdml.dislocations.total.model import Calibration, TotalDensityModel
 from napari_ebsdml.dislocations.total.phase_question import PhaseQuestion
-from napari_ebsdml.dislocations.total.segments import cut_grains, measure, reference_turns
+from napari_ebsdml.dislocations.total.reading import SIDES, read_phase
+from napari_ebsdml.dislocations.total.segments import WINDOW
 from napari_ebsdml.dislocations.total.windows import Windows, joined, maps_of
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.maps.grains import segment_grains
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 
 Table = dict[str, list[Any]]
 """Column title -> values."""
-WINDOW = 32
-"""Side of the local windows in pixels."""
+MOST_SIDE = 16
+"""Of squares of pixels."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,12 +52,14 @@ class TotalDensity:
     measurable : bool
         Where the map tells its density.
     limit
-        Density in 1/m^2 from which the map can tell, 20 (sigma / b)^2, whatever its step; of the
-        phase with the most pixels, see `limits`.
+        Density in 1/m^2 from which the map can tell, 20 (sigma / b)^2 with the noise of what was
+        read, pixels or means, whatever the step; of the phase with the most pixels, see `limits`.
     limits
         Phase id -> limit.
     orientation_noise
-        Phase id -> degrees about each axis, as given or measured.
+        Phase id -> degrees about each axis of a pixel, as given or measured.
+    averaged
+        Phase id -> side in pixels of the squares whose mean orientations were read; 1: pixels.
     measured
         Whether the noise was measured on the map.
     surface
@@ -82,6 +86,7 @@ class TotalDensity:
     limit: float
     limits: Mapping[int, float]
     orientation_noise: Mapping[int, float]
+    averaged: Mapping[int, int]
     measured: bool
     surface: bool
     windows: Windows
@@ -211,8 +216,9 @@ class TotalDensity:
         largest = int(phases[int(np.argmax(sizes))]) if len(phases) else -1
         noise = self.orientation_noise.get(largest, float("nan"))
         return average(
-            windows, self.calibration, noise, square_step(self.scan.step), " ".join(self.notes)
-        )
+            windows, self.calibration, noise, square_step(self.scan.step), " ".join(self.notes),
+            self.averaged.get(largest, 1),
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"TotalDensity of {self.scan.name!r}: {self.average().sentence}"
@@ -229,6 +235,7 @@ def total_dislocation_density(
     grain_threshold: float = TotalSettings.grain_threshold,
     window: int = WINDOW,
     surface: bool | None = None,
+    average_over: int | None = None,
     progress: Progress = None,
 ) -> TotalDensity:
     """Total dislocation density of a map from the orientations themselves.
@@ -256,11 +263,15 @@ def total_dislocation_density(
     grain_threshold
         Degrees.
     window
-        Side of the local windows in pixels, 16 to 64.
+        Side of the local windows in pixels, or in the squares of `average_over`, 16 to 64.
     surface
         Whether the map is of a free surface, as every measured one is: lines turn the lattice
         more there, for a given density about 1.5 times as far. None: yes for a map that was read
         from a file; no for one made in memory, which is taken for a section of a simulated body.
+    average_over
+        Side in pixels of squares within grains whose mean orientations are read in the place of
+        pixels; 1: pixels. None: for each phase the smallest of 1, 2, 3, 4, 6 and 8 that tells its
+        density, or else the one with the narrowest interval.
     progress
         Called with the fraction done; what it raises ends the computation.
 
@@ -285,7 +296,7 @@ def total_dislocation_density(
         )
     if not hasattr(scan, "quaternions"):
         raise InputError(f"scan must be a Scan, not {type(scan).__name__}.")
-    check_arguments(window, by)
+    check_arguments(window, by, average_over)
     step = square_step(scan.step)
     oriented = scan.is_indexed & scan.quaternions.any(axis=-1)
     if not oriented.any():
@@ -303,6 +314,7 @@ def total_dislocation_density(
     given = noise_by_phase(scan, orientation_noise, present)
     segments = np.full(scan.shape, -1, dtype=np.int32)
     parts: list[Windows] = []
+    pixels: list[PhaseQuestion] = []
     asked: list[PhaseQuestion] = []
     count = 0
     for index, (number, systems) in enumerate(chosen.items()):
@@ -310,30 +322,40 @@ def total_dislocation_density(
         own = part_of(progress, 0.15 + index * share, 0.15 + (index + 1) * share)
         inside = labels if len(present) == 1 else np.where(scan.phase_id == number, labels, 0)
         phase = scan.phases[number]
-        asked.append(
-            PhaseQuestion.of(
-                number, phase.name, systems, given.get(number),
-                partial(orientation_noise_of, turns, inside, phase), step, free,
-            )
-        )  # fmt: skip
-        if asked[-1].trouble:
+        noise = cache(partial(noise_of, turns, inside, phase))
+        question = PhaseQuestion.of(
+            number, phase.name, systems, given.get(number), noise, step, free
+        )
+        pixels.append(question)
+        asked.append(question)
+        if question.trouble:
             continue
-        cut = cut_grains(inside, int(window))
-        if not len(cut):
-            continue
-        pieces = cut.segments(inside)
-        references = reference_turns([(turns, pieces)], len(cut))
-        _, sums = measure(
-            turns, pieces, references, laue_operators(phase), asked[-1].unit, own
+        found = read_phase(
+            turns, inside, laue_operators(phase), question, noise, loaded, int(window),
+            sides_of(average_over), own,
         )  # fmt: skip
-        parts.append(asked[-1].answer(loaded, cut, sums))
+        if found is None:
+            continue
+        asked[-1] = found.question
+        parts.append(found.windows)
+        assert found.pieces is not None
+        pieces = of_pixels(found.pieces, found.cut.owner, inside, found.question.side)
         segments[pieces >= 0] = pieces[pieces >= 0] + count
-        count += len(cut)
+        count += len(found.windows)
     windows = joined(parts)
     ids = scan.phase_id[oriented]
     largest = max(chosen, key=lambda number: int((ids == number).sum()))
     result = total_density(
-        maps_of(windows, segments), windows, segments, labels, asked, largest, loaded, scan, notes
+        maps_of(windows, segments),
+        windows,
+        segments,
+        labels,
+        pixels,
+        asked,
+        largest,
+        loaded,
+        scan,
+        notes,
     )
     result.table.update(result.averages(by))
     if progress is not None:
@@ -341,7 +363,7 @@ def total_dislocation_density(
     return result
 
 
-def check_arguments(window: int, by: str) -> None:
+def check_arguments(window: int, by: str, average_over: int | None) -> None:
     """Raise where they are out of range.
 
     Raises
@@ -352,6 +374,13 @@ def check_arguments(window: int, by: str) -> None:
         raise InputError(f"window must be 16 to 64 pixels, not {window}.")
     if by not in ("map", "phase", "grain"):
         raise InputError(f"by must be 'map', 'phase' or 'grain', not {by!r}.")
+    if average_over is not None and not 1 <= int(average_over) <= MOST_SIDE:
+        raise InputError(f"average_over must be 1 to {MOST_SIDE} pixels, not {average_over}.")
+
+
+def sides_of(average_over: int | None) -> tuple[int, ...]:
+    """Sides of squares to be tried."""
+    return SIDES if average_over is None else (int(average_over),)
 
 
 def total_density(
@@ -359,6 +388,7 @@ def total_density(
     windows: Windows,
     segments: NDArray[np.int32],
     grains: NDArray[Any],
+    pixels: Sequence[PhaseQuestion],
     asked: Sequence[PhaseQuestion],
     largest: int,
     model: TotalDensityModel,
@@ -372,8 +402,8 @@ def total_density(
     maps
         Of `maps_of`.
     windows, segments, grains
-    asked
-        About each phase.
+    pixels, asked
+        About each phase: its pixels, and what was read.
     largest
         Phase with the most pixels.
     model, scan
@@ -382,7 +412,8 @@ def total_density(
     """
     limits = {one.number: one.limit for one in asked}
     return TotalDensity(
-        *maps, limits[largest], limits, {one.number: one.sigma for one in asked},
-        any(one.measured for one in asked), any(one.surface for one in asked), windows, segments,
-        grains, model.calibration, scan, (*notes, *(one.trouble for one in asked if one.trouble)),
+        *maps, limits[largest], limits, {one.number: one.sigma for one in pixels},
+        {one.number: one.side for one in asked}, any(one.measured for one in asked),
+        any(one.surface for one in asked), windows, segments, grains, model.calibration, scan,
+        (*notes, *(one.trouble for one in asked if one.trouble)),
     )  # fmt: skip

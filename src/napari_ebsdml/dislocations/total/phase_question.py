@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.dislocations.gnd.noise import RESOLUTION
+from napari_ebsdml.dislocations.gnd.noise import RESOLUTION, OrientationNoise
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
 from napari_ebsdml.dislocations.total.model import TotalDensityModel
 from napari_ebsdml.dislocations.total.segments import Cut
@@ -41,6 +41,8 @@ class PhaseQuestion:
         In um.
     surface
         Whether the map is one of a free surface.
+    side
+        Of the squares of pixels whose mean orientations are read.
     """
 
     number: int
@@ -50,11 +52,12 @@ class PhaseQuestion:
     burgers: float
     step: float
     surface: bool
+    side: int = 1
 
     @classmethod
     def of(
         cls, number: int, name: str, systems: SlipSystems, given: Any,
-        measure: Callable[[], float], step: float, surface: bool,
+        measure: Callable[[], OrientationNoise], step: float, surface: bool,
     ) -> PhaseQuestion:  # fmt: skip
         """A question with the noise that is given in degrees, or else measured.
 
@@ -64,7 +67,7 @@ class PhaseQuestion:
             When the noise that is given is none.
         """
         if given is None:
-            sigma = float(measure())
+            sigma = float(measure().sigma)
             sigma = sigma if sigma >= RESOLUTION else float("nan")
         else:
             try:
@@ -75,6 +78,10 @@ class PhaseQuestion:
                 raise InputError(f"orientation_noise must be degrees above 0, not {given!r}.")
         burgers = float(systems.burgers_lengths.min()) * 1e-10
         return cls(number, name, sigma, given is None, burgers, step, surface)
+
+    def of_means(self, side: int, noise: float) -> PhaseQuestion:
+        """The same about mean orientations of squares, whose noise is that part of a pixel's."""
+        return replace(self, sigma=self.sigma * noise, step=self.step * side, side=side)
 
     @property
     def unit(self) -> float:
@@ -109,7 +116,7 @@ class PhaseQuestion:
         known &= np.sinh(inputs[:, NAMES.index("D(1) / noise")]) / 5 + 1 > QUIETEST
         per_line = -2 * np.log10(self.step * 1e-6)
         return Windows(
-            np.full(number, self.number, dtype=np.int64), cut.owner, cut.pixels,
+            np.full(number, self.number, dtype=np.int64), cut.owner, cut.pixels * self.side**2,
             median + per_line, low + per_line, high + per_line, polarised,
             np.full(number, self.limit), known, np.full(number, per_line),
         )  # fmt: skip

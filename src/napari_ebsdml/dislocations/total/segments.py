@@ -19,6 +19,8 @@ from napari_ebsdml.dislocations.gnd.curvature import rotation_vector
 from napari_ebsdml.dislocations.total.sums import SUMS, window_sums
 from napari_ebsdml.maps.symmetry import safe_cosine
 
+WINDOW = 32
+"""Side of the local windows in pixels."""
 FEWEST_PIXELS = 60
 """Pixels that a window needs."""
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.dislocations.gnd.curvature import rotation_vector
 from napari_ebsdml.dislocations.gnd.phase_choice import choose_systems
+from napari_ebsdml.dislocations.total.segments import WINDOW, cut_grains
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.maps.symmetry import laue_operators, safe_cosine
 
@@ -179,13 +180,14 @@ def _none(text: str) -> TailDensity:
 
 def _rotations(total: TotalDensity, phase: int) -> NDArray[np.float64]:
     """Rotations in radians (n, 3) of the pixels of a phase's windows, less mean and slope."""
-    segments = total.segments
-    of_phase = np.append(total.windows.phase == phase, False)
-    pieces = np.where(of_phase[segments], segments, -1).astype(np.int64)
+    # Windows of pixels, whatever the density was read from.
+    labels = np.where(total.scan.phase_id == phase, total.grains, 0).astype(np.int64)
+    cut = cut_grains(labels, WINDOW)
+    pieces = cut.segments(labels)
     q = np.ascontiguousarray(total.scan.quaternions * np.array([1.0, -1.0, -1.0, -1.0]))
     operators = np.array(laue_operators(total.scan.phases[phase]), dtype=np.float64)
-    number = len(total.windows)
-    out = np.zeros((*segments.shape, 3))
+    number = len(cut)
+    out = np.zeros((*pieces.shape, 3))
     _turn(q, pieces, number, operators, safe_cosine(operators), out)
     rows, columns = np.nonzero(pieces >= 0)
     if not len(rows):

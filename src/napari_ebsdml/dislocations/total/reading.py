@@ -1,0 +1,166 @@
+"""Reading a phase from its pixels, or from mean orientations where pixels do not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ebsdml._parallel import Progress, part_of
+from napari_ebsdml.dislocations.gnd.noise import OrientationNoise
+from napari_ebsdml.dislocations.total.average import tells
+from napari_ebsdml.dislocations.total.blocks import Blocks, block_means
+from napari_ebsdml.dislocations.total.model import TotalDensityModel
+from napari_ebsdml.dislocations.total.phase_question import PhaseQuestion
+from napari_ebsdml.dislocations.total.segments import Cut, cut_grains, measure, reference_turns
+from napari_ebsdml.dislocations.total.windows import Windows
+
+SIDES = (1, 2, 3, 4, 6, 8)
+"""Sides in pixels of the squares that are tried, in this order."""
+COVERED = 0.5
+"""Part of the pixels in windows of the first reading that one of larger squares needs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What the windows of a phase tell at one scale.
+
+    Attributes
+    ----------
+    question
+        With the noise and the step of that scale.
+    cut, windows
+    pieces : (rows, columns) int32 array
+        Window of each pixel or square, -1 for none; None where it is kept elsewhere.
+    """
+
+    question: PhaseQuestion
+    cut: Cut
+    windows: Windows
+    pieces: NDArray[np.int32] | None = field(default=None, repr=False)
+
+
+def read_window_sums(
+    turns: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    operators: NDArray[np.float64],
+    question: PhaseQuestion,
+    model: TotalDensityModel,
+    window: int,
+    progress: Progress = None,
+) -> Reading | None:
+    """Read pixels or squares, (rows, columns, 4) and (rows, columns); None without a window."""
+    cut = cut_grains(labels, window)
+    if not len(cut):
+        return None
+    pieces = cut.segments(labels)
+    references = reference_turns([(turns, pieces)], len(cut))
+    _, sums = measure(turns, pieces, references, operators, question.unit, progress)
+    return Reading(question, cut, question.answer(model, cut, sums), pieces)
+
+
+def read_means(
+    blocks: Blocks,
+    operators: NDArray[np.float64],
+    question: PhaseQuestion,
+    correlation: float,
+    model: TotalDensityModel,
+    window: int,
+    progress: Progress = None,
+) -> Reading | None:
+    """Read mean orientations; None without a window.
+
+    Parameters
+    ----------
+    blocks
+    operators
+        Of `laue_operators`.
+    question
+        About the pixels.
+    correlation
+        Of the errors of neighbouring pixels.
+    model, window
+    progress
+        Called with the fraction done; what it raises ends the work.
+    """
+    return read_window_sums(
+        blocks.turns, blocks.labels, operators,
+        question.of_means(blocks.side, blocks.noise(correlation)), model, window, progress,
+    )  # fmt: skip
+
+
+def read_phase(
+    turns: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    operators: NDArray[np.float64],
+    question: PhaseQuestion,
+    noise: Callable[[], OrientationNoise],
+    model: TotalDensityModel,
+    window: int,
+    sides: Sequence[int],
+    progress: Progress = None,
+) -> Reading | None:
+    """A phase of a map in memory by `finest`; `noise` measures it, and is asked for means only."""
+
+    def read(side: int, own: Progress) -> Reading | None:
+        if side == 1:
+            return read_window_sums(turns, labels, operators, question, model, window, own)
+        blocks = block_means(turns, labels, operators, side, part_of(own, 0.0, 0.5))
+        correlation = noise().correlation
+        return read_means(
+            blocks, operators, question, correlation, model, window, part_of(own, 0.5)
+        )
+
+    return finest(read, sides, model, progress)
+
+
+def finest(
+    read: Callable[[int, Progress], Reading | None],
+    sides: Sequence[int],
+    model: TotalDensityModel,
+    progress: Progress = None,
+) -> Reading | None:
+    """The smallest squares that tell the density, or the next larger ones; else the most certain.
+
+    Parameters
+    ----------
+    read
+        Reads squares of a side in pixels; None where there is no window.
+    sides
+        Rising.
+    model
+    progress
+        Called with the fraction done; what it raises ends the work.
+
+    Notes
+    -----
+    Of the smallest that tell and the next larger ones the reading with the narrower interval is
+    taken. Larger squares are tried as long as the windows cover half of the pixels that those of
+    the first reading cover: else the answer would be one of a few large grains.
+    """
+    first: Reading | None = None
+    found: list[tuple[bool, float, Reading]] = []
+    done = 0.0
+    # The work of a reading falls with the number of squares.
+    whole = sum(side**-2.0 for side in sides)
+    for side in sides:
+        share = side**-2.0 / whole
+        reading = read(side, part_of(progress, done, done + share))
+        done += share
+        if reading is None:
+            if first is None:
+                continue
+            break
+        first = first or reading
+        if reading.windows.pixels.sum() < COVERED * first.windows.pixels.sum():
+            break
+        last = bool(found and found[-1][0])
+        found.append((*tells(reading.windows, model.calibration), reading))
+        # Unlike the training: the noise that was told, or the indexing, is wrong, and means of
+        # such pixels are no better.
+        if last or np.isinf(found[0][1]):
+            break
+    telling = [one for one in found if one[0]] or found
+    return min(telling, key=lambda one: one[1])[2] if telling else None
