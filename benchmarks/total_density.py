@@ -1,6 +1,7 @@
 """Total density from orientations: measured maps from every sub-sampling, and a large map's time.
 
 python benchmarks/total_density.py maps FILE OR FOLDER ... [--strides 1 2 3] [--improved PATTERNS]
+python benchmarks/total_density.py maps ... --averages 1 2 3 4
 python benchmarks/total_density.py time [--side 1000]
 
 `maps` asks each map for its density with every pixel, every second and every third, both ways, all
@@ -9,7 +10,8 @@ with the noise that the whole map measures. "Intervals meet": whether one densit
 within the interval of every other sub-sampling; only maps with two such answers can say. "Apart":
 largest distance of the middles of the sub-samplings' answers, told or not, and the half width of
 the interval from every pixel, both in decades: what is consistent beside what is claimed. Maps
-whose averages are all bounds cannot disagree: no evidence. `--improved` is a folder with the
+whose averages are all bounds cannot disagree: no evidence. `--averages` compares means over
+squares of pixels in the place of sub-samplings. `--improved` is a folder with the
 steel's patterns: its map with orientations as indexed and improved, see `improve_orientations.py`.
 
 Figures on classes left out are made by the training, `ebsdml dev train-total-density`, and lie in
@@ -127,17 +129,29 @@ def verdict(answers: list[Told]) -> str:
     return f"{meet} | {within[found.within]} | {found.apart:.2f} ({width})"
 
 
-def row(name: str, scan: ebsdml.Scan, strides: list[int], grains: Any = None) -> None:
+@dataclass(frozen=True)
+class Look:
+    """How a map is looked at: every n-th pixel, and over how many pixels means are taken."""
+
+    name: str
+    stride: int
+    average_over: int | None
+
+
+def row(name: str, scan: ebsdml.Scan, looks: list[Look], grains: Any = None) -> None:
     """One row of the table of maps."""
     noise, answers, first = None, [], None
-    for stride in strides:
+    for look in looks:
+        stride = look.stride
         part = every(scan, stride) if stride > 1 else scan
-        options = {} if grains is None else {"grains": grains[::stride, ::stride]}
+        options: dict[str, Any] = {"average_over": look.average_over}
+        if grains is not None:
+            options["grains"] = grains[::stride, ::stride]
         one, rho = told(part, noise, **options)
         answers.append(one)
         if first is None:
             first = rho
-        if rho is None and stride == strides[0]:
+        if rho is None and first is None:
             print(f"| {name} | {scan.step[1]:.3g} | | | {one.text} | | | | | |", flush=True)
             return
         # The full map measures the noise; its parts have the same.
@@ -161,10 +175,9 @@ def files_of(given: list[Path]) -> list[Path]:
     return found
 
 
-def maps(files: list[Path], strides: list[int], patterns: Path | None) -> None:
+def maps(files: list[Path], looks: list[Look], patterns: Path | None) -> None:
     """The table of measured maps."""
-    names = {1: "every pixel", 2: "every second", 3: "every third"}
-    each = " | ".join(names.get(n, f"every {n}th") for n in strides)
+    each = " | ".join(look.name for look in looks)
     head = f"map | step, um | noise, deg | windows | {each} | limit | intervals meet | "
     head += "told within all | apart (half width)"
     print(f"| {head} |\n" + "|---" * (head.count("|") + 1) + "|")
@@ -175,14 +188,14 @@ def maps(files: list[Path], strides: list[int], patterns: Path | None) -> None:
             print(f"| {path.stem} | not read: {str(error)[:60]} |", file=sys.stderr)
             continue
         if scans.phase_id.size >= FEWEST:
-            row(path.stem, scans, strides)
+            row(path.stem, scans, looks)
     if patterns is not None:
         scan = steel_scan(patterns)
         geometry, _ = refine_scan(scan)
         better = ebsdml.improve_orientations(scan, geometry)
         for name, one in (("as indexed", scan), ("improved", better.scan)):
             labels = np.where(one.is_indexed, better.grains, 0)
-            row(f"steel with patterns, {name}", one, strides, labels)
+            row(f"steel with patterns, {name}", one, looks, labels)
 
 
 def time(side: int) -> None:
@@ -206,10 +219,15 @@ if __name__ == "__main__":
     one.add_argument("files", nargs="*", type=Path)
     one.add_argument("--improved", type=Path, help="folder with the steel's patterns")
     one.add_argument("--strides", nargs="+", type=int, default=[1, 2, 3])
+    one.add_argument("--averages", nargs="+", type=int, help="instead: means over n x n pixels")
     two = commands.add_parser("time")
     two.add_argument("--side", type=int, default=1000)
     given = parser.parse_args()
     if given.command == "maps":
-        maps(given.files, given.strides, given.improved)
+        names = {1: "every pixel", 2: "every second", 3: "every third"}
+        looks = [Look(names.get(n, f"every {n}th"), n, None) for n in given.strides]
+        if given.averages:
+            looks = [Look(f"{n} x {n}" if n > 1 else "pixels", 1, n) for n in given.averages]
+        maps(given.files, looks, given.improved)
     else:
         time(given.side)

@@ -94,7 +94,7 @@ def sides(work: Path) -> None:
             scan = simulated_scan(turn[:side, :side], STEP, "fcc", sigma, seed)
             true = np.log10(density[:side, :side].mean())
             for window in (32, 64) if side > 32 else (32,):
-                one, _ = told(scan, sigma, window=window, surface=True)
+                one, _ = told(scan, sigma, window=window, surface=True, average_over=1)
                 clear = 10**true * (BURGERS / np.radians(sigma)) ** 2 > 100
                 rows.setdefault((side, window), []).append(
                     [one.middle - true, one.low <= true <= one.high, one.high - one.low,
@@ -253,7 +253,9 @@ def answers(
                 scan = simulated_scan(
                     turn * unit, STEP, "fcc", sigma, int(random.integers(1 << 30))
                 )
-                rho = ebsdml.total_dislocation_density(scan, sigma, model, surface=surface)
+                rho = ebsdml.total_dislocation_density(
+                    scan, sigma, model, surface=surface, average_over=1
+                )
                 w, whole = rho.windows, rho.average()
                 value = 10 ** float(np.average(w.median, weights=w.pixels))
                 gnd = float(np.nanmean(ebsdml.gnd_density(scan).total))

@@ -98,7 +98,8 @@ def between(interval: tuple[float, float]) -> str:
     low, high = interval
     if not low > 0:
         return f"up to {known_text(high)}"
-    power = int(np.floor(np.log10(low)))
+    # Numbers of up to two digits, however far the ends are apart.
+    power = max(int(np.floor(np.log10(low))), int(np.floor(np.log10(high))) - 1)
     return f"{low / 10.0**power:.2g} to {high / 10.0**power:.2g} × 10<sup>{power}</sup>"
 
 

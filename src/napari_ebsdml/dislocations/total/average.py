@@ -163,15 +163,23 @@ def pooled(
     return mean, mean - spread / skew, mean + spread * skew
 
 
-def tells(windows: Windows, calibration: Calibration) -> tuple[bool, float]:
-    """Whether some windows, at least one, tell their mean density; decades of its interval.
-
-    Infinite where most look like nothing that the estimator has learned from.
+@dataclass(frozen=True)
+class Verdict:
+    """What some windows tell: whether their mean density, how many lines a pixel or square holds,
+    and whether half of their pixels look like what the estimator has learned from.
     """
+
+    measurable: bool
+    lines: float
+    seen: bool
+
+
+def verdict(windows: Windows, calibration: Calibration) -> Verdict:
+    """Of some windows, at least one."""
     limit, usable, seen = _usable(windows)
     centre, low, high = pooled(usable, calibration.shared, calibration.known)
-    width = high - low if seen >= _SEEN else float("inf")
-    return _tells(limit, seen, centre, width), width
+    lines = 10.0 ** (centre - float(np.average(usable.per_line, weights=usable.pixels)))
+    return Verdict(_tells(limit, seen, centre, high - low), lines, seen >= _SEEN)
 
 
 def _usable(windows: Windows) -> tuple[float, Windows, float]:

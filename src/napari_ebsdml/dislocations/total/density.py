@@ -271,7 +271,7 @@ def total_dislocation_density(
     average_over
         Side in pixels of squares within grains whose mean orientations are read in the place of
         pixels; 1: pixels. None: for each phase the smallest of 1, 2, 3, 4, 6 and 8 that tells its
-        density, or else the one with the narrowest interval.
+        density, or else 1.
     progress
         Called with the fraction done; what it raises ends the computation.
 

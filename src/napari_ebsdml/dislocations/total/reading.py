@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.dislocations.gnd.noise import OrientationNoise
-from napari_ebsdml.dislocations.total.average import tells
+from napari_ebsdml.dislocations.total.average import verdict
 from napari_ebsdml.dislocations.total.blocks import Blocks, block_means
 from napari_ebsdml.dislocations.total.model import TotalDensityModel
 from napari_ebsdml.dislocations.total.phase_question import PhaseQuestion
@@ -19,6 +19,8 @@ from napari_ebsdml.dislocations.total.windows import Windows
 
 SIDES = (1, 2, 3, 4, 6, 8)
 """Sides in pixels of the squares that are tried, in this order."""
+CROWDED = 100.0
+"""Lines in a square beyond which its mean is not believed."""
 COVERED = 0.5
 """Part of the pixels in windows of the first reading that one of larger squares needs."""
 
@@ -122,7 +124,7 @@ def finest(
     model: TotalDensityModel,
     progress: Progress = None,
 ) -> Reading | None:
-    """The smallest squares that tell the density, or the next larger ones; else the most certain.
+    """The reading of the smallest squares that tells the density; else the first one.
 
     Parameters
     ----------
@@ -136,31 +138,33 @@ def finest(
 
     Notes
     -----
-    Of the smallest that tell and the next larger ones the reading with the narrower interval is
-    taken. Larger squares are tried as long as the windows cover half of the pixels that those of
-    the first reading cover: else the answer would be one of a few large grains.
+    Larger squares are tried as long as the windows cover half of the pixels that those of the
+    first reading cover: else the answer would be one of a few large grains. What they do not tell
+    is left to the first reading: lines that cancel within a square make its bound too low, as do
+    structures that are screened within it. Beyond `CROWDED` lines nothing was tested.
     """
     first: Reading | None = None
-    found: list[tuple[bool, float, Reading]] = []
     done = 0.0
     # The work of a reading falls with the number of squares.
     whole = sum(side**-2.0 for side in sides)
     for side in sides:
         share = side**-2.0 / whole
-        reading = read(side, part_of(progress, done, done + share))
+        found = read(side, part_of(progress, done, done + share))
         done += share
-        if reading is None:
-            if first is None:
-                continue
+        if found is None:
             break
-        first = first or reading
-        if reading.windows.pixels.sum() < COVERED * first.windows.pixels.sum():
+        told = verdict(found.windows, model.calibration)
+        if first is None:
+            first = found
+            # Unlike the training: the noise that was told, or the indexing, is wrong, and means
+            # of such pixels are no better.
+            if told.measurable or not told.seen:
+                break
+        elif (
+            told.lines > CROWDED
+            or found.windows.pixels.sum() < COVERED * first.windows.pixels.sum()
+        ):
             break
-        last = bool(found and found[-1][0])
-        found.append((*tells(reading.windows, model.calibration), reading))
-        # Unlike the training: the noise that was told, or the indexing, is wrong, and means of
-        # such pixels are no better.
-        if last or np.isinf(found[0][1]):
-            break
-    telling = [one for one in found if one[0]] or found
-    return min(telling, key=lambda one: one[1])[2] if telling else None
+        elif told.measurable:
+            return found
+    return first
