@@ -17,7 +17,7 @@ from napari_ebsdml import Scan, Source
 from napari_ebsdml._napari.controls.settings import remembered
 from napari_ebsdml._napari.controls.text import pretty
 from napari_ebsdml._napari.gnd import widget as gnd_widget
-from napari_ebsdml._napari.gnd.layers import further_layers, gnd_of, known_text, log_limits
+from napari_ebsdml._napari.gnd.layers import between, further_layers, gnd_of, known_text, log_limits
 from napari_ebsdml._napari.gnd.widget import GndWidget
 from napari_ebsdml.dislocations.averages import gnd_averages
 from napari_ebsdml.dislocations.gnd.density import gnd_density
@@ -259,3 +259,9 @@ def test_limits_of_maps_without_density() -> None:
     low, high = log_limits(np.full((3, 3), 1e14))
     assert low <= 14 <= high
     assert high - low == pytest.approx(1)
+
+
+def test_ends_of_an_interval_have_one_power_of_ten() -> None:
+    assert between((7.2e13, 1.0e14)) == "7.2 to 10 × 10<sup>13</sup>"
+    assert between((9.5e13, 2.09e15)) == "0.95 to 21 × 10<sup>14</sup>"
+    assert between((0.0, 3e13)).startswith("up to ")
