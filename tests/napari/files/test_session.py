@@ -31,6 +31,7 @@ from napari_ebsdml._napari.files.session_values import Reader
 from napari_ebsdml._napari.layers.classes import LabelClass
 from napari_ebsdml._napari.layers.lines import add_lines
 from napari_ebsdml._napari.layers.of_scans import Level, add_result, info_of, scan_of
+from napari_ebsdml.dislocations.structures.measurement import Errors
 from tests.napari.docks import add_map, open_dock
 
 KEPT = Path(__file__).with_name("session_version1.zip")
@@ -255,6 +256,13 @@ def test_whole_results_come_back(
     told = {"!": "object", "class": "napari_ebsdml._napari.space_groups.cameras:Way",
             "fields": [["orientations", True], ["geometry", False]]}  # fmt: skip
     assert Reader(None, []).result(told) == Way(orientations=True)
+    # What a class had not yet holds its default; without one it cannot be made.
+    name = "napari_ebsdml.dislocations.structures.measurement:Errors"
+    told = {"!": "object", "class": name, "fields": [["sigma", 0.5]]}
+    assert Reader(None, []).result(told) == Errors(0.5)
+    name = "napari_ebsdml.dislocations.total.average:Verdict"
+    told = {"!": "object", "class": name, "fields": [["lines", 0.5]]}
+    assert Reader(None, []).result(told) is None
 
 
 def wait(kept: Recovery) -> None:

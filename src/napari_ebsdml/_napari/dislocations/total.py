@@ -170,7 +170,7 @@ def card(result: TotalResult, materials: Mapping[int, Any] | None = None) -> str
             lines.append(f"Taylor stress, {material}: {stress:.0f} MPa ({low:.0f} to {high:.0f})")
     if np.isfinite(average.limit):
         noise = max(result.total.orientation_noise.values(), default=float("nan"))
-        side = max(result.total.averaged.values())
+        side = max(result.total.averaged.values(), default=1)
         means = f", averaged over {side} × {side} pixels" if side > 1 else ""
         lines.append(
             f"Detection limit of this map: {known_text(average.limit)} (orientation noise "

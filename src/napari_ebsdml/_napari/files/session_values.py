@@ -217,6 +217,13 @@ class Reader:
         cls = self._class(told["class"])
         fields = {name: self.value(value) for name, value in told["fields"]}
         known = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+        # What a later version has added holds its default in what an earlier one has written.
+        for one in known:
+            if one.init and one.name not in fields:
+                if one.default is not dataclasses.MISSING:
+                    fields[one.name] = one.default
+                elif one.default_factory is not dataclasses.MISSING:
+                    fields[one.name] = one.default_factory()
         if {one.name for one in known if one.init} != set(fields):
             raise LookupError(told["class"])
         if not all(one.init for one in known):

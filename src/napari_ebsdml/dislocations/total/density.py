@@ -58,8 +58,6 @@ class TotalDensity:
         Phase id -> limit.
     orientation_noise
         Phase id -> degrees about each axis of a pixel, as given or measured.
-    averaged
-        Phase id -> side in pixels of the squares whose mean orientations were read; 1: pixels.
     measured
         Whether the noise was measured on the map.
     surface
@@ -78,6 +76,8 @@ class TotalDensity:
         What a reader has to know, one sentence each.
     scan
         The map it was computed from.
+    averaged
+        Phase id -> side in pixels of the squares whose mean orientations were read; 1: pixels.
     """
 
     density: NDArray[np.float32]
@@ -86,7 +86,6 @@ class TotalDensity:
     limit: float
     limits: Mapping[int, float]
     orientation_noise: Mapping[int, float]
-    averaged: Mapping[int, int]
     measured: bool
     surface: bool
     windows: Windows
@@ -96,6 +95,7 @@ class TotalDensity:
     scan: Scan
     notes: tuple[str, ...] = ()
     table: Table = field(default_factory=dict)
+    averaged: Mapping[int, int] = field(default_factory=dict)
 
     def average(self, mask: NDArray[Any] | None = None) -> AverageDensity:
         """Density of the map, or of a part of it.
@@ -413,7 +413,7 @@ def total_density(
     limits = {one.number: one.limit for one in asked}
     return TotalDensity(
         *maps, limits[largest], limits, {one.number: one.sigma for one in pixels},
-        {one.number: one.side for one in asked}, any(one.measured for one in asked),
-        any(one.surface for one in asked), windows, segments, grains, model.calibration, scan,
-        (*notes, *(one.trouble for one in asked if one.trouble)),
+        any(one.measured for one in asked), any(one.surface for one in asked), windows, segments,
+        grains, model.calibration, scan, (*notes, *(one.trouble for one in asked if one.trouble)),
+        averaged={one.number: one.side for one in asked},
     )  # fmt: skip
