@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,8 +86,8 @@ def test_windows_of_means_stay_within_their_grains(loops: Structure) -> None:
     assert not seen[:, 32].any()  # in squares of the other grain, or of none
 
 
-@pytest.mark.parametrize("side", [0, 17])
-def test_sides_out_of_range_are_refused(loops: Structure, side: int) -> None:
+@pytest.mark.parametrize("side", [0, 17, 2.5, float("nan"), "two", [2]])
+def test_sides_out_of_range_are_refused(loops: Structure, side: Any) -> None:
     with pytest.raises(InputError, match="average_over must be"):
         ebsdml.total_dislocation_density(scan_of(loops, 0.01), average_over=side)
 

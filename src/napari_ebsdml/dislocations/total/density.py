@@ -370,12 +370,20 @@ def check_arguments(window: int, by: str, average_over: int | None) -> None:
     ------
     InputError
     """
-    if not 16 <= int(window) <= 64:
-        raise InputError(f"window must be 16 to 64 pixels, not {window}.")
+    _check_pixels("window", window, 16, 64)
     if by not in ("map", "phase", "grain"):
         raise InputError(f"by must be 'map', 'phase' or 'grain', not {by!r}.")
-    if average_over is not None and not 1 <= int(average_over) <= MOST_SIDE:
-        raise InputError(f"average_over must be 1 to {MOST_SIDE} pixels, not {average_over}.")
+    if average_over is not None:
+        _check_pixels("average_over", average_over, 1, MOST_SIDE)
+
+
+def _check_pixels(name: str, value: Any, low: int, high: int) -> None:
+    try:
+        fits = low <= int(value) <= high and int(value) == value
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits:
+        raise InputError(f"{name} must be {low} to {high} pixels, not {value!r}.")
 
 
 def sides_of(average_over: int | None) -> tuple[int, ...]:

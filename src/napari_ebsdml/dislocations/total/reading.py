@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_ebsdml._parallel import Progress, part_of
 from napari_ebsdml.dislocations.gnd.noise import OrientationNoise
 from napari_ebsdml.dislocations.total.average import verdict
-from napari_ebsdml.dislocations.total.blocks import Blocks, block_means
+from napari_ebsdml.dislocations.total.blocks import block_means
 from napari_ebsdml.dislocations.total.model import TotalDensityModel
 from napari_ebsdml.dislocations.total.phase_question import PhaseQuestion
 from napari_ebsdml.dislocations.total.segments import Cut, cut_grains, measure, reference_turns
@@ -44,7 +44,7 @@ class Reading:
     pieces: NDArray[np.int32] | None = field(default=None, repr=False)
 
 
-def read_window_sums(
+def read_windows(
     turns: NDArray[np.float64],
     labels: NDArray[np.int64],
     operators: NDArray[np.float64],
@@ -63,36 +63,6 @@ def read_window_sums(
     return Reading(question, cut, question.answer(model, cut, sums), pieces)
 
 
-def read_means(
-    blocks: Blocks,
-    operators: NDArray[np.float64],
-    question: PhaseQuestion,
-    correlation: float,
-    model: TotalDensityModel,
-    window: int,
-    progress: Progress = None,
-) -> Reading | None:
-    """Read mean orientations; None without a window.
-
-    Parameters
-    ----------
-    blocks
-    operators
-        Of `laue_operators`.
-    question
-        About the pixels.
-    correlation
-        Of the errors of neighbouring pixels.
-    model, window
-    progress
-        Called with the fraction done; what it raises ends the work.
-    """
-    return read_window_sums(
-        blocks.turns, blocks.labels, operators,
-        question.of_means(blocks.side, blocks.noise(correlation)), model, window, progress,
-    )  # fmt: skip
-
-
 def read_phase(
     turns: NDArray[np.float64],
     labels: NDArray[np.int64],
@@ -108,11 +78,11 @@ def read_phase(
 
     def read(side: int, own: Progress) -> Reading | None:
         if side == 1:
-            return read_window_sums(turns, labels, operators, question, model, window, own)
+            return read_windows(turns, labels, operators, question, model, window, own)
         blocks = block_means(turns, labels, operators, side, part_of(own, 0.0, 0.5))
-        correlation = noise().correlation
-        return read_means(
-            blocks, operators, question, correlation, model, window, part_of(own, 0.5)
+        asked = question.of_means(side, blocks.noise(noise().correlation))
+        return read_windows(
+            blocks.turns, blocks.labels, operators, asked, model, window, part_of(own, 0.5)
         )
 
     return finest(read, sides, model, progress)

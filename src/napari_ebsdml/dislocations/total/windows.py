@@ -22,7 +22,7 @@ class Windows:
     phase, grain
         Ids.
     pixels
-        In the window.
+        In the window; where means of squares were read all pixels of its squares.
     median, low, high
         log10 of the density in 1/m^2: median and ends of the 90 % interval.
     polarised : (n, 5)
