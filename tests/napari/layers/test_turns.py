@@ -73,3 +73,28 @@ def test_others_and_stop_drop_what_is_to_come(
     qtbot.wait(50)
     assert seen[-1] == "c0"
     assert not shown.busy
+
+
+def test_added_steps_come_one_a_turn_and_are_kept(qtbot: Any, seen: list[str]) -> None:
+    owner = QObject()
+    shown = turns.Turns(owner)
+    tick = QTimer(owner)
+    tick.timeout.connect(lambda: seen.append("tick"))
+    tick.start(0)
+
+    def more() -> None:
+        seen.append("b")
+        shown.add(lambda: seen.append("d"))  # by a step itself
+
+    shown.add(lambda: seen.append("a"), more)
+    assert seen == ["a"]
+    shown.add(lambda: seen.append("c"))
+    assert shown.busy
+    qtbot.waitUntil(lambda: not shown.busy)
+    assert [name for name in seen if name != "tick"] == ["a", "b", "c", "d"]
+    assert "tick" in seen[1 : seen.index("b")]
+    shown.add(lambda: seen.append("e"), lambda: seen.append("f"))
+    shown.stop()
+    qtbot.wait(50)
+    assert "e" in seen
+    assert "f" not in seen

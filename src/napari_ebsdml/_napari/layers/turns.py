@@ -1,8 +1,9 @@
-"""Layers of a large map one by one: the window draws each, and takes clicks, before the next."""
+"""Layers one by one: the window draws each, and takes clicks, before the next."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from types import GeneratorType
 from typing import TYPE_CHECKING
 
@@ -23,15 +24,18 @@ def let_draw(scan: Scan) -> None:
 
 
 class Turns(QObject):
-    """Steps of showing a map: one after the other, those of a large map a turn of the window each.
+    """Steps of the window's thread, one after the other, a turn of its event loop each.
 
-    Steps that are still to come are dropped when others begin, and at `stop`.
+    `run` shows a map anew and drops what was still to come of it; a small map is shown at once.
+    `add` is for layers that do not replace each other: napari takes a tenth of a second for each,
+    ten at once would freeze the window.
     """
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._steps: Iterator[None] = iter(())
         self._then: Callable[[], None] | None = None
+        self._taking = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(1)
@@ -54,6 +58,15 @@ class Turns(QObject):
         while self._step():
             pass
 
+    def add(self, *steps: Callable[[], object]) -> None:
+        """Append steps to those to come; the first is taken at once where there are none."""
+        waiting = self._timer.isActive()
+        self._steps = chain(self._steps, _taken(steps))
+        if self._taking:
+            self._timer.start()
+        elif not waiting:
+            self._next()
+
     def stop(self) -> None:
         """Drop what is to come."""
         self._timer.stop()
@@ -68,6 +81,7 @@ class Turns(QObject):
 
     def _step(self) -> bool:
         steps = self._steps
+        outer, self._taking = self._taking, True
         try:
             next(steps)
         except StopIteration:
@@ -76,5 +90,13 @@ class Turns(QObject):
             if then is not None:
                 then()
             return False
+        finally:
+            self._taking = outer
         # The step may have begun others, or closed what they belong to.
         return steps is self._steps
+
+
+def _taken(steps: Iterable[Callable[[], object]]) -> Iterator[None]:
+    for step in steps:
+        step()
+        yield

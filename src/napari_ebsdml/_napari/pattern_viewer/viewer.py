@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout
 from napari_ebsdml._napari.controls.form import SettingsForm
 from napari_ebsdml._napari.controls.section import Section
 from napari_ebsdml._napari.controls.theme import muted
+from napari_ebsdml._napari.layers.turns import Turns
 from napari_ebsdml._napari.pattern_viewer.canvas import Region
 from napari_ebsdml._napari.pattern_viewer.info import as_html, describe_pixel
 from napari_ebsdml._napari.pattern_viewer.panel import PatternPanel
@@ -25,7 +26,6 @@ from napari_ebsdml._napari.pattern_viewer.virtual import (
     virtual_images,
 )
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.queue import StepQueue
 from napari_ebsdml._napari.shell.scan_widget import ScanWidget
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.scan import Scan
@@ -75,7 +75,7 @@ class PatternViewer(ScanWidget):
         self.details.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.virtual = SettingsForm(VirtualSettings)
         self.virtual_group = Section("Virtual backscatter images", unfolded=False)
-        self._adding = StepQueue(self)
+        self._adding = Turns(self)
         self._lay_out()
 
         self.picker = MapPicker(self.viewer, self)
@@ -184,7 +184,7 @@ class PatternViewer(ScanWidget):
 
     def closing(self) -> None:
         """Leave the viewer as it was."""
-        self._adding.clear()
+        self._adding.stop()
         self.panel.feed.forget()
         self.picker.detach()
 

@@ -43,8 +43,8 @@ from napari_ebsdml._napari.crystals.space_groups.pixel_panel import PixelPanel
 from napari_ebsdml._napari.crystals.space_groups.script import classify_script
 from napari_ebsdml._napari.crystals.space_groups.train_panel import TrainPanel
 from napari_ebsdml._napari.layers.of_scans import layers_of, result_of, show_alone
+from napari_ebsdml._napari.layers.turns import Turns
 from napari_ebsdml._napari.shell.help import Help
-from napari_ebsdml._napari.shell.queue import StepQueue
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.answers.compare import answers_of, right_share
 from napari_ebsdml.scan import Scan
@@ -114,7 +114,7 @@ class SpaceGroupsPage(Page):
         self._window = getattr(self.viewer, "window", None)
         self._cameras: dict[Scan, CameraChoice] = dock.per_map()
         self._last: tuple[Scan | None, list[Classified], list[str]] | None = None
-        self._adding = StepQueue(self)
+        self._adding = Turns(self)
         self.store = store_of(self.viewer)
         self.classify_form = ClassifyForm(self.store)
         self.classify_form.answers.set_saved(remembered(SECTION))
@@ -250,7 +250,7 @@ class SpaceGroupsPage(Page):
 
     def closing(self) -> None:
         """Stop everything and leave other docks as they were."""
-        self._adding.clear()
+        self._adding.stop()
         for panel in (self.pixel_panel, self.model_panel):
             panel.closing()
         for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
@@ -347,7 +347,7 @@ class SpaceGroupsPage(Page):
     @property
     def adding(self) -> bool:
         """Whether layers of the last answers are still to come."""
-        return self._adding.pending
+        return self._adding.busy
 
     def _raise(self, scan: Scan, one: Classified) -> None:
         for layer in layers_of(self.viewer, scan):
@@ -363,7 +363,7 @@ class SpaceGroupsPage(Page):
             self.viewer.layers.selection.active = layer
 
     def _layers_changed(self, event: Any = None) -> None:
-        if self.dock.alive and not self._adding.pending:
+        if self.dock.alive and not self._adding.busy:
             self._show_results()
 
     def _show_results(self) -> None:
