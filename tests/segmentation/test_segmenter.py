@@ -5,10 +5,21 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.learning.model_file import ModelError
-from napari_ebsdml.segmentation import ModelWarning, Segmenter, evaluate, with_property
+from napari_ebsdml.segmentation import (
+    ModelWarning,
+    Segmenter,
+    UNetSettings,
+    evaluate,
+    with_property,
+)
+from napari_ebsdml.segmentation.inputs.crops import TrainingMap
+from napari_ebsdml.segmentation.labels.folds import Folds
+from napari_ebsdml.segmentation.learning import look
+from napari_ebsdml.segmentation.models.network import UNet
 from tests.segmentation.segmentation_data import stroke_labels
 
 
@@ -64,6 +75,26 @@ def test_only_whole_labelled_maps_say_how_likely_classes_are(steel, quick, label
     else:
         assert surplus > 0.1
         assert lower == 0
+
+
+def test_shares_are_told_from_all_parts_of_large_maps(monkeypatch):
+    # Classes lie in regions that are larger than a square.
+    target = np.zeros((120, 240), dtype=np.int8)
+    target[:, 80:] = 1
+    target[:, 200:] = 2
+    unit = np.zeros(target.shape, dtype=np.int32)
+    folds = Folds([target], [target], [target], [unit], 0, 0)
+    planes = np.zeros((1, *target.shape), dtype=np.float32)
+    maps = [TrainingMap(planes, (target,), None)]
+    network, device = UNet(1, 3, UNetSettings(depth=1, filters=2)), torch.device("cpu")
+    every = look.labels_judged(network, maps, folds, device)
+    assert len(every.target) == target.size
+    monkeypatch.setattr(look, "_SIDE", 20)
+    monkeypatch.setattr(look, "_LOOK", 7200)
+    some = look.labels_judged(network, maps, folds, device)
+    assert len(some.target) == pytest.approx(7200, rel=0.2)
+    shares = np.bincount(some.target) / len(some.target)
+    assert shares == pytest.approx([1 / 3, 1 / 2, 1 / 6], abs=1e-6)
 
 
 def test_save_and_load(model, other_steel, tmp_path):
