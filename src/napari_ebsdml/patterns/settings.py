@@ -60,6 +60,8 @@ class PhasesSettings:
         As `find_phases` takes it.
     energy
         In keV; 0: that of the file, and where it tells none, 20.
+    chemistry
+        Whether element counts are used where the map has them.
     """
 
     sample: Annotated[
@@ -76,10 +78,20 @@ class PhasesSettings:
                "it is. Where the file tells none, 20 keV are taken",
                "keV", 0, 400, 1, 1, at_minimum="as in the file"),
     ] = 0.0  # fmt: skip
+    chemistry: Annotated[
+        bool,
+        Option("Use element counts (EDS)",
+               "Where the map has X-ray counts, phases of one structure, as nickel and austenite, "
+               "are told apart by what they are made of. Neither noise nor a slow change parts a "
+               "phase"),
+    ] = True  # fmt: skip
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of `find_phases`."""
-        return {"sample": self.sample, "energy": self.energy or None}
+        return {
+            "sample": self.sample, "energy": self.energy or None,
+            "chemistry": "auto" if self.chemistry else None,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,17 @@ def test_a_check_box_that_is_not_available_is_false(form: SettingsForm[Cooking])
     assert form.settings().fast
 
 
+def test_a_setting_that_is_not_offered_is_hidden_and_stays(form: SettingsForm[Cooking]) -> None:
+    form.eggs.value = 5
+    form.set_offered("eggs", False)
+    assert not form.eggs.native.isVisible()
+    form.pan.value = "tin"
+    assert not form.eggs.native.isVisible()
+    assert form.settings().eggs == 5
+    form.set_offered("eggs", True)
+    assert form.eggs.native.isVisible()
+
+
 def test_the_wheel_changes_only_what_has_the_focus(form: SettingsForm[Cooking]) -> None:
     def turn(native: Any) -> None:
         at = QPointF(native.rect().center())

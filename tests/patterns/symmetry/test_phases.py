@@ -94,6 +94,34 @@ def test_lattices_of_bcc_and_fcc_grains_are_told_apart():
 
 
 @pytest.mark.long
+def test_element_counts_part_phases_of_one_structure():
+    scan, second = map_of_grains((NICKEL, NICKEL))
+    rng = np.random.default_rng(2)
+    shares = np.where(second[..., None], [0.02, 0.02, 0.96], [0.70, 0.18, 0.12])
+    counts = rng.poisson(50 * shares)
+    for k, line in enumerate(("Fe", "Cr", "Ni")):
+        scan = scan.with_property(f"Window Integral {line} Ka1", counts[..., k])
+    alone = find_phases(scan, chemistry=None)
+    assert len(alone.clusters) == 1
+    assert alone.clusters[0].elements == {}
+    assert "lement counts" not in alone.sentence
+    found = find_phases(scan)
+    assert len(found.clusters) == 2
+    is_second = found.scan.phase_id[second] == found.scan.phase_id[second][0]
+    assert is_second.mean() > 0.95
+    assert (found.scan.phase_id == found.scan.phase_id[second][0])[~second].mean() < 0.05
+    assert {next(iter(one.elements)) for one in found.clusters} == {"Fe K", "Ni K"}
+    for one in found.clusters:
+        assert sum(one.elements.values()) == pytest.approx(1)
+        assert one.laue.best == "m-3m"
+        assert "Element counts:" in one.sentence
+    assert "told apart by element counts (Fe K, Cr K, Ni K)" in found.sentence
+    # Patterns are indexed as they were: each grain in one orientation, and the same one.
+    same = np.abs((found.scan.quaternions * alone.scan.quaternions).sum(-1))
+    assert np.median(same) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(("crystal", "group", "bravais"), [
     (NICKEL, "m-3m", "cF"), (TITANIUM, "6/mmm", "hP"),
 ])  # fmt: skip
@@ -161,7 +189,7 @@ def test_the_step_of_a_batch(tmp_path, monkeypatch):
     step = named_step("crystals")
     told: list[float] = []
     outcome = step.run(Work(made.scan, step.settings({"sample": 24}), None, told.append))
-    assert asked == [{"sample": 24, "energy": None}]
+    assert asked == [{"sample": 24, "energy": None, "chemistry": "auto"}]
     assert told == [1.0]
     rows = outcome.tables["crystals.csv"]
     assert outcome.row["phases"] == len(rows) == 2
@@ -206,6 +234,8 @@ def test_bad_input():
         find_phases(scan, sample=0)
     with pytest.raises(InputError, match="pattern centre"):
         find_phases(scan, (0.5, 0.5, 0.0))
+    with pytest.raises(InputError, match="chemistry"):
+        find_phases(scan, chemistry="EDS")
     bare = ebsdml.Scan(
         quaternions=scan.quaternions, phase_id=scan.phase_id, phases=scan.phases, step=(1.0, 1.0)
     )

@@ -110,6 +110,7 @@ class SettingsForm(Rows, Generic[Settings]):
         self._shown = tuple(only) or tuple(self._known)
         self._kept_as = kept_as or {}
         self._unavailable: set[str] = set()
+        self._withheld: set[str] = set()
         self.add_rows([_row(self._known[name]) for name in self._shown])
         self.changed.connect(self._refresh)
         self._refresh()
@@ -162,10 +163,16 @@ class SettingsForm(Rows, Generic[Settings]):
         self[name].tooltip = self._known[name].option.tip if available else reason
         self._refresh()
 
+    def set_offered(self, name: str, offered: bool) -> None:
+        """Show or hide a setting that means nothing for some maps; its value stays."""
+        (self._withheld.discard if offered else self._withheld.add)(name)
+        self._refresh()
+
     def _refresh(self, *_: Any) -> None:
         values = {name: setting.default for name, setting in self._known.items()} | self.values()
         for name in self._shown:
-            self.show_row(name, matters(self._known, values, name))
+            shown = name not in self._withheld and matters(self._known, values, name)
+            self.show_row(name, shown)
 
 
 class Offer(NamedTuple):

@@ -65,6 +65,9 @@ def _row(phase: FoundPhase) -> Row:
             str(n) for n in phase.space_groups[0].numbers
         ),
         "in file": ", ".join(phase.in_file),
+        "element counts (%)": ", ".join(
+            f"{line} {100 * share:.1f}" for line, share in phase.elements.items()
+        ),
     }  # fmt: skip
 
 

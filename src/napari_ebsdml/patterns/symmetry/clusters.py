@@ -34,6 +34,7 @@ _MERGED = 25
 _PART_OF_TYPICAL = 0.62
 """Part of a cluster's typical fit that a pattern of it must reach."""
 _LEAST_FIT = 0.3
+_LEAST_OF_PART = 3
 SAME = 0.97
 """Agreement of two clusters' spheres from which they are one phase: of simulated crystals, spheres
 of one reach 0.98, those of W and Ta 0.96, of Fe and FeAl 0.95, of Ni and Fe 0.40; but Ni and
@@ -65,6 +66,8 @@ class Cluster:
     single
         Merged from all members as they are: averages of like neighbours blur the edges of bands
         where the orientation changes within a grain. None until the cluster is settled.
+    is_of_whole
+        Whether all but the members is that of the cluster that this is a part of.
     """
 
     sphere: MeasuredSphere
@@ -77,6 +80,7 @@ class Cluster:
     bands: int = 2
     turn: Floats = field(default_factory=lambda: np.eye(3))
     single: MeasuredSphere | None = None
+    is_of_whole: bool = False
 
     @property
     def least_fit(self) -> float:
@@ -262,6 +266,32 @@ def _settled(views: Sequence[View], cluster: Cluster, placed: _Placed) -> Cluste
         cluster, sphere=sphere, single=single, typical=_typical(fits), best=best,
         placed=tuple(placed.of(best)), joint=joint, seen=seen, bands=bands,
     )  # fmt: skip
+
+
+def part_of_cluster(
+    views: Sequence[View], averages: Averages, cluster: Cluster, among: NDArray[np.bool_],
+    searched: bool = False,
+) -> Cluster:  # fmt: skip
+    """A part of a cluster's patterns as a cluster, in the frame and with the group of the whole.
+
+    Parameters
+    ----------
+    views, averages
+        Of the patterns that the cluster was found among.
+    cluster
+    among : (n,) bool array
+        Which of these patterns may be of the part.
+    searched
+        Whether the camera was searched for.
+    """
+    members = cluster.members[among[cluster.members]]
+    whole = replace(cluster, members=members, is_of_whole=True)
+    if len(members) < _LEAST_OF_PART:
+        return whole
+    placed = _Placed(views, averages, searched)
+    part = _settled(views, replace(cluster, members=members), placed)
+    # A sphere of another group would have another frame.
+    return whole if part is None or part.sphere.group != cluster.sphere.group else part
 
 
 def _joined(views: Sequence[View], clusters: Sequence[Cluster], placed: _Placed) -> list[Cluster]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from napari_ebsdml._parallel import Progress, available_cores, part_of
 from napari_ebsdml._quaternions import from_matrix
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import InputError
+from napari_ebsdml.maps.elements import ElementCounts, element_counts
 from napari_ebsdml.patterns.frame.geometry import Geometry, from_kikuchipy
 from napari_ebsdml.patterns.frame.masks import find_mask
 from napari_ebsdml.patterns.frame.pieces import blocks, some_patterns
@@ -26,6 +28,12 @@ from napari_ebsdml.patterns.symmetry.even import without_background
 from napari_ebsdml.patterns.symmetry.groups import SYSTEMS
 from napari_ebsdml.patterns.symmetry.lattice import Lattice, find_lattice, rank_space_groups
 from napari_ebsdml.patterns.symmetry.laue import LaueResult, Trial, told
+from napari_ebsdml.patterns.symmetry.parting import (
+    element_shares,
+    of_chemistry,
+    of_shares,
+    parted,
+)
 from napari_ebsdml.patterns.symmetry.space_groups import SpaceGroups, words
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, SphereSearch
 from napari_ebsdml.patterns.symmetry.view import View, bounds_of, flat_images, views_of
@@ -78,6 +86,9 @@ class FoundPhase:
         What the file says otherwise; "" when it agrees or says nothing.
     sentence
         All this in words.
+    elements : mapping of str to float
+        Mean shares of its X-ray counts, by lines such as ``"Fe K"``, the largest first; they sum
+        up to 1. Empty where the map has no element counts, or they were not asked for.
     """
 
     name: str
@@ -92,6 +103,7 @@ class FoundPhase:
     in_file: tuple[str, ...]
     contradiction: str
     sentence: str
+    elements: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +144,7 @@ def find_phases(
     sample: int = 200,
     energy: float | None = None,
     mask: NDArray[np.bool_] | None = None,
+    chemistry: Literal["auto"] | None = "auto",
     progress: Progress = None,
 ) -> FoundPhases:
     """Find the phases of a map from its patterns, and index the map with them.
@@ -152,6 +165,10 @@ def find_phases(
         tell it, 20 is assumed, which the sentence says.
     mask : (rows, columns) bool array, optional
         True where the patterns' pixels carry signal. Default: found from the patterns.
+    chemistry
+        ``"auto"``: where the map has X-ray counts of two elements or more (EDS; see
+        `maps.elements`), phases of one structure are parted by their shares where these differ by
+        a jump. None: patterns alone tell.
     progress
         Called with the part done; may raise to cancel.
 
@@ -164,8 +181,11 @@ def find_phases(
     MissingDataError
         When the map has no patterns.
     InputError
-        When the detector does not fit them, or `sample` is not positive.
+        When the detector does not fit them, `sample` is not positive, or `chemistry` is neither
+        "auto" nor None.
     """
+    if chemistry not in ("auto", None):
+        raise InputError(f'chemistry must be "auto" or None, not {chemistry!r}.')
     patterns = patterns_of(scan)
     told_energy = energy_of(scan) if energy is None else energy
     energy = ASSUMED if told_energy is None else told_energy
@@ -188,22 +208,39 @@ def find_phases(
     clusters = discover(views, averages, searched, part_of(progress, 0.2, 0.4))
     if not clusters:
         return FoundPhases(scan, (), camera, searched, _nothing(len(stack), searched))
-    lattices: list[tuple[Lattice, tuple[SpaceGroups, ...]] | None] = []
-    for k, cluster in enumerate(clusters):
-        found = find_lattice(cluster.sphere, energy, cluster.single)
-        if found is None:
-            lattices.append(None)
-        else:
-            ranked = rank_space_groups(cluster.sphere, *found, energy)
-            lattice = dataclasses.replace(found[0], is_energy_told=told_energy is not None)
-            lattices.append((lattice, ranked))
-            clusters[k] = dataclasses.replace(cluster, turn=found[1])
+    known: list[tuple[Cluster, Told]] = []
+    for cluster in clusters:
+        known.append(_measured(cluster, energy, told_energy is not None))
         if progress is not None:
-            progress(0.4 + 0.2 * (k + 1) / len(clusters))
+            progress(0.4 + 0.2 * len(known) / len(clusters))
     indexed, fit, owner = _index(
-        patterns, clusters, views[0], bounds, camera, mask, part_of(progress, 0.6)
+        patterns, [one for one, _ in known], views[0], bounds, camera, mask, part_of(progress, 0.6)
     )
-    return _result(scan, clusters, lattices, places, indexed, fit, owner, camera, searched)
+    counts = None if chemistry is None else element_counts(scan)
+    if counts is not None and len(counts.lines) < 2:
+        counts = None
+    one_structure: list[list[int]] = []
+    if counts is not None:
+        known, owner, indexed, one_structure = parted(
+            scan, counts, known, owner, indexed, (places, views, averages),
+            lambda cluster: _measured(cluster, energy, told_energy is not None), searched,
+        )  # fmt: skip
+    text = _COUNTED_AS_ONE if counts is None else of_chemistry(counts, one_structure)
+    return _result(scan, known, places, indexed, fit, owner, camera, searched, counts, text)
+
+
+Told = tuple[Lattice, tuple[SpaceGroups, ...]] | None
+"""Lattice and space groups, None where they are not measured."""
+
+
+def _measured(cluster: Cluster, energy: float, is_energy_told: bool) -> tuple[Cluster, Told]:
+    """The cluster in the frame of its lattice."""
+    found = find_lattice(cluster.sphere, energy, cluster.single)
+    if found is None:
+        return cluster, None
+    ranked = rank_space_groups(cluster.sphere, *found, energy)
+    lattice = dataclasses.replace(found[0], is_energy_told=is_energy_told)
+    return dataclasses.replace(cluster, turn=found[1]), (lattice, ranked)
 
 
 def _camera(
@@ -285,10 +322,9 @@ def _index(
 
 
 def _result(
-    scan: Scan, clusters: list[Cluster],
-    lattices: list[tuple[Lattice, tuple[SpaceGroups, ...]] | None],
-    places: NDArray[np.intp], quaternions: Floats, fit: NDArray[np.float32],
-    owner: NDArray[np.int32], camera: Camera, searched: bool,
+    scan: Scan, known: Sequence[tuple[Cluster, Told]], places: NDArray[np.intp],
+    quaternions: Floats, fit: NDArray[np.float32], owner: NDArray[np.int32], camera: Camera,
+    searched: bool, counts: ElementCounts | None, of_all: str,
 ) -> FoundPhases:  # fmt: skip
     from diffpy.structure import Structure
     from orix.crystal_map import Phase, PhaseList
@@ -296,11 +332,11 @@ def _result(
     number = max(1, int((owner >= 0).sum()))
     found: list[FoundPhase] = []
     made: list[Any] = []
-    for k, cluster in enumerate(clusters):
+    for k, (cluster, measured) in enumerate(known):
         trial = Trial(cluster.placed, camera, cluster.joint, cluster.seen)
         laue = told([trial], searched, cluster.bands)
         name = f"phase {k + 1}, {laue.system or 'unknown'}"
-        lattice, groups = lattices[k] or (None, ())
+        lattice, groups = measured or (None, ())
         made.append(Phase(
             name, point_group=cluster.sphere.group,
             structure=None if lattice is None else Structure(lattice=lattice.diffpy()),
@@ -311,11 +347,12 @@ def _result(
         share = float(mine.sum() / number)
         told_of = f"phase {k + 1}: {100 * share:.0f} % of the indexed pixels; {laue.sentence}"
         told_of += f" {_of_lattice(cluster.sphere.group, lattice, groups)}"
-        told_of += of_relatives(scan, mine)
+        shares = {} if counts is None else element_shares(counts, mine.reshape(scan.shape))
+        told_of += f"{of_relatives(scan, mine)}{of_shares(shares, cluster.is_of_whole)}"
         found.append(FoundPhase(
             name, laue, lattice, groups, cluster.sphere, share, len(cluster.members),
             places[cluster.best], cluster.typical, in_file, contradiction,
-            f"{told_of} {contradiction}".strip(),
+            f"{told_of} {contradiction}".strip(), shares,
         ))  # fmt: skip
     indexed = dataclasses.replace(
         scan,
@@ -326,7 +363,7 @@ def _result(
     ).with_property("fit", fit.reshape(scan.shape))
     lost = 100 * float((owner < 0).mean())
     text = " ".join(phase.sentence for phase in found)
-    text += f" {lost:.0f} % of the pixels fit no phase found. {_COUNTED_AS_ONE}"
+    text += f" {lost:.0f} % of the pixels fit no phase found. {of_all}"
     if searched:
         x, y, z = camera.centre or (0.0, 0.0, 0.0)
         text += f" Pattern centre found: {x:.3f}, {y:.3f}, {z:.3f} (Bruker)."

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QApplication
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml import Scan
+from napari_ebsdml._napari.crystals.phases import display
 from napari_ebsdml._napari.crystals.phases import page as phases_page
 from napari_ebsdml._napari.crystals.phases.page import PhasesPage
 from napari_ebsdml._napari.crystals.phases.pictures import axes_of
@@ -68,7 +69,7 @@ def test_what_is_in_this_map(page: PhasesPage, asked: Asked, qtbot: Any) -> None
     assert not page.tabs.isVisible()
     page.settings_form.set_values({"sample": 40, "energy": 15.0})
     run(page.compute, page.tasks, qtbot)
-    assert asked == [{"scan": two_phases().scan, "sample": 40, "energy": 15.0}]
+    assert asked == [{"scan": two_phases().scan, "sample": 40, "energy": 15.0, "chemistry": "auto"}]
     assert page.found is found
     # The first lines say what the table says, and the notes all.
     for part in ("cubic", "hexagonal", "Laue group m-3m", "6/mmm", "Å", "% of the indexed"):
@@ -122,6 +123,34 @@ def test_a_map_without_patterns_says_what_to_open(page: PhasesPage) -> None:
     page.dock.chooser.scan = two_phases().scan
     assert "no patterns" not in page.dock.hint.text()
     assert page.tasks.run_button.isEnabled()
+
+
+def test_element_counts_are_asked_for_where_the_map_has_them(
+    page: PhasesPage, asked: Asked, qtbot: Any
+) -> None:
+    box = page.settings_form.chemistry
+    assert not box.native.isVisible()
+    scan = two_phases().scan
+    for line, value in (("Ni Ka1", 30), ("Ti Ka1", 5)):
+        scan = scan.with_property(f"Window Integral {line}", np.full(scan.shape, value))
+    add_map(page.viewer, scan)
+    page.dock.chooser.scan = scan
+    assert box.native.isVisible()
+    box.value = False
+    run(page.compute, page.tasks, qtbot)
+    assert asked[-1]["chemistry"] is None
+    # A map of one element has no shares to tell.
+    page.dock.chooser.scan = two_phases().scan
+    assert not box.native.isVisible()
+
+
+def test_shares_of_elements_are_told() -> None:
+    found = two_phases().found
+    first = dataclasses.replace(found.clusters[0], elements={"Ni K": 0.75, "Ti K": 0.25})
+    both = dataclasses.replace(found, clusters=(first, *found.clusters[1:]))
+    assert "Ni K 75, Ti K 25" in display.headline(both)
+    assert display.columns_of(both)["elements %"] == ["Ni K 75, Ti K 25", ""]
+    assert "elements %" not in display.columns_of(found)
 
 
 def test_the_time_it_takes_is_told_before_and_learned(

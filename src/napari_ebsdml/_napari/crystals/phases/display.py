@@ -44,6 +44,8 @@ def _in_a_line(number: int, one: FoundPhase) -> str:
             text += f" ({lattice.energy:g} keV assumed)"
         told.append(text)
     told.append(f"{100 * one.share:.0f} % of the indexed pixels")
+    if one.elements:
+        told.append(elements_in_words(one))
     line = " · ".join(told)
     return f"{line}. {escape(one.contradiction)}" if one.contradiction else line
 
@@ -58,6 +60,9 @@ def columns_of(found: FoundPhases) -> dict[str, list[Any]]:
 
     if not clusters:
         return {}
+    elements: dict[str, list[Any]] = {}
+    if any(one.elements for one in clusters):
+        elements["elements %"] = [elements_in_words(one) for one in clusters]
     # Short ones first: they are seen without scrolling.
     return {
         "phase": list(range(1, len(clusters) + 1)),
@@ -72,7 +77,13 @@ def columns_of(found: FoundPhases) -> dict[str, list[Any]]:
             ", ".join(str(n) for n in one.space_groups[0].numbers) if one.space_groups else ""
             for one in clusters
         ],
+        **elements,
     }
+
+
+def elements_in_words(one: FoundPhase) -> str:
+    """Shares of a phase's element counts in per cent, such as "Fe K 70, Cr K 18, Ni K 12"."""
+    return ", ".join(f"{line} {100 * v:.0f}" for line, v in one.elements.items() if v >= 0.005)
 
 
 def classes_of(found: FoundPhases) -> tuple[NDArray[np.int32], list[LabelClass]]:

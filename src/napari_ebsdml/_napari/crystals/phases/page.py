@@ -32,6 +32,7 @@ from napari_ebsdml._napari.shell.background import Background
 from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.scan_widget import scrolling_page
 from napari_ebsdml._parallel import available_cores
+from napari_ebsdml.maps.elements import element_names
 from napari_ebsdml.patterns.settings import PhasesSettings
 from napari_ebsdml.patterns.symmetry.estimate import expected_seconds, speed_from
 from napari_ebsdml.scan import Scan
@@ -104,6 +105,7 @@ class PhasesPage(Page):
     def __init__(self, dock: ScanWidget) -> None:
         super().__init__(dock)
         self.settings_form: SettingsForm[PhasesSettings] = SettingsForm(PhasesSettings)
+        self.settings_form.set_offered("chemistry", False)
         self.form.addWidget(self.settings_form.native)
         self.settings_form.changed.connect(lambda: self.changed.emit())
         self._speed, self._started, self._expected = 1.0, math.nan, 0.0
@@ -199,7 +201,9 @@ class PhasesPage(Page):
         return "crystals", self.settings_form.settings()
 
     def scan_chosen(self, scan: Scan | None) -> None:
-        """Show what was found in a map."""
+        """Show what was found in a map, and ask of element counts where it has them."""
+        lines = () if scan is None else element_names(scan)
+        self.settings_form.set_offered("chemistry", len(lines) > 1)
         self._show_found()
 
     def closing(self) -> None:
