@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from napari_ebsdml.patterns.raw import imagenet_lite
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "napari_ebsdml"
 
@@ -112,6 +114,8 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
     assert outside == core | extras["simulate"]
     assert inside - outside == extras["napari"]
     assert extras["all"] == {"napari"}
+    # A file of weights; nothing is imported of it.
+    assert extras["imagenet"] == {canonical(imagenet_lite.PACKAGE)}
 
 
 def test_the_recipe_of_conda_asks_for_what_pyproject_does():

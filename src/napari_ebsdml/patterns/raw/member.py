@@ -14,13 +14,15 @@ from torch import Tensor, nn
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.kinds import RAW
+from napari_ebsdml.patterns.raw.efficientnet import EfficientNetLite0
 from napari_ebsdml.patterns.raw.prepare import LIMIT, prepare
 from napari_ebsdml.patterns.raw.small_network import SmallNetwork
 from napari_ebsdml.patterns.raw.xception import LEAST, Xception
 
-NetworkName = Literal["small", "xception"]
-Network = SmallNetwork | Xception
-_SIZES = {"small": 64, "xception": 299}
+NetworkName = Literal["small", "efficientnet", "xception"]
+Network = SmallNetwork | EfficientNetLite0 | Xception
+_SIZES = {"small": 64, "efficientnet": 96, "xception": 299}
+_LEAST = {"small": 32, "efficientnet": 32, "xception": LEAST}
 NETWORKS = tuple(_SIZES)
 """Names of the networks."""
 _QUANTILES = 200
@@ -34,9 +36,10 @@ class RawRecipe:
     Parameters
     ----------
     network
-        ``"small"``, which trains on a processor in minutes, or ``"xception"``.
+        ``"small"``, which trains on a processor in minutes, ``"efficientnet"`` (Lite0), three
+        times as slow, or ``"xception"``.
     size
-        Side of the network's input in pixels. Default: 64, and 299 for Xception.
+        Side of the network's input in pixels. Default: 64, 96 and 299.
     pseudo_rgb
         Give the pattern three times, as colours, which weights learned on photographs need.
         Default: when starting from such weights.
@@ -79,8 +82,9 @@ class RawRecipe:
 
     def __post_init__(self) -> None:
         if self.network not in _SIZES:
-            raise InputError(f"network must be 'small' or 'xception', not {self.network!r}.")
-        least = LEAST if self.network == "xception" else 32
+            known = ", ".join(map(repr, NETWORKS))
+            raise InputError(f"network must be one of {known}, not {self.network!r}.")
+        least = _LEAST[self.network]
         if self.size is not None and self.size < least:
             raise InputError(f"size must be at least {least}, not {self.size}.")
         for name in ("epochs", "batch", "members"):
@@ -99,7 +103,11 @@ class RawRecipe:
 
 def build(name: str, outputs: int, channels: int) -> Network:
     """A network with random weights."""
-    return Xception(outputs, channels) if name == "xception" else SmallNetwork(outputs, channels)
+    if name == "xception":
+        return Xception(outputs, channels)
+    if name == "efficientnet":
+        return EfficientNetLite0(outputs, channels)
+    return SmallNetwork(outputs, channels)
 
 
 @dataclass(eq=False)
@@ -110,7 +118,7 @@ class Member:
     ----------
     network
     name
-        ``"small"`` or ``"xception"``.
+        One of `NETWORKS`.
     size
         Side of its input in pixels.
     temperature

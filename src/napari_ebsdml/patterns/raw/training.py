@@ -235,13 +235,11 @@ def starting_network(
     """
     photographs = isinstance(start, str | Path)
     rgb = photographs if recipe.pseudo_rgb is None else recipe.pseudo_rgb
-    if photographs and (recipe.network != "xception" or not rgb):
-        raise InputError("ImageNet weights are for network='xception' with pseudo-RGB.")
     weights: dict[str, Tensor] | None = None
     if isinstance(start, str | Path):
-        from napari_ebsdml.patterns.raw.imagenet import imagenet_weights
-
-        weights = imagenet_weights(start)
+        if not rgb:
+            raise InputError("ImageNet weights need pseudo-RGB.")
+        weights = _photographs(recipe.network, start)
 
     def make(number: int) -> Network:
         torch.manual_seed(recipe.seed * 1000 + number)
@@ -265,6 +263,23 @@ def starting_network(
         return network
 
     return make
+
+
+def _photographs(network: str, start: str | Path) -> dict[str, Tensor]:
+    """ImageNet weights of a network, or of a file."""
+    if network == "efficientnet":
+        from napari_ebsdml.patterns.raw.imagenet_lite import lite0_weights
+
+        if str(start) != "imagenet":
+            raise InputError("EfficientNet starts from 'imagenet' or a model, not from a file.")
+        return lite0_weights()
+    if network != "xception":
+        raise InputError(
+            f"ImageNet weights are for network='efficientnet' and 'xception', not for {network!r}."
+        )
+    from napari_ebsdml.patterns.raw.imagenet import imagenet_weights
+
+    return imagenet_weights(start)
 
 
 def hold_out(

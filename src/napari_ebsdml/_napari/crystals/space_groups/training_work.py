@@ -134,12 +134,12 @@ def _raw(
     data = from_scans(scans, plan.how.patterns + plan.how.validation, plan.how.seed)
     split = data.split(plan.how.patterns, plan.how.validation, plan.how.seed)
     start: RawClassifier | Path | None = plan.weights if plan.how.kind == IMAGENET else None
-    network = plan.how.kind
+    network: Any = XCEPTION if plan.how.kind == IMAGENET else plan.how.kind
     if model is not None:
         start = RawClassifier.required(model, "Training on raw patterns")
         network = start.members[0].name
     recipe = RawRecipe(
-        network="small" if network == SMALL else "xception",
+        network=network,
         epochs=plan.how.epochs,
         seed=plan.how.seed,
     )
