@@ -18,8 +18,10 @@ from napari_ebsdml.segmentation import (
 )
 from napari_ebsdml.segmentation.inputs.crops import TrainingMap
 from napari_ebsdml.segmentation.labels.folds import Folds
-from napari_ebsdml.segmentation.learning import look
+from napari_ebsdml.segmentation.learning import held_out, look
+from napari_ebsdml.segmentation.models.linear import Discriminant
 from napari_ebsdml.segmentation.models.network import UNet
+from napari_ebsdml.segmentation.models.predict import predict_logits
 from tests.segmentation.segmentation_data import stroke_labels
 
 
@@ -95,6 +97,39 @@ def test_shares_are_told_from_all_parts_of_large_maps(monkeypatch):
     assert len(some.target) == pytest.approx(7200, rel=0.2)
     shares = np.bincount(some.target) / len(some.target)
     assert shares == pytest.approx([1 / 3, 1 / 2, 1 / 6], abs=1e-6)
+
+
+def test_what_is_held_out_of_a_large_map_stands_for_all_of_it(monkeypatch):
+    # Small grains on the left third, blocks elsewhere: grain by grain the left would judge alone.
+    rng = np.random.default_rng(0)
+    target = np.ones((240, 480), dtype=np.int8)
+    target[:, :160] = 0
+    i, j = np.indices(target.shape)
+    unit = np.where(target == 0, i // 3 * 60 + j // 3, 10_000 + i // 10 * 50 + j // 10)
+    fold = rng.integers(5, size=unit.max() + 1)[unit].astype(np.int8)
+    folds = Folds([target], [target], [fold], [unit.astype(np.int32)], 5, 0)
+    planes = rng.normal(size=(2, *target.shape)).astype(np.float32)
+    network = UNet(2, 2, UNetSettings(depth=1, filters=2)).eval()
+    linear = Discriminant.fit(planes[:, ::9, ::9].reshape(2, -1).T, target[::9, ::9].ravel(), 2)
+    maps, device = [TrainingMap(planes, (target,), None)], torch.device("cpu")
+    monkeypatch.setattr(held_out, "_MOST_PIXELS", 40_000)
+    monkeypatch.setattr(held_out, "_SQUARE", 40)
+    found = held_out.HeldOut(maps, folds, network, [linear] * 5, device)
+    assert set(found.fold) == {0}
+    assert np.bincount(found.target)[1] / len(found.target) == pytest.approx(2 / 3, abs=0.1)
+    assert len(found.target) > 2000
+    assert sum(image[0].size for _, image, _ in found.windows) < 60_000
+    # What a window says is what the whole map says.
+    judged = found.judge(network)
+    every = predict_logits(network, planes, device)
+    rows = np.concatenate([on_the_map(planes, image, here) for _, image, here in found.windows])
+    np.testing.assert_allclose(judged.logits, every[:, rows[:, 0], rows[:, 1]].T, atol=1e-5)
+
+
+def on_the_map(planes, image, here):
+    """Rows and columns, on the whole map, of the pixels of a window that judge."""
+    corner = np.argwhere(planes[0] == image[0, 0, 0])[0]
+    return np.argwhere(here) + corner
 
 
 def test_save_and_load(model, other_steel, tmp_path):

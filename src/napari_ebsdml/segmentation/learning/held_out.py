@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from napari_ebsdml.segmentation.inputs.crops import TrainingMap
 from napari_ebsdml.segmentation.labels.folds import Folds
+from napari_ebsdml.segmentation.labels.prepare import DENSE
 from napari_ebsdml.segmentation.models.linear import Discriminant
 from napari_ebsdml.segmentation.results.judging import Judged
 
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
     from napari_ebsdml.segmentation.models.network import UNet
 
 _MOST_PIXELS = 800_000
+_SQUARE = 128
+"""Side in pixels of the squares of large labelled areas in which all that is held out judges."""
 _ENOUGH_PIXELS, _ENOUGH_UNITS = 500, 20
 
 
 class HeldOut:
     """Outputs at held-out pixels, of the one of the networks side by side that did not learn them.
 
-    They are computed in whole windows around grains and blocks.
+    They are computed on whole maps; of large ones in squares spread evenly over labelled areas, or
+    in windows around stroked grains and blocks.
 
     Attributes
     ----------
@@ -53,12 +57,25 @@ class HeldOut:
             linear.append(discriminants[fold].at(image[:, at].T))
             fold_of.append(np.full(int(at.sum()), fold, np.int8))
 
+        whole = {n for n, m in enumerate(maps) if m.values[0].size <= _MOST_PIXELS // 8}
+        dense = {n for n, t in enumerate(folds.painted) if (t >= 0).mean() > DENSE} - whole
+        # Drawn grain by grain, what judges would lie where grains are small.
+        most = _MOST_PIXELS / max(len(maps) - len(whole), 1)
+        for n in sorted(dense):
+            number = max(most // (_SQUARE + 2 * network.halo) ** 2, 1)
+            share = number * _SQUARE**2 / folds.painted[n].size
+            for square in spread_squares(folds.painted[n].shape, share, _SQUARE):
+                inside = np.zeros(folds.painted[n].shape, dtype=bool)
+                inside[square] = folds.painted[n][square] >= 0
+                for fold in range(members):
+                    here = inside & (folds.fold[n] == fold)
+                    if here.any():
+                        add(n, fold, here, _window(here, network.halo, network.align))
         places = [
             (n, int(u)) for n, (t, f, k) in
-            enumerate(zip(folds.painted, folds.fold, folds.unit, strict=True))
+            enumerate(zip(folds.painted, folds.fold, folds.unit, strict=True)) if n not in dense
             for u in np.unique(k[(t >= 0) & (f >= 0) & (f < members)])
         ]  # fmt: skip
-        whole = {n for n, m in enumerate(maps) if m.values[0].size <= _MOST_PIXELS // 8}
         area = 0
         for at in np.random.default_rng(0).permutation(len(places)):
             n, unit = places[at]
@@ -123,6 +140,29 @@ class HeldOut:
                 torch.stack([right[target == c].mean() for c in present]).mean()
             ),
         }
+
+
+def spread_squares(shape: tuple[int, ...], share: float, side: int) -> list[tuple[slice, ...]]:
+    """Squares spread evenly over a map that hold about this share of it; from 1 on the whole map.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns.
+    share
+        Part of the pixels.
+    side
+        Of the squares, in pixels.
+    """
+    if share >= 1:
+        return [(slice(None), slice(None))]
+    pitch = side / np.sqrt(share)
+    starts = []
+    for n in shape:
+        number = max(round(n / pitch), 1)
+        middles = (np.arange(number) + 0.5) * n / number
+        starts.append(np.clip(middles - side / 2, 0, max(n - side, 0)).astype(int).tolist())
+    return [(slice(y, y + side), slice(x, x + side)) for y in starts[0] for x in starts[1]]
 
 
 def _window(here: NDArray[np.bool_], halo: int, align: int) -> tuple[slice, slice]:

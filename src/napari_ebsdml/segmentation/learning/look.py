@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_ebsdml.segmentation.learning.held_out import spread_squares
 from napari_ebsdml.segmentation.models.linear import Discriminant
 from napari_ebsdml.segmentation.models.predict import answering, predict_logits, softmax
 from napari_ebsdml.segmentation.results.judging import Judged, doubted
@@ -152,7 +153,7 @@ def labels_judged(
     logits, targets, units = [], [], []
     network.eval()
     for one, painted, unit in zip(maps, folds.painted, folds.unit, strict=False):
-        for window in _spread(painted.shape, share):
+        for window in spread_squares(painted.shape, share, _SIDE):
             here = painted[window] >= 0
             out = predict_logits(network, one.values[(slice(None), *window)], device)
             logits.append(out[:, here].T)
@@ -164,19 +165,6 @@ def labels_judged(
         np.concatenate(logits)[kept], target[kept], np.concatenate(units)[kept],
         np.zeros(len(kept), np.int8),
     )  # fmt: skip
-
-
-def _spread(shape: tuple[int, ...], share: float) -> list[tuple[slice, ...]]:
-    """The whole map, or squares spread evenly over it that hold about this share of it."""
-    if share >= 1:
-        return [(slice(None), slice(None))]
-    pitch = _SIDE / np.sqrt(share)
-    starts = []
-    for n in shape:
-        number = max(round(n / pitch), 1)
-        middles = (np.arange(number) + 0.5) * n / number
-        starts.append(np.clip(middles - _SIDE / 2, 0, max(n - _SIDE, 0)).astype(int).tolist())
-    return [(slice(y, y + _SIDE), slice(x, x + _SIDE)) for y in starts[0] for x in starts[1]]
 
 
 def verdict(network: Judged, linear: Judged, kept: bool, asked: bool, dense: bool) -> str:
