@@ -8,7 +8,9 @@ on 0.5 % of its pixels; a map of T1 and one of T3, of other seeds, are scored. A
 strokes and, of the steel, the painted map. Fresh grains are those (of 3 degrees) that hold no
 stroke; on the duplex map also those that do not reach into columns 0-38. Every method learns the
 same strokes. "Told" is the mean chance of the labels by the model, "true" the part that is right.
-One method and seed is one JSON file in the folder: what is there is not computed again.
+"Points of one grain in the worst": what the most wrong grain (of 3 degrees) of the other map costs
+in the worst seed. One method and seed is one JSON file in the folder: what is there is not
+computed again.
 """
 
 from __future__ import annotations
@@ -138,6 +140,11 @@ def judge(model: Any, case: Case) -> dict[str, Any]:
             figures[name + "told"] = float(result.probability.max(-1)[where].mean())
             target = one.truth[where].astype(int) - 1
             figures[name + "ece"] = reliability(result.probability[where], target).error
+        # On maps of a few dozen grains a single one makes a seed the worst.
+        grains = segment_grains(one.scan, 3.0)
+        wrong = np.bincount(grains[one.where & (result.labels != one.truth) & (grains > 0)])
+        figures["worst_grain"] = float(wrong.max(initial=0) / one.where.sum())
+        figures["worst_grain_id"] = int(wrong.argmax()) if len(wrong) else 0
         figures["fraction"] = float((result.labels == 2)[one.where].mean())
         figures["true_fraction"] = float((one.truth == 2)[one.where].mean())
         out[one.name] = figures
@@ -204,9 +211,10 @@ def show(folder: Path) -> None:
     least = set.intersection(*(set(v) for v in found.values() if v))
     for fresh in ("", "fresh_"):
         print("\nFresh grains only" if fresh else "\nAll that was not painted")
-        print("| map | method | seeds | painted map | other maps: pixel (worst) | vote (worst) | "
+        print("| map | method | seeds | painted map | other maps: pixel (worst) | "
+              "points of one grain in the worst | vote (worst) | "
               "fraction error | told less true: painted, other | ECE | CPU s |")  # fmt: skip
-        print("|---|---|---|---|---|---|---|---|---|---|")
+        print("|---|---|---|---|---|---|---|---|---|---|---|")
         for kind in ("steel", "duplex"):
             for method in (*CHEAP, *NETWORKS, SINGLE, SURE, "ours"):
                 every = found.get((kind, method), {})
@@ -219,9 +227,9 @@ def show(folder: Path) -> None:
 def row(kind: str, method: str, records: list[Any], fresh: str) -> str:
     """One row of the table."""
 
-    def each(key: str, painted: bool) -> np.ndarray:
+    def each(key: str, painted: bool, prefix: str = fresh) -> np.ndarray:
         return 100 * np.array(
-            [np.mean([m[fresh + key] for n, m in r["maps"].items() if (n == "painted") == painted])
+            [np.mean([m[prefix + key] for n, m in r["maps"].items() if (n == "painted") == painted])
              for r in records]
         )  # fmt: skip
 
@@ -230,6 +238,7 @@ def row(kind: str, method: str, records: list[Any], fresh: str) -> str:
         return f"{gap.mean():+.1f} (mean size {np.abs(gap).mean():.1f})"
 
     pixel, vote = each("pixel", False), each("vote", False)
+    single = each("worst_grain", False, "")
     error = np.mean([
         100 * abs(m["fraction"] - m["true_fraction"])
         for r in records for n, m in r["maps"].items() if n != "painted"
@@ -238,7 +247,8 @@ def row(kind: str, method: str, records: list[Any], fresh: str) -> str:
     name = method + (f" (U-Net kept {sum(kept)} of {len(kept)})" if method == "ours" else "")
     return (
         f"| {kind} | {name} | {len(records)} | {each('pixel', True).mean():.1f} | "
-        f"{pixel.mean():.1f} ({pixel.min():.1f}) | {vote.mean():.1f} ({vote.min():.1f}) | "
+        f"{pixel.mean():.1f} ({pixel.min():.1f}) | {single[pixel.argmin()]:.1f} | "
+        f"{vote.mean():.1f} ({vote.min():.1f}) | "
         f"{error:.1f} | {told(True)}, {told(False)} | {each('ece', True).mean():.1f}, "
         f"{each('ece', False).mean():.1f} | {np.mean([r['training'] for r in records]):.1f} |"
     )
