@@ -6,6 +6,8 @@ Placements are kept in WORK, a file a crystal and camera, so that the run can be
 tables printed again. Crystals whose number is a multiple of 3 (kinematical ones), every third
 dynamical one and every third steel pattern were looked at when the rule was chosen; the rest were
 not. FOLDER holds dynamical master patterns of crystals outside m-3m (``ebsdml dev library``).
+
+``--noise N`` tells `laue_group` N pools of eight images of noise, and nothing else is done.
 """
 
 from __future__ import annotations
@@ -21,13 +23,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
+from scipy.stats import beta
 
 from laue_crystals import crystal, dynamical, further_symmetry, patterns
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
 from napari_ebsdml.patterns.symmetry.joint import Joint
-from napari_ebsdml.patterns.symmetry.laue import joint_of, kept_of
+from napari_ebsdml.patterns.symmetry.laue import joint_of, kept_of, laue_group
 from napari_ebsdml.patterns.symmetry.operators import Placement, place
 from napari_ebsdml.patterns.symmetry.straight import level_of, straightness
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
@@ -192,12 +195,16 @@ def tables(work: Path) -> None:
                     shares = (right, system, rival, none, sure, held)
                     values = [f"{100 * v / n:.1f}" for v in shares]
                     values.append(f"{many / n:.1f}")
+                    # Of what patterns tell of crystals; there is no truth to noise.
+                    values.append("" if kind == "noise" else f"{100 * (sure - right) / n:+.0f}")
                     label = f"{number}" if alone else f"{number} together"
                     rows.append((kind, "chosen on" if looked_at else "rest", crystals, label, n,
                                  *values))  # fmt: skip
     head = ("kind", "crystals", "number", "pooled", "n", "group %", "system %",
-            "most evidence %", "no answer %", "mean p %", "true in set %", "in set")  # fmt: skip
+            "most evidence %", "no answer %", "mean p %", "true in set %", "in set",
+            "told minus true")  # fmt: skip
     show("Laue groups", rows, head)
+    against(records, chosen)
     pairs = [(a, b, str(c)) for (a, b), c in sorted(confusion.items())]
     show("Rest, ten pooled", pairs, ("true", "told", "n"))
     reached = []
@@ -236,10 +243,64 @@ def tables(work: Path) -> None:
     show("Wrong ones, ten pooled", missed, head)
 
 
+def against(records: list[dict], chosen: Callable[[dict], bool]) -> None:
+    """Pools that hold together: told together, against told one by one."""
+    rows = []
+    for kind, looked_at in ((k, c) for k in ("dyn", "kin") for c in (True, False)):
+        part = [
+            r for r in records
+            if r["kind"] == kind and chosen(r) is looked_at and r["joint"] is not None
+        ]  # fmt: skip
+        for alike in (True, False):
+            right, sure, n = np.zeros(2), np.zeros(2), 0
+            for record in part:
+                both = [answer(record["res"], joint) for joint in (record["joint"], None)]
+                told = [NAMES[int(chance.argmax())] for chance in both]
+                if (told[0] == told[1]) is alike:
+                    n += 1
+                    right += [name == record["group"] for name in told]
+                    sure += [float(chance.max()) for chance in both]
+            if n:
+                rows.append((kind, "chosen on" if looked_at else "rest",
+                             "the same" if alike else "different", n,
+                             f"{right[0]:.0f}", f"{100 * sure[0] / n:.1f}", f"{right[1]:.0f}",
+                             f"{100 * sure[1] / n:.1f}"))  # fmt: skip
+    show("Together against one by one, ten pooled", rows,
+         ("kind", "crystals", "groups told", "n", "together right", "mean p %", "one by one right",
+          "mean p %"))  # fmt: skip
+
+
 def further_of(name: str) -> float:
     """How much symmetry a crystal's pattern has that its group lacks."""
     group, number = name.split()
     return further_symmetry(crystal(group, int(number)), group)
+
+
+NOISE_POOL = 8
+BLURS = {"white": 0.0, "blurred by half a pixel": 0.5, "blurred by a pixel": 1.0}
+
+
+def noise(number: int, kinds: list[str], seed: int) -> None:
+    """What `laue_group` tells of images without a crystal, with a known camera."""
+    rows = []
+    for at, kind in enumerate(kinds):
+        told: Counter[str] = Counter()
+        start = time.process_time()
+        for k in range(number):
+            rng = np.random.default_rng([seed, at, k])
+            images = rng.normal(0, 1, (NOISE_POOL, 60, 60))
+            if BLURS[kind]:
+                images = gaussian_filter(images, (0, BLURS[kind], BLURS[kind]))
+            centre = rng.uniform((0.4, 0.15, 0.45), (0.6, 0.5, 0.7))
+            told[laue_group(images, centre).best or ""] += 1
+        took = (time.process_time() - start) / number
+        answered = number - told.pop("", 0)
+        # Exact interval of 95 per cent.
+        most = float(beta.ppf(0.975, answered + 1, number - answered)) if answered < number else 1.0
+        rows.append((kind, NOISE_POOL, number, answered, f"{100 * most:.1f}", dict(told),
+                     f"{took:.2f}"))  # fmt: skip
+    show("Noise", rows, ("noise", "pooled", "n", "told a group", "at most %", "groups",
+                         "processor s a pool"))  # fmt: skip
 
 
 def steel(folder: Path, work: Path) -> None:
@@ -293,7 +354,12 @@ def main() -> None:
     parser.add_argument("--cameras", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tables", action="store_true", help="of what WORK has, no more")
+    parser.add_argument("--noise", type=int, default=0, help="pools of each of --noises")
+    parser.add_argument("--noises", nargs="*", default=["white"], choices=BLURS)
     given = parser.parse_args()
+    if given.noise:
+        noise(given.noise, given.noises, given.seed)
+        return
     given.work.mkdir(parents=True, exist_ok=True)
     if not given.tables:
         numbers = range(given.first, given.first + given.crystals)

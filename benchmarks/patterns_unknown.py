@@ -73,22 +73,15 @@ def of_noise(
         yield f"mean, {group}", "", f"{100 * np.mean(shares):.2f}", ""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--model", default="default")
-    parser.add_argument("--number", type=int, default=300)
-    parser.add_argument("--tries", type=int, default=100)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    model = CrystalFrameClassifier.load(options.model)
+def of_known(model: CrystalFrameClassifier, number: int) -> None:
+    """Known crystals, disturbed ones, and noise."""
     library = Library.load()
     paper = library.take(np.isin(library.names, [s.name for s in PAPER]))
     others = library.take(library.is_real & ~np.isin(library.names, [s.name for s in PAPER]))
     hard = replace(MODERATE, noise=(1.3, 2.5))
     turned = replace(CLEAN, orientation_error=1.0)
     rows = []
-    number = 5 * options.number
+    number *= 5
     for title, part in (("the 18 materials", paper), ("other real ones", others)):
         which = np.arange(number) % len(part)
         kinds = (("clean", CLEAN), ("usual", MODERATE), ("noise 1.3 to 2.5", hard),
@@ -108,29 +101,48 @@ def main() -> None:
         list(of_noise(model, paper.masters, number)),
         ("kind", "", "patterns", "averages of 20"),
     )
+
+
+def of_strangers(model: CrystalFrameClassifier, work: Path, number: int, tries: int) -> None:
+    """Crystals outside m-3m of which the folder has master patterns."""
     rows = []
     for structure in STRANGERS:
-        if not (options.work / f"{structure.name}.npy").exists():
+        if not (work / f"{structure.name}.npy").exists():
             continue
-        sphere = spheres(options.work, (structure.name,))
+        sphere = spheres(work, (structure.name,))
         fitted = "fitted" if structure.name in FITTED_STRANGERS else ""
         group = structure.space_group
-        cells = [structure.name, group, SYMBOLS[group], fitted, options.number]
+        cells = [structure.name, group, SYMBOLS[group], fitted, number]
         for reality in (CLEAN, MODERATE):
-            folded = folded_many(sphere, np.zeros(options.number, int), 23, reality, batch=10)
+            folded = folded_many(sphere, np.zeros(number, int), 23, reality, batch=10)
             result = ask(model, folded)
             cells.append(percent(~result.is_known))
-        groups = folded.grouped(np.arange(options.number) // 20, options.number // 20)
+        groups = folded.grouped(np.arange(number) // 20, number // 20)
         cells.append(percent(~ask(model, groups).is_known))
-        cells.append(misindexed(model, sphere, 30, options.tries))
+        cells.append(misindexed(model, sphere, 30, tries))
         rows.append(tuple(cells))
     mean = [np.mean([float(row[k]) for row in rows if not row[3]]) for k in range(5, 9)]
     rows.append(("mean", "", "", "not fitted", "", *(f"{value:.1f}" for value in mean)))
     show(
-        f"Strangers called unknown, % (grains of 20; best of {options.tries} orientations: n = 30)",
+        f"Strangers called unknown, % (grains of 20; best of {tries} orientations: n = 30)",
         rows,
         ("crystal", "group", "", "", "n", "clean", "usual", "grain", "misindexed"),
     )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--number", type=int, default=300)
+    parser.add_argument("--tries", type=int, default=100)
+    parser.add_argument("--strangers", action="store_true", help="those that FOLDER has, no more")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    model = CrystalFrameClassifier.load(options.model)
+    if not options.strangers:
+        of_known(model, options.number)
+    of_strangers(model, options.work, options.number, options.tries)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ for an operation of the crystal, however noisy, and less for one of pseudo-symme
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from napari_ebsdml.patterns.symmetry import _mosaic_kernels as kernels
 from napari_ebsdml.patterns.symmetry import _sphere_kernels as sphere_kernels
 from napari_ebsdml.patterns.symmetry.decision import NAMES, kinds, pairs
+from napari_ebsdml.patterns.symmetry.distortion import Distortion, distortion_of
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, TURNS, turn
 from napari_ebsdml.patterns.symmetry.mosaic import SOFT, Cells, Mosaic
 from napari_ebsdml.patterns.symmetry.operators import (
@@ -58,6 +59,8 @@ class Joint:
         that tell it (the sum of their parts).
     members : tuple of int
         Of each pattern that was given, the pattern of the mosaic in its orientation.
+    distortions : tuple of Distortion
+        How far the lattice is from those of groups that were the most probable ones.
     """
 
     mosaic: Mosaic
@@ -65,6 +68,7 @@ class Joint:
     ratios: dict[str, Floats]
     weights: dict[str, Floats]
     members: tuple[int, ...] = ()
+    distortions: tuple[Distortion, ...] = ()
 
     @property
     def best(self) -> str:
@@ -99,7 +103,8 @@ class Joint:
     def probabilities(self) -> Floats:
         """Probability of each group of `decision.NAMES`, the first of which has no operations.
 
-        Each kind of operations speaks for a group or against it; large kinds say more.
+        Each kind of operations speaks for a group or against it; large kinds say more. What
+        speaks for a group whose lattice is found distorted speaks for the one that is left.
         """
         score = np.zeros(len(NAMES))
         for k, name in enumerate(NAMES[1:], 1):
@@ -108,7 +113,35 @@ class Joint:
                 if value is not None:
                     score[k] += np.sqrt(len(kind)) * (value - MIDDLE) / WIDTH
         chance = np.exp(score - score.max())
+        for one in self.distortions:
+            at, left = (NAMES.index(name) for name in (one.family.group, one.family.smaller))
+            chance[left] += one.chance * chance[at]
+            chance[at] *= 1 - one.chance
         return np.asarray(chance / chance.sum())
+
+    def tested(self) -> Joint:
+        """The same with the lattice of the most probable group tested for a distortion.
+
+        Patterns that lie on their images under an operation which the crystal lacks are turned
+        back, and all groups judged anew.
+        """
+        found = self
+        while found.best not in [one.family.group for one in found.distortions]:
+            mosaic, best = found.mosaic, found.best
+            which = np.flatnonzero(mosaic.holds)
+            turns = found.frames[best].T @ mosaic.turns[which]
+            one = distortion_of([mosaic.views[k] for k in which], turns, best)
+            if one is None:
+                break
+            distortions = (*found.distortions, one)
+            if one.chance > 0.5:
+                back = mosaic.turns.copy()
+                back[which] = found.frames[best] @ one.family.turns[one.images] @ turns
+                # Of the axes that were alike, one is now another.
+                left = {one.family.smaller: found.frames[best] @ one.family.frame}
+                found = judged(mosaic.turned(back), near=left)
+            found = replace(found, distortions=distortions, members=self.members)
+        return found
 
     def sphere_of(self, name: str, views: Sequence[View]) -> MeasuredSphere:
         """The given patterns that lie in place merged, with the symmetry of a group."""
@@ -123,7 +156,9 @@ class Joint:
         return np.asarray(np.swapaxes(turns, 1, 2) @ self.frames[name])
 
 
-def judged(mosaic: Mosaic, which: Sequence[int] | None = None) -> Joint:
+def judged(
+    mosaic: Mosaic, which: Sequence[int] | None = None, near: dict[str, Floats] | None = None
+) -> Joint:
     """Put all Laue groups where they fit a mosaic best, and measure their operations.
 
     Parameters
@@ -131,9 +166,11 @@ def judged(mosaic: Mosaic, which: Sequence[int] | None = None) -> Joint:
     mosaic
     which
         Patterns to ask, in distinct orientations. Default: all that hold.
+    near : dict of str -> (3, 3) array, optional
+        Frames of groups that are known to some tenths of a degree; the others are searched for.
     """
     mosaic = mosaic if which is None else mosaic.only(which)
-    frames = _placed(mosaic)
+    frames = _placed(mosaic, near or {})
     ratios = {name: np.zeros(len(GROUPS[name].operations[1])) for name in NAMES}
     weights = {name: np.zeros_like(ratios[name]) for name in NAMES}
     identity = np.zeros(2)
@@ -167,8 +204,8 @@ def _compared(view: View, place: Floats, cells: Cells) -> tuple[float, float]:
     return number / len(values), value
 
 
-def _placed(mosaic: Mosaic) -> dict[str, Floats]:
-    """Frames of all groups but the first where they fit the mosaic best."""
+def _placed(mosaic: Mosaic, near: dict[str, Floats]) -> dict[str, Floats]:
+    """Frames of all groups but the first where they fit the mosaic best, some near known ones."""
     cells, soft = mosaic.cells(), mosaic.cells(blur=SOFT)
     rays, values = _samples(soft, _SCAN)
     axes = half_cube(_STEPS)
@@ -184,6 +221,9 @@ def _placed(mosaic: Mosaic) -> dict[str, Floats]:
     rough, fine = (soft, *_samples(soft, _ROUGH)), (cells, *_samples(cells, _FINE))
     found: dict[str, Floats] = {}
     for name in NAMES[1:]:
+        if name in near:
+            found[name] = _refined(name, near[name], *fine, 0.3, 0.15)[1]
+            continue
         frames = candidates(GROUPS[name], table, weight, _STEPS, least)
         frames += [found[h] @ q for h, q in embeddings(name) if h in found]
         tried = [_refined(name, frame, *rough, 2.0, 0.6) for frame in frames]

@@ -231,7 +231,7 @@ def joint_of(views: Sequence[View], progress: Progress = None) -> Joint | None:
     if len(apart) < len(distinct):
         joint = judged(mosaic, apart)
     number = {k: n for n, k in enumerate(np.unique(of))}
-    return replace(joint, members=tuple(number[k] for k in of))
+    return replace(joint, members=tuple(number[k] for k in of)).tested()
 
 
 def place_all(views: Sequence[View], progress: Progress = None) -> list[dict[str, Placement]]:

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.patterns.symmetry.decision import LEAST_CEILING, Pool
+from napari_ebsdml.patterns.symmetry.distortion import Distortion
 from napari_ebsdml.patterns.symmetry.groups import SYSTEMS
 from napari_ebsdml.patterns.symmetry.joint import Joint
+
+_SEEN = 0.01
+"""Distortions below it are not told from none (`benchmarks/found_maps.py --tetragonal`)."""
 
 
 def words(
@@ -59,7 +63,20 @@ def words_together(joint: Joint, kept: Sequence[str], chances: dict[str, float])
     if len(kept) > 1:
         others = " or ".join(f"{name} ({100 * chances[name]:.0f} %)" for name in kept[1:])
         text += f"; not excluded: {others}"
-    return text + _of_cube(best) + "."
+    return text + "".join(map(_of_distortion, joint.distortions)) + "."
+
+
+def _of_distortion(one: Distortion) -> str:
+    """What the lattice says, where that decides."""
+    group, smaller = one.family.group, one.family.smaller
+    if one.chance >= 0.5:
+        return (
+            f"; bands lie as in a lattice of {group} that is distorted by "
+            f"{100 * one.axial:.1f} %, which leaves {smaller}"
+        )
+    if SYSTEMS[group] == "cubic":
+        return f"; the lattice is a cube to within {100 * max(one.axial, _SEEN):.1f} %"
+    return ""
 
 
 def _of_cube(best: str) -> str:

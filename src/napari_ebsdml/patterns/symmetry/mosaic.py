@@ -90,6 +90,19 @@ class Mosaic:
         """The same places, with a sphere of these patterns alone."""
         return replace(self, asked=np.isin(np.arange(len(self.views)), which))
 
+    def turned(self, turns: Floats) -> Mosaic:
+        """The same patterns in other places near which they settle, those in place alone."""
+        sums, fits, turns = self.sums.copy(), self.fits.copy(), turns.copy()
+        which = np.flatnonzero(self.in_place)
+        views = [self.views[k] for k in which]
+        for k, view in zip(which, views, strict=True):
+            sums[k] = _sums(view, turns[k])
+        places, laid_sums, reached = turns[which], sums[which], fits[which]
+        ceilings = np.array([max(view.ceiling, 1e-3) for view in views])
+        _settle(views, places, laid_sums, reached, ceilings)
+        turns[which], sums[which], fits[which] = places, laid_sums, reached
+        return replace(self, turns=turns, fits=fits, sums=sums)
+
     def apart(self, rotations: Floats, frame: Floats) -> list[int]:
         """Patterns that hold, of which none lies near another or its images under a group.
 
