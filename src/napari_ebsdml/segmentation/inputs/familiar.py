@@ -320,16 +320,21 @@ def hard_to_tell(metrics: Mapping[str, Any], classes: Sequence[str]) -> str:
         return ""
     hit, true, found = np.diag(table), table.sum(axis=1), table.sum(axis=0)
     told = []
-    for name, right, all_of, called in zip(classes, hit, true, found, strict=True):
+    for n, (name, right, all_of, called) in enumerate(zip(classes, hit, true, found, strict=True)):
         if all_of > 0 and right < _SELDOM * all_of:
-            told.append(f"{100 * right / all_of:.0f} % of {name} is found")
+            other = int(np.where(np.arange(len(classes)) == n, -1.0, table[n]).argmax())
+            told.append(
+                f"{100 * right / all_of:.0f} % of {name} is found and "
+                f"{100 * table[n, other] / all_of:.0f} % called {classes[other]}"
+            )
             if called > 0:
                 told[-1] += f", {100 * right / called:.0f} % of what is called {name} is"
     if not told:
         return ""
     return (
         f"Hard to tell without strokes, by synthetic maps that were held out: {'; '.join(told)}. "
-        "Where that matters paint ten strokes of each class or more on this map and train on."
+        "Where that matters read such classes as one, or paint ten strokes of each class or more "
+        "on this map and train on."
     )
 
 
