@@ -5,6 +5,8 @@ python benchmarks/total_density_foreign.py scans WORK [--model FILE]
 python benchmarks/total_density_foreign.py surface [--structures 10]
 python benchmarks/total_density_foreign.py simulate BIG --size 128 [--structures 6] [--seed 510]
 python benchmarks/total_density_foreign.py sides|strides|averaged BIG
+python benchmarks/total_density_foreign.py simulate DENSE --size 128 --dense [--seed 590]
+python benchmarks/total_density_foreign.py dense DENSE [--structures 3] [--seed 6000] [--model FILE]
 
 Loops of three sizes, cell walls and a Voronoi network of links (`independent_structures.py`), fcc.
 Networks of molecular dynamics: `total_density_atomistic.py`. `simulate` keeps sections;
@@ -16,7 +18,9 @@ for parts of 16 to 128 pixels a side of free surfaces, in windows of 32 and of 6
 maps` does with measured maps: there the truth is unknown, here it is not, and the noise is low
 enough. A map's density is the same from each. `averaged` draws the noise so that
 rho (b / sigma)^2 is 0.5 to 300, and compares what pixels tell with what means of squares do: the
-side that the product chooses, and each by itself.
+side that the product chooses, and each by itself. `dense` is of 1 to 30 lines in a voxel, where a
+pixel averages over several lines, and of as dense structures of each of the training's classes;
+"once" is without the second reading of dense windows.
 """
 
 from __future__ import annotations
@@ -24,8 +28,10 @@ from __future__ import annotations
 import argparse
 import zlib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -33,10 +39,12 @@ import napari_ebsdml as ebsdml
 from independent_structures import KINDS, field_of
 from napari_ebsdml.dislocations.gnd.noise import RESOLUTION
 from napari_ebsdml.dislocations.structures.generate import KINDS as CLASSES
+from napari_ebsdml.dislocations.structures.generate import random_structure
 from napari_ebsdml.dislocations.structures.measurement import Errors, add_errors
 from napari_ebsdml.dislocations.structures.sections import section
 from napari_ebsdml.dislocations.structures.simulated_scan import simulated_scan
 from napari_ebsdml.dislocations.structures.slip import random_slip
+from napari_ebsdml.dislocations.structures.store import sections_of
 from napari_ebsdml.dislocations.structures.surface import surface_rotation
 from total_density import Told, agreement, every, told
 
@@ -47,16 +55,23 @@ DENSITIES = {"loops, three sizes": (0.02, 6.0), "cell walls": (0.02, 6.0),
 CONDITIONS = ("sigma-hat 0.02 to 0.2", "sigma-hat 0.2 to 1", "0.2 um, 0.02 deg")
 
 
-def simulate(work: Path, number: int, seed: int, size: int = SIZE) -> None:
+DENSE = {"loops, three sizes": (1.0, 30.0), "cell walls": (1.0, 30.0)}
+"""Of `simulate --dense`; a network of that many links does not fit into the memory."""
+
+
+def simulate(
+    work: Path, number: int, seed: int, size: int, densities: dict[str, tuple[float, float]]
+) -> None:
     """Keep three sections of each structure, inside the body and as free surfaces."""
     work.mkdir(parents=True, exist_ok=True)
-    for kind, make in KINDS.items():
+    for kind in densities:
+        make = KINDS[kind]
         for index in range(number):
             path = work / f"{_stem(kind)}-{seed}-{index:03d}.npz"
             if path.exists():
                 continue
             random = np.random.default_rng([seed, zlib.crc32(kind.encode()), index])
-            low, high = DENSITIES[kind]
+            low, high = densities[kind]
             lines = make(random, float(np.exp(random.uniform(np.log(low), np.log(high)))), size)
             field = field_of(lines, strain=True)
             cuts = [section(field, a, 7 + 20 * a) for a in range(3)]
@@ -199,6 +214,81 @@ def averaged(work: Path) -> None:
         )
 
 
+def dense_maps(work: Path, structures: int, seed: int) -> Iterator[tuple[str, np.ndarray, float]]:
+    """Kind, rotations in b / voxel and lines per voxel: of another make, and of each class."""
+    for kind, turn, density, _, _ in big_maps(work):
+        unit = STEP * 1e-6
+        yield kind, turn[:126, :126] * unit / BURGERS, float(density[:126, :126].mean()) * unit**2
+    place = np.arange(64)
+    for number, kind in enumerate(CLASSES):
+        for index in range(structures):
+            random = np.random.default_rng([seed, number, index])
+            lines = float(np.exp(random.uniform(0, np.log(20))))
+            one = random_structure(random, 64, [kind], lines, "fcc", strain=True)
+            free = sections_of(one, random).sections[1][0]
+            turn = free.rotation + place[:, None, None] * free.slope[:, 1]
+            turn = turn + place[None, :, None] * free.slope[:, 0]
+            yield f"class {kind}", turn, float(free.density.mean())
+
+
+def dense(work: Path, structures: int, seed: int, model: str) -> None:
+    """Free surfaces of many lines in a voxel, the noise told, by every pixel and every second."""
+    rows: dict[tuple[str, str, str], list[list[float]]] = {}
+    unit = BURGERS / (STEP * 1e-6)
+    for kind, turn, lines in dense_maps(work, structures, seed):
+        random = np.random.default_rng([zlib.crc32(kind.encode()), round(1e6 * lines)])
+        true = np.log10(lines / (STEP * 1e-6) ** 2)
+        span = next(name for end, name in SPANS.items() if lines < end)
+        for ratio in (30.0, 300.0):
+            sigma = np.sqrt(lines / ratio)
+            noisy = (turn + sigma * random.standard_normal(turn.shape)) * unit
+            for stride in (1, 2):
+                scan = simulated_scan(
+                    noisy[::stride, ::stride], STEP * stride, "fcc", 0.0, int(lines)
+                )
+                degrees = float(np.degrees(sigma * unit))
+                for way, side in (("pixels once", 1), ("pixels", 1), ("as chosen", None)):
+                    with patch(READ_TWICE, as_read) if "once" in way else nullcontext():
+                        one, _ = told(scan, degrees, model=model, surface=True, average_over=side)
+                    found = [one.middle - true, one.low <= true <= one.high, one.measurable,
+                             one.high - one.low]  # fmt: skip
+                    step = f"step {stride}"
+                    make = "all classes" if kind.startswith("class") else "of another make"
+                    rows.setdefault((f"{make}, {step}", span, way), []).append(found)
+                    if stride == 1 and lines > MANY_LINES:
+                        rows.setdefault((f"{kind}, {step}", f"> {MANY_LINES:g}", way), []).append(
+                            found
+                        )
+    print("| maps | lines in a voxel | read | n | told, % | RMS of told | bias | 90 % holds of "
+          "told, % | of all, % | width of told |")  # fmt: skip
+    print("|---" * 10 + "|")
+    for (name, span, way), each in sorted(rows.items()):
+        a = np.array(each, dtype=float)
+        sure = a[:, 2] > 0
+        mean, held, width = (
+            (a[sure, 0].mean(), 100 * a[sure, 1].mean(), 10 ** np.median(a[sure, 3]))
+            if sure.any()
+            else (np.nan,) * 3
+        )
+        print(
+            f"| {name} | {span} | {way} | {len(a)} | {100 * sure.mean():.0f} | "
+            f"{rms(a[sure, 0]):.2f} | {mean:+.2f} | {held:.0f} | {100 * a[:, 1].mean():.0f} | "
+            f"x{width:.1f} |"
+        )
+
+
+READ_TWICE = "napari_ebsdml.dislocations.total.phase_question.read_dense"
+
+
+def as_read(model: object, inputs: object, noise: object, once: object) -> object:
+    """In the place of `read_dense`: dense windows are read as all others are."""
+    return once
+
+
+SPANS = {1.5: "< 1.5", 5.0: "1.5 to 5", np.inf: "> 5"}
+"""Groups of `dense`."""
+MANY_LINES = 4.0
+"""Lines in a voxel from which `dense` lists kinds apart: the most in a training structure."""
 RATIOS = {3.0: "0.5 to 3", 20.0: "3 to 20", 100.0: "20 to 100", 301.0: "100 to 300"}
 """End of each group of rho (b / sigma)^2."""
 
@@ -328,16 +418,21 @@ def surface_effect(number: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "command", choices=("simulate", "scans", "surface", "sides", "strides", "averaged")
+        "command",
+        choices=("simulate", "scans", "surface", "sides", "strides", "averaged", "dense"),
     )
     parser.add_argument("work", type=Path, nargs="?", default=Path("total-density-foreign"))
     parser.add_argument("--structures", type=int, default=12)
     parser.add_argument("--seed", type=int, default=500)
     parser.add_argument("--size", type=int, default=SIZE, help="voxels along an edge of the box")
+    parser.add_argument("--dense", action="store_true", help="1 to 30 lines in a voxel")
     parser.add_argument("--model", default="default")
     given = parser.parse_args()
     if given.command == "simulate":
-        simulate(given.work, given.structures, given.seed, given.size)
+        densities = DENSE if given.dense else DENSITIES
+        simulate(given.work, given.structures, given.seed, given.size, densities)
+    elif given.command == "dense":
+        dense(given.work, given.structures, given.seed, given.model)
     elif given.command in ("sides", "strides", "averaged"):
         {"sides": sides, "strides": strides, "averaged": averaged}[given.command](given.work)
     elif given.command == "surface":

@@ -2,6 +2,7 @@
 
 python benchmarks/total_density_left_out.py simulate WORK [--structures 10] [--seed 900] [--size 96]
 python benchmarks/total_density_left_out.py tables WORK [--previous FILE] [--figure FILE]
+python benchmarks/total_density_left_out.py means WORK [--structures 10] [--seed 901]
 
 WORK is the folder of `ebsdml dev train-total-density`: its networks that were trained without a
 class, in mixtures neither, are scored on structures of that class alone that were simulated after
@@ -12,6 +13,8 @@ statistics.
 Rivals are fitted to windows whose truth is above the limit, which no user knows: the last table
 sorts windows by what each estimator itself says.
 `--previous` is an older model file, which saw all classes; it is scored inside bodies only.
+`means` asks whole maps of fresh structures through the public call, the noise told, by pixels and
+by the squares of pixels that the product chooses, with the networks that did not see a class.
 """
 
 from __future__ import annotations
@@ -22,8 +25,10 @@ from pathlib import Path
 
 import numpy as np
 
+import napari_ebsdml as ebsdml
 from napari_ebsdml.dislocations.structures.generate import KINDS, random_structure
-from napari_ebsdml.dislocations.structures.measurement import Errors, random_map
+from napari_ebsdml.dislocations.structures.measurement import Errors, add_errors, random_map
+from napari_ebsdml.dislocations.structures.simulated_scan import simulated_scan
 from napari_ebsdml.dislocations.structures.store import Stored, sections_of
 from napari_ebsdml.dislocations.total.examples import (
     CLASSES,
@@ -35,9 +40,17 @@ from napari_ebsdml.dislocations.total.examples import (
 from napari_ebsdml.dislocations.total.left_out import LeftOut, calibrate, scores
 from napari_ebsdml.dislocations.total.model import KIND, Calibration, TotalDensityModel
 from napari_ebsdml.dislocations.total.statistics import NAMES
-from napari_ebsdml.dislocations.total.train import Kept, as_model
+from napari_ebsdml.dislocations.total.train import Kept, WindowNetwork, as_model
 from napari_ebsdml.learning.model_file import load_model
+from total_density import told
 
+BURGERS, STEP = 3.524e-10 / np.sqrt(2), 0.2
+"""In m and um; of the maps of `means`."""
+MEANT = 100
+"""Lines that have to cross a map of `means`: fewer are no density."""
+RATIOS = {3.0: "0.5 to 3", 20.0: "3 to 20", 100.0: "20 to 100", 301.0: "100 to 300"}
+"""End of each group of rho (b / sigma)^2."""
+RANKS = {name: rank for rank, name in enumerate(RATIOS.values())}
 SIZE = 96
 SIDES = (16, 32, 64, 128)
 """Pixels of the windows; 128 needs boxes of as many voxels."""
@@ -139,31 +152,105 @@ def rms(error: np.ndarray) -> str:
     return f"{np.sqrt(np.mean(error**2)):.2f}" if len(error) >= 10 else ""
 
 
+def trained_on(work: Path) -> Examples:
+    """All windows of a training."""
+    return Examples.join([Examples.read(p) for p in sorted((work / "examples").glob("*.npz"))])
+
+
+def trained_without(work: Path) -> dict[str, WindowNetwork]:
+    """The networks that did not see a class."""
+    width = TotalDensityModel.load("default").networks[0][0][0].shape[0]
+    found = {}
+    for kind in CLASSES:
+        (path,) = work.glob(f"network-{kind}-*.ckpt")
+        network = Kept(work, path.stem.removeprefix(f"network-{kind}-"), width).get(kind)
+        assert network is not None
+        found[kind] = network
+    return found
+
+
+def answers(network: WindowNetwork, windows: Examples) -> LeftOut:
+    """What a network says of windows."""
+    return LeftOut(windows, as_model([network], windows).predict(windows.inputs)[0])
+
+
+def factors_of(trained: dict[str, LeftOut]) -> dict[str, Calibration]:
+    """Calibration for each class, on all others."""
+    return {
+        kind: calibrate({name: one for name, one in trained.items() if name != kind})
+        for kind in CLASSES
+    }
+
+
+def means(work: Path, structures: int, seed: int) -> None:
+    """Maps of classes that the answering network did not see, by pixels and by means."""
+    train, networks = trained_on(work), trained_without(work)
+    factors = factors_of(
+        {kind: answers(networks[kind], train.select(train.of(kind))) for kind in CLASSES}
+    )
+    unit = BURGERS / (STEP * 1e-6)
+    rows: dict[tuple[str, str, str], list[list[float]]] = {}
+    for which, kind in enumerate(CLASSES):
+        rest = train.select(train.without(kind))
+        model = as_model([networks[kind]], rest, factors[kind])
+        for number in range(structures):
+            random = np.random.default_rng([seed, which, number])
+            stored = sections_of(random_structure(random, SIZE, [kind], strain=True), random)
+            for surface in (False, True):
+                clean = random_map(
+                    stored, random, Errors(), int(random.integers(1, 3)), surface, scale_up=False
+                )
+                lines = float(clean.density.mean())
+                if lines * clean.density.size < MEANT:
+                    continue
+                ratio = float(np.exp(random.uniform(np.log(0.5), np.log(300))))
+                sigma = np.sqrt(lines / ratio)
+                noisy = add_errors(clean.rotation, Errors(sigma), random)
+                true = np.log10(lines / (STEP * 1e-6) ** 2)
+                scan = simulated_scan(noisy * unit, STEP, "fcc", 0.0, number)
+                degrees = float(np.degrees(sigma * unit))
+                gnd = ebsdml.gnd_density(scan, orientation_noise=degrees).average()
+                rival = gnd.density if gnd.density > 0 else gnd.raw_mean
+                for way, side in (("pixels", 1), ("as chosen", None)):
+                    one, _ = told(scan, degrees, model=model, surface=surface, average_over=side)
+                    found = [one.middle - true, one.low <= true <= one.high, one.measurable,
+                             one.high - one.low, np.log10(rival) - true]  # fmt: skip
+                    clear = next(name for end, name in RATIOS.items() if ratio < end)
+                    for group in (kind, "all"):
+                        rows.setdefault((clear, group, way), []).append(found)
+    print("| rho (b / sigma)^2 | class left out | read | n | told, % | RMS of told | bias | 90 % "
+          "holds of told, % | of all, % | width of told | GND x constant of the row |")  # fmt: skip
+    print("|---" * 11 + "|")
+    for (clear, group, way), each in sorted(rows.items(), key=lambda item: RANKS[item[0][0]]):
+        a = np.array(each, dtype=float)
+        sure = a[:, 2] > 0
+        cells = ["", "", "", ""]
+        if sure.any():
+            error, held, width = a[sure, 0], 100 * a[sure, 1].mean(), 10 ** np.median(a[sure, 3])
+            size = np.sqrt(np.mean(error**2))
+            cells = [f"{size:.2f}", f"{error.mean():+.2f}", f"{held:.0f}", f"x{width:.1f}"]
+        print(f"| {clear} | {group} | {way} | {len(a)} | {100 * sure.mean():.0f} | {cells[0]} | "
+              f"{cells[1]} | {cells[2]} | {100 * a[:, 1].mean():.0f} | {cells[3]} | "
+              f"{np.nanstd(a[:, 4]):.2f} |")  # fmt: skip
+
+
 def tables(work: Path, seed: int, previous: Path | None, figure: Path | None) -> None:
     """Print all tables, draw the limit."""
-    train = Examples.join([Examples.read(p) for p in sorted((work / "examples").glob("*.npz"))])
-    width = TotalDensityModel.load("default").networks[0][0][0].shape[0]
+    train = trained_on(work)
+    networks = trained_without(work)
     old = None if previous is None else previous_model(previous)
     left, others, labels, trained = {}, {}, {}, {}
     for kind in CLASSES:
         own = Examples.read(work / "fresh" / f"{kind}-{seed}.npz")
         rest = train.select(train.without(kind))
-        (path,) = work.glob(f"network-{kind}-*.ckpt")
-        tag = path.stem.removeprefix(f"network-{kind}-")
-        network = Kept(work, tag, width).get(kind)
-        assert network is not None
-        for found, windows in ((left, own), (trained, train.select(train.of(kind)))):
-            answers = as_model([network], windows).predict(windows.inputs)[0]
-            found[kind] = LeftOut(windows, answers)
+        left[kind] = answers(networks[kind], own)
+        trained[kind] = answers(networks[kind], train.select(train.of(kind)))
         others[kind] = {name: rule(own.inputs) for name, rule in fitted(rest).items()}
         if old is not None:
             others[kind]["previous"] = np.where(own.free_surface, np.nan, old(own.inputs))
         labels[kind] = np.load(work / "fresh" / f"{kind}-{seed}.npy")
     names = list(others[CLASSES[0]])
-    factors = {
-        kind: calibrate({name: one for name, one in trained.items() if name != kind})
-        for kind in CLASSES
-    }
+    factors = factors_of(trained)
     for title, first, end in (("above 100", 2.0, np.inf), ("20 to 100", 1.3, 2.0)):
         print(f"\n| rho (b / sigma)^2 {title} | n | RMS | bias | within factor 2, % | 90 % holds, %"
               f" | width | {' | '.join(names)} |")  # fmt: skip
@@ -275,7 +362,7 @@ def limit(examples: Examples, label: np.ndarray, error: np.ndarray, figure: Path
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=("simulate", "tables"))
+    parser.add_argument("command", choices=("simulate", "tables", "means"))
     parser.add_argument("work", type=Path)
     parser.add_argument("--structures", type=int, default=10)
     parser.add_argument("--seed", type=int, default=900)
@@ -285,5 +372,7 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if given.command == "simulate":
         simulate(given.work / "fresh", given.structures, given.seed, given.size)
+    elif given.command == "means":
+        means(given.work, given.structures, given.seed)
     else:
         tables(given.work, given.seed, given.previous, given.figure)

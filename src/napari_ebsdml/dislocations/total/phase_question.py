@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_ebsdml.dislocations.gnd.noise import RESOLUTION, OrientationNoise
 from napari_ebsdml.dislocations.slip_systems import SlipSystems
+from napari_ebsdml.dislocations.total.dense import read_dense
 from napari_ebsdml.dislocations.total.model import TotalDensityModel
 from napari_ebsdml.dislocations.total.segments import Cut
 from napari_ebsdml.dislocations.total.statistics import NAMES, features
@@ -109,7 +110,8 @@ class PhaseQuestion:
         told = np.full(number, float(np.clip(noise, LEAST_NOISE, MOST_NOISE)))
         inputs = features(sums, told, np.full(number, self.measured), np.full(number, self.surface))
         posterior, polarised = model.predict(inputs)
-        median, low, high = model.calibration.interval(posterior, told)
+        once = model.calibration.interval(posterior, told)
+        median, low, high = read_dense(model, inputs, told, once)
         # Without differences (all orientations the same) there is nothing to read.
         known = model.in_range(inputs) & (noise <= MOST_NOISE) & (sums[:, 0] >= 30)
         # Far less scatter than the noise alone would make: that noise is not this map's.

@@ -68,6 +68,10 @@ NAMES: tuple[str, ...] = (
 """Names of the columns of `features`."""
 NOISE_COLUMN = NAMES.index("log noise")
 """Column that holds log10 of the noise in b / s."""
+_SQUARES = ("log D(", "log (D(", "log second(", "log (second(", "log slope", "log residual")
+_LENGTHS = ("log median of", "log GND", "log noise")
+_POWERS = np.array([2.0 * n.startswith(_SQUARES) + n.startswith(_LENGTHS) for n in NAMES])
+"""Power of the rotations that each column grows with; all others are ratios."""
 
 
 def features(
@@ -153,6 +157,14 @@ def features(
         sums[:, SAME] / np.maximum(sums[:, SAME] + count[0], 1),
     ]
     return np.stack(columns, axis=1)
+
+
+def of_parts(inputs: NDArray[Any], parts: float) -> NDArray[np.float64]:
+    """`features` of windows with rotations and noise over sqrt(parts).
+
+    So each of some independent structures looks, on average, whose fields add up to the window's.
+    """
+    return np.asarray(inputs - _POWERS * np.log10(parts) / 2)
 
 
 def _excess(value: NDArray[Any], noise: NDArray[Any]) -> NDArray[np.float64]:
