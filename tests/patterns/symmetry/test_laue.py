@@ -11,6 +11,7 @@ import napari_ebsdml as ebsdml
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import InputError, NoCameraError
 from napari_ebsdml.patterns.symmetry.decision import Pool
+from napari_ebsdml.patterns.symmetry.even import common_background
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
 from napari_ebsdml.patterns.symmetry.laue import kept_of, laue_group
 from napari_ebsdml.patterns.symmetry.operators import embeddings, place
@@ -42,6 +43,36 @@ def test_pooled_patterns_tell_group_and_axes(crystal, group, system):
         cosines = np.abs((found @ operations.T).T @ (true @ operations.T))
         right += np.rad2deg(np.arccos(np.clip(cosines.max(axis=1), 0, 1))).max() < 2.0
     assert right >= 6
+
+
+def under_dust(images):
+    """The same patterns as a camera counts them, their bands 6 % of a dusty background."""
+    rng = np.random.default_rng(1)
+    dust = 1 + 0.3 * gaussian_filter(rng.normal(size=(60, 60)), 1.2) / 0.23
+    bands = (images - images.mean((1, 2), keepdims=True)) / images.std((1, 2), keepdims=True)
+    return np.clip(dust, 0.2, None) * (1 + 0.06 * bands)
+
+
+def test_raw_patterns_are_divided_by_what_they_have_in_common():
+    images, _ = patterns(TITANIUM, 6)
+    result = laue_group(under_dust(images), CENTRE)
+    assert result.best == "6/mmm"
+    assert "divided by it" in result.sentence
+    noise = under_dust(np.random.default_rng(2).normal(size=(6, 60, 60)))
+    assert laue_group(noise, CENTRE).best is None
+
+
+def test_what_is_no_background_stays():
+    images, _ = patterns(TITANIUM, 6)
+    assert common_background(images) is None
+    assert common_background(under_dust(images)) is not None
+    # Four tell too little, and bands that all share are no background.
+    assert common_background(under_dust(images)[:4]) is None
+    noise = np.random.default_rng(1).normal(size=images.shape)
+    assert common_background(images[:1] + 0.5 * noise) is None
+    assert common_background(noise) is None
+    assert common_background(np.zeros((6, 60, 60))) is None
+    assert common_background(np.full((6, 60, 60), np.nan)) is None
 
 
 def test_the_axes_are_told_of_each_pattern():

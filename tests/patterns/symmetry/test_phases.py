@@ -16,7 +16,7 @@ from napari_ebsdml.io.static_background import static_background
 from napari_ebsdml.patterns.frame.geometry import Geometry
 from napari_ebsdml.patterns.simulated.synthetic import random_quaternions
 from napari_ebsdml.patterns.symmetry.energy import energy_of
-from napari_ebsdml.patterns.symmetry.even import without_background
+from napari_ebsdml.patterns.symmetry.even import evened, without_background
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
 from napari_ebsdml.patterns.symmetry.operators import half_cube
 from napari_ebsdml.patterns.symmetry.phases import find_phases, of_relatives
@@ -157,6 +157,20 @@ def test_a_background_that_was_removed_stays_so():
     assert without_background(scan, stack, mask).shape == scan.patterns.shape
     even = stack / static_background(scan)
     assert without_background(scan, even, mask) is None
+
+
+def test_maps_without_a_background_file_are_divided_by_what_they_share():
+    scan, _, _ = two_phase_map((4, 4))
+    stack, mask = np.asarray(scan.patterns).reshape(16, 60, 60), np.ones((60, 60), bool)
+    assert evened(scan, stack, mask) == (None, "")
+    raw = stack * (1 + 0.1 * np.random.default_rng(0).normal(size=(60, 60)))
+    under = scan_of(raw, (4, 4))
+    even, said = evened(under, raw, mask)
+    assert even.shape == under.patterns.shape
+    assert "static background in common" in said
+    first = flat_images(np.stack([np.asarray(even[0, 0]), stack[0], raw[0]]))[0].reshape(3, -1)
+    alike = np.corrcoef(first)
+    assert alike[0, 1] > 0.9 > 0.5 > alike[2, 1]
 
 
 def test_the_files_phase_is_checked(answer):

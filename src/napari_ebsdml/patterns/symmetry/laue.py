@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_ebsdml._parallel import Progress, available_cores, part_of
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.errors import InputError
+from napari_ebsdml.patterns.frame.masks import find_mask
 from napari_ebsdml.patterns.symmetry.decision import (
     LEAST_CEILING,
     NAMES,
@@ -22,6 +23,7 @@ from napari_ebsdml.patterns.symmetry.decision import (
     pairs,
     probabilities,
 )
+from napari_ebsdml.patterns.symmetry.even import DIVIDED, common_background
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
 from napari_ebsdml.patterns.symmetry.joint import Joint, judged
 from napari_ebsdml.patterns.symmetry.laue_words import nothing, words, words_together
@@ -126,7 +128,8 @@ def laue_group(
     patterns : ([n,] rows, columns) array
         Patterns of one crystal in unknown, different orientations; their evidence is added. A
         dozen tells far more than one. Without the background of the camera: what all patterns
-        share passes for symmetry. Divide raw patterns by the mean of their map.
+        share passes for symmetry. Raw patterns, where they are five or more, are divided by their
+        mean; fewer have to be divided by the mean of their map first.
     detector : kikuchipy EBSDDetector, Camera or (3,) or (n, 3) array, optional
         One pattern centre or n of them; an array in Bruker's convention. None: it is searched
         for, one for all patterns.
@@ -157,6 +160,18 @@ def laue_group(
     together instead, see `symmetry.joint`.
     """
     stack = stack_of(patterns)
+    common = common_background(stack, mask)
+    if common is None:
+        return _told_by(stack, detector, mask, progress)
+    inside = find_mask(stack) if mask is None else mask
+    answer = _told_by(stack / common, detector, inside, progress)
+    return replace(answer, sentence=f"{answer.sentence} {DIVIDED}")
+
+
+def _told_by(
+    stack: NDArray[Any], detector: Any, mask: NDArray[np.bool_] | None, progress: Progress
+) -> LaueResult:
+    """The answer that patterns without a background give."""
     images, valid = flat_images(stack, mask)
     shape = (int(stack.shape[1]), int(stack.shape[2]))
     bands = bands_in(list(images), valid)

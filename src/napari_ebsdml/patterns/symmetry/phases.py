@@ -24,7 +24,7 @@ from napari_ebsdml.patterns.symmetry.averages import Averages
 from napari_ebsdml.patterns.symmetry.camera import MOST, search_camera
 from napari_ebsdml.patterns.symmetry.clusters import Cluster, discover
 from napari_ebsdml.patterns.symmetry.energy import ASSUMED, energy_of
-from napari_ebsdml.patterns.symmetry.even import without_background
+from napari_ebsdml.patterns.symmetry.even import evened
 from napari_ebsdml.patterns.symmetry.groups import SYSTEMS
 from napari_ebsdml.patterns.symmetry.lattice import Lattice, find_lattice, rank_space_groups
 from napari_ebsdml.patterns.symmetry.laue import LaueResult, Trial, told
@@ -150,7 +150,8 @@ def find_phases(
     """Find the phases of a map from its patterns, and index the map with them.
 
     Phases and orientations in the file are not used; where the patterns contradict them, the
-    answer says so. Patterns that still show the static background of their file are divided by it.
+    answer says so. Patterns that still show the static background of their file are divided by it;
+    where the file has none and different patterns are alike, by their mean.
 
     Parameters
     ----------
@@ -196,7 +197,7 @@ def find_phases(
     stack = np.asarray(stack)
     if mask is None:
         mask = find_mask(stack)
-    even = without_background(scan, stack, mask)
+    even, divided = evened(scan, stack, mask)
     if even is not None:
         patterns = even
         stack = np.asarray(some_patterns(even, sample)[1])
@@ -207,7 +208,8 @@ def find_phases(
     views = views_of(images, valid, bounds if len(bounds) == 1 else bounds[places])
     clusters = discover(views, averages, searched, part_of(progress, 0.2, 0.4))
     if not clusters:
-        return FoundPhases(scan, (), camera, searched, _nothing(len(stack), searched))
+        text = _nothing(len(stack), searched) + divided
+        return FoundPhases(scan, (), camera, searched, text)
     known: list[tuple[Cluster, Told]] = []
     for cluster in clusters:
         known.append(_measured(cluster, energy, told_energy is not None))
@@ -226,7 +228,9 @@ def find_phases(
             lambda cluster: _measured(cluster, energy, told_energy is not None), searched,
         )  # fmt: skip
     text = _COUNTED_AS_ONE if counts is None else of_chemistry(counts, one_structure)
-    return _result(scan, known, places, indexed, fit, owner, camera, searched, counts, text)
+    return _result(
+        scan, known, places, indexed, fit, owner, camera, searched, counts, text + divided
+    )
 
 
 Told = tuple[Lattice, tuple[SpaceGroups, ...]] | None
