@@ -96,6 +96,7 @@ def test_lattices_of_bcc_and_fcc_grains_are_told_apart():
 @pytest.mark.long
 def test_element_counts_part_phases_of_one_structure():
     scan, second = map_of_grains((NICKEL, NICKEL))
+    second = second.astype(bool)
     rng = np.random.default_rng(2)
     shares = np.where(second[..., None], [0.02, 0.02, 0.96], [0.70, 0.18, 0.12])
     counts = rng.poisson(50 * shares)
