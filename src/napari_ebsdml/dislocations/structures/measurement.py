@@ -6,12 +6,13 @@ across a pixel), densities in lines per pixel, rho s^2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.dislocations.structures.sections import BLOCK
+from napari_ebsdml.dislocations.structures.sections import BLOCK, Section
 from napari_ebsdml.dislocations.structures.store import Stored
 
 NOISE_RANGE = (3e-3, 30.0)
@@ -22,6 +23,10 @@ MOST_LINES = 1e4
 """Lines per pixel beyond which no window is made."""
 MANY_LINES = 10.0
 """Lines per pixel from which a field is scaled up as the sum of many independent ones would be."""
+DENSEST = 40.0
+"""Lines per voxel area up to which sections are added up to denser ones."""
+CROWDED = 0.3
+"""Part of the maps that are such sums."""
 FINEST_LATTICE = 4.0
 """Lines per pixel beyond which a Taylor lattice is not shown: its lines cancel within a pixel."""
 FEWEST_PIXELS = 60
@@ -232,16 +237,15 @@ def random_map(
     side = size // BLOCK
     nye = np.zeros((3, 3, side, side))
     place = stride * np.arange(n)
-    parts = 1 if lattice else int(random.integers(1, len(axis) + 1))
-    for which in random.permutation(len(axis))[:parts]:
+    for sense, which in _summands(axis, lattice, random):
         part = axis[which]
         r, c = (int(v) * BLOCK for v in random.integers(0, side, 2))
-        rotation += part.rotation[np.ix_((place + r) % size, (place + c) % size)]
-        rotation += place[None, :, None] * part.slope[:, 0]
-        rotation += place[:, None, None] * part.slope[:, 1]
+        bent = place[None, :, None] * part.slope[:, 0] + place[:, None, None] * part.slope[:, 1]
+        turn = part.rotation[np.ix_((place + r) % size, (place + c) % size)]
+        rotation += sense * (turn + bent)
         shifted = np.roll(part.density, (-r, -c), axis=(0, 1))[: n * stride, : n * stride]
         density += shifted.reshape(n, stride, n, stride).mean(axis=(1, 3))
-        nye += np.roll(part.nye, (-r // BLOCK, -c // BLOCK), axis=(2, 3))
+        nye += sense * np.roll(part.nye, (-r // BLOCK, -c // BLOCK), axis=(2, 3))
     rotation *= stride
     density *= stride**2
     block = np.minimum(place // BLOCK, side - 1)
@@ -257,3 +261,22 @@ def random_map(
     indexed = random.random((n, n)) >= errors.missing
     noisy = add_errors(rotation, errors, random)
     return SimulatedMap(noisy, indexed, density, nye, errors, surface)
+
+
+def _summands(
+    axis: Sequence[Section], lattice: bool, random: np.random.Generator
+) -> list[tuple[float, int]]:
+    """Sense of the Burgers vectors and number of the sections whose fields are added up.
+
+    Few structures are as dense as what a point of a fine map may average over, as denser ones
+    take longer to simulate. Fields add up, and a periodic section that is moved about is another.
+    """
+    if lattice:  # would be a finer one, of lines that cancel
+        return [(1.0, int(random.integers(len(axis))))]
+    most = DENSEST / max(float(np.mean([part.density.mean() for part in axis])), DENSEST / 200)
+    if most <= len(axis) or random.random() >= CROWDED:
+        number = int(random.integers(1, len(axis) + 1))
+        return [(1.0, int(which)) for which in random.permutation(len(axis))[:number]]
+    number = int(np.exp(random.uniform(np.log(len(axis)), np.log(most))))
+    senses = np.ones(number) if random.random() < 0.5 else random.choice((-1.0, 1.0), number)
+    return list(zip(senses.tolist(), random.integers(len(axis), size=number).tolist(), strict=True))
