@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml.dislocations.structures.generate import random_structure
+from napari_ebsdml.dislocations.structures.measurement import DENSEST, Errors, random_map
 from napari_ebsdml.dislocations.structures.simulated_scan import simulated_scan
 from napari_ebsdml.dislocations.structures.store import Stored, sections_of
 from napari_ebsdml.dislocations.total.dense import DENSE, PARTS, read_dense
@@ -85,3 +88,25 @@ def test_sparse_or_rough_windows_are_read_once(sparse: Stored) -> None:
     twice = read_dense(model, dense, noise, once)
     assert twice[2][0] > once[2][0]
     assert twice[2][0] - once[2][0] < np.log10(PARTS)
+
+
+def test_some_maps_of_the_training_are_sums_of_many_sections(sparse: Stored) -> None:
+    random = np.random.default_rng(5)
+    drawn = [random_map(sparse, random, Errors(), 1, True, scale_up=False) for _ in range(60)]
+    lines = np.array([one.density.mean() for one in drawn])
+    one = float(np.mean([part.density.mean() for part in sparse.sections[1]]))
+    assert 0.1 < (lines > 3.5 * one).mean() < 0.5
+    assert 0.4 * DENSEST < lines.max() < 2 * DENSEST
+    # Fields of independent structures add up as the root of their number does.
+    turns = np.array([np.diff(one.rotation, axis=0).std() for one in drawn])
+    slope = np.polyfit(np.log(lines), np.log(turns), 1)[0]
+    assert slope == pytest.approx(0.5, abs=0.12)
+
+
+def test_lattices_are_not_added_up(sparse: Stored) -> None:
+    random = np.random.default_rng(6)
+    lattice = replace(sparse, kinds=("taylor",))
+    most = max(float(part.density.mean()) for part in sparse.sections[1])
+    for _ in range(20):
+        drawn = random_map(lattice, random, Errors(), 1, True, scale_up=False)
+        assert drawn.density.mean() < 1.01 * most

@@ -19,7 +19,8 @@ from napari_ebsdml.patterns.symmetry.energy import energy_of
 from napari_ebsdml.patterns.symmetry.even import evened, without_background
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
 from napari_ebsdml.patterns.symmetry.operators import half_cube
-from napari_ebsdml.patterns.symmetry.phases import find_phases, of_relatives
+from napari_ebsdml.patterns.symmetry.phase_words import of_relatives
+from napari_ebsdml.patterns.symmetry.phases import find_phases
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, rotation_grid
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
 from tests.patterns.symmetry.crystals import CENTRE, IRON, NICKEL, TITANIUM

@@ -25,7 +25,6 @@ from napari_ebsdml.patterns.symmetry.camera import MOST, search_camera
 from napari_ebsdml.patterns.symmetry.clusters import Cluster, discover
 from napari_ebsdml.patterns.symmetry.energy import ASSUMED, energy_of
 from napari_ebsdml.patterns.symmetry.even import evened
-from napari_ebsdml.patterns.symmetry.groups import SYSTEMS
 from napari_ebsdml.patterns.symmetry.lattice import Lattice, find_lattice, rank_space_groups
 from napari_ebsdml.patterns.symmetry.laue import LaueResult, Trial, told
 from napari_ebsdml.patterns.symmetry.parting import (
@@ -34,7 +33,13 @@ from napari_ebsdml.patterns.symmetry.parting import (
     of_shares,
     parted,
 )
-from napari_ebsdml.patterns.symmetry.space_groups import SpaceGroups, words
+from napari_ebsdml.patterns.symmetry.phase_words import (
+    against_file,
+    nothing,
+    of_lattice,
+    of_relatives,
+)
+from napari_ebsdml.patterns.symmetry.space_groups import SpaceGroups
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, SphereSearch
 from napari_ebsdml.patterns.symmetry.view import View, bounds_of, flat_images, views_of
 
@@ -46,8 +51,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 _PIECE = 64
-_ONE_SIZE = 0.08
-"""Difference of two lattices' a that widths of bands do not tell."""
 _COUNTED_AS_ONE = (
     "Phases of one structure type whose lattices differ by 2 % or less, as nickel and austenite, "
     "are counted as one: their patterns are alike."
@@ -208,7 +211,7 @@ def find_phases(
     views = views_of(images, valid, bounds if len(bounds) == 1 else bounds[places])
     clusters = discover(views, averages, searched, part_of(progress, 0.2, 0.4))
     if not clusters:
-        text = _nothing(len(stack), searched) + divided
+        text = nothing(len(stack), searched) + divided
         return FoundPhases(scan, (), camera, searched, text)
     known: list[tuple[Cluster, Told]] = []
     for cluster in clusters:
@@ -347,10 +350,10 @@ def _result(
         ))  # fmt: skip
         mine = owner == k
         may_be_cubic = lattice is not None and lattice.cubic is not None
-        in_file, contradiction = _against_file(scan, mine, laue, may_be_cubic)
+        in_file, contradiction = against_file(scan, mine, laue, may_be_cubic)
         share = float(mine.sum() / number)
         told_of = f"phase {k + 1}: {100 * share:.0f} % of the indexed pixels; {laue.sentence}"
-        told_of += f" {_of_lattice(cluster.sphere.group, lattice, groups)}"
+        told_of += f" {of_lattice(cluster.sphere.group, lattice, groups)}"
         shares = {} if counts is None else element_shares(counts, mine.reshape(scan.shape))
         told_of += f"{of_relatives(scan, mine)}{of_shares(shares, cluster.is_of_whole)}"
         found.append(FoundPhase(
@@ -372,91 +375,3 @@ def _result(
         x, y, z = camera.centre or (0.0, 0.0, 0.0)
         text += f" Pattern centre found: {x:.3f}, {y:.3f}, {z:.3f} (Bruker)."
     return FoundPhases(indexed, tuple(found), camera, searched, text)
-
-
-def _of_lattice(group: str, lattice: Lattice | None, groups: tuple[SpaceGroups, ...]) -> str:
-    if lattice is None:
-        system = SYSTEMS[group]
-        if system in ("monoclinic", "triclinic"):
-            return f"Lattice not measured: bands do not tell that of {system} crystals here."
-        return "Lattice not measured: too few bands stand out."
-    text = f"{lattice.sentence}: space group {words(groups)}"
-    if lattice.primitive is not None:
-        # `benchmarks/spheres_apart.py`: TiFe is told I, Ni3Al and Fe3Ni F.
-        text += (
-            f"; or {lattice.primitive} of the same axes (221), if the bands of an order are too "
-            "weak to see"
-        )
-    if lattice.cubic is not None:
-        text += (
-            f". These axes are also those of a cubic crystal ({lattice.cubic[0]}, a = "
-            f"{lattice.cubic[1]:.2f} A), whose other axes few patterns may not show: give patterns "
-            "of other orientations"
-        )
-    return text + "."
-
-
-def of_relatives(scan: Scan, mine: NDArray[np.bool_]) -> str:
-    """A sentence where the file has two phases of one Laue group and about one size in a phase."""
-    from napari_ebsdml.errors import EbsdmlError
-    from napari_ebsdml.maps.symmetry import laue_class
-
-    ids = scan.phase_id.ravel()[mine]
-    values, counts = np.unique(ids[ids >= 0], return_counts=True)
-    there = values[np.argsort(-counts)][: int((counts > 0.05 * counts.sum()).sum())]
-    if len(there) < 2:
-        return ""
-    one, other = (scan.phases[int(i)] for i in there[:2])
-    try:
-        if laue_class(one) != laue_class(other):
-            return ""
-    except EbsdmlError:
-        return ""
-    off = float(other.structure.lattice.a / one.structure.lattice.a - 1)
-    if not 0 < abs(off) < _ONE_SIZE:
-        return ""
-    return (
-        f" The file calls them {one.name!r} and {other.name!r}: patterns do not tell them apart by "
-        f"symmetry; in the file their lattices' a differs by {100 * abs(off):.1f} %, less than "
-        "bands tell."
-    )
-
-
-def _against_file(
-    scan: Scan, mine: NDArray[np.bool_], laue: LaueResult, may_be_cubic: bool
-) -> tuple[tuple[str, ...], str]:
-    """The file's phases in these pixels, and a sentence where the patterns contradict the first."""
-    from napari_ebsdml.errors import EbsdmlError
-    from napari_ebsdml.maps.symmetry import laue_class
-
-    ids = scan.phase_id.ravel()[mine]
-    ids = ids[ids >= 0]
-    if not len(ids):
-        return (), ""
-    values, counts = np.unique(ids, return_counts=True)
-    order = values[np.argsort(-counts)]
-    names = tuple(str(scan.phases[int(i)].name) for i in order)
-    try:
-        expected = laue_class(scan.phases[int(order[0])])
-    except EbsdmlError:
-        return names, ""
-    if may_be_cubic and expected in ("m-3", "m-3m"):
-        return names, ""
-    if laue.system is None or expected in laue.group or laue.state.get(expected) != "contradicted":
-        return names, ""
-    return names, (
-        f"The file calls {100 * counts.max() / len(ids):.0f} % of them {names[0]!r} "
-        f"(Laue group {expected}), which the patterns contradict."
-    )
-
-
-def _nothing(number: int, searched: bool) -> str:
-    text = (
-        "No phase found: the pattern does not show the symmetry of a crystal."
-        if number == 1
-        else f"No phase found: none of {number} patterns shows a symmetry that others share."
-    )
-    text += " A static background that was not removed hides it, too."
-    if searched:
-        return text + " No pattern centre fits; give detector=, or better (averaged) patterns."
-    return text + " Is the pattern centre right? It is searched for where nobody told it."
