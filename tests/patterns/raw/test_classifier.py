@@ -226,7 +226,7 @@ def test_transfer_takes_weights_over(trained, split):
     assert (other.predict(split.test.patterns[:2]).family == "").all()
     with pytest.raises(InputError, match="'small' network"):
         RawClassifier.train(split.train, recipe=RawRecipe("xception"), start=model)
-    with pytest.raises(InputError, match="network='xception'"):
+    with pytest.raises(InputError, match="network='efficientnet' and 'xception'"):
         RawClassifier.train(split.train, recipe=RawRecipe(), start="imagenet")
 
 
