@@ -1,10 +1,11 @@
 """Windows with more lines in what a point averages over than any that the estimator learned from.
 
-The training's structures have up to four lines in a voxel, and what a point averages over is one or
-two voxels wide. A map that is finer than that, of a denser structure, looks to the estimator like
-one of fewer lines. The rotation fields of many independent lines add up as the root of their number
-does, so such a window is read a second time as the sum of `PARTS` independent structures. Lines
-that screen each other within a point do not add up so: the interval holds both readings.
+Structures are simulated with up to four lines in a voxel, and what a point averages over is one or
+two voxels wide; denser maps of the training are sums of these. A map of overlapping points and a
+denser structure looks to the estimator like one of fewer lines. The rotation fields of many
+independent lines add up as the root of their number does, so such a window is read a second time
+as the sum of `PARTS` independent structures. Lines that screen each other within a point do not
+add up so: the interval holds both readings.
 """
 
 from __future__ import annotations
