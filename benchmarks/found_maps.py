@@ -32,10 +32,10 @@ from napari_ebsdml.camera import Camera
 from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.crystals.table import OTHERS, PAPER, STRANGERS
 from napari_ebsdml.patterns.frame.geometry import Geometry
+from napari_ebsdml.patterns.lattices.lattice import Lattice
 from napari_ebsdml.patterns.simulated.kinematic import Crystal
 from napari_ebsdml.patterns.simulated.screen import expose
 from napari_ebsdml.patterns.simulated.synthetic import project_bands, random_quaternions
-from napari_ebsdml.patterns.symmetry.lattice import Lattice
 from patterns_common import show
 
 SIZE, NOISE, GRAINS = 60, 0.7, 24

@@ -24,6 +24,9 @@ from napari_ebsdml.patterns.crystals.library import Library
 from napari_ebsdml.patterns.crystals.strangers import STRANGERS
 from napari_ebsdml.patterns.crystals.table import OTHERS, PAPER
 from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
+from napari_ebsdml.patterns.lattices.fit import Guess, LatticeFit
+from napari_ebsdml.patterns.lattices.size import size_of
+from napari_ebsdml.patterns.lattices.space_groups import centring
 from napari_ebsdml.patterns.simulated.kinematic import wavelength
 from napari_ebsdml.patterns.simulated.screen import expose
 from napari_ebsdml.patterns.simulated.synthetic import (
@@ -31,10 +34,7 @@ from napari_ebsdml.patterns.simulated.synthetic import (
     random_quaternions,
     small_turns,
 )
-from napari_ebsdml.patterns.symmetry.band_size import size_of
 from napari_ebsdml.patterns.symmetry.groups import SYSTEMS
-from napari_ebsdml.patterns.symmetry.lattice_fit import Guess, LatticeFit
-from napari_ebsdml.patterns.symmetry.space_groups import centring
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
 from patterns_common import show

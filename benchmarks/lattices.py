@@ -18,9 +18,9 @@ from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.patterns.crystals.strangers import STRANGERS
 from napari_ebsdml.patterns.crystals.table import OTHERS, PAPER
 from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
+from napari_ebsdml.patterns.lattices.lattice import find_lattice
 from napari_ebsdml.patterns.simulated.screen import expose
 from napari_ebsdml.patterns.simulated.synthetic import project_bands, random_quaternions
-from napari_ebsdml.patterns.symmetry.lattice import find_lattice
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
 from patterns_common import show

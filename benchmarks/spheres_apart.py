@@ -16,11 +16,11 @@ from found_maps import CENTRE, SIZE, masters_of
 from napari_ebsdml._quaternions import multiply, to_matrix
 from napari_ebsdml.patterns.crystals.table import OTHERS, PAPER
 from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
+from napari_ebsdml.patterns.lattices.fit import NARROWER, Guess, LatticeFit
+from napari_ebsdml.patterns.phases.agreement import agreement
 from napari_ebsdml.patterns.simulated.kinematic import wavelength
 from napari_ebsdml.patterns.simulated.screen import expose
 from napari_ebsdml.patterns.simulated.synthetic import project_bands, random_quaternions
-from napari_ebsdml.patterns.symmetry.agreement import agreement
-from napari_ebsdml.patterns.symmetry.lattice_fit import NARROWER, Guess, LatticeFit
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
 from patterns_common import show

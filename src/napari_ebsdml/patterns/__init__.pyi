@@ -9,10 +9,10 @@ from .frame.fold import fold_patterns, refine_geometry
 from .frame.geometry import Geometry
 from .frame.refine import refine_scan
 from .improve import ImprovedOrientations, improve_orientations
+from .phases.find import FoundPhases, find_phases
 from .refine import refine_orientations
 from .simulated.two_phase import TwoPhaseSample, two_phase_map
 from .symmetry.laue import LaueResult, laue_group
-from .symmetry.phases import FoundPhases, find_phases
 
 __all__ = [
     "CrystalFrameClassifier",

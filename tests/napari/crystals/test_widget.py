@@ -18,7 +18,7 @@ from napari_ebsdml._napari.crystals.space_groups import classify
 from napari_ebsdml._napari.crystals.widget import PHASES, SPACE_GROUPS, CrystalsWidget
 from napari_ebsdml._napari.files import session
 from tests.napari.docks import add_map, open_dock
-from tests.patterns.symmetry.maps import two_phase_map
+from tests.patterns.phases.maps import two_phase_map
 
 
 @pytest.fixture

@@ -32,6 +32,10 @@ from napari_ebsdml._napari.layers.classes import LabelClass
 from napari_ebsdml._napari.layers.lines import add_lines
 from napari_ebsdml._napari.layers.of_scans import Level, add_result, info_of, scan_of
 from napari_ebsdml.dislocations.structures.measurement import Errors
+from napari_ebsdml.patterns.lattices.lattice import Lattice
+from napari_ebsdml.patterns.lattices.size import Size
+from napari_ebsdml.patterns.lattices.space_groups import SpaceGroups
+from napari_ebsdml.patterns.phases.find import FoundPhases
 from tests.napari.docks import add_map, open_dock
 
 KEPT = Path(__file__).with_name("session_version1.zip")
@@ -256,6 +260,11 @@ def test_whole_results_come_back(
     told = {"!": "object", "class": "napari_ebsdml._napari.space_groups.cameras:Way",
             "fields": [["orientations", True], ["geometry", False]]}  # fmt: skip
     assert Reader(None, []).result(told) == Way(orientations=True)
+    moved = {"phases": FoundPhases, "lattice": Lattice, "band_size": Size,
+             "space_groups": SpaceGroups}  # fmt: skip
+    for was, now in moved.items():
+        name = f"napari_ebsdml.patterns.symmetry.{was}:{now.__name__}"
+        assert Reader._class(name) is now
     # What a class had not yet holds its default; without one it cannot be made.
     name = "napari_ebsdml.dislocations.structures.measurement:Errors"
     told = {"!": "object", "class": name, "fields": [["sigma", 0.5]]}

@@ -17,7 +17,14 @@ _KINDS = "!"
 
 
 _PACKAGE = "napari_ebsdml."
-_MOVED = {"napari_ebsdml._napari.space_groups.": "napari_ebsdml._napari.crystals.space_groups."}
+_WAS, _IS = "napari_ebsdml.patterns.symmetry.", "napari_ebsdml.patterns."
+_MOVED = {
+    "napari_ebsdml._napari.space_groups.": "napari_ebsdml._napari.crystals.space_groups.",
+    f"{_WAS}phases:": f"{_IS}phases.find:",
+    f"{_WAS}lattice:": f"{_IS}lattices.lattice:",
+    f"{_WAS}band_size:": f"{_IS}lattices.size:",
+    f"{_WAS}space_groups:": f"{_IS}lattices.space_groups:",
+}
 """Where the classes of older sessions are now."""
 
 

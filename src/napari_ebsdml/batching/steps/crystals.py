@@ -15,7 +15,7 @@ from napari_ebsdml.batching.writing import Row, write_image
 from napari_ebsdml.patterns.settings import PhasesSettings
 
 if TYPE_CHECKING:
-    from napari_ebsdml.patterns.symmetry.phases import FoundPhase
+    from napari_ebsdml.patterns.phases.find import FoundPhase
     from napari_ebsdml.scan import Scan
 
 TABLE = "crystals.csv"

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, available_cores, part_of
 from napari_ebsdml.patterns.frame.geometry import Geometry
-from napari_ebsdml.patterns.symmetry.averages import sharpness
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
 from napari_ebsdml.patterns.symmetry.operators import Placement, place, refined
+from napari_ebsdml.patterns.symmetry.straight import sharpness
 from napari_ebsdml.patterns.symmetry.view import View, views_of
 
 Floats = NDArray[np.float64]

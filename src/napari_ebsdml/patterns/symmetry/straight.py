@@ -49,6 +49,16 @@ def level_of(value: float, number: int) -> int:
     return int(value >= LEAST + LEAST_ALONE / root) + int(value >= CLEAR + CLEAR_ALONE / root)
 
 
+def sharpness(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> float:
+    """How much of a flat pattern's variance neighbouring pixels share: bands, not noise."""
+    both = valid[:, 1:] & valid[:, :-1]
+    if not both.any():
+        return 0.0
+    one, other = image[:, 1:][both], image[:, :-1][both]
+    spread = float(one.std() * other.std())
+    return float(((one - one.mean()) * (other - other.mean())).mean()) / spread if spread else 0.0
+
+
 def _of_one(image: NDArray[np.floating], valid: NDArray[np.bool_]) -> float:
     from skimage.transform import radon
 

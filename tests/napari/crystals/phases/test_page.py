@@ -25,11 +25,11 @@ from napari_ebsdml._napari.crystals.widget import CrystalsWidget
 from napari_ebsdml._napari.layers.of_scans import scans_in
 from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
+from napari_ebsdml.patterns.phases import find as phases
+from napari_ebsdml.patterns.phases.find import FoundPhases
 from napari_ebsdml.patterns.settings import PhasesSettings
-from napari_ebsdml.patterns.symmetry import phases
-from napari_ebsdml.patterns.symmetry.phases import FoundPhases
 from tests.napari.docks import add_map, layer, run
-from tests.patterns.symmetry.maps import CAMERA, two_phases
+from tests.patterns.phases.maps import CAMERA, two_phases
 
 Asked = list[dict[str, Any]]
 

@@ -12,7 +12,7 @@ from napari_ebsdml._napari.layers.classes import LabelClass
 from napari_ebsdml._palette import LABEL_COLORS
 
 if TYPE_CHECKING:
-    from napari_ebsdml.patterns.symmetry.phases import FoundPhase, FoundPhases
+    from napari_ebsdml.patterns.phases.find import FoundPhase, FoundPhases
 
 
 def headline(found: FoundPhases) -> str:

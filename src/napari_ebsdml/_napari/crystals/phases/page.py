@@ -33,15 +33,15 @@ from napari_ebsdml._napari.shell.help import Help
 from napari_ebsdml._napari.shell.scan_widget import scrolling_page
 from napari_ebsdml._parallel import available_cores
 from napari_ebsdml.maps.elements import element_names
+from napari_ebsdml.patterns.phases.estimate import expected_seconds, speed_from
 from napari_ebsdml.patterns.settings import PhasesSettings
-from napari_ebsdml.patterns.symmetry.estimate import expected_seconds, speed_from
 from napari_ebsdml.scan import Scan
 from napari_ebsdml.segmentation.learning.estimate import in_words
 
 if TYPE_CHECKING:
     from napari_ebsdml._napari.shell.scan_widget import ScanWidget
     from napari_ebsdml._napari.shell.workers import Outcome
-    from napari_ebsdml.patterns.symmetry.phases import FoundPhases
+    from napari_ebsdml.patterns.phases.find import FoundPhases
 
 _PLOT = 180
 _MORE = 4
@@ -154,7 +154,7 @@ class PhasesPage(Page):
             return None
         for layer in reversed(layers_of(self.viewer, scan)):
             if (info_of(layer) or {}).get("quantity") == work.FOUND:
-                from napari_ebsdml.patterns.symmetry.phases import FoundPhases
+                from napari_ebsdml.patterns.phases.find import FoundPhases
 
                 found = result_of(layer, FoundPhases)
                 if found is not None:

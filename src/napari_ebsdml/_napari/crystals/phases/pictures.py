@@ -12,7 +12,7 @@ from napari_ebsdml.patterns.symmetry.groups import GROUPS
 if TYPE_CHECKING:
     from napari_ebsdml._napari.controls.plot import Plot
     from napari_ebsdml._napari.crystals.phases.work import AxesOnPattern
-    from napari_ebsdml.patterns.symmetry.phases import FoundPhase
+    from napari_ebsdml.patterns.phases.find import FoundPhase
 
 _SIZE = 181
 _ORDERS = (2, 3, 4, 6)

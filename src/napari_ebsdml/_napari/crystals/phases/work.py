@@ -14,8 +14,8 @@ from napari_ebsdml.scan import Scan
 
 if TYPE_CHECKING:
     from napari_ebsdml._parallel import Progress
+    from napari_ebsdml.patterns.phases.find import FoundPhases
     from napari_ebsdml.patterns.settings import PhasesSettings
-    from napari_ebsdml.patterns.symmetry.phases import FoundPhases
 
 FOUND, COLORS = "phases found", "IPF-Z of found orientations"
 """What layers show."""
@@ -32,7 +32,7 @@ def find(
     search_centre
         Whether the pattern centre of the file is put aside, and searched for.
     """
-    from napari_ebsdml.patterns.symmetry.phases import find_phases
+    from napari_ebsdml.patterns.phases.find import find_phases
 
     given = scan
     if search_centre and scan.camera is not None:

@@ -9,16 +9,16 @@ import pytest
 
 from napari_ebsdml.errors import InputError
 from napari_ebsdml.patterns.frame.geometry import Geometry
-from napari_ebsdml.patterns.simulated.kinematic import Crystal, wavelength
-from napari_ebsdml.patterns.symmetry.band_size import SMALL, size_of
-from napari_ebsdml.patterns.symmetry.bands import bands_of
-from napari_ebsdml.patterns.symmetry.lattice import (
+from napari_ebsdml.patterns.lattices.bands import bands_of
+from napari_ebsdml.patterns.lattices.fit import Guess, LatticeFit, allowed, families
+from napari_ebsdml.patterns.lattices.lattice import (
     Lattice,
     about_z,
     find_lattice,
     rank_space_groups,
 )
-from napari_ebsdml.patterns.symmetry.lattice_fit import Guess, LatticeFit, allowed, families
+from napari_ebsdml.patterns.lattices.size import SMALL, size_of
+from napari_ebsdml.patterns.simulated.kinematic import Crystal, wavelength
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
 from tests.patterns.symmetry.crystals import (

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml.patterns.symmetry.straight import sharpness
 from napari_ebsdml.patterns.symmetry.view import flat_images
 
 Images = NDArray[np.float32]
@@ -24,16 +25,6 @@ _ALIKE = 0.6
 """Correlation of two patterns, as a part of what neighbouring pixels share, of the same view.
 Of simulated maps, 99 of 100 pairs within a grain reach 0.88, and none between grains 0.5."""
 _LEAST_SHARED = 0.05
-
-
-def sharpness(image: Images, valid: NDArray[np.bool_]) -> float:
-    """How much of a flat pattern's variance neighbouring pixels share: bands, not noise."""
-    both = valid[:, 1:] & valid[:, :-1]
-    if not both.any():
-        return 0.0
-    one, other = image[:, 1:][both], image[:, :-1][both]
-    spread = float(one.std() * other.std())
-    return float(((one - one.mean()) * (other - other.mean())).mean()) / spread if spread else 0.0
 
 
 class Averages:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from napari_ebsdml.patterns.symmetry.chemistry import chemical_parts, mean_shares
+from napari_ebsdml.patterns.phases.chemistry import chemical_parts, mean_shares
 
 NICKEL, AUSTENITE = np.array([0.02, 0.02, 0.96]), np.array([0.70, 0.18, 0.12])
 SIDE = 32

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from napari_ebsdml.patterns.symmetry import _lattice_kernels as kernels
+from napari_ebsdml.patterns.lattices import _kernels as kernels
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
 from napari_ebsdml.patterns.symmetry.groups import turn as turned
 from napari_ebsdml.patterns.symmetry.operators import half_cube

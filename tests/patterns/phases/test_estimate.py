@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from napari_ebsdml.patterns.symmetry.estimate import expected_seconds, speed_from
+from napari_ebsdml.patterns.phases.estimate import expected_seconds, speed_from
 
 
 def test_large_maps_take_the_time_of_their_patterns():

@@ -7,9 +7,9 @@ import pytest
 
 from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.patterns.frame.geometry import Geometry
+from napari_ebsdml.patterns.phases.agreement import agreement
+from napari_ebsdml.patterns.phases.clusters import SAME
 from napari_ebsdml.patterns.simulated.synthetic import random_quaternions
-from napari_ebsdml.patterns.symmetry.agreement import agreement
-from napari_ebsdml.patterns.symmetry.clusters import SAME
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of

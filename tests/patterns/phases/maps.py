@@ -15,8 +15,8 @@ from napari_ebsdml._quaternions import to_matrix
 from napari_ebsdml.camera import Camera
 from napari_ebsdml.patterns.crystals.master import sample
 from napari_ebsdml.patterns.frame.geometry import Geometry, to_kikuchipy
+from napari_ebsdml.patterns.phases.find import FoundPhases, find_phases
 from napari_ebsdml.patterns.simulated.synthetic import random_quaternions
-from napari_ebsdml.patterns.symmetry.phases import FoundPhases, find_phases
 from tests.patterns.symmetry.crystals import CENTRE, NICKEL, TITANIUM
 
 CAMERA = Camera(shape=(60, 60), pc=CENTRE, tilt=5.0)

@@ -15,12 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.patterns.simulated.kinematic import wavelength
-from napari_ebsdml.patterns.symmetry import _lattice_kernels as kernels
-from napari_ebsdml.patterns.symmetry.band_size import size_of
-from napari_ebsdml.patterns.symmetry.bands import NORMALS, STEP, Bands, bands_of
-from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
-from napari_ebsdml.patterns.symmetry.lattice_fit import (
+from napari_ebsdml.patterns.lattices import _kernels as kernels
+from napari_ebsdml.patterns.lattices.bands import NORMALS, STEP, Bands, bands_of
+from napari_ebsdml.patterns.lattices.fit import (
     LONGEST,
     NARROWER,
     OF_SIZE,
@@ -32,12 +29,15 @@ from napari_ebsdml.patterns.symmetry.lattice_fit import (
     families,
     reciprocal,
 )
-from napari_ebsdml.patterns.symmetry.space_groups import (
+from napari_ebsdml.patterns.lattices.size import size_of
+from napari_ebsdml.patterns.lattices.space_groups import (
     SpaceGroups,
     is_extinct,
     orders_of,
     sets_of,
 )
+from napari_ebsdml.patterns.simulated.kinematic import wavelength
+from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 
 if TYPE_CHECKING:

@@ -20,26 +20,26 @@ from napari_ebsdml.patterns.frame.geometry import Geometry, from_kikuchipy
 from napari_ebsdml.patterns.frame.masks import find_mask
 from napari_ebsdml.patterns.frame.pieces import blocks, some_patterns
 from napari_ebsdml.patterns.frame.scans import patterns_of
-from napari_ebsdml.patterns.symmetry.averages import Averages
-from napari_ebsdml.patterns.symmetry.camera import MOST, search_camera
-from napari_ebsdml.patterns.symmetry.clusters import Cluster, discover
-from napari_ebsdml.patterns.symmetry.energy import ASSUMED, energy_of
-from napari_ebsdml.patterns.symmetry.even import evened
-from napari_ebsdml.patterns.symmetry.lattice import Lattice, find_lattice, rank_space_groups
-from napari_ebsdml.patterns.symmetry.laue import LaueResult, Trial, told
-from napari_ebsdml.patterns.symmetry.parting import (
+from napari_ebsdml.patterns.lattices.lattice import Lattice, find_lattice, rank_space_groups
+from napari_ebsdml.patterns.lattices.space_groups import SpaceGroups
+from napari_ebsdml.patterns.phases.averages import Averages
+from napari_ebsdml.patterns.phases.clusters import Cluster, discover
+from napari_ebsdml.patterns.phases.parting import (
     element_shares,
     of_chemistry,
     of_shares,
     parted,
 )
-from napari_ebsdml.patterns.symmetry.phase_words import (
+from napari_ebsdml.patterns.phases.words import (
     against_file,
     nothing,
     of_lattice,
     of_relatives,
 )
-from napari_ebsdml.patterns.symmetry.space_groups import SpaceGroups
+from napari_ebsdml.patterns.symmetry.camera import MOST, search_camera
+from napari_ebsdml.patterns.symmetry.energy import ASSUMED, energy_of
+from napari_ebsdml.patterns.symmetry.even import evened
+from napari_ebsdml.patterns.symmetry.laue import LaueResult, Trial, told
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, SphereSearch
 from napari_ebsdml.patterns.symmetry.view import View, bounds_of, flat_images, views_of
 

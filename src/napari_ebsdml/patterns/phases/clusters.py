@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml._parallel import Progress, part_of
+from napari_ebsdml.patterns.phases.agreement import agreement
+from napari_ebsdml.patterns.phases.averages import Averages
 from napari_ebsdml.patterns.symmetry._kernels import HOLE
-from napari_ebsdml.patterns.symmetry.agreement import agreement
-from napari_ebsdml.patterns.symmetry.averages import Averages
 from napari_ebsdml.patterns.symmetry.decision import NAMES, Pool, probabilities
 from napari_ebsdml.patterns.symmetry.joint import Joint
 from napari_ebsdml.patterns.symmetry.laue import joint_of, place_all

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.patterns.symmetry import _lattice_kernels as kernels
+from napari_ebsdml.patterns.lattices import _kernels as kernels
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
 from napari_ebsdml.patterns.symmetry.operators import half_cube
 from napari_ebsdml.patterns.symmetry.sphere import SIDE, MeasuredSphere

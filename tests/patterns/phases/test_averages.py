@@ -10,9 +10,9 @@ from orix.crystal_map import PhaseList
 
 import napari_ebsdml as ebsdml
 from napari_ebsdml.camera import Camera
-from napari_ebsdml.patterns.symmetry import phases
-from napari_ebsdml.patterns.symmetry.averages import Averages
-from napari_ebsdml.patterns.symmetry.clusters import Cluster, _Placed, _settled
+from napari_ebsdml.patterns.phases import find as phases
+from napari_ebsdml.patterns.phases.averages import Averages
+from napari_ebsdml.patterns.phases.clusters import Cluster, _Placed, _settled
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
 from tests.patterns.symmetry.crystals import NICKEL, TRIGONAL

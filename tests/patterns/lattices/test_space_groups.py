@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from orix.quaternion.symmetry import get_point_group
 
-from napari_ebsdml.patterns.symmetry.groups import GROUPS
-from napari_ebsdml.patterns.symmetry.space_groups import (
+from napari_ebsdml.patterns.lattices.space_groups import (
     is_extinct,
     members,
     orders_of,
@@ -15,6 +14,7 @@ from napari_ebsdml.patterns.symmetry.space_groups import (
     symbol,
     words,
 )
+from napari_ebsdml.patterns.symmetry.groups import GROUPS
 
 PATTERSON = [
     ("-1", "P"), ("2/m", "P"), ("2/m", "C"), ("mmm", "P"), ("mmm", "C"), ("mmm", "I"),

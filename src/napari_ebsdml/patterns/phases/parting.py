@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from napari_ebsdml._quaternions import from_matrix, multiply
 from napari_ebsdml.maps.elements import ElementCounts
 from napari_ebsdml.maps.grains import segment_grains
-from napari_ebsdml.patterns.symmetry.averages import Averages
-from napari_ebsdml.patterns.symmetry.chemistry import chemical_parts, mean_shares
-from napari_ebsdml.patterns.symmetry.clusters import Cluster, part_of_cluster
+from napari_ebsdml.patterns.phases.averages import Averages
+from napari_ebsdml.patterns.phases.chemistry import chemical_parts, mean_shares
+from napari_ebsdml.patterns.phases.clusters import Cluster, part_of_cluster
 from napari_ebsdml.patterns.symmetry.view import View
 
 if TYPE_CHECKING:

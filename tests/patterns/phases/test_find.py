@@ -14,18 +14,18 @@ from napari_ebsdml.batching.step import Work, named_step
 from napari_ebsdml.errors import InputError, MissingDataError
 from napari_ebsdml.io.static_background import static_background
 from napari_ebsdml.patterns.frame.geometry import Geometry
+from napari_ebsdml.patterns.phases.find import find_phases
+from napari_ebsdml.patterns.phases.words import of_relatives
 from napari_ebsdml.patterns.simulated.synthetic import random_quaternions
 from napari_ebsdml.patterns.symmetry.energy import energy_of
 from napari_ebsdml.patterns.symmetry.even import evened, without_background
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
 from napari_ebsdml.patterns.symmetry.operators import half_cube
-from napari_ebsdml.patterns.symmetry.phase_words import of_relatives
-from napari_ebsdml.patterns.symmetry.phases import find_phases
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere, rotation_grid
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
+from tests.patterns.phases.maps import CAMERA, images_of, scan_of, two_phase_map, two_phases
 from tests.patterns.symmetry.crystals import CENTRE, IRON, NICKEL, TITANIUM
 from tests.patterns.symmetry.crystals import patterns as crystal_patterns
-from tests.patterns.symmetry.maps import CAMERA, images_of, scan_of, two_phase_map, two_phases
 
 
 def map_of_grains(kinds, grains=(3, 4), side=4, noise=1.0):

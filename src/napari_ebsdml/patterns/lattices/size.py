@@ -15,10 +15,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ebsdml.patterns.simulated.kinematic import wavelength
-from napari_ebsdml.patterns.symmetry import _lattice_kernels as kernels
-from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
-from napari_ebsdml.patterns.symmetry.lattice_fit import (
+from napari_ebsdml.patterns.lattices import _kernels as kernels
+from napari_ebsdml.patterns.lattices.fit import (
     Guess,
     allowed,
     one_of_each,
@@ -26,6 +24,8 @@ from napari_ebsdml.patterns.symmetry.lattice_fit import (
     reciprocal,
     stars_of,
 )
+from napari_ebsdml.patterns.simulated.kinematic import wavelength
+from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
 from napari_ebsdml.patterns.symmetry.operators import half_cube
 from napari_ebsdml.patterns.symmetry.sphere import SIDE, MeasuredSphere
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ebsdml.patterns.lattices.lattice import Lattice
+from napari_ebsdml.patterns.lattices.space_groups import SpaceGroups, words
 from napari_ebsdml.patterns.symmetry.groups import SYSTEMS
-from napari_ebsdml.patterns.symmetry.lattice import Lattice
 from napari_ebsdml.patterns.symmetry.laue import LaueResult
-from napari_ebsdml.patterns.symmetry.space_groups import SpaceGroups, words
 
 if TYPE_CHECKING:
     from napari_ebsdml.scan import Scan

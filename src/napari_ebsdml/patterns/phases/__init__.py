@@ -1,0 +1,1 @@
+"""What phases a map has, found from its patterns with nothing known."""
