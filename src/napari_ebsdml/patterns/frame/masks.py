@@ -16,6 +16,8 @@ from scipy.ndimage import (
 from scipy.ndimage import maximum as labeled_maximum
 from scipy.ndimage import mean as labeled_mean
 
+from napari_ebsdml.patterns.frame.round_screen import inside_circle
+
 Mask = NDArray[np.bool_]
 
 _LOOKED_AT = 64
@@ -90,9 +92,10 @@ def find_screen(patterns: NDArray[np.generic]) -> Screen:
 
     Notes
     -----
-    A round screen shows as one value in all four corners of all patterns. A blank region holds the
-    lowest value of all in every pattern. Hot and dead pixels differ from their neighbours in the
-    median of the patterns, and a shadow has an edge there that is steeper than any band's.
+    A round screen shows as one value in all four corners of all patterns, or as an edge of the
+    brightness along a circle. A blank region holds the lowest value of all in every pattern. Hot
+    and dead pixels differ from their neighbours in the median of the patterns, and a shadow has an
+    edge there that is steeper than any band's.
     """
     rows, columns = patterns.shape[-2:]
     stack = patterns.reshape(-1, rows, columns)[:_LOOKED_AT]
@@ -132,7 +135,8 @@ def _inside(stack: NDArray[np.generic]) -> Mask:
     corner = stack[:, [0, 0, -1, -1], [0, -1, 0, -1]]
     everywhere = np.ones((rows, columns), dtype=bool)
     if not (corner == corner[0, 0]).all():
-        return everywhere
+        circle = inside_circle(np.median(stack.astype(np.float32), axis=0))
+        return everywhere if circle is None else circle
     same = (stack == corner[0, 0]).all(axis=0)
     masked = same & (_radius(rows, columns) > 0.6)
     # A few saturated or dead corner pixels are no mask, nor is a pattern without any signal.
