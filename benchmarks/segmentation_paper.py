@@ -16,7 +16,8 @@ forest and the grain threshold, too; `discriminant` is what a U-Net starts from.
 labels made as the article made its own (a forest on BS from strokes on one map of each steel, one
 class per grain of 2 degrees, pixels that are not indexed martensite, opened; no correction by
 hand), and scores against these and the truth. "Found less true" is the martensite of each scored
-map, with and without the offsets that set a U-Net's classes to how often they are labelled;
+map, with and without the offsets that set a U-Net's classes to how often they are labelled. "Told
+less true" is the mean chance of the labels less the part of them that is right, map by map.
 `--first` scores other maps.
 """
 
@@ -173,9 +174,12 @@ def judge(model: Any, tests: Maps, others: list[np.ndarray] | None = None) -> di
     pixel: dict[str, Any] = {}
     vote: dict[str, Any] = {}
     parts: dict[str, list[tuple[float, float]]] = {}
-    same, itself = [], []
+    same, itself, told = [], [], []
     for number, (name, sample) in enumerate(tests):
         result = model.predict(sample.scan)
+        told.append(
+            float(result.probability.max(-1).mean() - (result.labels == sample.truth).mean())
+        )
         if others is not None:
             same.append((result.labels == others[number]).mean())
             itself.append((sample.truth == others[number]).mean())
@@ -197,6 +201,7 @@ def judge(model: Any, tests: Maps, others: list[np.ndarray] | None = None) -> di
         "confusion": pixel["all"].tolist(),
         "martensite": {k: np.mean(v, axis=0).tolist() for k, v in parts.items()},
         "maps": [pair for pairs in parts.values() for pair in pairs],
+        "told": told,
         "recipe": [float(np.mean(v)) for v in (same, itself)] if same else None,
     }
 
@@ -253,8 +258,9 @@ def compute(
     before = without_offsets(model)
     if before is not None:
         figures["before"] = judge(before, scored)
-    if row.table == "inputs":
+    if network is not None:
         model.save(file.with_name(file.stem + "-model"))
+    if row.table == "inputs":
         # Much Widmanstaetten ferrite, as in the article's section 5.3.
         harder = make_maps(tests[0][1].scan.shape, 400, 1, widmanstaetten_share=0.5)
         figures["much Widmanstaetten ferrite"] = judge(model, harder)
@@ -267,15 +273,17 @@ def show(folder: Path) -> None:
     found = [json.loads(f.read_text()) for f in folder.glob("row-*.json") if "model" not in f.name]
     found.sort(key=lambda r: order.get(r["name"], len(order)))
     for table in dict.fromkeys(r["table"] for r in found):
-        print(f"\n| {table} | accuracy | T1, T2, T3 | vote | much Widmanstaetten | train |")
-        print("|---|---|---|---|---|---|")
+        print(f"\n| {table} | accuracy | T1, T2, T3 | vote | told less true: mean, mean size "
+              "| much Widmanstaetten | train |\n|---|---|---|---|---|---|---|")  # fmt: skip
         for r in (r for r in found if r["table"] == table):
             each = ", ".join(f"{100 * v:.1f}" for k, v in r["pixel"].items() if k != "all")
             hard = r.get("much Widmanstaetten ferrite")
             hard_text = f"{100 * hard['pixel']['all']:.1f}" if hard else ""
+            told = 100 * np.array(r["told"])
             print(
                 f"| {r['name']} | {100 * r['pixel']['all']:.2f} | {each} | "
-                f"{100 * r['vote']['all']:.2f} | {hard_text} | {r['training_seconds']:.0f} s |"
+                f"{100 * r['vote']['all']:.2f} | {told.mean():+.2f}, {np.abs(told).mean():.2f} | "
+                f"{hard_text} | {r['training_seconds']:.0f} s |"
             )
     repeats = [100 * r["pixel"]["all"] for r in found if r["table"] == "repeats"]
     if len(repeats) > 1:

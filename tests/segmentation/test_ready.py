@@ -255,6 +255,17 @@ def test_shipped_models_need_no_stroke(family: str) -> None:
     assert np.mean(right) > 0.7
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_map_of_one_class_alone(family: str) -> None:
+    for value, name in enumerate(FAMILIES[family], 1):
+        if name != "twin":
+            scan, truth = random_map(family, 3, (40, 50), name)
+            assert (truth == value).all()
+            assert len(np.unique(ebsdml.segment_grains(scan, 3.0))) > 1
+    with pytest.raises(InputError, match="only must be one of"):
+        random_map(family, 3, (40, 50), "twin")
+
+
 def test_a_map_without_quality_and_an_odd_name(tmp_path: Path) -> None:
     scan = ebsdml.samples.dual_phase_steel((50, 60), 0.5, seed=2).scan
     bare = dataclasses.replace(scan, prop={})

@@ -33,7 +33,7 @@ them a model took rolled iron for martensite."""
 
 
 def random_map(
-    family: str, seed: int, shape: tuple[int, int] = (180, 220)
+    family: str, seed: int, shape: tuple[int, int] = (180, 220), only: str | None = None
 ) -> tuple[Scan, NDArray[np.uint8]]:
     """Make a synthetic map whose material and measurement are drawn at random.
 
@@ -48,6 +48,8 @@ def random_map(
     seed
     shape
         Rows and columns.
+    only
+        Class that the whole map is to be, not "twin"; None: classes and fractions as drawn.
 
     Returns
     -------
@@ -58,10 +60,13 @@ def random_map(
     Raises
     ------
     InputError
-        When the family is unknown or a number out of range.
+        When the family or the class is unknown or a number out of range.
     """
     if family not in FAMILIES:
         raise InputError(f"family must be one of {', '.join(FAMILIES)}, not {family!r}.")
+    whole = [name for name in FAMILIES[family] if name != "twin"]
+    if only is not None and only not in whole:
+        raise InputError(f"only must be one of {', '.join(whole)}, not {only!r}.")
     rng = np.random.default_rng([checked_seed(seed), 17])
     own = int(rng.integers(1 << 31))
     instrument = Instrument.random(rng)
@@ -69,7 +74,7 @@ def random_map(
     if family == "recrystallised":
         size = step * float(10 ** rng.uniform(1.3, 2.0))
         return partly_recrystallised(
-            shape, own, step, **_annealed_parts(rng), crystal=str(rng.choice(CRYSTALS)),
+            shape, own, step, **_annealed_parts(rng, only), crystal=str(rng.choice(CRYSTALS)),
             grain_size=size, stored=Stored.random(rng, size, step), instrument=instrument,
         )[:2]  # fmt: skip
     if family == "twins":
@@ -78,20 +83,22 @@ def random_map(
         return twinned(
             shape, own, step, crystal=str(rng.choice(["hcp", "fcc"])),
             planes=planes if rng.random() < 0.5 else ("{10-12}",), grain_size=size,
-            twins=float(rng.choice([0.0, 0.5, 1.5, 4.0], p=[0.1, 0.3, 0.4, 0.2])),
+            twins=float(rng.choice([0.0, 0.5, 1.5, 4.0], p=[0.1, 0.3, 0.4, 0.2])) * (only is None),
             twin_width=float(rng.uniform(0.02, 0.12)), bend=float(rng.uniform(0, 2.0)),
             texture=float(rng.uniform(0, 0.8)), instrument=instrument,
         )[:2]  # fmt: skip
-    return _steel(rng, own, shape, instrument)
+    return _steel(rng, own, shape, instrument, only)
 
 
-def _annealed_parts(rng: np.random.Generator) -> dict[str, float]:
+def _annealed_parts(rng: np.random.Generator, only: str | None = None) -> dict[str, float]:
     """Fractions; one of six maps lacks a class, one of ten has a single one."""
     parts = rng.dirichlet(np.ones(3))
     if rng.random() < 0.3:
         parts[rng.integers(3)] = 0.0
     if rng.random() < 0.1:
         parts = np.eye(3)[rng.integers(3)]
+    if only is not None:
+        parts = np.eye(3)[FAMILIES["recrystallised"].index(only)]
     parts = parts / parts.sum()
     return {"recrystallised": float(parts[0]), "recovered": float(parts[1])}
 
@@ -121,19 +128,22 @@ def _strain(
 
 
 def _steel(
-    rng: np.random.Generator, seed: int, shape: tuple[int, int], instrument: Instrument
-) -> tuple[Scan, NDArray[np.uint8]]:
+    rng: np.random.Generator, seed: int, shape: tuple[int, int], instrument: Instrument,
+    only: str | None = None,
+) -> tuple[Scan, NDArray[np.uint8]]:  # fmt: skip
     """Ferrite, martensite and bainite, measured by another instrument than the sample's own.
 
     One map of seven is of deformed ferrite alone; half of the others are strained.
     """
-    if rng.random() < _ROLLED:
+    if rng.random() < _ROLLED and only in (None, "ferrite"):
         return _rolled(rng, seed, shape, instrument)
     parts = rng.dirichlet([1.2, 1.0, 0.7])
     if rng.random() < 0.5:
         parts[2] = 0.0
     if rng.random() < 0.15:
         parts[rng.integers(2)] = 0.0
+    if only is not None:
+        parts = np.eye(3)[FAMILIES["martensite"].index(only)]
     parts = parts / max(parts.sum(), 1e-9) if parts.sum() else np.array([1.0, 0.0, 0.0])
     step = float(10 ** rng.uniform(-1.3, -0.4))
     sample = dual_phase_steel(
