@@ -104,22 +104,6 @@ def test_temperature_follows_how_often_grains_are_wrong():
     assert judged(1.0, units=4000, sure=1.0).temperature(False) == 1.0
 
 
-def test_specks_of_dense_labels_weigh_as_their_pixels_do():
-    large, specks = judged(0.9, units=200, sure=6.0), judged(0.5, units=200, seed=1, sure=6.0)
-    one = slice(None, None, 10)
-    both = Judged(
-        np.concatenate((large.logits, specks.logits[one])),
-        np.concatenate((large.target, specks.target[one])),
-        np.concatenate((large.unit, specks.unit[one] + 200)),
-        np.concatenate((large.fold, specks.fold[one])),
-    )
-    right = both.logits.argmax(axis=1) == both.target
-    told = [softmax(both.logits / both.temperature(dense), axis=1).max(axis=1).mean()
-            for dense in (True, False)]  # fmt: skip
-    assert told[0] == pytest.approx(right.mean(), abs=0.02)
-    assert told[1] < right.mean() - 0.1
-
-
 def test_grains_that_are_wrong_whatever_the_logits_say_make_a_doubt():
     # 10 % of the grains are wrong and as sure as the others: no temperature is honest for both.
     many = judged(0.9, units=2000, sure=12.0)

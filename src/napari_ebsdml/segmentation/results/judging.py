@@ -81,15 +81,13 @@ class Judged:
     def temperature(self, dense: bool, usual: float = USUAL) -> float:
         """Temperature by which logits are to be divided; 1 where too little is held out.
 
-        Of strokes grains count alike; of dense labels pixels do, as in the mean over a map: half of
-        all grains and blocks have a pixel or two there, and a few of them that are wrong made whole
-        maps unsure. What strokes ask for in the mean counts as some sixteen grains, and the answer
-        is never below 1 but for dense labels. `usual` is the temperature taken as usual, for a
-        model that was calibrated before.
+        Grains count alike. What strokes ask for in the mean counts as some sixteen grains, and the
+        answer is never below 1 but for dense labels. `usual` is the temperature taken as usual,
+        for a model that was calibrated before.
         """
         if not self.is_telling:
             return usual if len(self.target) or usual != USUAL else 1.0
-        found = _fit(self, np.ones(self.units, dtype=bool), dense, usual)
+        found = _fit(self, np.ones(self.units, dtype=bool), usual)
         return found if dense else max(found, min(usual, 1.0))
 
     def calibration(self, dense: bool, usual: float = USUAL) -> tuple[float, float]:
@@ -153,7 +151,7 @@ class Judged:
         chance = np.empty(self.logits.shape)
         for h in range(2):
             use = np.arange(int(number.max()) + 1) % 2 != h
-            other, doubt = (_fit(self, use, True), 0.0) if dense else _fit_both(self, use)
+            other, doubt = (_fit(self, use), 0.0) if dense else _fit_both(self, use)
             other = other if dense else max(other, 1.0)
             chance[half == h] = doubted(softmax(self.logits[half == h] / other, axis=1), doubt, 1)
         target, classes = self.target.astype(np.int64), self.logits.shape[1]
@@ -227,21 +225,13 @@ def _means(values: NDArray[np.floating], unit: NDArray[np.integer]) -> NDArray[n
     return np.bincount(number, values) / np.bincount(number)
 
 
-def _fit(
-    judged: Judged, use: NDArray[np.bool_], dense: bool, centre: float = USUAL
-) -> float:  # fmt: skip
-    """Most likely temperature, every chosen unit counting alike, or, of dense labels, every pixel.
-
-    Pixels together count as often as there are units, since those of one are much alike.
-    """
+def _fit(judged: Judged, use: NDArray[np.bool_], centre: float = USUAL) -> float:
+    """Most likely temperature, every chosen unit counting alike."""
     number = np.unique(judged.unit, return_inverse=True)[1]
     here = use[number]
     logits, target = judged.logits[here].astype(np.float64), judged.target[here]
+    weight = (1 / np.bincount(number))[number[here]]
     rows = np.arange(len(target))
-    if dense:
-        weight = np.full(len(target), use.sum() / len(target))
-    else:
-        weight = (1 / np.bincount(number))[number[here]]
 
     def loss(log_t: float) -> float:
         chance = log_softmax(logits / np.exp(log_t), axis=1)[rows, target]
