@@ -7,7 +7,7 @@ tables printed again. Crystals whose number is a multiple of 3 (kinematical ones
 dynamical one and every third steel pattern were looked at when the rule was chosen; the rest were
 not. FOLDER holds dynamical master patterns of crystals outside m-3m (``ebsdml dev library``).
 
-``--noise N`` tells `laue_group` N pools of eight images of noise, and nothing else is done.
+``--noise N`` tells `laue_group` N pools of images of noise, and nothing else is done.
 """
 
 from __future__ import annotations
@@ -39,7 +39,12 @@ from patterns_common import show
 POOLED = 10
 MOST_LOOKED_AT = 5
 """Crystals of higher numbers were made after the rule: none of them was looked at."""
-ROWS = ((1, 10, True), (4, 5, True), (POOLED, 1, True), (POOLED, 1, False))
+FOURS = ((0, 1, 2, 3), (4, 5, 6, 7), (1, 4, 8, 9))
+"""Pools of four that are judged together."""
+ROWS = (
+    (1, 10, True), (4, len(FOURS), True), (4, len(FOURS), False), (POOLED, 1, True),
+    (POOLED, 1, False),
+)  # fmt: skip
 """Patterns pooled, draws of them from the ten of a crystal and camera, and whether each pattern is
 judged by itself, as all were before patterns were laid beside each other."""
 Job = tuple[str, str, str, Callable[[], NDArray | None]]
@@ -97,19 +102,21 @@ def collect(
                     print(missing, flush=True)
                     continue
                 images, _, told = patterns(master, POOLED, size, noise, error, rng)
-            result, joint = placements(images, told.bounds)
+            result, joint, fours = placements(images, told.bounds)
             record = {
                 "kind": kind, "name": name, "group": group, "size": size, "noise": noise,
-                "err": error, "res": result, "joint": joint,
+                "err": error, "res": result, "joint": joint, "fours": fours,
             }  # fmt: skip
             path.write_bytes(pickle.dumps(record))
             print(kind, name, flush=True)
 
 
-def placements(images: NDArray, bounds: NDArray) -> tuple[list[dict], Joint | None]:
+def placements(
+    images: NDArray, bounds: NDArray
+) -> tuple[list[dict], Joint | None, list[Joint | None]]:
     """Frame, correlations and parts of each group in each pattern, as plain arrays.
 
-    And what the patterns tell together, without the patterns.
+    And what the patterns tell together, all and each of `FOURS`, without the patterns.
     """
     flat, valid = flat_images(images)
     views = views_of(flat, valid, bounds)
@@ -118,7 +125,8 @@ def placements(images: NDArray, bounds: NDArray) -> tuple[list[dict], Joint | No
         | {"straightness": straightness([image], valid)}
         for image, view in zip(flat, views, strict=True)
     ]
-    return alone, without_patterns(joint_of(views))
+    fours = [without_patterns(joint_of([views[k] for k in which])) for which in FOURS]
+    return alone, without_patterns(joint_of(views)), fours
 
 
 def without_patterns(joint: Joint | None) -> Joint | None:
@@ -168,13 +176,15 @@ def tables(work: Path) -> None:
             crystals = len({r["name"] for r in part})
             for number, draws, alone in ROWS:
                 right, system, rival, none, sure, held, many, n = 0, 0, 0, 0, 0.0, 0, 0, 0
-                rng = np.random.default_rng(0)
                 for record in part:
                     for d in range(draws):
-                        which = [d] if number == 1 else rng.permutation(POOLED)[:number]
+                        which = {1: [d], 4: FOURS[d % len(FOURS)]}.get(number, range(POOLED))
                         chosen_ones = [record["res"][k] for k in which]
-                        # All ten: together, where they hold. Fewer are judged one by one.
-                        joint = record["joint"] if number == POOLED and not alone else None
+                        # Together, where they hold.
+                        joint = (
+                            record["joint"] if number == POOLED else record["fours"][d % len(FOURS)]
+                        )
+                        joint = None if alone else joint
                         pool, chance = pool_of(chosen_ones), answer(chosen_ones, joint)
                         got = NAMES[int(chance.argmax())]
                         none += got == "-1"
@@ -189,7 +199,7 @@ def tables(work: Path) -> None:
                         many += len(told)
                         system += SYSTEMS[got] == SYSTEMS[true]
                         rival += by_evidence(pool) == true
-                        if not alone and not looked_at:
+                        if number == POOLED and not alone and not looked_at:
                             confusion[true, got] += 1
                 if n:
                     shares = (right, system, rival, none, sure, held)
@@ -276,11 +286,10 @@ def further_of(name: str) -> float:
     return further_symmetry(crystal(group, int(number)), group)
 
 
-NOISE_POOL = 8
 BLURS = {"white": 0.0, "blurred by half a pixel": 0.5, "blurred by a pixel": 1.0}
 
 
-def noise(number: int, kinds: list[str], seed: int) -> None:
+def noise(number: int, kinds: list[str], seed: int, pooled: int) -> None:
     """What `laue_group` tells of images without a crystal, with a known camera."""
     rows = []
     for at, kind in enumerate(kinds):
@@ -288,7 +297,7 @@ def noise(number: int, kinds: list[str], seed: int) -> None:
         start = time.process_time()
         for k in range(number):
             rng = np.random.default_rng([seed, at, k])
-            images = rng.normal(0, 1, (NOISE_POOL, 60, 60))
+            images = rng.normal(0, 1, (pooled, 60, 60))
             if BLURS[kind]:
                 images = gaussian_filter(images, (0, BLURS[kind], BLURS[kind]))
             centre = rng.uniform((0.4, 0.15, 0.45), (0.6, 0.5, 0.7))
@@ -297,7 +306,7 @@ def noise(number: int, kinds: list[str], seed: int) -> None:
         answered = number - told.pop("", 0)
         # Exact interval of 95 per cent.
         most = float(beta.ppf(0.975, answered + 1, number - answered)) if answered < number else 1.0
-        rows.append((kind, NOISE_POOL, number, answered, f"{100 * most:.1f}", dict(told),
+        rows.append((kind, pooled, number, answered, f"{100 * most:.1f}", dict(told),
                      f"{took:.2f}"))  # fmt: skip
     show("Noise", rows, ("noise", "pooled", "n", "told a group", "at most %", "groups",
                          "processor s a pool"))  # fmt: skip
@@ -356,9 +365,10 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true", help="of what WORK has, no more")
     parser.add_argument("--noise", type=int, default=0, help="pools of each of --noises")
     parser.add_argument("--noises", nargs="*", default=["white"], choices=BLURS)
+    parser.add_argument("--noise-pool", type=int, default=8, help="images of noise together")
     given = parser.parse_args()
     if given.noise:
-        noise(given.noise, given.noises, given.seed)
+        noise(given.noise, given.noises, given.seed, given.noise_pool)
         return
     given.work.mkdir(parents=True, exist_ok=True)
     if not given.tables:

@@ -79,6 +79,37 @@ def test_a_group_is_told_from_its_holohedry():
     assert ratio < 0.85
 
 
+def test_what_patterns_tell_one_by_one_counts_more_of_few(triclinic):
+    joint = judged(triclinic[2])
+    assert joint.number >= 7
+    told_m3m = np.full(len(GROUPS), 0.01)
+    told_m3m[list(GROUPS).index("m-3m")] = 0.9
+    # No symmetry one by one is no opinion: little is tested there.
+    told_none = np.full(len(GROUPS), 0.01)
+    told_none[0] = 0.9
+    many, few = (
+        replace(joint, number=number, alone=told_m3m).probabilities() for number in (11, 3)
+    )
+    at = list(GROUPS).index("m-3m")
+    assert many[0] > 0.99
+    assert few[at] > 100 * many[at]
+    assert few[at] > 5 * replace(joint, number=3).probabilities()[at]
+    none = replace(joint, alone=told_none).probabilities()
+    flat = replace(joint, alone=np.full(len(GROUPS), 1 / len(GROUPS))).probabilities()
+    np.testing.assert_allclose(none, flat)
+    # Few patterns leave more open than many that say the same.
+    assert replace(joint, number=4).probabilities().max() < joint.probabilities().max()
+
+
+def test_four_patterns_are_told_together():
+    joint = joint_of(views(patterns(NICKEL, 4, seed=2)[0]))
+    assert joint is not None
+    assert joint.number == 4
+    assert joint.alone is not None
+    assert joint.best == "m-3m"
+    assert joint_of(views(patterns(NICKEL, 3, seed=2)[0])) is None
+
+
 def test_patterns_of_one_orientation_count_once():
     images, _ = patterns(NICKEL, 2, noise=0.0)
     rng = np.random.default_rng(0)

@@ -37,7 +37,14 @@ from napari_ebsdml.patterns.symmetry.view import View
 Floats = NDArray[np.float64]
 
 MIDDLE, WIDTH = 0.76, 0.04
-"""Ratio of a kind of operations that tells nothing, and the scale about it."""
+"""Ratio of a kind of operations that tells nothing, and the scale about it, of many patterns."""
+_FEW, _MANY = 2.5, 8.0
+"""The scale holds from their sum on. Ratios of fewer patterns scatter more, and patterns of a few
+orientations share light and dark sides of bands, which operations of the crystal do not carry
+over: they count for less, linearly, to nothing at `_FEW`."""
+_ALONE = 0.5
+"""Power of the probabilities of patterns judged one by one where the scale holds; 1 where patterns
+are few. Within one screen noise, and what the camera adds, is the same for all operations."""
 _TESTED = 0.3
 _SETTLE = (0.4, 0.1)
 _LEAST_PART = 0.05
@@ -57,18 +64,24 @@ class Joint:
     ratios, weights : dict of str -> (k,) array
         Of each operation of each group: correlation over that of the identity, and the patterns
         that tell it (the sum of their parts).
+    number : int
+        Patterns that were asked and lie in place.
     members : tuple of int
         Of each pattern that was given, the pattern of the mosaic in its orientation.
     distortions : tuple of Distortion
         How far the lattice is from those of groups that were the most probable ones.
+    alone : (11,) array, optional
+        Probabilities that patterns give which are judged one by one, see `decision.probabilities`.
     """
 
     mosaic: Mosaic
     frames: dict[str, Floats]
     ratios: dict[str, Floats]
     weights: dict[str, Floats]
+    number: int
     members: tuple[int, ...] = ()
     distortions: tuple[Distortion, ...] = ()
+    alone: Floats | None = None
 
     @property
     def best(self) -> str:
@@ -103,8 +116,9 @@ class Joint:
     def probabilities(self) -> Floats:
         """Probability of each group of `decision.NAMES`, the first of which has no operations.
 
-        Each kind of operations speaks for a group or against it; large kinds say more. What
-        speaks for a group whose lattice is found distorted speaks for the one that is left.
+        Each kind of operations speaks for a group or against it; large kinds say more, few
+        patterns less, and what patterns tell one by one counts, too. What speaks for a group whose
+        lattice is found distorted speaks for the one that is left.
         """
         score = np.zeros(len(NAMES))
         for k, name in enumerate(NAMES[1:], 1):
@@ -112,6 +126,13 @@ class Joint:
                 value = self.ratio(name, kind)
                 if value is not None:
                     score[k] += np.sqrt(len(kind)) * (value - MIDDLE) / WIDTH
+        part = min(1.0, max(self.number - _FEW, 0.0) / _MANY)
+        score *= part
+        if self.alone is not None:
+            alone = np.maximum(self.alone, 1e-3)
+            # No symmetry, told one by one, says that little is tested; not so together.
+            alone[0] = alone[1:].mean()
+            score += (1 - (1 - _ALONE) * part) * np.log(alone)
         chance = np.exp(score - score.max())
         for one in self.distortions:
             at, left = (NAMES.index(name) for name in (one.family.group, one.family.smaller))
@@ -140,7 +161,7 @@ class Joint:
                 # Of the axes that were alike, one is now another.
                 left = {one.family.smaller: found.frames[best] @ one.family.frame}
                 found = judged(mosaic.turned(back), near=left)
-            found = replace(found, distortions=distortions, members=self.members)
+            found = replace(found, distortions=distortions, members=self.members, alone=self.alone)
         return found
 
     def sphere_of(self, name: str, views: Sequence[View]) -> MeasuredSphere:
@@ -190,7 +211,8 @@ def judged(
     reference = max(identity[0] / max(identity[1], 1e-9), 1e-3)
     for name in NAMES:
         ratios[name] /= np.maximum(weights[name], 1e-9) * reference
-    return Joint(mosaic, frames | {NAMES[0]: np.eye(3)}, ratios, weights)
+    number = int(mosaic.holds.sum())
+    return Joint(mosaic, frames | {NAMES[0]: np.eye(3)}, ratios, weights, number)
 
 
 def _compared(view: View, place: Floats, cells: Cells) -> tuple[float, float]:

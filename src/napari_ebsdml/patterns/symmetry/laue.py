@@ -156,8 +156,8 @@ def laue_group(
     Each Laue group is put where it fits a pattern best; its evidence and the correlation of its
     operations within and without its subgroups are pooled over patterns and turned into
     probabilities, fitted on simulated crystals of all groups (`benchmarks/laue_groups.py`).
-    Five patterns and more, in distinct orientations, that agree where they overlap are judged
-    together instead, see `symmetry.joint`.
+    Four patterns and more, in distinct orientations, that agree where they overlap are judged
+    together as well, see `symmetry.joint`.
     """
     stack = stack_of(patterns)
     common = common_background(stack, mask)
@@ -198,6 +198,8 @@ def _told_by(
 
 
 _CUBIC = "m-3m"
+_MOST_ALONE = 12
+"""Patterns that hold together which are judged one by one as well, at most."""
 FEW, NOT_CONTRADICTED = 4, 0.45
 """Patterns that are few, and the coset ratio from which m-3m is not contradicted by them."""
 
@@ -209,7 +211,8 @@ class Trial:
     Attributes
     ----------
     placed
-        Of each pattern by itself, the placements of all groups; not needed with `joint`.
+        Of each pattern by itself, the placements of all groups; not needed with `joint`, which
+        holds what they say.
     camera
     joint
         What the patterns tell together; None where they do not hold together.
@@ -228,7 +231,8 @@ def joint_of(views: Sequence[View], progress: Progress = None) -> Joint | None:
 
     Patterns in nearly one orientation share what the camera adds to them, and the light and dark
     sides that bands have in its frame. They hold together without any symmetry, so that each
-    operation looks worse than it is: only patterns apart from each other are asked.
+    operation looks worse than it is: only patterns apart from each other are asked. What they tell
+    one by one counts, too.
     """
     if np.mean([view.ceiling for view in views]) < LEAST_CEILING:
         return None
@@ -241,12 +245,19 @@ def joint_of(views: Sequence[View], progress: Progress = None) -> Joint | None:
         return None
     joint = judged(mosaic)
     apart = mosaic.apart(GROUPS[joint.best].rotations, joint.frames[joint.best])
+    alone = probabilities(Pool(place_all([distinct[k] for k in apart[:_MOST_ALONE]])))
+    likely = NAMES[int(alone.argmax())]
+    if likely != joint.best:
+        # As few as they are under the group that the patterns show one by one.
+        other = mosaic.apart(GROUPS[likely].rotations, joint.frames[likely])
+        apart = min(apart, other, key=len)
     if len(apart) < LEAST_PATTERNS:
         return None
     if len(apart) < len(distinct):
         joint = judged(mosaic, apart)
     number = {k: n for n, k in enumerate(np.unique(of))}
-    return replace(joint, members=tuple(number[k] for k in of)).tested()
+    members = tuple(number[k] for k in of)
+    return replace(joint, members=members, alone=alone).tested()
 
 
 def place_all(views: Sequence[View], progress: Progress = None) -> list[dict[str, Placement]]:

@@ -47,7 +47,7 @@ _ALIKE = 0.6
 """Correlation of two patterns of one orientation, as a part of what the noise allows."""
 _LAID_FIRST = 12
 """Patterns, the clearest, that the sphere is laid of; the rest find their place on it."""
-LEAST_PATTERNS, LEAST_PART = 5, 0.6
+LEAST_PATTERNS, LEAST_PART = 4, 0.6
 """Patterns, and part of all, that must hold together; fewer overlap too little."""
 
 
