@@ -87,6 +87,32 @@ def train_spacegroups(
 
 
 @dev.command()
+def train_lattice_size(
+    out: Out,
+    work: Annotated[
+        Path | None, typer.Option(help="Folder of what is done so far. Default: beside OUT.")
+    ] = None,
+    draws: Annotated[int | None, typer.Option(help="Spheres of each crystal.")] = None,
+    kinematical: Annotated[int | None, typer.Option(help="Spheres of plain bands.")] = None,
+    networks: Annotated[int | None, typer.Option(help="In the ensemble.")] = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+) -> None:
+    """Train the networks that tell the size of a lattice, on crystals of the shipped library."""
+    import torch
+
+    from napari_ebsdml.patterns.lattices.size_training import Recipe, train
+
+    torch.set_num_threads(1)
+    recipe = _recipe(
+        Recipe, draws=draws, kinematical=kinematical, networks=networks, epochs=epochs, seed=seed
+    )
+    model, card = train(recipe, out.with_suffix(".work") if work is None else work, say)
+    model.save(out, card)
+    say(f"held out: {card['metrics']}")
+
+
+@dev.command()
 def train_raw(
     out: Out,
     work: Work,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from napari_ebsdml.materials import ELEMENTS
+
 LAUE_CLASSES = (
     "-1", "2/m", "mmm", "4/m", "4/mmm", "-3", "-3m", "6/m", "6/mmm", "m-3", "m-3m",
 )  # fmt: skip
@@ -48,14 +50,6 @@ _GROUP_OF_ID = (
     "23", "m-3", "432", "-43m", "m-3m", "2", "m", "2/m", "2", "m", "2/m",
 )  # fmt: skip
 _MODERN = {"m3m": "m-3m", "m3": "m-3", "43m": "-43m", "-3m1": "-3m", "-31m": "-3m"}
-_ELEMENTS = (
-    "H", "He", "Li", "Be", "B", "C", "N", "O", "F", "Ne", "Na", "Mg", "Al", "Si", "P", "S", "Cl",
-    "Ar", "K", "Ca", "Sc", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "Ga", "Ge", "As",
-    "Se", "Br", "Kr", "Rb", "Sr", "Y", "Zr", "Nb", "Mo", "Tc", "Ru", "Rh", "Pd", "Ag", "Cd", "In",
-    "Sn", "Sb", "Te", "I", "Xe", "Cs", "Ba", "La", "Ce", "Pr", "Nd", "Pm", "Sm", "Eu", "Gd", "Tb",
-    "Dy", "Ho", "Er", "Tm", "Yb", "Lu", "Hf", "Ta", "W", "Re", "Os", "Ir", "Pt", "Au", "Hg", "Tl",
-    "Pb", "Bi", "Po", "At", "Rn", "Fr", "Ra", "Ac", "Th", "Pa", "U", "Np", "Pu", "Am", "Cm",
-)  # fmt: skip
 # No crystal has all cell edges below this, in angstrom: such ones are in nm.
 _SHORTEST_EDGE = 1.5
 
@@ -133,8 +127,8 @@ def known_space_group(number: float | None) -> int | None:
 def element_symbol(element: str | int) -> str:
     """Chemical symbol; some programs write the atomic number."""
     word = str(element).strip()
-    if word.isdigit() and 1 <= int(word) <= len(_ELEMENTS):
-        return _ELEMENTS[int(word) - 1]
+    if word.isdigit() and 1 <= int(word) <= len(ELEMENTS):
+        return ELEMENTS[int(word) - 1]
     return word
 
 

@@ -17,7 +17,7 @@ from napari_ebsdml.patterns.lattices.lattice import (
     find_lattice,
     rank_space_groups,
 )
-from napari_ebsdml.patterns.lattices.size import SMALL, size_of
+from napari_ebsdml.patterns.lattices.size import size_of
 from napari_ebsdml.patterns.simulated.kinematic import Crystal, wavelength
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 from napari_ebsdml.patterns.symmetry.view import flat_images, views_of
@@ -95,9 +95,9 @@ def test_size_is_found_from_a_wrong_start_and_goes_with_the_wavelength(crystal, 
         guess = Guess(0.0, np.full(3, 1.2 * longer * crystal.cell[0]), centring, np.eye(3))
         size = size_of(sphere, guess, energy)
         told.append(1.2 * size.factor * longer)
-        assert not size.is_large
-    assert told[0] == pytest.approx(1, abs=2 * SMALL)
-    assert told[1] / told[0] == pytest.approx(wavelength(10.0) / wavelength(20.0), rel=SMALL)
+        assert 0.01 < size.error < 0.3
+    assert told[0] == pytest.approx(1, abs=0.15)
+    assert told[1] / told[0] == pytest.approx(wavelength(10.0) / wavelength(20.0), rel=0.02)
 
 
 def test_an_assumed_energy_is_said():

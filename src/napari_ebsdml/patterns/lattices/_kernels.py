@@ -152,12 +152,11 @@ def band_columns(
             columns[i, k] = total
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def profile_columns(
-    points: Array, normals: Array, start: Array, half: Array, profile: Array, scale: Array,
-    blur: float, columns: Array,
+@njit(cache=True, nogil=True)
+def hat_columns(
+    points: Array, normals: Array, start: Array, nodes: Array, columns: Array
 ) -> None:  # fmt: skip
-    """What each family of bands looks like along directions, softened by a blur.
+    """Shares that points have of the nodes of each family's profile, summed over its bands.
 
     Parameters
     ----------
@@ -166,47 +165,24 @@ def profile_columns(
         Of all bands, family by family.
     start : (families + 1,) int array
         Where each family's normals begin.
-    half : (families,) array
-        Bragg angles as sines.
-    profile : (7,) array
-        See `band_size.PROFILE`.
-    scale : (families,) array
-        On the profile's softness, distances and widths.
-    blur
-        Standard deviation as a sine.
-    columns : (n, families) array
-        Filled.
+    nodes : (k,) array
+        Distances from the middle of a band, as sines; the last has no column.
+    columns : (n, families (k - 1)) array
+        Added to.
     """
-    soft, depth, away, wide, depth2, wide2, lost = profile
-    root = math.sqrt(2 * math.pi)
-    for k in range(len(half)):
-        h, s = half[k], scale[k]
-        # A logistic edge of scale 0.6 is about as soft as a Gaussian one of 1.
-        edge = math.sqrt((soft * s) ** 2 + (0.6 * blur) ** 2)
-        w1, w2 = math.sqrt((wide * s) ** 2 + blur**2), math.sqrt((wide2 * s) ** 2 + blur**2)
-        d1, d2 = depth * wide * s / w1, depth2 * wide2 * s / w2
-        mean = 2 * h - 2 * root * (depth * wide * s + depth2 * wide2 * s)
-        hill = mean / (root * lost)
-        reach = max(3 * lost, h + away * s + 3.5 * max(w1, w2))
+    own = len(nodes) - 1
+    for k in range(len(start) - 1):
         for i in range(len(points)):
-            total = 0.0
             for j in range(start[k], start[k + 1]):
                 t = abs(
                     points[i, 0] * normals[j, 0]
                     + points[i, 1] * normals[j, 1]
                     + points[i, 2] * normals[j, 2]
                 )
-                if t > reach:
+                if t >= nodes[own]:
                     continue
-                x = t - h
-                if x < 7 * edge:
-                    total += 1 / (1 + math.exp(x / edge))
-                y = (x - away * s) / w1
-                if abs(y) < 3.5:
-                    total -= d1 * math.exp(-y * y / 2)
-                y = (x - away * s) / w2
-                if abs(y) < 3.5:
-                    total -= d2 * math.exp(-y * y / 2)
-                if t < 3 * lost:
-                    total -= hill * math.exp(-((t / lost) ** 2) / 2)
-            columns[i, k] = total
+                at = np.searchsorted(nodes, t, side="right") - 1
+                part = (t - nodes[at]) / (nodes[at + 1] - nodes[at])
+                columns[i, k * own + at] += 1 - part
+                if at + 1 < own:
+                    columns[i, k * own + at + 1] += part
