@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("--pairs", nargs="*", default=["Fe+Ti", "austenite+Fe"])
     parser.add_argument("--tetragonal", action="store_true")
     parser.add_argument("--counts", nargs="*", type=float)
-    parser.add_argument("--first", type=int, default=0, help="seed of --counts")
+    parser.add_argument("--first", type=int, default=0, help="first seed of whole maps")
     given = parser.parse_args()
     if given.tetragonal:
         tetragonal(given.seeds)
@@ -212,7 +212,7 @@ def main() -> None:
     rows = []
     true_lattices = lattices()
     lattices_right = 0
-    for pair, seed in product(given.pairs, range(given.seeds)):
+    for pair, seed in product(given.pairs, range(given.first, given.first + given.seeds)):
         kinds = [masters[name] for name in pair.split("+")]
         scan, phase = simulated(*kinds, given.side, seed)
         start, wall = time.process_time(), time.perf_counter()
