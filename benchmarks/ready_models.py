@@ -35,6 +35,7 @@ from napari_ebsdml.segmentation import compute_channels
 from napari_ebsdml.segmentation.results.evaluation import confusion_matrix
 
 FIRST, FIRST_SINGLE = 60_100, 64_000
+LEAST = 0.03
 GOS_CHOSEN = 1.0
 """Degrees: of the thresholds 0.8 to 3 the best on 80 maps of the training stream (89.6 %)."""
 
@@ -97,7 +98,8 @@ def synthetic(
     model = ebsdml.Segmenter.ready(family)
     rows: dict[str, list[list[float]]] = {}
     tables: dict[str, list[np.ndarray]] = {}
-    foreign = []
+    foreign: list[bool] = []
+    doubted: dict[bool, list[bool]] = {False: [], True: []}
     spent, classes = [], len(FAMILIES[family])
     for n in range(maps):
         scan, truth = random_map(family, FIRST + n, shape)
@@ -106,6 +108,10 @@ def synthetic(
         found["ready, no stroke"] = model.predict(scan, warn=False)
         spent.append((time.process_time() - began) / scan.phase_id.size * 1e6)
         foreign.append(found["ready, no stroke"].foreign)
+        for one in found["ready, no stroke"].fractions():
+            part = (truth == one.value).mean()
+            if not foreign[-1] and one.fraction >= LEAST and (part >= LEAST or part == 0):
+                doubted[bool(part)].append(one.may_be_none)
         found["ready, no stroke, vote"] = found["ready, no stroke"].grain_vote(scan)
         is_painted = len(np.unique(truth)) > 1 and n < painted_on
         if is_painted:
@@ -155,7 +161,10 @@ def synthetic(
         )
     right = np.array(rows["ready, no stroke"])[:, 0]
     print(f"right where told as foreign: {percent(right[np.array(foreign)])}, elsewhere "
-          f"{percent(right[~np.array(foreign)])}")  # fmt: skip
+          f"{percent(right[~np.array(foreign)])}\nof classes that got {100 * LEAST:.0f} % of a map "
+          "that is not foreign, told that there may be none of it: "
+          f"{sum(doubted[False])} of {len(doubted[False])} that are not there, "
+          f"{sum(doubted[True])} of {len(doubted[True])} that hold as much")  # fmt: skip
 
 
 def single(family: str, number: int, shape: tuple[int, int]) -> None:

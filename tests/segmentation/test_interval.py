@@ -53,6 +53,18 @@ def test_fields_of_one_map_without_structure_cover_the_truth():
     assert 0.92 <= held / 200 <= 1.0
 
 
+def test_a_class_that_the_interval_does_not_vouch_for():
+    labels = np.ones((60, 60), int)
+    labels[:2, :3] = 2
+    few = sure(labels, (0.05, 0.05)).fractions()
+    assert [f.may_be_none for f in few] == [False, True]
+    # Enough of it; none of it, which is no news; a map that nothing is told of.
+    assert not sure(random_map(0.5, 0), (0.05, 0.05)).fractions()[1].may_be_none
+    assert not sure(np.ones((5, 6), int), (0.05, 0.05)).fractions()[1].may_be_none
+    foreign = dataclasses.replace(sure(labels), foreign=True)
+    assert not any(f.may_be_none for f in foreign.fractions())
+
+
 def test_edges():
     nothing = sure(np.zeros((5, 6), int))
     assert np.isnan(nothing.fractions()[0].fraction)

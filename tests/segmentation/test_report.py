@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 
 import pytest
@@ -31,6 +32,9 @@ def test_html_and_csv(case, tmp_path):
     assert "data:image/png;base64,iVBOR" in text
     first = result.fractions()[0]
     assert f"<td>{100 * first.low:.1f}</td>" in text
+    assert "may be none" not in text
+    wide = dataclasses.replace(result, fraction_errors=(0.4, 0.4))
+    assert "may be none" in write_report(tmp_path / "wide.html", steel.scan, wide).read_text()
     table = write_report(tmp_path / "r.csv", steel.scan, result, model).read_text()
     rows = list(csv.reader(io.StringIO(table)))
     start = next(n for n, row in enumerate(rows) if row[0] == "name")

@@ -247,7 +247,11 @@ class ResultPanel(QWidget):
             }
         )
         self.table.keep_low(_TABLE_ROWS)
-        told = [f"{names.get(f.value, f.name)} {100 * f.fraction:.1f} %" for f in rows[:3]]
+        told = [
+            f"{names.get(f.value, f.name)} {100 * f.fraction:.1f} %"
+            f"{' (may be none)' if f.may_be_none else ''}"
+            for f in rows[:3]
+        ]
         self.described.emit("not like the training maps" if result.foreign else ", ".join(told))
 
     def _counted(self, result: Any, outcome: Outcome) -> None:

@@ -48,6 +48,11 @@ class PhaseFraction:
     sampling: float = float("nan")
     classifier: float = float("nan")
 
+    @property
+    def may_be_none(self) -> bool:
+        """Whether pixels got the class, but the interval holds 0: it need not be there at all."""
+        return self.fraction > 0 and self.low <= 0
+
 
 def phase_fractions(results: Sequence[SegmentationResult]) -> list[PhaseFraction]:
     """Fraction of each class in the material, with 95 % intervals.

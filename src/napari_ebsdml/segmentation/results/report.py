@@ -157,6 +157,8 @@ def _page(
     }
     if result.foreign:
         page.add_facts([("", result.warnings[0])])
+    if any(f.may_be_none for f in fractions):
+        shown["remark"] = ["may be none" if f.may_be_none else "" for f in fractions]
     page.add_table("Fractions", {"class": [f.name for f in fractions], **shown})
     if truth is not None:
         found = _confusion(result, truth)
