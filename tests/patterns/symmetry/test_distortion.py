@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from napari_ebsdml._quaternions import to_matrix
+from napari_ebsdml.camera import Camera
 from napari_ebsdml.patterns.simulated.kinematic import Crystal
 from napari_ebsdml.patterns.simulated.synthetic import random_quaternions
 from napari_ebsdml.patterns.symmetry.distortion import Distortion, distortion_of, families
 from napari_ebsdml.patterns.symmetry.groups import GROUPS
-from napari_ebsdml.patterns.symmetry.laue import joint_of
+from napari_ebsdml.patterns.symmetry.laue import MOST_CUBIC, Trial, joint_of, place_all, told
 from napari_ebsdml.patterns.symmetry.laue_words import words_together
 from napari_ebsdml.patterns.symmetry.view import bounds_of, flat_images, views_of
 from tests.patterns.symmetry.crystals import CENTRE, IRON, patterns
@@ -105,3 +106,34 @@ def test_few_patterns_tell_no_distortion():
     turns = random_quaternions(np.random.default_rng(0), 3)
     images, _ = patterns(IRON, 3)
     assert distortion_of(views(images), to_matrix(turns), "m-3m") is None
+
+
+def test_patterns_by_themselves_tell_a_distortion_and_never_are_sure_of_a_cube():
+    told_of = {}
+    for crystal, name in ((LONG, "long"), (IRON, "iron")):
+        images, axes = patterns(crystal, 4, noise=0.2, seed=4)
+        seen = views(images)
+        placed = place_all(seen)
+        for one, frame in zip(placed, axes, strict=True):
+            one["m-3m"] = replace(one["m-3m"], frame=frame)
+        trial = Trial(placed, Camera(shape=(60, 60), pc=CENTRE), None, seen)
+        found = distortion_of(seen, np.swapaxes(axes, 1, 2), "m-3m", is_alone=True)
+        assert found is not None
+        assert found.is_alone
+        assert found.ratio < found.gain / found.left
+        told_of[name] = found, told([trial], False), told([trial], True)
+    distorted, answer, searched = told_of["long"]
+    assert distorted.chance > 0.5
+    assert distorted.axial == pytest.approx(0.025, rel=0.3)
+    assert answer.best == "4/mmm"
+    assert "distorted by 2." in answer.sentence
+    # A camera that was searched for may hide the distortion, or make one.
+    assert searched.best == "m-3m"
+    assert searched.probability <= MOST_CUBIC
+    assert "4/mmm" in searched.group
+    cube, answer, _ = told_of["iron"]
+    assert cube.chance < 0.1
+    assert answer.best == "m-3m"
+    assert answer.probability <= MOST_CUBIC
+    assert answer.group >= {"m-3m", "4/mmm"}
+    assert "a cube to within 2.0 %" in answer.sentence

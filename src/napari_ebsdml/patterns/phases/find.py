@@ -340,7 +340,9 @@ def _result(
     found: list[FoundPhase] = []
     made: list[Any] = []
     for k, (cluster, measured) in enumerate(known):
-        trial = Trial(cluster.placed, camera, cluster.joint, cluster.seen)
+        # The lattice is told already: a distortion decides where patterns hold together alone.
+        seen = cluster.seen if cluster.joint else ()
+        trial = Trial(cluster.placed, camera, cluster.joint, seen)
         laue = told([trial], searched, cluster.bands)
         name = f"phase {k + 1}, {laue.system or 'unknown'}"
         lattice, groups = measured or (None, ())

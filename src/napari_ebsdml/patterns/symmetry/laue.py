@@ -23,6 +23,7 @@ from napari_ebsdml.patterns.symmetry.decision import (
     pairs,
     probabilities,
 )
+from napari_ebsdml.patterns.symmetry.distortion import Distortion, distortion_of, families
 from napari_ebsdml.patterns.symmetry.even import DIVIDED, common_background
 from napari_ebsdml.patterns.symmetry.groups import GROUPS, SYSTEMS
 from napari_ebsdml.patterns.symmetry.joint import Joint, judged
@@ -200,6 +201,10 @@ def _told_by(
 _CUBIC = "m-3m"
 _MOST_ALONE = 12
 """Patterns that hold together which are judged one by one as well, at most."""
+MOST_CUBIC = 0.88
+"""Probability of a cubic group, at most, where patterns are judged one by one: of lattices within
+some 2 % of a cube, sides of bands may hide the distortion, and within some 8 % a camera that was
+searched for."""
 FEW, NOT_CONTRADICTED = 4, 0.45
 """Patterns that are few, and the coset ratio from which m-3m is not contradicted by them."""
 
@@ -308,6 +313,10 @@ def told(trials: Sequence[Trial], searched: bool, bands: int = 2) -> LaueResult:
             trials[first].camera, searched, nothing(pools, suits, searched, bands),
         )  # fmt: skip
     trial, pool = trials[suits[best]], pools[suits[best]]
+    distortion = None if searched else _distortion(trial, best)
+    if SYSTEMS[best] == "cubic":
+        chances = _nearly(chances, best, distortion)
+        best = max(chances, key=lambda name: chances[name])
     kept = kept_of(chances, pool)
     state = {name: _state(pool, best, name, kept) for name in NAMES}
     frames = np.stack([one[best].frame for one in trial.placed])
@@ -315,9 +324,33 @@ def told(trials: Sequence[Trial], searched: bool, bands: int = 2) -> LaueResult:
     return LaueResult(
         frozenset(kept), SYSTEMS[best], chances[best], chances, state, axes, frames, trial.camera,
         searched, words(
-                pools, [one.camera for one in trials], suits, kept, chances
+                pools, [one.camera for one in trials], suits, kept, chances, distortion
             ),
     )  # fmt: skip
+
+
+def _distortion(trial: Trial, best: str) -> Distortion | None:
+    """How far the lattice is from a cube, where that is told; for no other is it tried."""
+    if SYSTEMS[best] != "cubic" or len(trial.views) != len(trial.placed):
+        return None
+    turns = np.stack([one[best].frame.T for one in trial.placed])
+    return distortion_of(trial.views, turns, best, is_alone=True)
+
+
+def _nearly(chances: dict[str, float], group: str, one: Distortion | None) -> dict[str, float]:
+    """Probabilities with that of a cubic group shared with the subgroup that a distortion leaves.
+
+    Also where none is seen: one that is small enough is not told from none.
+    """
+    shared = dict(chances)
+    if one is not None:
+        shared[one.family.smaller] += one.chance * chances[group]
+        shared[group] *= 1 - one.chance
+    for family in families(group)[:1]:
+        more = max(0.0, shared[group] - MOST_CUBIC)
+        shared[family.smaller] += more
+        shared[group] -= more
+    return shared
 
 
 def _named(chances: Floats) -> dict[str, float]:

@@ -12,11 +12,13 @@ from napari_ebsdml.patterns.symmetry.joint import Joint
 
 _SEEN = 0.01
 """Distortions below it are not told from none (`benchmarks/found_maps.py --tetragonal`)."""
+_SEEN_ALONE = 0.02
+"""The same where patterns are judged one by one."""
 
 
 def words(
     pools: Sequence[Pool], cameras: Sequence[Camera], suits: dict[str, int], kept: Sequence[str],
-    chances: dict[str, float],
+    chances: dict[str, float], distortion: Distortion | None = None,
 ) -> str:  # fmt: skip
     """Of patterns that were judged one by one, with one or several rival cameras."""
     best = kept[0]
@@ -42,7 +44,7 @@ def words(
             )
         if pool.number < 10:
             text += "; more patterns of other orientations tell more"
-    return text + _of_cube(best) + "."
+    return text + (_of_cube(best) if distortion is None else _of_distortion(distortion)) + "."
 
 
 def words_together(joint: Joint, kept: Sequence[str], chances: dict[str, float]) -> str:
@@ -75,7 +77,8 @@ def _of_distortion(one: Distortion) -> str:
             f"{100 * one.axial:.1f} %, which leaves {smaller}"
         )
     if SYSTEMS[group] == "cubic":
-        return f"; the lattice is a cube to within {100 * max(one.axial, _SEEN):.1f} %"
+        least = _SEEN_ALONE if one.is_alone else _SEEN
+        return f"; the lattice is a cube to within {100 * max(one.axial, least):.1f} %"
     return ""
 
 
