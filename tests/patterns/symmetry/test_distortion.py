@@ -90,6 +90,15 @@ def test_a_nearly_cubic_crystal_is_told_tetragonal(joint):
     assert "distorted by 2" in words_together(joint, ["4/mmm"], chances)
 
 
+def test_four_patterns_together_tell_a_nearly_cubic_crystal():
+    for crystal, group in ((LONG, "4/mmm"), (IRON, "m-3m")):
+        found = joint_of(views(patterns(crystal, 4, noise=0.3, seed=1)[0]))
+        assert found is not None
+        assert found.number == 4
+        assert len(found.distortions) >= 1
+        assert found.best == group
+
+
 def test_what_is_uncertain_is_shared_between_group_and_subgroup(joint):
     family = next(one for one in families("m-3m") if one.smaller == "4/mmm")
     even = Distortion(family, 0.01, 0.001, 1.8, 1.0, np.zeros(9, np.intp))

@@ -31,11 +31,12 @@ MIDDLE, WIDTH = 1.8, 0.2
 """Gain as a part of what is left that tells nothing of whether there is a distortion, and the scale
 of its logarithm about it. Of cubic crystals, simulated or measured, it was at most 0.92; of those
 with c/a 1.01 it was 1.3 and 2.4, from 1.016 on at least 7.6."""
-LEAST_PATTERNS = 5
+LEAST_PATTERNS, _FEW = 4, 5
 MIDDLE_ALONE, SINGLE = 3.5, 5.0
 """The same where patterns were placed one by one, and what is added to what one pattern leaves,
-divided by their number: to one pattern, noise and a distortion of its own are alike. Of simulated
-cubic crystals the ratio was at most 1.25, of single measured ones 2.75, of zirconia 0.1 to 44."""
+divided by their number, there and where fewer than `_FEW` lie together: to one pattern, noise and a
+distortion of its own are alike. Of simulated cubic crystals the ratio was at most 1.25, of single
+measured ones 2.75, of zirconia 0.1 to 44."""
 _MOST_ALONE = 24
 _OWN = 0.03
 _BLUR, _STEP = 1.0, np.deg2rad(0.7)
@@ -109,7 +110,8 @@ class Distortion:
     @property
     def ratio(self) -> float:
         """Gain as a part of what is left."""
-        left = self.left + (SINGLE / len(self.images) if self.is_alone else 0.0)
+        number = len(self.images)
+        left = self.left + (SINGLE / number if self.is_alone or number < _FEW else 0.0)
         return max(self.gain, 1e-3) / max(left, 1e-3)
 
     @property
