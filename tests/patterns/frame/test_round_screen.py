@@ -55,6 +55,14 @@ def test_a_rim_is_left_out_too(clean):
     assert mask[away < 24].all()
 
 
+@pytest.mark.parametrize("part", [np.s_[:12], np.s_[:, :20], np.s_[40:], np.s_[:, 50:]])
+@pytest.mark.parametrize("factor", [0.1, 0.5])
+def test_a_shadow_is_no_round_edge(clean, part, factor):
+    image = np.median(clean, axis=0)
+    image[part] *= factor
+    assert inside_circle(image) is None
+
+
 def test_odd_pictures_have_no_edge():
     rng = np.random.default_rng(1)
     assert inside_circle(np.zeros((60, 60))) is None

@@ -28,7 +28,10 @@ _LEAST = 5.0
 """Step of the brightness at the circle, in the median of that at other radii, from which on there
 is an edge. Measured patterns without one reach 4.3 (`benchmarks/round_screens.py`)."""
 _RIM = 0.4
-"""Part of the largest step that an inner step of a rim has at least."""
+"""Part of the mean step at the edge that an inner step of a rim has at least."""
+_AROUND = 0.6
+"""Part of the circle that is seen where the step is as large as that: the straight edge of a shadow
+runs along one side of it."""
 _WIDE = 0.12
 """Width of a rim at most, in shorter sides."""
 _MARGIN = 0.025
@@ -84,6 +87,9 @@ def inside_circle(picture: NDArray[np.floating]) -> NDArray[np.bool_] | None:
         return None
     # A rim has two edges; what lies between them is no pattern.
     outer = int(np.where(may_be, steps, 0.0).argmax())
+    sectors = _sectors(image, centre, radii[outer - 1 : outer + 2])[1]
+    if np.mean(sectors[np.isfinite(sectors)] >= _RIM * best) < _AROUND:
+        return None
     near = np.arange(len(radii)) >= outer - _WIDE * side
     inner = int(np.flatnonzero(near & (steps >= _RIM * best))[0])
     radius = (radii[min(inner, outer)] - _MARGIN * side) * factor
@@ -94,6 +100,14 @@ def inside_circle(picture: NDArray[np.floating]) -> NDArray[np.bool_] | None:
 
 def _steps(image: Floats, centre: Floats, radii: Floats) -> Floats:
     """Mean over sectors of the steps of the brightness at circles, 0 where too few are seen."""
+    sectors = _sectors(image, centre, radii)
+    number = np.isfinite(sectors).sum(axis=1)
+    total = np.nansum(sectors, axis=1)
+    return np.where(number >= _LEAST_SECTORS, total / np.maximum(number, 1), 0.0)
+
+
+def _sectors(image: Floats, centre: Floats, radii: Floats) -> Floats:
+    """Steps of the brightness at circles (n, sectors), nan where a sector is not seen whole."""
     y = centre[0] + np.outer(radii, np.sin(_ANGLES))
     x = centre[1] + np.outer(radii, np.cos(_ANGLES))
     seen = (y >= 0) & (y <= image.shape[0] - 1) & (x >= 0) & (x <= image.shape[1] - 1)
@@ -103,6 +117,5 @@ def _steps(image: Floats, centre: Floats, radii: Floats) -> Floats:
     seen[:-1] &= seen[1:].copy()
     seen[[0, -1]] = False
     whole = seen.reshape(len(radii), -1, _SECTOR).all(axis=2)
-    sectors = np.abs(change.reshape(len(radii), -1, _SECTOR).mean(axis=2)) * whole
-    number = whole.sum(axis=1)
-    return np.where(number >= _LEAST_SECTORS, sectors.sum(axis=1) / np.maximum(number, 1), 0.0)
+    steps = np.abs(change.reshape(len(radii), -1, _SECTOR).mean(axis=2))
+    return np.where(whole, steps, np.nan)
