@@ -14,6 +14,13 @@ from scipy.interpolate import RegularGridInterpolator
 from napari_ebsdml.dislocations.total.posterior import Posterior
 from napari_ebsdml.dislocations.total.statistics import NAMES
 from napari_ebsdml.errors import InputError, ModelError
+from napari_ebsdml.learning.plain_layers import (
+    Layers,
+    networks_of,
+    tensors_of,
+    through,
+    widths_of,
+)
 from napari_ebsdml.learning.shipped import shipped_path
 
 KIND = "total-density"
@@ -103,7 +110,7 @@ class TotalDensityModel:
         For people.
     """
 
-    networks: tuple[tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...], ...]
+    networks: tuple[Layers, ...]
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
     low: NDArray[np.float32]
@@ -122,11 +129,7 @@ class TotalDensityModel:
         weights, means, spreads, parts = [], [], [], []
         k = COMPONENTS
         for layers in self.networks:
-            value = x.astype(np.float64)
-            for index, (weight, bias) in enumerate(layers):
-                value = value @ weight.T.astype(np.float64) + bias
-                if index + 1 < len(layers):
-                    value = value / (1 + np.exp(-np.clip(value, -60, 60)))
+            value = through(layers, x)
             score = value[:, :k] - value[:, :k].max(axis=1, keepdims=True)
             share = np.exp(score)
             weights.append(share / share.sum(axis=1, keepdims=True))
@@ -164,12 +167,7 @@ class TotalDensityModel:
         from napari_ebsdml.learning.model_card import ModelCard
         from napari_ebsdml.learning.model_file import save_model
 
-        tensors = {
-            f"{n}.{index}.{name}": torch.from_numpy(np.array(value))
-            for n, layers in enumerate(self.networks)
-            for index, layer in enumerate(layers)
-            for name, value in zip(("weight", "bias"), layer, strict=True)
-        }
+        tensors = tensors_of(self.networks)
         for name in ("mean", "scale", "low", "high"):
             tensors[name] = torch.from_numpy(np.array(getattr(self, name)))
         c = self.calibration
@@ -185,14 +183,13 @@ class TotalDensityModel:
                 "known": list(c.known),
             },
         }
-        widths = [int(layer[0].shape[0]) for layer in self.networks[0]]
         save_model(
             path,
             tensors,
             ModelCard(
                 KIND,
                 "TotalDensityModel",
-                {"networks": len(self.networks), "widths": widths},
+                {"networks": len(self.networks), "widths": widths_of(self.networks)},
                 inputs=dict.fromkeys(NAMES, "rotations in b / s, lengths in steps s"),
                 extra=extra,
                 **given,
@@ -222,13 +219,7 @@ class TotalDensityModel:
         try:
             if list(card.inputs) != list(NAMES):
                 raise ModelError(f"{path}: the model was made for other inputs than these.")
-            networks = tuple(
-                tuple(
-                    (arrays[f"{n}.{index}.weight"], arrays[f"{n}.{index}.bias"])
-                    for index in range(len(card.settings["widths"]))
-                )
-                for n in range(int(card.settings["networks"]))
-            )
+            networks = networks_of(arrays, card.settings)
             found = card.extra["calibration"]
             strength, lines, down, up = (
                 np.array(found[name], dtype=np.float64)

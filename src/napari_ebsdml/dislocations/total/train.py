@@ -30,6 +30,7 @@ from napari_ebsdml.dislocations.total.model import (
 )
 from napari_ebsdml.learning.checkpoint import load_checkpoint, save_checkpoint
 from napari_ebsdml.learning.device import threads
+from napari_ebsdml.learning.plain_layers import layers_of
 
 Report = Callable[[str, float], object] | None
 """Called with what is being done and the part of it that is done; may raise to stop."""
@@ -167,14 +168,7 @@ def as_model(
     networks: Sequence[WindowNetwork], examples: Examples, calibration: Calibration | None = None
 ) -> TotalDensityModel:
     """An ensemble of trained networks, ready to use."""
-    layers = tuple(
-        tuple(
-            (part.weight.detach().numpy().copy(), part.bias.detach().numpy().copy())
-            for part in network.layers
-            if isinstance(part, nn.Linear)
-        )
-        for network in networks
-    )
+    layers = tuple(layers_of(network.layers) for network in networks)
     low, high = np.quantile(examples.inputs, (2e-4, 1 - 2e-4), axis=0).astype(np.float32)
     first = networks[0]
     return TotalDensityModel(

@@ -19,6 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ebsdml.errors import ModelError
+from napari_ebsdml.learning.plain_layers import (
+    Layers,
+    networks_of,
+    tensors_of,
+    through,
+    widths_of,
+)
 from napari_ebsdml.learning.shipped import shipped_path
 from napari_ebsdml.patterns.lattices.fit import Guess
 from napari_ebsdml.patterns.lattices.profiles import NODES, Profiles, profiles_of
@@ -26,7 +33,6 @@ from napari_ebsdml.patterns.simulated.kinematic import wavelength
 from napari_ebsdml.patterns.symmetry.sphere import MeasuredSphere
 
 Floats = NDArray[np.float64]
-Layers = tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
 
 KIND = "lattice-size"
 SHIPPED = {"default": "lattice-size"}
@@ -76,7 +82,7 @@ class SizeModel:
     def tell(self, profiles: Profiles) -> Size:
         """Size of the lattice whose profiles are given, a factor of 0.61 to 1.65."""
         inputs = inputs_of(profiles)
-        logits = np.mean([_through(layers, inputs) for layers in self.networks], axis=0)
+        logits = np.mean([through(layers, inputs) for layers in self.networks], axis=0)
         middle = np.log(profiles.half_width)
         total = sum(
             np.interp(at + FACTORS, ANGLES, row) for at, row in zip(middle, logits, strict=True)
@@ -96,20 +102,12 @@ class SizeModel:
         card
             ``training``, ``metrics`` and ``about`` of the card.
         """
-        import torch
-
         from napari_ebsdml.learning.model_card import ModelCard
         from napari_ebsdml.learning.model_file import save_model
 
-        tensors = {
-            f"{n}.{index}.{name}": torch.from_numpy(np.array(value))
-            for n, layers in enumerate(self.networks)
-            for index, layer in enumerate(layers)
-            for name, value in zip(("weight", "bias"), layer, strict=True)
-        }
-        widths = [int(weight.shape[0]) for weight, _ in self.networks[0]]
-        save_model(path, tensors, ModelCard(
-            KIND, "SizeModel", {"networks": len(self.networks), "widths": widths},
+        settings = {"networks": len(self.networks), "widths": widths_of(self.networks)}
+        save_model(path, tensors_of(self.networks), ModelCard(
+            KIND, "SizeModel", settings,
             inputs=dict.fromkeys(INPUTS, "standard deviations of all profiles"),
             extra={"widening": self.widening}, **card,
         ))  # fmt: skip
@@ -131,14 +129,7 @@ class SizeModel:
         try:
             if list(card.inputs) != list(INPUTS):
                 raise ModelError(f"{path}: the model was made for other inputs than these.")
-            networks = tuple(
-                tuple(
-                    (arrays[f"{n}.{index}.weight"], arrays[f"{n}.{index}.bias"])
-                    for index in range(len(card.settings["widths"]))
-                )
-                for n in range(int(card.settings["networks"]))
-            )
-            return cls(networks, float(card.extra["widening"]))
+            return cls(networks_of(arrays, card.settings), float(card.extra["widening"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{path}: its card is not whole ({error}).") from None
 
@@ -151,15 +142,6 @@ def inputs_of(profiles: Profiles) -> NDArray[np.float32]:
     own = np.maximum(np.sqrt((values**2).mean(axis=1, keepdims=True)), _WEAK)
     found = [values, values / own, np.log(number) / 2, np.log(own)]
     return np.concatenate(found, axis=1).astype(np.float32)
-
-
-def _through(layers: Layers, value: NDArray[np.floating]) -> Floats:
-    found: Floats = value.astype(np.float64)
-    for index, (weight, bias) in enumerate(layers):
-        found = np.asarray(found @ weight.T.astype(np.float64) + bias)
-        if index + 1 < len(layers):
-            found = found / (1 + np.exp(-np.clip(found, -60, 60)))
-    return found
 
 
 @cache

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from napari_ebsdml._atomic import replacing
 from napari_ebsdml._quaternions import multiply, to_matrix
+from napari_ebsdml.learning.plain_layers import layers_of
 from napari_ebsdml.materials import ELEMENTS
 from napari_ebsdml.patterns.crystals.library import Library, plan
 from napari_ebsdml.patterns.crystals.structure import Structure
@@ -282,10 +283,7 @@ def train(
     networks = []
     for n in range(recipe.networks):
         network = _trained(taught, recipe, recipe.seed + n)
-        networks.append(tuple(
-            (layer.weight.detach().numpy(), layer.bias.detach().numpy())
-            for layer in network if isinstance(layer, nn.Linear)
-        ))  # fmt: skip
+        networks.append(layers_of(network))
         said(f"network {n + 1} of {recipe.networks}")
     model = SizeModel(tuple(networks))
     dynamical = np.arange(len(made.crystal)) < len(made.crystal) - recipe.kinematical
